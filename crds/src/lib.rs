@@ -1,1 +1,32 @@
-//! The custom resources of dirac-operator.
+//! The custom resources of dirac-operator, group `diracgrid.org`, version `v1alpha1`: one kind a file, and the words they share.
+//!
+//! No client and no runtime lives here: types, their schema and their validation rules. `src/main.rs` prints the YAML.
+
+pub mod cloud;
+pub mod condition;
+pub mod downtime;
+pub mod duration;
+pub mod installation;
+pub mod money;
+pub mod organization;
+pub mod pool;
+pub mod quantity;
+pub mod reference;
+pub mod site;
+pub mod vm;
+
+pub use cloud::Cloud;
+pub use downtime::Downtime;
+pub use duration::Duration;
+pub use installation::DiracInstallation;
+pub use money::Price;
+pub use organization::VirtualOrganization;
+pub use pool::PilotPool;
+pub use reference::{LocalRef, SecretRef};
+pub use site::Site;
+pub use vm::PilotVM;
+
+/// The API group of every kind.
+pub const GROUP: &str = "diracgrid.org";
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
