@@ -1,0 +1,97 @@
+//! The pilot's row in DIRAC: registered before the VM exists, updated on every change, touched daily, closed at the end.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// DIRAC's words for a pilot's state (`WorkloadManagementSystem/Client/PilotStatus.py`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PilotStatus {
+    /// Registered; no VM yet.
+    Submitted,
+    /// The VM exists; its pilot has not asked for work.
+    Waiting,
+    /// The pilot has asked the Matcher for work.
+    Running,
+    /// Ended by itself.
+    Done,
+    /// Ended with an error.
+    Failed,
+    /// Taken away.
+    Deleted,
+    /// Never ran.
+    Aborted,
+    /// DIRAC says something else.
+    Unknown,
+}
+
+impl PilotStatus {
+    /// Whether the row is closed.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Deleted | Self::Aborted)
+    }
+    /// DIRAC's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "Submitted",
+            Self::Waiting => "Waiting",
+            Self::Running => "Running",
+            Self::Done => "Done",
+            Self::Failed => "Failed",
+            Self::Deleted => "Deleted",
+            Self::Aborted => "Aborted",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What is registered for a pilot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPilot {
+    /// `cloud://<PilotVM UID>`.
+    pub reference: String,
+    /// 32 hexadecimal digits.
+    pub stamp: String,
+    /// The VO's name in DIRAC.
+    pub vo: String,
+    /// DIRAC name of the site.
+    pub site: String,
+    /// DIRAC name of the CE.
+    pub ce: String,
+    /// DIRAC name of the queue.
+    pub queue: String,
+}
+
+/// A pilot's row as DIRAC has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PilotRow {
+    /// The reference.
+    pub reference: String,
+    /// The state. The Matcher writes Running at the pilot's first request.
+    pub status: PilotStatus,
+    /// The job the pilot got last; 0: none yet.
+    pub current_job: u64,
+    /// Seconds since DIRAC last touched the row, where it says so.
+    pub idle_seconds: Option<u64>,
+}
+
+/// The pilots' rows. All calls may be repeated without harm.
+#[async_trait]
+pub trait PilotRows: Send + Sync {
+    /// Makes the row, unless there is one with this reference (DIRAC has no unique key: look first, insert, so that a
+    /// repeated call leaves one row). The row says Submitted.
+    async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError>;
+    /// Writes the state; never reopens a closed row. Touches the row even when the state is the same.
+    async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError>;
+    /// The rows of these references, in one request; absent ones are left out.
+    async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError>;
+}
+
+/// Why the rows could not be read or written; to be tried again. The text is a sentence without secrets.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct RowsError {
+    /// Machine-readable reason in CamelCase: the condition's reason and a metric label.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}

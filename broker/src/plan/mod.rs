@@ -1,0 +1,65 @@
+//! The decision, pure: from one snapshot to launches and give-backs, each with its reason.
+
+pub mod snapshot;
+
+use serde::Serialize;
+
+pub use snapshot::{CloudState, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo};
+
+/// What one planning round decided. The same snapshot gives the same plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// VMs to make.
+    pub launches: Vec<Launch>,
+    /// VMs to give back: only such that run no job and are expected to get none (still booting, or not yet made).
+    pub surplus: Vec<Surplus>,
+    /// Demand that gets no VM.
+    pub unmet: Vec<Unmet>,
+    /// Waiting jobs given to each pool (its own supply and new VMs together).
+    pub assigned: std::collections::BTreeMap<String, u64>,
+    /// Waiting jobs of each VO.
+    pub waiting: std::collections::BTreeMap<String, u64>,
+    /// Groups with waiting jobs that no VO claims.
+    pub unclaimed: std::collections::BTreeMap<String, u64>,
+}
+
+/// One VM to make.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Launch {
+    /// PilotPool object.
+    pub pool: String,
+    /// Cloud object.
+    pub cloud: String,
+    /// VirtualOrganization object whose pilot it runs.
+    pub vo: String,
+    /// What is bought.
+    pub offering: Offering,
+    /// Waiting jobs it is meant for at first.
+    pub jobs: u64,
+    /// The sentence.
+    pub reason: String,
+}
+
+/// One VM to give back.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Surplus {
+    /// PilotVM object.
+    pub vm: String,
+    /// The sentence.
+    pub reason: String,
+}
+
+/// Waiting jobs that get no VM.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unmet {
+    /// VirtualOrganization object.
+    pub vo: String,
+    /// The pool that came closest; absent: no pool could run them.
+    pub pool: Option<String>,
+    /// Waiting jobs.
+    pub jobs: u64,
+    /// Machine-readable reason in CamelCase.
+    pub reason: &'static str,
+    /// The sentence: what binds, and what would help.
+    pub message: String,
+}

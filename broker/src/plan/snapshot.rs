@@ -1,0 +1,161 @@
+//! Everything a plan is made from, taken at one moment.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::demand::TaskQueue;
+
+/// One moment of one installation. Names are those of the Kubernetes objects.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Task queues with waiting jobs.
+    pub queues: Vec<TaskQueue>,
+    /// The VOs.
+    pub vos: Vec<Vo>,
+    /// The pools, in a stable order.
+    pub pools: Vec<Pool>,
+    /// The clouds that can be used now.
+    pub clouds: Vec<CloudState>,
+    /// Every PilotVM that is not known to be gone.
+    pub vms: Vec<LiveVm>,
+}
+
+/// Bounds; `None` is unbounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// VMs.
+    pub vms: Option<u64>,
+    /// Cores.
+    pub cores: Option<u64>,
+    /// Memory in MiB.
+    pub ram_mib: Option<u64>,
+    /// GPUs.
+    pub gpus: Option<u64>,
+}
+
+/// A virtual organisation.
+#[derive(Clone, Debug, Default)]
+pub struct Vo {
+    /// VirtualOrganization object.
+    pub name: String,
+    /// Its DIRAC groups.
+    pub groups: BTreeSet<String>,
+    /// Weight when capacity is short.
+    pub share: u64,
+    /// What it may hold.
+    pub limits: Limits,
+}
+
+/// A pool.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// PilotPool object.
+    pub name: String,
+    /// DIRAC name of the site.
+    pub site: String,
+    /// DIRAC name of the CE.
+    pub ce: String,
+    /// VirtualOrganization objects served.
+    pub vos: Vec<String>,
+    /// Cloud objects, in order of preference.
+    pub clouds: Vec<String>,
+    /// Flavors accepted, in order of preference; empty: every flavor that passes `accepts`.
+    pub flavors: Vec<String>,
+    /// Bounds on flavors.
+    pub requirements: Requirements,
+    /// CPU time offered, in normalised seconds as DIRAC compares them.
+    pub cpu_time: u64,
+    /// Tags offered.
+    pub tags: Vec<String>,
+    /// Tags jobs must have.
+    pub required_tags: Vec<String>,
+    /// DIRAC platform.
+    pub platform: Option<String>,
+    /// The most VMs at once.
+    pub max: u64,
+}
+
+/// Bounds on flavors, both ends inclusive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// Cores.
+    pub cores: (Option<u64>, Option<u64>),
+    /// GiB of memory a core.
+    pub ram_gib_per_core: (Option<u64>, Option<u64>),
+    /// GPUs.
+    pub gpus: (Option<u64>, Option<u64>),
+    /// GPU models; empty: any.
+    pub gpu_models: Vec<String>,
+}
+
+/// A cloud, as last read.
+#[derive(Clone, Debug, Default)]
+pub struct CloudState {
+    /// Cloud object.
+    pub name: String,
+    /// What can be bought.
+    pub offerings: Vec<Offering>,
+    /// The administrator's ceiling on our VMs.
+    pub ceiling: Limits,
+    /// What the provider's quota still allows, after everything it counts as used. VMs of ours that the provider does not
+    /// count yet (launched since the quota was read) are subtracted by the plan: see [`LiveVm::counted`].
+    pub headroom: Limits,
+    /// Offerings refused a moment ago (no capacity, quota), by flavor name: not to be tried in this round.
+    pub exhausted: BTreeSet<String>,
+}
+
+/// One thing that can be bought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Offering {
+    /// Flavor by name.
+    pub flavor: String,
+    /// Availability zone.
+    pub zone: Option<String>,
+    /// Cores.
+    pub cores: u64,
+    /// Memory in MiB.
+    pub ram_mib: u64,
+    /// GPUs.
+    pub gpus: u64,
+    /// Model of the GPUs.
+    pub gpu_model: Option<String>,
+    /// Price of an hour in millionths.
+    pub price_micros: Option<u64>,
+}
+
+/// How far a VM is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VmPhase {
+    /// Its pilot has not asked for work and the boot deadline is not over: full supply.
+    #[default]
+    Booting,
+    /// Its pilot asks for work or runs jobs. It takes waiting jobs by itself: jobs still in the task queues after it has
+    /// had the time to take them are beyond its free cores.
+    Running,
+    /// Ending: no supply, still counts against limits until the provider has let go.
+    Ending,
+}
+
+/// A VM of ours.
+#[derive(Clone, Debug, Default)]
+pub struct LiveVm {
+    /// PilotVM object.
+    pub name: String,
+    /// PilotPool object (may be gone).
+    pub pool: String,
+    /// Cloud object.
+    pub cloud: String,
+    /// VirtualOrganization object.
+    pub vo: String,
+    /// What was bought.
+    pub offering: Offering,
+    /// How far it is.
+    pub phase: VmPhase,
+    /// Cores known to be free on a running VM; a booting VM's are all free.
+    pub free_cores: u64,
+    /// Whether the provider's quota figures count it already.
+    pub counted: bool,
+    /// Seconds since the PilotVM was made.
+    pub age_seconds: u64,
+}
