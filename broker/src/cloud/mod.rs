@@ -34,6 +34,8 @@ pub struct Order {
     pub zone: Option<String>,
     /// Plain-text user-data; the driver encodes it.
     pub user_data: SecretString,
+    /// What its pilot is told: a simulated VM acts on it, a real one learns it from the user-data.
+    pub pilot: crate::pilot::Pilot,
     /// More metadata for people who look at the VM at the provider's (pool, VO, site).
     pub metadata: BTreeMap<String, String>,
 }

@@ -2,3 +2,42 @@
 
 pub mod rows;
 pub mod stamp;
+
+use serde::Serialize;
+
+/// Everything a pilot is told about itself: what the user-data template sees, and what a simulated VM acts on. No secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Pilot {
+    /// `cloud://<PilotVM UID>`, see [`stamp::reference`].
+    pub reference: String,
+    /// 32 hexadecimal digits, see [`stamp::stamp`].
+    pub stamp: String,
+    /// The VO's name in DIRAC.
+    pub vo: String,
+    /// DIRAC group of the pilot.
+    pub group: String,
+    /// DIRAC groups whose jobs it may take (those of its VO).
+    pub owner_groups: Vec<String>,
+    /// DIRAC name of the site.
+    pub site: String,
+    /// DIRAC name of the CE.
+    pub ce: String,
+    /// DIRAC name of the queue.
+    pub queue: String,
+    /// Cores.
+    pub cores: u64,
+    /// Memory in MiB.
+    pub ram_mib: u64,
+    /// GPUs.
+    pub gpus: u64,
+    /// CPU time offered, in normalised seconds.
+    pub cpu_time: u64,
+    /// Tags offered.
+    pub tags: Vec<String>,
+    /// Tags jobs must have.
+    pub required_tags: Vec<String>,
+    /// DIRAC platform.
+    pub platform: Option<String>,
+    /// Seconds without a job after which the VM stops by itself.
+    pub idle_timeout: u64,
+}
