@@ -1,2 +1,45 @@
-//! Commands.
-fn main() {}
+//! `cargo xtask …`: the few commands that a newcomer needs. A thin launcher without dependencies, so that the first answer
+//! comes within a minute on a slow machine; the work is in the programs of the `testbeds` package that it builds and runs.
+
+mod layers;
+mod say;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  demo [--for 3m] [--context NAME] [--real]   a live run on this machine: a control plane, the operator, a queue, a cloud
+  test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac openstack crash e2e
+  testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
+                                              the real systems by hand, and how to reach them
+  generate                                    every generated file
+  bench [--real]                              the figures of docs/figures.md, as a table
+
+Start with `cargo xtask demo`.";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let outcome = match command.as_str() {
+        "demo" => tools::run_program("demo", &rest),
+        "testbed" => tools::run_program("testbed", &rest),
+        "bench" => tools::run_bench(&rest),
+        "generate" => tools::generate(),
+        "test" => layers::test(&rest),
+        "" | "help" | "-h" | "--help" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no command {other:?}\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Running cargo and the programs of the `testbeds` package.
+
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::say::Step;
+
+/// The workspace's root: the folder above this package.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The cargo that runs us.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs `command`; its failure is an error that names it.
+pub fn run(what: &str, command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{what}: {status}")),
+        Err(e) => Err(format!("{what}: cannot start {:?}: {e}", command.get_program())),
+    }
+}
+
+/// Says what must be there before anything can be built, and how to get it.
+pub fn require_compiler() -> Result<(), String> {
+    let there = |name: &str| {
+        env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+    };
+    if there("cc") {
+        Ok(())
+    } else {
+        Err("there is no C compiler (cc) on the PATH; on Debian: apt-get install build-essential".to_owned())
+    }
+}
+
+/// Builds the operator and the programs, then becomes the program `name`: Ctrl-C is the program's to handle.
+pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
+    build(&["build", "--package", "operator", "--package", "testbeds", "--bins"])?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "testbeds", "--bin", name, "--"]).args(args);
+    Err(format!("{name}: {}", command.exec()))
+}
+
+/// The figures: the operator is measured as it is shipped, optimised.
+pub fn run_bench(args: &[String]) -> Result<(), String> {
+    build(&["build", "--release", "--package", "operator", "--package", "testbeds", "--bins"])?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "testbeds", "--bin", "bench", "--"]).args(args);
+    Err(format!("bench: {}", command.exec()))
+}
+
+/// Builds with cargo's own progress.
+pub fn build(args: &[&str]) -> Result<(), String> {
+    require_compiler()?;
+    let step = Step::start("building dirac-operator (the first time takes some minutes)");
+    let outcome = run("cargo build", cargo().args(args));
+    step.end(outcome.is_ok());
+    outcome
+}
+
+/// Every generated file: the CRDs of the chart.
+pub fn generate() -> Result<(), String> {
+    let out = root().join("charts/dirac-operator/files/crds");
+    run("cargo run --package crds", cargo().args(["run", "--quiet", "--package", "crds", "--", "--out"]).arg(&out))?;
+    println!("wrote the CRDs into {}; commit what changed", out.display());
+    Ok(())
+}
