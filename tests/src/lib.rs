@@ -1,1 +1,15 @@
-//! Testbeds.
+//! The real systems that tests, the demo and `cargo xtask testbed` start on this machine, each as one handle.
+//!
+//! Start gives a handle that says how to reach the system and keeps its logs; dropping it stops everything it started.
+//! Several stand side by side on free ports. No system service is touched, and nothing is written outside the state folder
+//! and the user's cache.
+
+pub mod apt;
+pub mod cache;
+pub mod controlplane;
+pub mod helm;
+pub mod kubectl;
+pub mod pki;
+pub mod port;
+pub mod process;
+pub mod say;

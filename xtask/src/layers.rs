@@ -89,7 +89,9 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), Stri
             "--only" => &mut only,
             "--skip" => &mut skip,
             other => {
-                return Err(format!("cargo xtask test does not know {other:?}; it takes --only LAYER and --skip LAYER"));
+                return Err(format!(
+                    "cargo xtask test does not know {other:?}; it takes --only LAYER and --skip LAYER"
+                ));
             }
         };
         let wanted = args.next().map(String::as_str).unwrap_or_default();

@@ -1,0 +1,202 @@
+//! A real Kubernetes control plane as three plain processes: etcd, kube-apiserver, kube-controller-manager. RBAC is on.
+
+pub mod build;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::{Namespace, ServiceAccount},
+};
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use crate::{
+    helm::{Helm, chart},
+    kubectl::Kubectl,
+    pki::Authority,
+    port,
+    process::{Process, run},
+};
+
+/// A running control plane. Dropping it ends it; its folder stays.
+pub struct ControlPlane {
+    state: PathBuf,
+    url: String,
+    /// Newest first: that is the order in which they are dropped.
+    processes: Vec<Process>,
+    kubectl: PathBuf,
+}
+
+impl ControlPlane {
+    /// Starts one in the folder `state`, in about five seconds; builds the programs first where they are missing.
+    pub async fn start(state: &Path) -> Result<Self> {
+        let bin = build::control_plane()?;
+        let kubectl = build::kubectl()?;
+        let state = state.to_owned();
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, &bin, kubectl)).await?
+    }
+
+    fn start_blocking(state: &Path, bin: &Path, kubectl: PathBuf) -> Result<Self> {
+        let [clients, peers, api, controllers] = port::free()?;
+        let pki = state.join("pki");
+        let log = state.join("log");
+        fs::create_dir_all(&pki)?;
+        let url = format!("https://127.0.0.1:{api}");
+        let authority = Authority::new(&[("CN", "test-ca")])?;
+        fs::write(pki.join("ca.crt"), &authority.certificate)?;
+        let certificate = |file: &str, parts: &[(&str, &str)], names: &[&str]| -> Result<()> {
+            let identity = authority.issue(parts, names)?;
+            fs::write(pki.join(format!("{file}.crt")), identity.certificate)?;
+            fs::write(pki.join(format!("{file}.key")), identity.key)?;
+            Ok(())
+        };
+        certificate(
+            "apiserver",
+            &[("CN", "kube-apiserver")],
+            &["127.0.0.1", "10.96.0.1", "localhost", "kubernetes.default.svc"],
+        )?;
+        for (user, parts) in [
+            ("admin", &[("O", "system:masters"), ("CN", "admin")][..]),
+            ("controllers", &[("CN", "system:kube-controller-manager")]),
+        ] {
+            certificate(user, parts, &[])?;
+            let auth = format!("client-certificate: {0}/{user}.crt, client-key: {0}/{user}.key", pki.display());
+            fs::write(state.join(format!("{user}.kubeconfig")), kubeconfig(&url, &pki.join("ca.crt"), &auth))?;
+        }
+        run("openssl genrsa", Command::new("openssl").args(["genrsa", "-out"]).arg(pki.join("sa.key")).arg("2048"))?;
+
+        let at = |file: &str| pki.join(file).display().to_string();
+        let mut etcd = Command::new(bin.join("etcd"));
+        etcd.arg("--data-dir").arg(state.join("etcd")).args([
+            "--unsafe-no-fsync",
+            &format!("--listen-client-urls=http://127.0.0.1:{clients}"),
+            &format!("--advertise-client-urls=http://127.0.0.1:{clients}"),
+            &format!("--listen-peer-urls=http://127.0.0.1:{peers}"),
+            &format!("--initial-advertise-peer-urls=http://127.0.0.1:{peers}"),
+            &format!("--initial-cluster=default=http://127.0.0.1:{peers}"),
+            "--log-level=warn",
+        ]);
+        let mut etcd = Process::spawn("etcd", etcd, &log.join("etcd.log"))?;
+        etcd.wait_tcp(clients, Duration::from_secs(30))?;
+        let mut server = Command::new(bin.join("kube-apiserver"));
+        server.args([
+            &format!("--etcd-servers=http://127.0.0.1:{clients}"),
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            &format!("--secure-port={api}"),
+            &format!("--tls-cert-file={}", at("apiserver.crt")),
+            &format!("--tls-private-key-file={}", at("apiserver.key")),
+            &format!("--client-ca-file={}", at("ca.crt")),
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://127.0.0.1",
+            &format!("--service-account-key-file={}", at("sa.key")),
+            &format!("--service-account-signing-key-file={}", at("sa.key")),
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--endpoint-reconciler-type=none",
+        ]);
+        let mut server = Process::spawn("kube-apiserver", server, &log.join("kube-apiserver.log"))?;
+        let mut manager = Command::new(bin.join("kube-controller-manager"));
+        manager.arg("--kubeconfig").arg(state.join("controllers.kubeconfig")).args([
+            "--bind-address=127.0.0.1",
+            &format!("--secure-port={controllers}"),
+            "--leader-elect=false",
+            "--use-service-account-credentials",
+            &format!("--service-account-private-key-file={}", at("sa.key")),
+            &format!("--root-ca-file={}", at("ca.crt")),
+            "--controllers=*,-nodeipam,-route,-cloud-node-lifecycle",
+        ]);
+        let admin = Kubectl::new(kubectl.clone(), &state.join("admin.kubeconfig"));
+        server.wait_until("/readyz", Duration::from_secs(90), || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
+        let manager = Process::spawn("kube-controller-manager", manager, &log.join("kube-controller-manager.log"))?;
+        server.wait_until("the default service account", Duration::from_secs(60), || {
+            admin.run(&["get", "serviceaccount", "default", "--namespace", "default"]).is_ok()
+        })?;
+        Ok(Self { state: state.to_owned(), url, processes: vec![manager, server, etcd], kubectl })
+    }
+
+    /// The cluster administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.state.join("admin.kubeconfig")
+    }
+
+    /// A client of the cluster administrator.
+    pub async fn client(&self) -> Result<Client> {
+        client(&self.kubeconfig()).await
+    }
+
+    /// `kubectl` as the cluster administrator.
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(self.kubectl.clone(), &self.kubeconfig())
+    }
+
+    /// `helm` as the cluster administrator; built first where it is missing.
+    pub fn helm(&self) -> Result<Helm> {
+        Ok(Helm::new(build::helm()?, &self.kubeconfig()))
+    }
+
+    /// Installs the chart's CRDs and waits until the API server serves them.
+    pub fn install_crds(&self) -> Result<()> {
+        let crds = chart().join("files/crds");
+        let crds = crds.to_str().context("the chart's path is no UTF-8")?;
+        let kubectl = self.kubectl();
+        kubectl.run(&["apply", "--server-side", "-f", crds])?;
+        kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", crds])?;
+        Ok(())
+    }
+
+    /// A kubeconfig of a service account, made by a token request that holds for a day.
+    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
+        let request = TokenRequest {
+            spec: TokenRequestSpec { audiences: vec![], expiration_seconds: Some(86_400), bound_object_ref: None },
+            ..TokenRequest::default()
+        };
+        let answer = accounts.create_token_request(name, &kube::api::PostParams::default(), &request).await?;
+        let token = answer.status.context("the token request was not answered")?.token;
+        let file = self.state.join(format!("{namespace}-{name}.kubeconfig"));
+        fs::write(&file, kubeconfig(&self.url, &self.state.join("pki/ca.crt"), &format!("token: {token}")))?;
+        Ok(file)
+    }
+
+    /// The UID of `kube-system`, which names the cluster.
+    pub async fn cluster_id(&self) -> Result<String> {
+        let namespaces: Api<Namespace> = Api::all(self.client().await?);
+        namespaces.get("kube-system").await?.metadata.uid.context("kube-system has no UID")
+    }
+
+    /// Holds the API server still, as a machine that hangs does, until [`ControlPlane::resume`].
+    pub fn pause(&self) -> Result<()> {
+        self.processes[1].signal(nix::sys::signal::Signal::SIGSTOP)
+    }
+
+    /// Lets the API server go on.
+    pub fn resume(&self) -> Result<()> {
+        self.processes[1].signal(nix::sys::signal::Signal::SIGCONT)
+    }
+}
+
+/// A client for a kubeconfig file.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let config =
+        Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+fn kubeconfig(url: &str, ca: &Path, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters: [{{name: testbed, cluster: {{server: \"{url}\", certificate-authority: {}}}}}]\n\
+         users: [{{name: user, user: {{{user}}}}}]\ncontexts: [{{name: testbed, context: {{cluster: testbed, user: user}}}}]\n\
+         current-context: testbed\n",
+        ca.display()
+    )
+}

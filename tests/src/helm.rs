@@ -1,0 +1,36 @@
+//! `helm` as an administrator runs it, against a testbed's control plane.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::process::run;
+
+/// `helm` with one kubeconfig.
+pub struct Helm {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Helm {
+    /// `program` with `kubeconfig`.
+    pub fn new(program: PathBuf, kubeconfig: &Path) -> Self {
+        Self { program, kubeconfig: kubeconfig.to_owned() }
+    }
+
+    /// Runs `helm ARGS`; standard output when it succeeds.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        run(
+            &format!("helm {}", args.join(" ")),
+            Command::new(&self.program).env("KUBECONFIG", &self.kubeconfig).args(args),
+        )
+    }
+}
+
+/// The chart's folder.
+pub fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/dirac-operator")
+}
