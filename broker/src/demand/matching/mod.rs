@@ -1,0 +1,117 @@
+//! DIRAC's rules for matching a resource with a task queue, as one pure function.
+//!
+//! They are those of `getMatchingTaskQueues` of DIRAC 9.1.22: `WorkloadManagementSystem/Client/Matcher.py`
+//! (`_processResourceDescription`) makes tags of the processors, and `WorkloadManagementSystem/DB/TaskQueueDB.py`
+//! (`__generateTQMatchSQL`) writes the SQL. `tests/tests/dirac.rs` holds this function against the real Matcher.
+
+mod collation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use collation::same;
+
+use super::TaskQueue;
+
+/// What a resource says of itself when it asks for task queues. Empty lists are absent fields.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resource {
+    /// DIRAC site.
+    pub site: Vec<String>,
+    /// Computing element.
+    pub grid_ce: Vec<String>,
+    /// Platforms.
+    pub platform: Vec<String>,
+    /// Job types.
+    pub job_type: Vec<String>,
+    /// CPU time offered, in normalised seconds.
+    pub cpu_time: u64,
+    /// Tags offered; `None` is not the same as an empty list: without it, required tags are ignored.
+    pub tag: Option<Vec<String>>,
+    /// Tags a job must have; each must be offered too.
+    pub required_tag: Vec<String>,
+    /// Cores; 0: not said.
+    pub number_of_processors: u32,
+    /// Whether the resource gives itself whole.
+    pub whole_node: bool,
+    /// Memory in MB, where said.
+    pub max_ram_mb: Option<u64>,
+    /// DIRAC groups whose jobs are wanted.
+    pub owner_group: Vec<String>,
+}
+
+/// Whether jobs of `queue` may run on `resource`.
+pub fn matches(queue: &TaskQueue, resource: &Resource) -> bool {
+    let tags = offered_tags(resource);
+    let required = if resource.tag.is_some() { resource.required_tag.as_slice() } else { &[] };
+    queue.cpu_time <= resource.cpu_time
+        && (resource.owner_group.is_empty() || has(&resource.owner_group, &queue.owner_group))
+        && resource.max_ram_mb.is_none_or(|ram| ram >= queue.min_ram_mb)
+        && allowed(&queue.sites, &resource.site)
+        && !banned(&queue.banned_sites, &resource.site)
+        && allowed(&queue.grid_ces, &resource.grid_ce)
+        && allowed(&queue.platforms, &resource.platform)
+        && allowed(&queue.job_types, &resource.job_type)
+        && offered(&queue.tags, &tags)
+        && required_are_met(&queue.tags, &tags, required)
+}
+
+/// The tags that a resource offers, with those DIRAC derives: `1Processors` to `nProcessors`, `MultiProcessor`, `WholeNode`.
+pub fn offered_tags(resource: &Resource) -> BTreeSet<String> {
+    /// Beyond this, DIRAC writes no tag a core.
+    const MOST_PROCESSORS: u32 = 1024;
+    let mut tags: BTreeSet<String> = resource.tag.iter().flatten().cloned().collect();
+    let n = resource.number_of_processors;
+    if n <= MOST_PROCESSORS {
+        tags.extend((1..=n).map(|i| format!("{i}Processors")));
+    }
+    if n > 1 {
+        tags.insert("MultiProcessor".to_owned());
+    }
+    if resource.whole_node {
+        tags.insert("WholeNode".to_owned());
+    }
+    tags
+}
+
+/// A list with the word "any" in it, however it is written, is no constraint (`_lowerAndRemovePunctuation`).
+fn says_any<'a>(values: impl IntoIterator<Item = &'a String>) -> bool {
+    values
+        .into_iter()
+        .any(|v| v.chars().filter(|c| !c.is_ascii_punctuation()).flat_map(char::to_lowercase).eq("any".chars()))
+}
+
+fn has<'a>(values: impl IntoIterator<Item = &'a String>, wanted: &str) -> bool {
+    values.into_iter().any(|v| same(v, wanted))
+}
+
+/// A queue without a list allows everything; one with a list wants one of the resource's values in it.
+fn allowed(listed: &[String], values: &[String]) -> bool {
+    values.is_empty() || says_any(values) || listed.is_empty() || values.iter().any(|v| has(listed, v))
+}
+
+/// A resource of several sites is banned only where all of them are.
+fn banned(listed: &[String], sites: &[String]) -> bool {
+    !sites.is_empty() && !says_any(sites) && sites.iter().all(|site| has(listed, site))
+}
+
+/// Every tag of the queue must be offered. An empty tag counts only against a resource that offers some.
+fn offered(wanted: &[String], tags: &BTreeSet<String>) -> bool {
+    if tags.is_empty() {
+        wanted.iter().all(|t| same(t, ""))
+    } else {
+        says_any(tags) || wanted.iter().all(|t| has(tags, t))
+    }
+}
+
+/// Every tag that the resource requires must be one of the queue's. What is required must be offered, letter by letter.
+fn required_are_met(wanted: &[String], tags: &BTreeSet<String>, required: &[String]) -> bool {
+    let required: BTreeSet<&String> = required.iter().collect();
+    if required.is_empty() || says_any(required.iter().copied()) {
+        return true;
+    }
+    // DIRAC counts the queue's tags among the required ones, so two spellings of one tag can never both be there.
+    required.iter().all(|r| tags.contains(*r))
+        && wanted.iter().filter(|t| has(required.iter().copied(), t)).count() == required.len()
+}
