@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+pub mod diset;
 pub mod matching;
 pub mod task_queue;
 

@@ -79,7 +79,7 @@ fn a_gpu_resource_takes_plain_jobs_unless_it_requires_the_tag() {
             r.tag = Some(list(&["GPU"]));
             r.required_tag = list(&["gpu"]);
         }),
-        [],
+        [] as [u64; 0],
         "required must be offered letter by letter"
     );
 }

@@ -1,0 +1,116 @@
+//! What can go wrong in a DISET call, closed, each with a sentence that says what to do.
+
+use std::time::Duration;
+
+/// Why a call failed. `url` is the service's address, `method` what was called. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum DisetError {
+    /// The address cannot be read.
+    #[error("{0:?} is no address of a DIRAC service: write dips://host:port/System/Service")]
+    BadUrl(String),
+    /// Certificate, key or CA cannot be read, or do not fit each other.
+    #[error("the client certificate cannot be used: {0}; look at tls.crt, tls.key and ca.crt of the secret")]
+    BadCredentials(String),
+    /// Nothing answers.
+    #[error("{url} cannot be reached: {what}; look whether the service runs and the address is right")]
+    Unreachable {
+        /// The service.
+        url: String,
+        /// The system's words.
+        what: String,
+    },
+    /// One side refused the other's certificate.
+    #[error("{url}: the TLS handshake failed: {what}")]
+    CertificateRefused {
+        /// The service.
+        url: String,
+        /// Whose certificate was refused, and what to do.
+        what: String,
+    },
+    /// DIRAC knows us and does not let us do this.
+    #[error(
+        "{url} does not let us call {method}: {what}; look at the group in the credentials and its properties in DIRAC's registry"
+    )]
+    Unauthorized {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// DIRAC's words.
+        what: String,
+    },
+    /// There is no such method.
+    #[error("{url} knows no method {method}: {what}; look whether the address is that of the right service")]
+    UnknownMethod {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// DIRAC's words.
+        what: String,
+    },
+    /// The service answered with an error of its own.
+    #[error("{url} answered {method} with an error ({errno}): {what}")]
+    Service {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// DIRAC's number of the error; 0: none said.
+        errno: i64,
+        /// DIRAC's words.
+        what: String,
+    },
+    /// No answer in time.
+    #[error("{url} has not answered {method} within {} s; it may be down or overloaded", deadline.as_secs())]
+    Timeout {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// An answer larger than we are ready to read.
+    #[error("{url} wants to answer {method} with {size} bytes, more than the {limit} that are read")]
+    TooLarge {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Something else than DISET.
+    #[error(
+        "{url} does not speak DISET in answer to {method}: {what}; look whether the address is that of a DIRAC service"
+    )]
+    Garbage {
+        /// The service.
+        url: String,
+        /// The method.
+        method: String,
+        /// What was wrong.
+        what: String,
+    },
+}
+
+impl DisetError {
+    /// Machine-readable reason: the condition's reason and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadUrl(_) => "BadUrl",
+            Self::BadCredentials(_) => "BadCredentials",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::CertificateRefused { .. } => "CertificateRefused",
+            Self::Unauthorized { .. } => "Unauthorized",
+            Self::UnknownMethod { .. } => "UnknownMethod",
+            Self::Service { .. } => "ServiceError",
+            Self::Timeout { .. } => "Timeout",
+            Self::TooLarge { .. } => "AnswerTooLarge",
+            Self::Garbage { .. } => "Garbage",
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Demand from DIRAC's Matcher.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::{Client, DisetError};
+use crate::demand::{DemandError, DemandSource, TaskQueue};
+
+/// `WorkloadManagement/Matcher`.
+#[derive(Clone)]
+pub struct Matcher(Client);
+
+impl Matcher {
+    /// A Matcher at the other end of `client`.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Every task queue with waiting jobs. Needs the property JobAdministrator.
+    pub async fn active_task_queues(&self) -> Result<Vec<TaskQueue>, DisetError> {
+        const METHOD: &str = "getActiveTaskQueues";
+        let value = self.0.call(METHOD, &json!([])).await?;
+        task_queues(&value).map_err(|what| DisetError::Garbage {
+            url: self.0.url().to_string(),
+            method: METHOD.to_owned(),
+            what,
+        })
+    }
+
+    /// The task queues that a resource could serve; `resource` as DIRAC writes it. Any registered user may ask.
+    pub async fn matching_task_queues(&self, resource: &Value) -> Result<Vec<TaskQueue>, DisetError> {
+        const METHOD: &str = "getMatchingTaskQueues";
+        let value = self.0.call(METHOD, &json!([resource])).await?;
+        task_queues(&value).map_err(|what| DisetError::Garbage {
+            url: self.0.url().to_string(),
+            method: METHOD.to_owned(),
+            what,
+        })
+    }
+}
+
+#[async_trait]
+impl DemandSource for Matcher {
+    async fn task_queues(&self) -> Result<Vec<TaskQueue>, DemandError> {
+        self.active_task_queues().await.map_err(|e| DemandError { reason: e.reason(), message: e.to_string() })
+    }
+}
+
+/// The queues of an answer, sorted by number; what is wrong with it, naming the queue.
+pub fn task_queues(value: &Value) -> Result<Vec<TaskQueue>, String> {
+    let all = value.as_object().ok_or("the task queues are no JSON object")?;
+    let mut queues = all.iter().map(|(id, fields)| task_queue(id, fields)).collect::<Result<Vec<_>, _>>()?;
+    queues.sort_by_key(|q| q.id);
+    Ok(queues)
+}
+
+fn task_queue(id: &str, fields: &Value) -> Result<TaskQueue, String> {
+    let wrong = |field: &str| format!("task queue {id:?} has no usable {field}");
+    let fields = fields.as_object().ok_or_else(|| wrong("fields"))?;
+    let text = |f: &str| fields.get(f).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| wrong(f));
+    Ok(TaskQueue {
+        id: id.parse().map_err(|_| wrong("number"))?,
+        owner: text("Owner")?,
+        owner_group: text("OwnerGroup")?,
+        cpu_time: number(fields, "CPUTime").ok_or_else(|| wrong("CPUTime"))?,
+        jobs: number(fields, "Jobs").ok_or_else(|| wrong("Jobs"))?,
+        priority: fields.get("Priority").and_then(Value::as_f64).unwrap_or(0.0),
+        sites: list(fields, "Sites").ok_or_else(|| wrong("Sites"))?,
+        grid_ces: list(fields, "GridCEs").ok_or_else(|| wrong("GridCEs"))?,
+        banned_sites: list(fields, "BannedSites").ok_or_else(|| wrong("BannedSites"))?,
+        platforms: list(fields, "Platforms").ok_or_else(|| wrong("Platforms"))?,
+        job_types: list(fields, "JobTypes").ok_or_else(|| wrong("JobTypes"))?,
+        tags: list(fields, "Tags").ok_or_else(|| wrong("Tags"))?,
+        min_ram_mb: if fields.contains_key("MinRAM") {
+            number(fields, "MinRAM").ok_or_else(|| wrong("MinRAM"))?
+        } else {
+            0
+        },
+        max_ram_mb: if fields.contains_key("MaxRAM") {
+            number(fields, "MaxRAM").ok_or_else(|| wrong("MaxRAM"))?
+        } else {
+            0
+        },
+    })
+}
+
+fn number(fields: &Map<String, Value>, name: &str) -> Option<u64> {
+    fields.get(name)?.as_u64()
+}
+
+/// An absent list is empty; a list with anything but text in it is none.
+fn list(fields: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(values)) => values.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    }
+}

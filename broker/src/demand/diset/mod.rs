@@ -1,0 +1,22 @@
+//! DISET, DIRAC's own remote procedure calls (`dips://`): TLS with a client certificate, then frames of JSON.
+//!
+//! One call is one connection: connect, handshake, proposal → agreement, arguments → answer, close. The protocol is that
+//! of DIRAC's `Core/DISET/private/InnerRPCClient.py` and `Transports/BaseTransport.py`.
+
+mod client;
+mod error;
+mod frame;
+mod matcher;
+mod pilots;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod url;
+mod value;
+
+pub use client::{Client, Settings};
+pub use error::DisetError;
+pub use matcher::Matcher;
+pub use pilots::PilotManager;
+pub use tls::Credentials;
+pub use url::ServiceUrl;

@@ -1,0 +1,221 @@
+//! The client against a server that misbehaves, in process.
+
+use std::{sync::Arc, time::Duration};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{matcher::task_queues, *};
+
+struct Pki {
+    ca: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn pki() -> Pki {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "unit test CA");
+    let ca = params.self_signed(&key).unwrap().pem();
+    Pki { ca, issuer: Issuer::new(params, key) }
+}
+
+impl Pki {
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn credentials(&self) -> Credentials {
+        let (certificate, key) = self.issue("client");
+        Credentials { certificate: certificate.into(), key: key.into(), ca: self.ca.clone().into() }
+    }
+
+    /// A server that reads one frame's worth of bytes before each of `answers`, and then closes.
+    async fn serve(&self, answers: Vec<Vec<u8>>) -> ServiceUrl {
+        let (certificate, key) = self.issue("localhost");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let Ok(mut tls) = TlsAcceptor::from(Arc::new(config.clone())).accept(tcp).await else { continue };
+                for answer in &answers {
+                    let mut asked = [0; 4096];
+                    if tls.read(&mut asked).await.unwrap_or(0) == 0 || tls.write_all(answer).await.is_err() {
+                        break;
+                    }
+                }
+                tls.flush().await.ok();
+                if answers.is_empty() {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                }
+                tls.shutdown().await.ok();
+            }
+        });
+        ServiceUrl { host: "localhost".into(), port, service: "WorkloadManagement/Matcher".into() }
+    }
+}
+
+fn frame(text: &str) -> Vec<u8> {
+    format!("{}:{text}", text.len()).into_bytes()
+}
+
+const AGREED: &str = r#"{"OK": true, "Value": null}"#;
+
+async fn call(answers: Vec<Vec<u8>>) -> Result<serde_json::Value, DisetError> {
+    let pki = pki();
+    let url = pki.serve(answers).await;
+    let settings = Settings { deadline: Duration::from_secs(2), largest_answer: 1 << 20 };
+    Client::new(url, "admin", &pki.credentials(), settings).unwrap().call("getActiveTaskQueues", &json!([])).await
+}
+
+#[tokio::test]
+async fn an_answer_arrives_with_keep_alives_before_it() {
+    let mut late = b"dkadka".to_vec();
+    late.extend(frame(r#"{"OK": true, "Value": {"7": 1}}"#));
+    assert_eq!(call(vec![frame(AGREED), late]).await.unwrap(), json!({"7": 1}));
+}
+
+#[tokio::test]
+async fn an_unauthorised_group_is_told_from_other_errors() {
+    let refused = call(vec![frame(r#"{"OK": false, "Errno": 1111, "Message": "Unauthorized"}"#)]).await.unwrap_err();
+    assert!(matches!(refused, DisetError::Unauthorized { .. }), "{refused}");
+    let other =
+        call(vec![frame(AGREED), frame(r#"{"OK": false, "Message": "database down", "CallStack": ["secret"]}"#)]).await;
+    let other = other.unwrap_err();
+    assert!(matches!(&other, DisetError::Service { errno: 0, what, .. } if what == "database down"), "{other}");
+    let unknown = call(vec![frame(r#"{"OK": false, "Message": "Unknown method getActive"}"#)]).await.unwrap_err();
+    assert!(matches!(unknown, DisetError::UnknownMethod { .. }), "{unknown}");
+}
+
+#[tokio::test]
+async fn garbage_of_every_kind_is_an_error_and_never_a_hang() {
+    for garbage in ["HTTP/1.1 400 Bad Request\r\n", ":", "-5:hello", "12", "dkx", "2:[]", "4:nope"] {
+        let error = call(vec![garbage.as_bytes().to_vec()]).await.unwrap_err();
+        assert!(matches!(error, DisetError::Garbage { .. }), "{garbage:?}: {error}");
+    }
+    let huge = call(vec![frame(AGREED), b"104857600:{".to_vec()]).await.unwrap_err();
+    assert!(matches!(huge, DisetError::TooLarge { size: 104_857_600, .. }), "{huge}");
+    let absurd = call(vec![b"99999999999999999999:".to_vec()]).await.unwrap_err();
+    assert!(matches!(absurd, DisetError::Garbage { .. }), "{absurd}");
+    let half = call(vec![frame(AGREED), b"400:{\"OK\": tr".to_vec()]).await.unwrap_err();
+    assert!(matches!(half, DisetError::Garbage { .. }), "{half}");
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let error = call(vec![]).await.unwrap_err();
+    assert!(matches!(error, DisetError::Timeout { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn certificates_are_refused_with_a_sentence_that_says_whose() {
+    let (ours, theirs) = (pki(), pki());
+    let url = theirs.serve(vec![]).await;
+    let settings = Settings { deadline: Duration::from_secs(2), ..Settings::default() };
+    let call = async |credentials: &Credentials, url: &ServiceUrl| {
+        Client::new(url.clone(), "admin", credentials, settings)
+            .unwrap()
+            .call("ping", &json!([]))
+            .await
+            .unwrap_err()
+            .to_string()
+    };
+    let wrong_ca = call(&ours.credentials(), &url).await;
+    assert!(wrong_ca.contains("we refuse the server's certificate"), "{wrong_ca}");
+    let stranger = Credentials { ca: theirs.ca.clone().into(), ..ours.credentials() };
+    let refused = call(&stranger, &url).await;
+    assert!(refused.contains("the server refuses our certificate"), "{refused}");
+    let down = ServiceUrl { port: 1, ..url.clone() };
+    assert!(call(&ours.credentials(), &down).await.contains("cannot be reached"));
+}
+
+#[test]
+fn credentials_that_do_not_fit_are_named() {
+    let (one, two) = (pki().credentials(), pki().credentials());
+    let text = |c: Credentials| tls::config(&c).unwrap_err().to_string();
+    assert!(text(Credentials { key: two.key.clone(), ..one.clone() }).contains("tls.crt and tls.key"));
+    assert!(
+        text(Credentials { key: "rubbish".to_owned().into(), ..one.clone() }).contains("tls.key holds no private key")
+    );
+    assert!(
+        text(Credentials { certificate: String::new().into(), ..one.clone() }).contains("tls.crt holds no certificate")
+    );
+    assert!(
+        text(Credentials {
+            ca: "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n".to_owned().into(),
+            ..one
+        })
+        .contains("ca.crt")
+    );
+}
+
+#[test]
+fn addresses_are_read_or_refused() {
+    let url: ServiceUrl = "dips://dirac.example.org:9170/WorkloadManagement/Matcher".parse().unwrap();
+    assert_eq!(
+        (url.host.as_str(), url.port, url.service.as_str()),
+        ("dirac.example.org", 9170, "WorkloadManagement/Matcher")
+    );
+    assert_eq!(url.to_string(), "dips://dirac.example.org:9170/WorkloadManagement/Matcher");
+    for bad in [
+        "",
+        "dips://",
+        "https://h:1/A/B",
+        "dips://h/A/B",
+        "dips://h:1/A",
+        "dips://h:99999/A/B",
+        "dips://:1/A/B",
+        "dips://h:1/A/B/C",
+    ] {
+        assert!(bad.parse::<ServiceUrl>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn task_queues_are_read_as_dirac_writes_them() {
+    let value = json!({
+        "3": {"Priority": 333.3, "Jobs": 2, "Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 86400, "JobTypes": ["User"],
+              "Tags": ["8Processors", "MultiProcessor"], "MinRAM": 16384, "MaxRAM": 0, "Later": "unknown fields are no harm"},
+        "2": {"Priority": 1, "Jobs": 5, "Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3600}
+    });
+    let queues = task_queues(&value).unwrap();
+    assert_eq!(queues.iter().map(|q| (q.id, q.jobs, q.min_ram_mb)).collect::<Vec<_>>(), [(2, 5, 0), (3, 2, 16_384)]);
+    assert_eq!(queues[1].tags, ["8Processors", "MultiProcessor"]);
+    for (field, bad) in [
+        ("Jobs", json!("many")),
+        ("Jobs", json!(-1)),
+        ("Tags", json!("GPU")),
+        ("Tags", json!([1])),
+        ("OwnerGroup", json!(null)),
+    ] {
+        let mut broken = value.clone();
+        broken["3"][field] = bad;
+        let said = task_queues(&broken).unwrap_err();
+        assert!(said.contains("\"3\"") && said.contains(field), "{said}");
+    }
+    assert!(task_queues(&json!([])).is_err());
+}

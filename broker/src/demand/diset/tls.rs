@@ -1,0 +1,50 @@
+//! TLS with a client certificate.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore, client::Resumption};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::DisetError;
+
+/// Who we are for DIRAC, as PEM.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Client certificate and what chains it to the CA.
+    pub certificate: SecretString,
+    /// Its private key.
+    pub key: SecretString,
+    /// CA certificates that servers are checked against.
+    pub ca: SecretString,
+}
+
+/// A TLS configuration for these credentials.
+pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
+    let bad = |what: &str| DisetError::BadCredentials(what.to_owned());
+    let certificates = |pem: &SecretString, name: &str| -> Result<Vec<CertificateDer<'static>>, DisetError> {
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
+        match all {
+            Ok(list) if !list.is_empty() => Ok(list),
+            Ok(_) => Err(bad(&format!("{name} holds no certificate in PEM"))),
+            Err(_) => Err(bad(&format!("{name} is no PEM"))),
+        }
+    };
+    let mut roots = RootCertStore::empty();
+    for ca in certificates(&credentials.ca, "ca.crt")? {
+        roots.add(ca).map_err(|e| bad(&format!("ca.crt: {e}")))?;
+    }
+    let chain = certificates(&credentials.certificate, "tls.crt")?;
+    let key = PrivateKeyDer::from_pem_slice(credentials.key.expose_secret().as_bytes())
+        .map_err(|_| bad("tls.key holds no private key in PEM"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| bad(&e.to_string()))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(|e| bad(&format!("tls.crt and tls.key: {e}")))?;
+    // DIRAC's server closes the second connection of a resumed session without an answer.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
