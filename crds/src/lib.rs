@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod condition;
 pub mod downtime;
 pub mod duration;
+pub mod generate;
 pub mod installation;
 pub mod money;
 pub mod organization;
