@@ -214,7 +214,7 @@ impl World {
     /// Seconds for which a pilot has had nothing to do; `None` when it works or is not known.
     pub fn idle(&self, reference: &str) -> Option<f64> {
         let worker = self.pilots.get(reference)?;
-        worker.jobs.is_empty().then(|| self.now - worker.idle_since)
+        worker.jobs.is_empty().then_some(self.now - worker.idle_since)
     }
 
     /// Whether a pilot of this reference was ever given a job.
