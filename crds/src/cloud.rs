@@ -6,10 +6,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::{Duration, LocalRef, Price, SecretRef, quantity::Ceiling};
+use crate::{
+    LocalRef, Price, condition,
+    quantity::{Ceiling, Reported},
+    rule::rules,
+};
+pub use crate::{
+    ec2::{Ec2, Ec2Auth, WebIdentity},
+    openstack::{Oidc, OpenStack, OpenStackAuth, Project, ViaSecret},
+    simulated::{SimulatedCloud, SimulatedFaults, SimulatedFlavor},
+};
 
-/// A place where VMs can be bought.
+/// A place where VMs can be bought: exactly one of `openstack`, `ec2` and `simulated`, for good. Another place is another
+/// Cloud object.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -17,242 +28,149 @@ use crate::{Duration, LocalRef, Price, SecretRef, quantity::Ceiling};
     kind = "Cloud",
     namespaced,
     status = "CloudStatus",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A place where VMs can be bought: one OpenStack project and region, one EC2 account and region, or a simulated cloud. PilotPools name it.",
+    selectable = ".spec.siteRef.name",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Site", type_ = "string", json_path = ".spec.siteRef.name"),
+    printcolumn(
+        name = "VMs",
+        type_ = "integer",
+        description = "VMs of ours that are alive",
+        json_path = ".status.vms"
+    ),
+    printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
+    printcolumn(
+        name = "Quota",
+        type_ = "integer",
+        description = "cores that the provider allows",
+        json_path = ".status.quota.limit.cores"
+    ),
+    printcolumn(
+        name = "Used",
+        type_ = "integer",
+        priority = 1,
+        description = "cores used by everybody in the project",
+        json_path = ".status.quota.used.cores"
+    ),
+    printcolumn(
+        name = "Orphans",
+        type_ = "integer",
+        priority = 1,
+        description = "orphans deleted since the operator started",
+        json_path = ".status.orphansDeleted"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        priority = 1,
+        description = "when the credential ends",
+        json_path = ".status.credentialExpires"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.openstack) || has(self.ec2) || has(self.simulated)",
+     "say what cloud it is: give exactly one of openstack, ec2 and simulated"),
+    ("[has(self.openstack), has(self.ec2), has(self.simulated)].filter(given, given).size() <= 1",
+     "a Cloud is one place: keep one of openstack, ec2 and simulated, and make another Cloud for the other"),
+    ("has(self.openstack) == has(oldSelf.openstack) && has(self.ec2) == has(oldSelf.ec2) && has(self.simulated) == has(oldSelf.simulated)",
+     "the provider of a Cloud cannot change, its VMs would be forgotten: make another Cloud"),
+    ("self.siteRef.name == oldSelf.siteRef.name",
+     "siteRef cannot change, pilots carry the site's name: make another Cloud"),
+    ("!has(self.ec2) || !has(self.images) || self.images.all(name, has(self.images[name].id))",
+     "EC2 knows images by id: write id: ami-... instead of a name"),
+])))]
 pub struct CloudSpec {
-    /// The site the cloud belongs to.
+    /// The Site the cloud belongs to. Cannot change.
     pub site_ref: LocalRef,
-    /// An OpenStack project.
+    /// An OpenStack project in one region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStack>,
-    /// An EC2 account.
+    /// An EC2 account in one region. Accepted and kept; this version does not act on it, which the condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2>,
-    /// A simulated cloud.
+    /// A cloud that exists only in the operator's memory: VMs that cost nothing, with faults on demand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedCloud>,
-    /// Images by the name that pools use.
+    /// Images, by the name under which pools ask for them in machine.image: `default: {name: EL9-pilot}`. So one pool fits
+    /// clouds whose images are called differently.
     #[serde(default)]
+    #[schemars(
+        extend("maxProperties" = 64),
+        extend("x-kubernetes-validations" = rules(&[
+            ("self.all(name, size(name) >= 1 && size(name) <= 63)", "the name of an image in this list has 1 to 63 characters, as in default or gpu"),
+        ]))
+    )]
     pub images: BTreeMap<String, Image>,
-    /// What may be held at once, below the provider's own quota.
+    /// What may be held at once here by all pools together, as in `{vms: 200, cores: 1600}`. The provider's own quota is read
+    /// too; whichever is smaller holds. Set it to leave room for others in the same project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
-    /// How fast the provider may be asked.
+    /// How fast the provider may be asked, over all pools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of flavors.
+    /// Prices of flavors, an hour, in the currency of the VOs' budgets. A flavor without a price counts as free.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
     pub prices: Vec<FlavorPrice>,
-}
-
-/// One OpenStack project in one region.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenStack {
-    /// Keystone's v3 address.
-    pub auth_url: String,
-    /// Region of the catalogue.
-    pub region: String,
-    /// Endpoint interface of the catalogue; absent: public.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interface: Option<String>,
-    /// The project; an application credential already knows its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<Project>,
-    /// How the project is entered.
-    pub auth: OpenStackAuth,
-    /// Secret with `ca.crt`, where Keystone's certificate is not signed by a public CA.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<SecretRef>,
-    /// Networks VMs are attached to; none: the provider decides (`auto` is not used: `none`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub networks: Vec<NamedOrId>,
-    /// Security groups of the VMs' ports.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub security_groups: Vec<String>,
-    /// Availability zones that may be used, in order; none: the provider decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub availability_zones: Vec<String>,
-}
-
-/// A Keystone project.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Project {
-    /// Name of the project.
-    pub name: String,
-    /// Name of its domain.
-    pub domain: String,
-}
-
-/// How an OpenStack project is entered: exactly one way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenStackAuth {
-    /// A user and password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<ViaSecret>,
-    /// An application credential.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application_credential: Option<ViaSecret>,
-    /// An OpenID access token, as at EGI FedCloud.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oidc: Option<Oidc>,
-}
-
-/// A credential kept in a Secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ViaSecret {
-    /// The Secret: `username`, `password`, `user_domain` (default `Default`) for a password; `id`, `secret` for an application credential.
-    pub secret_ref: SecretRef,
-}
-
-/// Federated login.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Oidc {
-    /// Keystone's name of the identity provider.
-    pub identity_provider: String,
-    /// Keystone's name of the protocol.
-    pub protocol: String,
-    /// Issuer URL.
-    pub issuer: String,
-    /// Secret with `client_id`, `client_secret`, `refresh_token`.
-    pub secret_ref: SecretRef,
 }
 
 /// A thing known by name or by id: exactly one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.name) || has(self.id)", "say which: give its name or its id"),
+    ("!has(self.name) || !has(self.id)", "give its name or its id, not both: they might not agree"),
+])))]
 pub struct NamedOrId {
-    /// Its name, which must be unique where it is looked up.
+    /// Its name, which must be unique where it is looked up. A name follows when the site replaces the thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub name: Option<String>,
-    /// Its id.
+    /// Its id at the provider, which never means another thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub id: Option<String>,
 }
 
 /// A VM image, by name or id.
 pub type Image = NamedOrId;
 
-/// One EC2 account in one region.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Ec2 {
-    /// AWS region.
-    pub region: String,
-    /// Another endpoint than AWS's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// Credentials; absent: the pod's own role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<Ec2Auth>,
-    /// Subnets VMs may be put in.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subnets: Vec<String>,
-    /// Security groups of the VMs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub security_groups: Vec<String>,
-}
-
-/// Credentials of an EC2 account.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Ec2Auth {
-    /// Secret with `access_key_id`, `secret_access_key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<SecretRef>,
-    /// Role entered with the pod's service-account token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub web_identity: Option<WebIdentity>,
-}
-
-/// A role entered with a web identity token.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WebIdentity {
-    /// ARN of the role.
-    pub role_arn: String,
-}
-
-/// A cloud that exists only in the operator's memory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SimulatedCloud {
-    /// Seed of the faults.
-    #[serde(default)]
-    pub seed: u32,
-    /// Time from creation to the pilot's first request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub boot_time: Option<Duration>,
-    /// The provider's quota.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quota: Option<Ceiling>,
-    /// What can be bought.
-    pub flavors: Vec<SimulatedFlavor>,
-    /// What goes wrong, and how often.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub faults: Option<SimulatedFaults>,
-}
-
-/// A flavor of a simulated cloud.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SimulatedFlavor {
-    /// Name.
-    pub name: String,
-    /// Cores.
-    pub cores: i64,
-    /// Memory in GiB.
-    #[serde(rename = "ramGiB")]
-    pub ram_gib: i64,
-    /// GPUs.
-    #[serde(default)]
-    pub gpus: i64,
-    /// Model of the GPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpu_model: Option<String>,
-    /// Price of an hour.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_hour: Option<Price>,
-}
-
-/// Probabilities of faults, 0 to 1.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SimulatedFaults {
-    /// A create is refused for lack of capacity.
-    #[serde(default)]
-    pub capacity: f64,
-    /// A VM never boots.
-    #[serde(default)]
-    pub boot_failure: f64,
-    /// A create succeeds and its reply is lost.
-    #[serde(default)]
-    pub lost_reply: f64,
-    /// Any call fails with a server error.
-    #[serde(default)]
-    pub transient: f64,
-}
-
 /// How fast a provider may be asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.burst >= self.perSecond", "burst is smaller than perSecond, so perSecond is never reached: raise burst or lower perSecond"),
+])))]
 pub struct RequestRate {
-    /// Requests a second in the long run.
+    /// Requests a second in the long run. Lower it when the provider answers 429 or its administrators complain.
+    #[serde(default = "per_second")]
+    #[schemars(range(min = 1, max = 1000))]
     pub per_second: i64,
-    /// Requests at once after a pause.
+    /// Requests that may go out at once after a pause; at least perSecond.
+    #[serde(default = "burst")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub burst: i64,
+}
+
+fn per_second() -> i64 {
+    10
+}
+fn burst() -> i64 {
+    20
 }
 
 /// Price of a flavor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlavorPrice {
-    /// Name of the flavor.
+    /// Name of the flavor at the provider, as in `m1.large`.
+    #[schemars(length(min = 1, max = 255))]
     pub flavor: String,
-    /// Price of an hour.
+    /// Price of an hour, a quoted decimal number, as in `"0.05"`.
     pub per_hour: Price,
 }
 
@@ -260,11 +178,12 @@ pub struct FlavorPrice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// The provider's quota and what is used of it, by everybody in the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -293,8 +212,10 @@ pub struct CloudStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CloudQuota {
     /// What the provider allows.
+    #[schemars(with = "Reported")]
     pub limit: Ceiling,
-    /// What is used of it.
+    /// What is used of it, by everybody in the project.
+    #[schemars(with = "Reported")]
     pub used: Ceiling,
 }
 

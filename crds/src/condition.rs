@@ -1,6 +1,8 @@
 //! Condition types and reasons, in one place, as the API they are.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::json;
 
 /// `True` when the object is valid, its references resolve, and the operator acts on it.
 pub const READY: &str = "Ready";
@@ -72,4 +74,44 @@ pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition
 /// Whether the condition of this type is `True`.
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     get(conditions, type_).is_some_and(|c| c.status == "True")
+}
+
+/// The schema of a status's conditions: a map by type, so that each writer owns its own.
+pub fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Vec::<Condition>::json_schema(generator);
+    schema.insert("x-kubernetes-list-type".to_owned(), json!("map"));
+    schema.insert("x-kubernetes-list-map-keys".to_owned(), json!(["type"]));
+    schema.insert("maxItems".to_owned(), json!(32));
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_when_the_status_flips() {
+        let mut conditions = vec![];
+        set(&mut conditions, new(READY, Some(false), "SiteMissing", "site cppm is missing", Some(1)), at(10));
+        set(&mut conditions, new(READY, Some(false), "CloudMissing", "cloud a is missing", Some(2)), at(20));
+        assert_eq!(conditions[0].last_transition_time.0, at(10));
+        assert_eq!((conditions[0].reason.as_str(), conditions[0].observed_generation), ("CloudMissing", Some(2)));
+        set(&mut conditions, new(READY, Some(true), "Ready", "", Some(2)), at(30));
+        assert_eq!(conditions[0].last_transition_time.0, at(30));
+        assert!(is_true(&conditions, READY));
+        assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn what_is_unknown_or_absent_is_not_true() {
+        let mut conditions = vec![];
+        assert!(!is_true(&conditions, REACHABLE));
+        set(&mut conditions, new(REACHABLE, None, "NotAsked", "", None), at(1));
+        assert_eq!(conditions[0].status, "Unknown");
+        assert!(!is_true(&conditions, REACHABLE));
+    }
 }

@@ -6,9 +6,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, quantity::Ceiling};
+use crate::{Duration, LocalRef, condition, duration::between, quantity::Ceiling, rule::rules};
 
-/// A planned absence of a site or cloud.
+/// A planned absence of a site or cloud, or of a part of its capacity. Accepted and kept; this version does not act on it,
+/// which the condition Supported says.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -17,29 +18,51 @@ use crate::{Duration, LocalRef, quantity::Ceiling};
     namespaced,
     status = "DowntimeStatus",
     shortname = "dt",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A planned absence (short name `dt`): a site or one of its clouds goes away, or wants part of its capacity back, from start to end.",
+    selectable = ".spec.siteRef.name",
+    selectable = ".spec.cloudRef.name",
+    printcolumn(name = "Site", type_ = "string", json_path = ".spec.siteRef.name"),
+    printcolumn(name = "Cloud", type_ = "string", json_path = ".spec.cloudRef.name"),
+    printcolumn(name = "Start", type_ = "string", json_path = ".spec.start"),
+    printcolumn(name = "End", type_ = "string", json_path = ".spec.end"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Drain", type_ = "string", priority = 1, json_path = ".spec.drainFor"),
+    printcolumn(name = "Reason", type_ = "string", priority = 1, json_path = ".spec.reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.start < self.end", "end is not after start: write the time at which the capacity comes back"),
+    ("self.end - self.start <= duration('8784h')",
+     "a downtime lasts at most 366 days: for something that does not come back lower the cloud's ceiling or delete the cloud"),
+    ("self.siteRef.name == oldSelf.siteRef.name", "siteRef cannot change: make another Downtime"),
+    ("has(self.cloudRef) == has(oldSelf.cloudRef) && (!has(self.cloudRef) || self.cloudRef.name == oldSelf.cloudRef.name)",
+     "cloudRef cannot change: make another Downtime"),
+])))]
 pub struct DowntimeSpec {
-    /// The site concerned.
+    /// The Site concerned. Cannot change.
     pub site_ref: LocalRef,
-    /// One cloud of the site; absent: all of it.
+    /// One Cloud of the site. Absent: all of the site. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_ref: Option<LocalRef>,
-    /// When it begins.
-    #[schemars(with = "String")]
+    /// When it begins, with a time zone, as in `"2026-12-07T06:00:00Z"`. At that moment nothing is left but what `keep` allows.
+    #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub start: Timestamp,
-    /// When it ends.
-    #[schemars(with = "String")]
+    /// When it ends, at most 366 days later. From then on VMs are made again.
+    #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub end: Timestamp,
-    /// What may stay; absent: nothing.
+    /// What may stay, as in `{cores: 800}`. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Ceiling>,
-    /// How long before the start draining begins.
+    /// How long before the start draining begins, up to 60d: jobs that end before the start still start, longer ones do not.
+    /// Absent: as long as the longest matching.maxCpuTime of the pools concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("0s", "60d")))]
     pub drain_for: Option<Duration>,
-    /// Why, for people.
+    /// Why, for people, as in `power works in the machine room`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub reason: Option<String>,
 }
 
@@ -47,10 +70,11 @@ pub struct DowntimeSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DowntimeStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Resolved, Supported.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
 }

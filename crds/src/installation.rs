@@ -1,15 +1,21 @@
 //! `DiracInstallation` (`dirac`): a DIRAC v9 + DiracX installation, run elsewhere, simulated, or (later) run here.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::{Duration, SecretRef};
+pub use crate::managed::Managed;
+use crate::{
+    Duration, SecretRef, condition,
+    duration::between,
+    reference::{DNS_LABEL, refuse_inline},
+    rule::{NO_SECRET_IN_ADDRESS, rules, web_address},
+};
 
-/// A DIRAC installation: where waiting jobs are read and pilots are registered.
+/// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated`
+/// and `managed` says what it is, for good: another kind of installation is another object.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -18,21 +24,58 @@ use crate::{Duration, SecretRef};
     namespaced,
     status = "DiracInstallationStatus",
     shortname = "dirac",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A DIRAC installation (short name `dirac`): the operator reads its waiting jobs, registers pilots with it and makes VMs for them. VirtualOrganization and Site objects name it.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        description = "jobs that wait in task queues",
+        json_path = ".status.waitingJobs"
+    ),
+    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(
+        name = "Queues",
+        type_ = "integer",
+        priority = 1,
+        description = "task queues with waiting jobs",
+        json_path = ".status.taskQueues"
+    ),
+    printcolumn(
+        name = "Read",
+        type_ = "date",
+        priority = 1,
+        description = "when demand was last read",
+        json_path = ".status.lastDemandTime"
+    ),
+    printcolumn(name = "Matcher", type_ = "string", priority = 1, json_path = ".spec.external.matcher"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.external) || has(self.simulated) || has(self.managed)",
+     "say what installation it is: give exactly one of external, simulated and managed"),
+    ("[has(self.external), has(self.simulated), has(self.managed)].filter(given, given).size() <= 1",
+     "an installation is one thing: keep one of external, simulated and managed"),
+    ("has(self.external) == has(oldSelf.external) && has(self.simulated) == has(oldSelf.simulated) && has(self.managed) == has(oldSelf.managed)",
+     "the kind of an installation cannot change, its pilots would be lost: make another DiracInstallation"),
+])))]
 pub struct DiracInstallationSpec {
-    /// An installation that runs elsewhere.
+    /// An installation that runs elsewhere and that this operator uses as a client: the usual case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<External>,
-    /// A simulated queue, for trying things out.
+    /// A queue that exists only in the operator's memory, for trying things out without a DIRAC: its jobs arrive, wait, run
+    /// on simulated VMs and end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedQueue>,
-    /// An installation run by this operator.
+    /// A whole DIRAC installation run by this operator. Accepted and kept; this version does not act on it, which the
+    /// condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
     /// How demand is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = json!({})))]
     pub demand: Option<DemandSettings>,
 }
 
@@ -40,33 +83,61 @@ pub struct DiracInstallationSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct External {
-    /// The Matcher's DISET address.
+    /// DISET address of the Matcher, whose task queues are read, as in
+    /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
+    /// `/Systems/WorkloadManagement/URLs/Matcher`.
+    #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
     pub matcher: String,
-    /// The PilotManager's DISET address.
+    /// DISET address of the PilotManager, with which pilots are registered, as in
+    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`.
+    #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
-    /// DiracX, if there is one.
+    /// Address of DiracX, as in `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub diracx: Option<String>,
     /// Who the operator is, for DIRAC.
     pub credentials: DiracCredentials,
 }
 
+fn diset_address(service: &str, port: u16) -> serde_json::Value {
+    rules(&[
+        (
+            &format!("self.matches('^dips://[^/ ]+:[0-9]{{1,5}}/WorkloadManagement/{service}$')"),
+            &format!(
+                "write {service}'s whole DISET address, as in dips://dirac.example.org:{port}/WorkloadManagement/{service}"
+            ),
+        ),
+        NO_SECRET_IN_ADDRESS,
+    ])
+}
+
 /// A client certificate and the DIRAC group to act as.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = no_inline_certificate)]
 pub struct DiracCredentials {
-    /// Secret with `tls.crt`, `tls.key` and `ca.crt`.
+    /// Secret with `tls.crt` (certificate and chain), `tls.key` and `ca.crt` (the authorities that signed DIRAC's hosts). A
+    /// Secret that cert-manager makes fits as it is.
     pub certificate_secret_ref: SecretRef,
-    /// The DIRAC group, or `hosts` for a host certificate.
+    /// The DIRAC group to act as; the certificate's owner must be in it, and it must have the property that reads task
+    /// queues and registers pilots (JobAdministrator, Operator or GenericPilot). For a host certificate write `hosts`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
     pub group: String,
+}
+
+fn no_inline_certificate(schema: &mut Schema) {
+    refuse_inline(schema, &["certificate", "key", "password"], Some("certificateSecretRef"));
 }
 
 /// How demand is read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemandSettings {
-    /// Time between two readings of the task queues.
+    /// Time between two readings of the task queues, 1s to 1h. Shorter: new jobs get VMs sooner, at the price of one
+    /// Matcher request each time. An installation with many thousand task queues may want 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "20s", "x-kubernetes-validations" = between("1s", "1h")))]
     pub poll_interval: Option<Duration>,
 }
 
@@ -74,10 +145,12 @@ pub struct DemandSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedQueue {
-    /// Seed of the arrivals: the same seed gives the same jobs.
+    /// Seed of the arrivals: the same seed gives the same jobs at the same times.
     #[serde(default)]
+    #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
     pub seed: u32,
-    /// Streams of jobs.
+    /// Streams of jobs, each of equal jobs.
+    #[schemars(length(min = 1, max = 64))]
     pub arrivals: Vec<Arrival>,
 }
 
@@ -85,52 +158,46 @@ pub struct SimulatedQueue {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Arrival {
-    /// VirtualOrganization object.
+    /// Name of the VirtualOrganization object the jobs belong to.
+    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub vo: String,
-    /// DIRAC group of the jobs' owner.
+    /// DIRAC group of the jobs' owner: one of the VO's groups.
+    #[schemars(length(min = 1, max = 128))]
     pub group: String,
-    /// Mean rate of arrival.
+    /// Mean rate of arrival, in jobs an hour; the times between jobs are random, the rate is kept in the long run.
+    #[schemars(range(min = 1, max = 10_000_000))]
     pub jobs_per_hour: i64,
-    /// CPU time a job asks for.
+    /// CPU time a job asks for, as in `2h`: pools with a smaller matching.maxCpuTime do not take it.
+    #[schemars(extend("x-kubernetes-validations" = between("1s", "60d")))]
     pub cpu_time: Duration,
-    /// How long a job really runs; absent: one minute.
+    /// How long a job really runs, as in `1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("1s", "60d")))]
     pub run_time: Option<Duration>,
-    /// Cores a job needs; absent: one.
+    /// Cores a job needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub processors: Option<i64>,
-    /// Tags of the jobs.
+    /// Tags of the jobs, as in `[GPU]`: only pools that offer all of them take the jobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
-    /// Arrivals end after this many jobs; absent: never.
+    /// Arrivals end after this many jobs. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub jobs: Option<i64>,
-}
-
-/// A whole installation run by this operator. Accepted and kept; this version does not act on it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Managed {
-    /// Version of DIRAC.
-    pub dirac_version: String,
-    /// Version of DiracX.
-    pub diracx_version: String,
-    /// Public host name.
-    pub host: String,
-    /// Everything else of a managed installation.
-    #[serde(flatten)]
-    pub rest: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the operator knows of the installation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiracInstallationStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// Jobs that wait in task queues, as last read.
     #[serde(default)]
@@ -141,7 +208,8 @@ pub struct DiracInstallationStatus {
     /// When the task queues were last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_demand_time: Option<Time>,
-    /// Groups of task queues that no VirtualOrganization claims, with their waiting jobs.
+    /// Groups with waiting jobs that no VirtualOrganization claims: add the group to the `groups` of a VO, or their jobs
+    /// never get a VM.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<UnclaimedGroup>,
     /// VMs of the installation that are alive.

@@ -6,13 +6,18 @@ pub mod cloud;
 pub mod condition;
 pub mod downtime;
 pub mod duration;
+pub mod ec2;
 pub mod generate;
 pub mod installation;
+pub mod managed;
 pub mod money;
+pub mod openstack;
 pub mod organization;
 pub mod pool;
 pub mod quantity;
 pub mod reference;
+pub mod rule;
+pub mod simulated;
 pub mod site;
 pub mod vm;
 

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::rule::rules;
+
 /// A non-negative amount of money, kept in millionths, written as decimal text such as `"0.05"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(u64);
@@ -69,6 +71,44 @@ impl JsonSchema for Price {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]{1,9}(\\.[0-9]{1,6})?$", "maxLength": 16 })
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 16,
+            "x-kubernetes-validations": rules(&[(
+                "self.matches('^[0-9]{1,9}([.][0-9]{1,6})?$')",
+                "write an amount as a quoted decimal number such as \"0.05\": no sign, no currency, at most nine digits before the point and six after it",
+            )]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_printed_without_loss() {
+        for (text, micros, printed) in [
+            ("0.05", 50_000, "0.05"),
+            ("500", 500_000_000, "500.00"),
+            ("1.20", 1_200_000, "1.2"),
+            ("0.000001", 1, "0.000001"),
+            ("999999999.999999", 999_999_999_999_999, "999999999.999999"),
+            ("0", 0, "0.00"),
+        ] {
+            let price: Price = text.parse().unwrap();
+            assert_eq!((price.micros(), price.to_string().as_str()), (micros, printed), "{text}");
+            assert_eq!(printed.parse(), Ok(price));
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "1.0000001", "5 EUR", "99999999999999999999", "NaN"]
+        {
+            let error = text.parse::<Price>().unwrap_err();
+            assert!(error.contains("is no amount: write a decimal number"), "{text}: {error}");
+        }
     }
 }

@@ -5,9 +5,17 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, Price, quantity::Ceiling};
+use crate::{
+    Duration, LocalRef, Price, condition,
+    duration::between,
+    quantity::Ceiling,
+    rule::{rules, web_address},
+};
 
-/// A virtual organisation of one DIRAC installation.
+const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
+
+/// A virtual organisation (VO) of one DIRAC installation: a community with groups, a share of the machines, limits and a
+/// budget. Pools and sites name it in `vos`.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -16,27 +24,65 @@ use crate::{Duration, LocalRef, Price, quantity::Ceiling};
     namespaced,
     status = "VirtualOrganizationStatus",
     shortname = "vo",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A virtual organisation of a DIRAC installation (short name `vo`): its groups, its share and limits, and the identity of its pilots.",
+    selectable = ".spec.installationRef.name",
+    selectable = ".spec.diracName",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        description = "jobs that wait in task queues",
+        json_path = ".status.waitingJobs"
+    ),
+    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
+    printcolumn(name = "Share", type_ = "integer", json_path = ".spec.share"),
+    printcolumn(
+        name = "DIRAC",
+        type_ = "string",
+        priority = 1,
+        description = "the VO's name in DIRAC",
+        json_path = ".spec.diracName"
+    ),
+    printcolumn(name = "Installation", type_ = "string", priority = 1, json_path = ".spec.installationRef.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.groups.exists(g, g.name == self.pilot.group)",
+     "pilot.group is none of this VO's groups: add it to groups, or name one of them"),
+    ("self.groups.all(g, g.name != self.pilot.group || (has(g.properties) && 'GenericPilot' in g.properties))",
+     "the group of pilot.group lacks the property GenericPilot, so DIRAC would give its pilots no jobs of others: add GenericPilot to its properties"),
+    ("self.installationRef.name == oldSelf.installationRef.name",
+     "installationRef cannot change, the VO's pilots are registered there: make another VirtualOrganization"),
+    ("self.diracName == oldSelf.diracName",
+     "diracName cannot change, jobs and pilots carry it: make another VirtualOrganization"),
+])))]
 pub struct VirtualOrganizationSpec {
-    /// The installation the VO belongs to.
+    /// The DiracInstallation the VO belongs to. Cannot change.
     pub installation_ref: LocalRef,
-    /// The VO's name in DIRAC's configuration.
+    /// The VO's name in DIRAC's configuration, as in `biomed` or `enmr.eu`. Cannot change.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub dirac_name: String,
-    /// Where its members log in.
+    /// Where its members log in. Kept for managed installations; an external one has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<IdentityProvider>,
-    /// DIRAC groups of the VO: task queues name a group, never a VO.
+    /// DIRAC groups of the VO. A waiting job names its group, never its VO: jobs of a group that no VO lists get no VM, and
+    /// the installation's status says so.
     #[serde(default)]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub groups: Vec<Group>,
-    /// Weight against other VOs when capacity is short.
+    /// Weight against other VOs when capacity is short: a VO with 30 gets three times as much as one with 10. It says
+    /// nothing while there is room for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]
     pub share: Option<i64>,
-    /// What the VO may hold at once over all pools.
+    /// What the VO may hold at once over all pools and clouds. Absent: only pools, clouds and quotas limit it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Ceiling>,
-    /// What the VO may spend.
+    /// What the VO may spend. Accepted and kept; this version does not enforce it, which the condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// How its pilots present themselves to DIRAC.
@@ -46,38 +92,50 @@ pub struct VirtualOrganizationSpec {
 /// An OpenID provider and the entitlement that makes someone a member.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityProvider {
-    /// Issuer URL.
+    /// Issuer, as in `https://aai.egi.eu/auth/realms/egi`.
+    #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
-    /// Entitlement of members.
+    /// Entitlement (AARC G002) that members carry, as in `urn:mace:egi.eu:group:biomed:role=member#aai.egi.eu`. Absent:
+    /// everybody who can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
     pub entitlement: Option<String>,
 }
 
 /// A DIRAC group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
-    /// The group's name in DIRAC's registry.
+    /// The group's name in DIRAC's registry, as in `biomed_user`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub name: String,
-    /// DIRAC properties of the group.
+    /// DIRAC properties of the group, as in `[NormalUser]`; the group of the pilots needs `GenericPilot`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z][A-Za-z0-9]*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub properties: Vec<String>,
 }
 
 /// A sum that may be spent in a sliding period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
-    /// The sum.
+    /// The sum, a quoted decimal number, as in `"500"`.
     pub amount: Price,
-    /// ISO 4217 code of the currency.
+    /// Currency of the sum and of the clouds' prices: three letters of ISO 4217, as in `EUR`.
+    #[schemars(length(min = 3, max = 3), regex(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
-    /// The period.
+    /// The period, 1h to 366d, as in `30d`: the sum is what may be spent in any such period, not in a calendar month.
+    #[schemars(extend("x-kubernetes-validations" = between("1h", "366d")))]
     pub period: Duration,
 }
 
 /// The identity of the VO's pilots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PilotIdentity {
-    /// A group of the VO with the property GenericPilot.
+    /// The group the pilots run as: one of `groups`, with the property GenericPilot, as in `biomed_pilot`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub group: String,
 }
 
@@ -85,11 +143,12 @@ pub struct PilotIdentity {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualOrganizationStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Resolved, Supported.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// Jobs of the VO that wait in task queues.
     #[serde(default)]

@@ -5,9 +5,15 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, quantity::Range};
+use crate::{
+    Duration, LocalRef, condition,
+    duration::{between, seconds},
+    quantity::Range,
+    reference::DNS_LABEL,
+    rule::{no_name_twice, no_text_twice, rules},
+};
 
-/// A pool of pilot VMs.
+/// A pool of pilot VMs: for which VOs, on which clouds, of what kind, for what jobs, how many and how long.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -16,42 +22,105 @@ use crate::{Duration, LocalRef, quantity::Range};
     namespaced,
     status = "PilotPoolStatus",
     shortname = "pool",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it.",
+    selectable = ".spec.siteRef.name",
+    scale(spec_replicas_path = ".spec.scaling.max", status_replicas_path = ".status.vms"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        description = "waiting jobs given to this pool",
+        json_path = ".status.waitingJobs"
+    ),
+    printcolumn(name = "VMs", type_ = "integer", description = "VMs that exist", json_path = ".status.vms"),
+    printcolumn(
+        name = "Booting",
+        type_ = "integer",
+        description = "of these, VMs whose pilot has not asked for work",
+        json_path = ".status.booting"
+    ),
+    printcolumn(
+        name = "Running",
+        type_ = "integer",
+        description = "of these, VMs whose pilot asks for work or runs jobs",
+        json_path = ".status.running"
+    ),
+    printcolumn(name = "Max", type_ = "integer", json_path = ".spec.scaling.max"),
+    printcolumn(
+        name = "Met",
+        type_ = "string",
+        priority = 1,
+        description = "whether all demand that fits is served",
+        json_path = ".status.conditions[?(@.type=='DemandMet')].status"
+    ),
+    printcolumn(name = "Site", type_ = "string", priority = 1, json_path = ".spec.siteRef.name"),
+    printcolumn(name = "VOs", type_ = "string", priority = 1, json_path = ".spec.vos"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.siteRef.name == oldSelf.siteRef.name",
+     "siteRef cannot change, the pool's pilots carry the site's name: make another PilotPool and scale this one to 0"),
+])))]
 pub struct PilotPoolSpec {
-    /// The DIRAC site the pool's VMs belong to.
+    /// The Site that the pool's VMs belong to: jobs that ask for or ban a site see its DIRAC name. Cannot change.
     pub site_ref: LocalRef,
-    /// VirtualOrganization objects served.
+    /// Names of the VirtualOrganization objects served. Each VM belongs to one of them; the pool's numbers count all.
+    #[schemars(
+        length(min = 1, max = 128),
+        inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub vos: Vec<String>,
-    /// Clouds, in order of preference.
+    /// Cloud objects on which VMs may be made, tried in this order where nothing else decides, as in
+    /// `[{name: cppm-openstack}, {name: aws-paris}]`. A cloud taken off the list gets no new VMs; those it has live on.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
-    /// What a VM is.
+    /// What a VM is: flavor, image, way of buying.
     pub machine: Machine,
-    /// What jobs it takes.
+    /// What jobs the VMs take.
     pub matching: Matching,
-    /// How many there are, and how long.
+    /// How many VMs there are, and how long each lives.
     pub scaling: Scaling,
 }
 
-/// What a VM is made of.
+/// What a VM is made of. Changes hold for new VMs; those that live stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.requirements) || (has(self.flavors) && size(self.flavors) > 0)",
+     "say what to buy: name flavors in order of preference, or give requirements that any flavor may fulfil"),
+    ("!has(self.requirements) || !has(self.flavors) || size(self.flavors) == 0",
+     "name flavors or give requirements, not both: remove one of them"),
+])))]
 pub struct Machine {
-    /// Flavors by name, in order of preference.
+    /// Flavors by name, in order of preference, as in `[m1.xlarge, m1.large]`: the first that a cloud has and has room for is
+    /// bought. Either this or `requirements`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-validations" = no_text_twice()))]
     pub flavors: Vec<String>,
-    /// Any flavor that fulfils these.
+    /// Any flavor that fulfils these, where clouds call them differently. Either this or `flavors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
-    /// Ways of buying, in order of preference.
+    /// Ways of buying, in order of preference, as in `[Spot, OnDemand]`. Absent: `[OnDemand]`. Spot is cheaper, and the
+    /// provider may take the VM with its jobs away at any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub purchase: Vec<Purchase>,
-    /// Name of the image in `Cloud.spec.images`.
+    /// Name of the image in `images` of each Cloud of the pool.
     #[serde(default = "default_image")]
+    #[schemars(length(min = 1, max = 63))]
     pub image: String,
-    /// A cloud-config template merged into the VM's user-data.
+    /// A cloud-config document merged into the VM's user-data, as a template that is given the pilot's reference and stamp,
+    /// VO, group, site, CE, queue, cores, RAM, GPUs and tags. Anyone on the VM can read it: no secret belongs here. Up to 16
+    /// KiB. A template that does not work is a condition of the pool, not a broken VM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16_384), extend("x-kubernetes-validations" = rules(&[(
+        "!self.contains('PRIVATE KEY-----')",
+        "user-data is readable by every job on the VM: keep the private key out of it",
+    )])))]
     pub user_data: Option<String>,
 }
 
@@ -59,7 +128,8 @@ fn default_image() -> String {
     "default".to_owned()
 }
 
-/// How a VM is bought.
+/// How a VM is bought: `OnDemand`, at the list price until given back, or `Spot`, cheaper, and reclaimed by the provider when
+/// it wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Purchase {
     /// At the list price, until given back.
@@ -69,78 +139,127 @@ pub enum Purchase {
     Spot,
 }
 
-/// Bounds on flavors.
+/// Bounds on flavors: a flavor must fulfil all that are given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.gpus) || has(self.cores) || has(self.ramGiBPerCore)",
+     "requirements without a bound would buy anything: give at least one of gpus, cores and ramGiBPerCore"),
+])))]
 pub struct Requirements {
-    /// Number and models of GPUs.
+    /// Number and models of GPUs, as in `{min: 1, models: [A100, L4]}`. Absent: flavors without GPUs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<GpuRequirement>,
-    /// Number of cores.
+    /// Number of cores, as in `{min: 4, max: 32}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Range>,
-    /// GiB of memory a core.
+    /// GiB of memory a core, as in `{min: 2}`.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ramGiBPerCore")]
     pub ram_gib_per_core: Option<Range>,
 }
 
 /// Bounds on GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("!has(self.min) || !has(self.max) || self.min <= self.max", "min is larger than max, so nothing fits: lower min or raise max"),
+])))]
 pub struct GpuRequirement {
-    /// At least so many.
+    /// At least so many. Absent: no lower end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 64))]
     pub min: Option<i64>,
-    /// At most so many.
+    /// At most so many. Absent: no upper end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 64))]
     pub max: Option<i64>,
-    /// One of these models; none named: any.
+    /// One of these models, as in `[A100, L4, T4]`. Absent: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
 }
 
-/// What the pilots say of themselves to DIRAC's Matcher.
+/// What the pilots say of themselves to DIRAC's Matcher. Changes hold for new VMs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("!has(self.requiredTags) || (has(self.tags) && self.requiredTags.all(tag, tag in self.tags))",
+     "a job with a required tag matches only where the tag is also offered: add every one of requiredTags to tags"),
+])))]
 pub struct Matching {
-    /// Name of the CE in DIRAC; absent: `<pool>.<namespace>.dirac-operator`.
+    /// Name of the CE in DIRAC. Absent: `<pool>.<namespace>.dirac-operator`. Change it where DIRAC's accounting or
+    /// configuration already knows another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub ce: Option<String>,
-    /// Name of the queue in DIRAC; absent: the flavor.
+    /// Name of the queue in DIRAC. Absent: the flavor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub queue: Option<String>,
-    /// The longest CPU time of a job.
+    /// The longest CPU time of a job, 1m to 60d, as in `48h`: jobs that ask for more do not match. Keep it well below
+    /// scaling.maxLifetime, or long jobs are cut.
+    #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
-    /// Tags the VMs offer: jobs with other tags do not match.
+    /// Tags the VMs offer, as in `[MultiProcessor]`: a job matches only where all of its tags are offered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub tags: Vec<String>,
-    /// Tags a job must have: plain jobs never land here.
+    /// Tags a job must have, as in `[GPU]`: plain jobs never land here. Each must be in `tags` too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub required_tags: Vec<String>,
-    /// DIRAC platform of the image.
+    /// DIRAC platform of the image, as in `Linux_x86_64_glibc-2.34`. Absent: none is said, and jobs that ask for one do not
+    /// match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
     pub platform: Option<String>,
 }
 
-/// How many VMs there are, and how long they live.
+/// How many VMs there are, and how long each lives. VMs are made for waiting jobs, up to `max`; one without a job stops by
+/// itself after `idleTimeout`. For a pool that is emptied without losing a job, set `max` to 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.max == 0 || self.min <= self.max", "min is larger than max: raise max or lower min (max: 0 alone drains the pool whatever min says)"),
+    ("self.max == 0 || self.spare <= self.max", "spare is larger than max: raise max or lower spare"),
+    (&format!("{} < {}", seconds("self.bootDeadline"), seconds("self.maxLifetime")),
+     "bootDeadline must be shorter than maxLifetime, or no VM lives to run a job"),
+    (&format!("{} <= {}", seconds("self.idleTimeout"), seconds("self.maxLifetime")),
+     "idleTimeout must not be longer than maxLifetime: shorten it or raise maxLifetime"),
+])))]
 pub struct Scaling {
-    /// VMs kept whatever the demand.
+    /// VMs kept whatever the demand, as in 2 for a pool whose first job must not wait for a boot. They cost while idle.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 20_000))]
     pub min: i64,
-    /// The most VMs at once. 0 drains the pool.
+    /// The most VMs at once, counting those that boot, over all clouds and VOs of the pool. 0 drains it: no new VMs, and those
+    /// that live take no new job and go when their jobs have ended. `kubectl scale` sets it.
+    #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
-    /// Idle VMs kept warm.
+    /// Idle VMs kept warm beyond what waiting jobs need, as in 2, so that a burst starts at once. They cost while idle.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 20_000))]
     pub spare: i64,
-    /// Time within which the pilot must ask for work.
+    /// Time from the launch of a VM within which its pilot must ask for work, 1m to 24h. A VM that does not is replaced and
+    /// its console log kept. Raise it for images that boot slowly; while it runs the VM counts as supply.
     #[serde(default = "default_boot_deadline")]
+    #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
     pub boot_deadline: Duration,
-    /// Time without a job after which a VM stops by itself.
+    /// Time without a job after which a VM stops by itself, 30s to 7d. Longer saves boots between bursts; shorter saves money.
     #[serde(default = "default_idle_timeout")]
+    #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
-    /// Age at which a VM is given back.
+    /// Age at which a VM is given back, 10m to 90d: it takes no new job in time to end by then. Shorter brings new images in
+    /// sooner; keep it well above matching.maxCpuTime.
     #[serde(default = "default_max_lifetime")]
+    #[schemars(extend("x-kubernetes-validations" = between("10m", "90d")))]
     pub max_lifetime: Duration,
 }
 
@@ -158,11 +277,12 @@ fn default_max_lifetime() -> Duration {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PilotPoolStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Resolved, DemandMet.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// VMs that exist.
     #[serde(default)]

@@ -5,9 +5,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef};
+use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::rules};
 
-/// A DIRAC site.
+/// A DIRAC site: the name under which DIRAC knows the place, the VOs served there and the computing elements it has.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -15,33 +15,72 @@ use crate::{Duration, LocalRef};
     kind = "Site",
     namespaced,
     status = "SiteStatus",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "A DIRAC site: its name in DIRAC, the VOs it serves and its computing elements. Clouds and PilotPools name it.",
+    selectable = ".spec.installationRef.name",
+    selectable = ".spec.diracName",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(
+        name = "DIRAC",
+        type_ = "string",
+        description = "the site's name in DIRAC",
+        json_path = ".spec.diracName"
+    ),
+    printcolumn(name = "Clouds", type_ = "integer", json_path = ".status.clouds"),
+    printcolumn(name = "Pools", type_ = "integer", json_path = ".status.pools"),
+    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(name = "GOCDB", type_ = "string", priority = 1, json_path = ".spec.gocdbName"),
+    printcolumn(name = "Installation", type_ = "string", priority = 1, json_path = ".spec.installationRef.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.installationRef.name == oldSelf.installationRef.name",
+     "installationRef cannot change, the site's pilots are registered there: make another Site"),
+    ("self.diracName == oldSelf.diracName", "diracName cannot change, pilots and jobs carry it: make another Site"),
+])))]
 pub struct SiteSpec {
-    /// The installation the site belongs to.
+    /// The DiracInstallation the site belongs to. Cannot change.
     pub installation_ref: LocalRef,
-    /// The site's name in DIRAC, as in `CLOUD.CPPM.fr`.
+    /// The site's name in DIRAC: kind of grid, name and country, as in `CLOUD.CPPM.fr`. Jobs that ask for a site or ban one
+    /// name it so. Cannot change.
+    #[schemars(length(max = 128), extend("x-kubernetes-validations" = rules(&[(
+        "self.matches('^[A-Za-z0-9]+[.][A-Za-z0-9_-]+[.][a-z]{2,8}$')",
+        "write DIRAC's name of the site: three parts with points between, grid, name and country, as in CLOUD.CPPM.fr",
+    )])))]
     pub dirac_name: String,
-    /// The site's name in GOCDB.
+    /// The site's name in GOCDB, as in `IN2P3-CPPM`. Its downtimes there become Downtime objects. Accepted and kept; this
+    /// version does not read GOCDB. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
     pub gocdb_name: Option<String>,
-    /// VirtualOrganization objects served here.
+    /// Names of the VirtualOrganization objects served here. A pool of the site serves only VOs that both lists name.
+    #[schemars(
+        length(min = 1, max = 128),
+        inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub vos: Vec<String>,
-    /// Computing elements that are published to DIRAC as they are.
+    /// Computing elements that exist already (HTCondorCE, ARC, SSH, Slurm) and are published to DIRAC as they are. Those of
+    /// clouds come from the pools and are not listed. Accepted and kept; this version does not publish them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub computing_elements: Vec<ComputingElement>,
 }
 
 /// A computing element that is not a cloud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComputingElement {
-    /// Host name of the CE.
+    /// Host name of the CE, as in `htc01.example.org`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$"))]
     pub name: String,
-    /// DIRAC's CE type: HTCondorCE, AREX, SSH, Slurm.
+    /// DIRAC's type of the CE: HTCondorCE, AREX, SSH or Slurm.
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["HTCondorCE", "AREX", "SSH", "Slurm"]))]
     pub type_: String,
-    /// The CE's queues.
+    /// The CE's queues, by name.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub queues: Vec<Queue>,
 }
 
@@ -49,15 +88,19 @@ pub struct ComputingElement {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
-    /// Name of the queue.
+    /// Name of the queue at the CE, as in `condor`.
+    #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// The longest CPU time of a job.
+    /// The longest CPU time of a job, 1m to 60d, as in `72h`.
+    #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
-    /// Cores a pilot gets.
+    /// Cores a pilot gets. Absent: one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
     pub processors: Option<i64>,
-    /// Tags the queue offers.
+    /// Tags the queue offers, as in `[GPU]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
 }
 
@@ -65,16 +108,17 @@ pub struct Queue {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteStatus {
-    /// The generation these conditions speak of.
+    /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object.
+    /// The truth about the object: Ready, Resolved, Supported.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
-    /// Clouds of the site.
+    /// Cloud objects of the site.
     #[serde(default)]
     pub clouds: i64,
-    /// Pools of the site.
+    /// PilotPool objects of the site.
     #[serde(default)]
     pub pools: i64,
     /// VMs of the site that are alive.

@@ -5,9 +5,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, Price, pool::Purchase};
+use crate::{Duration, LocalRef, Price, condition, pool::Purchase, rule::rules};
 
-/// One VM and its pilot. Everything a restart needs to go on is here, derived from the UID, in the cloud or in DIRAC.
+/// One VM and its pilot, as decided once and never changed. Everything a restart needs to go on is here, derived from the UID, in the cloud or in DIRAC.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -17,9 +17,60 @@ use crate::{Duration, LocalRef, Price, pool::Purchase};
     namespaced,
     status = "PilotVMStatus",
     shortname = "pvm",
-    category = "dirac-all"
+    category = "dirac-all",
+    doc = "One VM and its pilot (short name `pvm`), from wish to gone. Only the operator writes it; deleting it gives the VM back, jobs and all.",
+    selectable = ".spec.installationRef.name",
+    selectable = ".spec.poolRef.name",
+    selectable = ".spec.cloudRef.name",
+    selectable = ".spec.vo",
+    selectable = ".spec.offering.flavor",
+    selectable = ".status.phase",
+    printcolumn(name = "Pool", type_ = "string", json_path = ".spec.poolRef.name"),
+    printcolumn(name = "VO", type_ = "string", json_path = ".spec.vo"),
+    printcolumn(name = "Cloud", type_ = "string", json_path = ".spec.cloudRef.name"),
+    printcolumn(name = "Flavor", type_ = "string", json_path = ".spec.offering.flavor"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "Pilot",
+        type_ = "string",
+        description = "the pilot's status in DIRAC",
+        json_path = ".status.pilotStatus"
+    ),
+    printcolumn(
+        name = "Served",
+        type_ = "boolean",
+        priority = 1,
+        description = "whether a job was ever seen on it",
+        json_path = ".status.servedJob"
+    ),
+    printcolumn(
+        name = "Provider",
+        type_ = "string",
+        priority = 1,
+        description = "the provider's word for the VM's state",
+        json_path = ".status.providerStatus"
+    ),
+    printcolumn(
+        name = "ID",
+        type_ = "string",
+        priority = 1,
+        description = "the provider's id of the VM",
+        json_path = ".status.providerId"
+    ),
+    printcolumn(
+        name = "Why",
+        type_ = "string",
+        priority = 1,
+        description = "why it was made",
+        json_path = ".spec.reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[(
+    "self == oldSelf",
+    "a PilotVM is never edited: change its PilotPool, which holds for new VMs, or delete the PilotVM to have it replaced",
+)])))]
 pub struct PilotVMSpec {
     /// The installation whose jobs it runs.
     pub installation_ref: LocalRef,
@@ -28,31 +79,41 @@ pub struct PilotVMSpec {
     /// The cloud it is bought from.
     pub cloud_ref: LocalRef,
     /// The VirtualOrganization object its pilot belongs to.
+    #[schemars(length(min = 1, max = 63))]
     pub vo: String,
     /// The VO's name in DIRAC.
+    #[schemars(length(min = 1, max = 128))]
     pub dirac_vo: String,
     /// DIRAC group of the pilot.
+    #[schemars(length(min = 1, max = 128))]
     pub group: String,
     /// DIRAC name of the site.
+    #[schemars(length(min = 1, max = 128))]
     pub site: String,
     /// DIRAC name of the CE.
+    #[schemars(length(min = 1, max = 255))]
     pub ce: String,
     /// DIRAC name of the queue.
+    #[schemars(length(min = 1, max = 255))]
     pub queue: String,
     /// What is bought.
     pub offering: Offering,
     /// Name of the image in `Cloud.spec.images`.
+    #[schemars(length(min = 1, max = 63))]
     pub image: String,
     /// CPU time the pilot offers.
     pub max_cpu_time: Duration,
     /// Tags the pilot offers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
     /// Tags jobs must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub required_tags: Vec<String>,
     /// DIRAC platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub platform: Option<String>,
     /// Time within which the pilot must ask for work.
     pub boot_deadline: Duration,
@@ -61,6 +122,7 @@ pub struct PilotVMSpec {
     /// Age at which the VM is given back.
     pub max_lifetime: Duration,
     /// Why it was made.
+    #[schemars(length(max = 4096))]
     pub reason: String,
 }
 
@@ -69,20 +131,25 @@ pub struct PilotVMSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Offering {
     /// Flavor by name.
+    #[schemars(length(min = 1, max = 255))]
     pub flavor: String,
     /// Availability zone; absent: the provider decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub zone: Option<String>,
     /// Way of buying.
     #[serde(default)]
     pub purchase: Purchase,
     /// Cores.
+    #[schemars(range(min = 1, max = 4096))]
     pub cores: i64,
     /// Memory in MiB.
     #[serde(rename = "ramMiB")]
+    #[schemars(range(min = 1, max = 67_108_864))]
     pub ram_mib: i64,
     /// GPUs.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,
     /// Price of an hour when it was bought, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,8 +160,9 @@ pub struct Offering {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PilotVMStatus {
-    /// The truth about the object.
+    /// The truth about the object: Registered, Launched, Running, Ended.
     #[serde(default)]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// Derived from the conditions, for people: Pending, Booting, Running, Ending.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,81 @@
+//! `simulated` of a Cloud: what can be bought in a cloud that exists only in the operator's memory, and what goes wrong there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Duration, Price, duration::between, quantity::Ceiling};
+
+/// A cloud that exists only in the operator's memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedCloud {
+    /// Seed of the faults: the same seed gives the same faults in the same order of calls.
+    #[serde(default)]
+    #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
+    pub seed: u32,
+    /// Time from creation to the pilot's first request for work, up to 24h, as in `40s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "40s", "x-kubernetes-validations" = between("0s", "24h")))]
+    pub boot_time: Option<Duration>,
+    /// The provider's quota: a create beyond it is refused. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Ceiling>,
+    /// What can be bought, by name.
+    #[schemars(
+        length(min = 1, max = 256),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub flavors: Vec<SimulatedFlavor>,
+    /// What goes wrong, and how often. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<SimulatedFaults>,
+}
+
+/// A flavor of a simulated cloud.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedFlavor {
+    /// Name, as in `c8`.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Cores of a VM.
+    #[schemars(range(min = 1, max = 4096))]
+    pub cores: i64,
+    /// Memory of a VM in GiB.
+    #[serde(rename = "ramGiB")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub ram_gib: i64,
+    /// GPUs of a VM.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 64))]
+    pub gpus: i64,
+    /// Model of the GPUs, as in `L4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub gpu_model: Option<String>,
+    /// Price of an hour, a quoted decimal number, as in `"0.10"`. Absent: free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Price>,
+}
+
+/// Probabilities of faults, from 0 (never) to 1 (always).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedFaults {
+    /// A create is refused for lack of capacity, as in 0.05 for one in twenty.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub capacity: f64,
+    /// A VM never boots: its pilot never asks for work.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub boot_failure: f64,
+    /// A create succeeds and its reply is lost.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub lost_reply: f64,
+    /// Any call fails with a server error.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub transient: f64,
+}
