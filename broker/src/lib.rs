@@ -8,3 +8,4 @@ pub mod demand;
 pub mod ledger;
 pub mod pilot;
 pub mod plan;
+pub mod simulation;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+pub mod decorate;
 pub mod error;
 
 pub use error::{CloudError, Disposition};

@@ -2,6 +2,7 @@
 
 pub mod rows;
 pub mod stamp;
+pub mod user_data;
 
 use serde::Serialize;
 

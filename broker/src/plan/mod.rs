@@ -1,10 +1,16 @@
 //! The decision, pure: from one snapshot to launches and give-backs, each with its reason.
 
+mod decide;
+mod fit;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
-pub use snapshot::{CloudState, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo};
+pub use decide::plan;
+pub use fit::resource;
+pub use snapshot::{CloudState, Limits, LiveVm, Offering, Pool, Requirements, Snapshot, VmPhase, Vo};
 
 /// What one planning round decided. The same snapshot gives the same plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -1,0 +1,121 @@
+//! Counts and traces calls. The time a call waits for its turn is part of what is measured: that is what the caller feels.
+
+use std::{future::Future, time::Instant};
+
+use async_trait::async_trait;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use tracing::{Instrument, debug, debug_span};
+
+use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm};
+
+/// Labels of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallLabels {
+    /// Cloud object, as `namespace/name`.
+    pub cloud: String,
+    /// What was asked.
+    pub operation: &'static str,
+    /// `ok`, or the error's reason.
+    pub outcome: &'static str,
+}
+
+/// Labels of a call's duration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TimeLabels {
+    /// Cloud object, as `namespace/name`.
+    pub cloud: String,
+    /// What was asked.
+    pub operation: &'static str,
+}
+
+/// Metrics of all clouds' calls.
+#[derive(Clone, Debug)]
+pub struct CloudMetrics {
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<TimeLabels, Histogram>,
+}
+
+impl CloudMetrics {
+    /// Metrics, registered in `registry`.
+    pub fn new(registry: &mut Registry) -> Self {
+        let calls = Family::default();
+        let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
+        registry.register("cloud_calls", "Calls to clouds, by what was asked and what came of it", calls.clone());
+        registry.register(
+            "cloud_call_seconds",
+            "Time that calls to clouds took, their wait for a turn included",
+            seconds.clone(),
+        );
+        Self { calls, seconds }
+    }
+
+    /// Calls of this kind so far.
+    pub fn calls(&self, labels: &CallLabels) -> u64 {
+        self.calls.get_or_create(labels).get()
+    }
+}
+
+fn buckets() -> Histogram {
+    Histogram::new(exponential_buckets(0.01, 3.0, 9))
+}
+
+/// A cloud whose calls are counted.
+pub struct Metered<C> {
+    inner: C,
+    name: String,
+    metrics: CloudMetrics,
+}
+
+impl<C: Cloud> Metered<C> {
+    /// Counts the calls of `inner` under `name`.
+    pub fn new(inner: C, name: &str, metrics: CloudMetrics) -> Self {
+        Self { inner, name: name.to_owned(), metrics }
+    }
+
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, CloudError>> + Send,
+    ) -> Result<T, CloudError> {
+        let begun = Instant::now();
+        let outcome = call.instrument(debug_span!("cloud", name = %self.name, operation)).await;
+        let word = outcome.as_ref().err().map_or("ok", CloudError::reason);
+        if let Err(error) = &outcome {
+            debug!(cloud = %self.name, operation, %error, "the cloud refused");
+        }
+        self.metrics.calls.get_or_create(&CallLabels { cloud: self.name.clone(), operation, outcome: word }).inc();
+        let time = TimeLabels { cloud: self.name.clone(), operation };
+        self.metrics.seconds.get_or_create(&time).observe(begun.elapsed().as_secs_f64());
+        outcome
+    }
+}
+
+#[async_trait]
+impl<C: Cloud> Cloud for Metered<C> {
+    async fn catalogue(&self) -> Result<Catalogue, CloudError> {
+        self.call("catalogue", self.inner.catalogue()).await
+    }
+    async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
+        self.call("create", self.inner.create(order)).await
+    }
+    async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError> {
+        self.call("list", self.inner.list(cluster)).await
+    }
+    async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
+        self.call("find", self.inner.find(owner)).await
+    }
+    async fn delete(&self, id: &str) -> Result<(), CloudError> {
+        self.call("delete", self.inner.delete(id)).await
+    }
+    async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
+        self.call("console", self.inner.console(id, max_bytes)).await
+    }
+}

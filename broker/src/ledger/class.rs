@@ -1,0 +1,111 @@
+//! Demand: the waiting jobs of all task queues, those with equal requirements and of one VO taken together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    demand::TaskQueue,
+    plan::{Snapshot, Vo},
+};
+
+/// Jobs of one VO with equal requirements.
+#[derive(Clone, Debug)]
+pub struct Class<'a> {
+    /// Index of the VO in the snapshot.
+    pub vo: usize,
+    /// One of the task queues: the requirements are those of all.
+    pub queue: &'a TaskQueue,
+    /// Waiting jobs.
+    pub jobs: u64,
+    /// Cores a job needs; `None`: a VM of its own.
+    pub cores: Option<u64>,
+}
+
+/// All that waits.
+#[derive(Clone, Debug, Default)]
+pub struct Demand<'a> {
+    /// The classes, the most demanding first: what fits few VMs is placed before what fits all.
+    pub classes: Vec<Class<'a>>,
+    /// Waiting jobs of each VO, by index.
+    pub waiting: Vec<u64>,
+    /// Waiting jobs of groups that no VO claims.
+    pub unclaimed: BTreeMap<String, u64>,
+}
+
+/// What makes two queues of one VO the same to a planner.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'a> {
+    vo: usize,
+    cpu_time: u64,
+    min_ram_mb: u64,
+    lists: [Vec<&'a str>; 6],
+}
+
+impl<'a> Demand<'a> {
+    /// The demand of a snapshot. The order of its queues does not matter.
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        let groups = groups(&snapshot.vos);
+        let mut demand = Self { waiting: vec![0; snapshot.vos.len()], ..Self::default() };
+        let mut classes: HashMap<Key<'_>, Class<'a>> = HashMap::new();
+        for queue in snapshot.queues.iter().filter(|q| q.jobs > 0) {
+            let Some(&vo) = groups.get(queue.owner_group.as_str()) else {
+                *demand.unclaimed.entry(queue.owner_group.clone()).or_default() += queue.jobs;
+                continue;
+            };
+            demand.waiting[vo] += queue.jobs;
+            let class = classes.entry(key(vo, queue)).or_insert(Class { vo, queue, jobs: 0, cores: cores(queue) });
+            class.jobs += queue.jobs;
+            // One representative whatever the order of the queues.
+            if queue.id < class.queue.id {
+                class.queue = queue;
+            }
+        }
+        demand.classes = classes.into_values().collect();
+        demand.classes.sort_by(|a, b| {
+            let rank =
+                |c: &Class<'_>| (c.cores.unwrap_or(u64::MAX), c.queue.tags.len(), c.queue.min_ram_mb, c.queue.cpu_time);
+            rank(b).cmp(&rank(a)).then(a.queue.id.cmp(&b.queue.id))
+        });
+        demand
+    }
+}
+
+/// VO by group. A group that two VOs name goes to the first.
+fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
+    let mut all = HashMap::new();
+    for (i, vo) in vos.iter().enumerate() {
+        for group in &vo.groups {
+            all.entry(group.as_str()).or_insert(i);
+        }
+    }
+    all
+}
+
+fn key(vo: usize, q: &TaskQueue) -> Key<'_> {
+    fn sorted(list: &[String]) -> Vec<&str> {
+        let mut list: Vec<&str> = list.iter().map(String::as_str).collect();
+        list.sort_unstable();
+        list
+    }
+    Key {
+        vo,
+        cpu_time: q.cpu_time,
+        min_ram_mb: q.min_ram_mb,
+        lists: [
+            sorted(&q.sites),
+            sorted(&q.grid_ces),
+            sorted(&q.banned_sites),
+            sorted(&q.platforms),
+            sorted(&q.job_types),
+            sorted(&q.tags),
+        ],
+    }
+}
+
+/// Cores a job needs: the largest `nProcessors` among its tags (`Executor/JobScheduling.py`, `_getTagsFromManifest`).
+fn cores(queue: &TaskQueue) -> Option<u64> {
+    if queue.tags.iter().any(|t| t == "WholeNode") {
+        return None;
+    }
+    let processors = |tag: &String| tag.strip_suffix("Processors").and_then(|n| n.parse().ok());
+    Some(queue.tags.iter().filter_map(processors).max().unwrap_or(1).max(1))
+}

@@ -1,0 +1,282 @@
+//! The decision: demand against supply first, then new VMs within all limits, then words for what is left.
+
+use std::collections::HashMap;
+
+use crate::{
+    ledger::{Account, Accounts, Binding, Class, Demand, Slots, Supply},
+    plan::{Launch, LiveVm, Offering, Plan, Snapshot, Surplus, Unmet, VmPhase, fit, fit::Fit},
+};
+
+/// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues.
+///
+/// Classes of jobs are taken from the most demanding to the least. Each is given first to the free cores of VMs that run or
+/// boot, then to new VMs: pools that require tags before pools that take all, then in the snapshot's order; in a pool, clouds
+/// in its order, and flavors in its order (by price for a core, where the pool names bounds instead of flavors). The order of
+/// preference wins over the best fit.
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    let mut round = Round::new(snapshot);
+    let demand = Demand::of(snapshot);
+    let mut plan = Plan {
+        waiting: snapshot.vos.iter().zip(&demand.waiting).map(|(vo, jobs)| (vo.name.clone(), *jobs)).collect(),
+        unclaimed: demand.unclaimed.clone(),
+        ..Plan::default()
+    };
+    let unserved: Vec<u64> = demand.classes.iter().map(|c| round.serve(c, &mut plan)).collect();
+    for (class, jobs) in demand.classes.iter().zip(unserved) {
+        if jobs > 0 {
+            round.launch(class, jobs, &mut plan);
+        }
+    }
+    plan.surplus = surplus(snapshot);
+    plan
+}
+
+struct Round<'a> {
+    snapshot: &'a Snapshot,
+    accounts: Accounts,
+    supply: Supply,
+    /// Indices into `supply.groups` by VO.
+    supply_of: Vec<Vec<usize>>,
+    /// Pools that serve a VO, in the order in which they are tried.
+    pools_of: Vec<Vec<usize>>,
+    /// (cloud, offering) pairs a pool may buy, in the order in which they are tried.
+    offers: Vec<Vec<(usize, &'a Offering)>>,
+    fit: Fit,
+}
+
+impl<'a> Round<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let index = |names: Vec<&'a str>| -> HashMap<&'a str, usize> {
+            names.into_iter().enumerate().map(|(i, n)| (n, i)).collect()
+        };
+        let pools = index(snapshot.pools.iter().map(|p| p.name.as_str()).collect());
+        let vos = index(snapshot.vos.iter().map(|v| v.name.as_str()).collect());
+        let clouds = index(snapshot.clouds.iter().map(|c| c.name.as_str()).collect());
+        let mut accounts = Accounts {
+            pools: snapshot
+                .pools
+                .iter()
+                .map(|p| Account::new(super::Limits { vms: Some(p.max), ..Default::default() }))
+                .collect(),
+            vos: snapshot.vos.iter().map(|v| Account::new(v.limits)).collect(),
+            ceilings: snapshot.clouds.iter().map(|c| Account::new(c.ceiling)).collect(),
+            quotas: snapshot.clouds.iter().map(|c| Account::new(c.headroom)).collect(),
+        };
+        let mut groups: HashMap<(usize, usize, &str, u64, u64), Slots> = HashMap::new();
+        let mut order = Vec::new();
+        for vm in &snapshot.vms {
+            charge(&mut accounts, vm, &pools, &vos, &clouds);
+            let (Some(&pool), Some(&vo)) = (pools.get(vm.pool.as_str()), vos.get(vm.vo.as_str())) else { continue };
+            let free = match vm.phase {
+                VmPhase::Booting => vm.offering.cores,
+                VmPhase::Running => vm.free_cores,
+                VmPhase::Ending => 0,
+            };
+            let key = (pool, vo, vm.offering.flavor.as_str(), vm.offering.cores, vm.offering.ram_mib);
+            groups
+                .entry(key)
+                .or_insert_with(|| {
+                    order.push(key);
+                    Slots::new(pool, vo, vm.offering.clone())
+                })
+                .add(free);
+        }
+        let supply = Supply { groups: order.iter().filter_map(|key| groups.remove(key)).collect() };
+        let mut supply_of = vec![Vec::new(); snapshot.vos.len()];
+        for (i, group) in supply.groups.iter().enumerate() {
+            supply_of[group.vo].push(i);
+        }
+        let pools_of = snapshot.vos.iter().map(|vo| {
+            let mut serving: Vec<usize> =
+                (0..snapshot.pools.len()).filter(|i| snapshot.pools[*i].vos.contains(&vo.name)).collect();
+            serving.sort_by_key(|i| std::cmp::Reverse(snapshot.pools[*i].required_tags.len()));
+            serving
+        });
+        let offers = snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds));
+        Self {
+            supply_of,
+            pools_of: pools_of.collect(),
+            offers: offers.collect(),
+            snapshot,
+            accounts,
+            supply,
+            fit: Fit::default(),
+        }
+    }
+
+    /// Gives jobs of a class to supply; how many found none.
+    fn serve(&mut self, class: &Class<'_>, plan: &mut Plan) -> u64 {
+        let mut left = class.jobs;
+        for i in &self.supply_of[class.vo] {
+            if left == 0 {
+                break;
+            }
+            let group = &mut self.supply.groups[*i];
+            let pool = &self.snapshot.pools[group.pool];
+            if self.fit.fits(class.queue, group.pool, pool, &group.offering) {
+                let served = group.serve(left, class.cores);
+                left -= served;
+                assign(plan, &pool.name, served);
+            }
+        }
+        left
+    }
+
+    /// Makes VMs for jobs of a class; what remains is unmet.
+    fn launch(&mut self, class: &Class<'_>, jobs: u64, plan: &mut Plan) {
+        // A VM made a moment ago for a more demanding class may have cores left.
+        let rest = Class { jobs, ..class.clone() };
+        let mut left = self.serve(&rest, plan);
+        let mut why: Option<(usize, Binding)> = None;
+        for p in self.pools_of[class.vo].clone() {
+            for o in 0..self.offers[p].len() {
+                if left == 0 {
+                    return;
+                }
+                let (c, offering) = self.offers[p][o];
+                let fits = Slots::capacity(offering, class.cores) > 0
+                    && self.fit.fits(class.queue, p, &self.snapshot.pools[p], offering);
+                if fits && let Some(binding) = self.buy(class, &mut left, (p, c), offering, plan) {
+                    why.get_or_insert((p, binding));
+                }
+            }
+        }
+        if left > 0 {
+            plan.unmet.push(self.explain(class, left, why));
+        }
+    }
+
+    /// Makes VMs of one offering until nothing is `left` or something binds, which is what comes back.
+    fn buy(
+        &mut self,
+        class: &Class<'_>,
+        left: &mut u64,
+        (p, c): (usize, usize),
+        offering: &Offering,
+        plan: &mut Plan,
+    ) -> Option<Binding> {
+        let (pool, vo, cloud) = (&self.snapshot.pools[p], &self.snapshot.vos[class.vo], &self.snapshot.clouds[c]);
+        if cloud.exhausted.contains(&offering.flavor) {
+            let message = format!(
+                "cloud {} refused {} for lack of room a moment ago; it is tried again soon",
+                cloud.name, offering.flavor
+            );
+            return Some(Binding { reason: "NoCapacity", message });
+        }
+        let at = [p, class.vo, c];
+        let room = Slots::capacity(offering, class.cores);
+        let tags = &class.queue.tags;
+        let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+        while *left > 0 {
+            let binding = self.accounts.binding([&pool.name, &vo.name, &cloud.name], at, offering);
+            if binding.is_some() {
+                return binding;
+            }
+            self.accounts.take(at, offering);
+            let jobs = room.min(*left);
+            assign(plan, &pool.name, jobs);
+            let known = self.supply.groups.len();
+            self.supply.group(p, class.vo, offering).add(class.cores.map_or(0, |each| offering.cores - jobs * each));
+            if self.supply.groups.len() > known {
+                self.supply_of[class.vo].push(known);
+            }
+            plan.launches.push(Launch {
+                pool: pool.name.clone(),
+                cloud: cloud.name.clone(),
+                vo: vo.name.clone(),
+                offering: offering.clone(),
+                jobs,
+                reason: format!("{left} jobs of {}{with} wait and no VM that runs or boots has room for them; this one takes {jobs}", vo.name),
+            });
+            *left -= jobs;
+        }
+        None
+    }
+
+    fn explain(&self, class: &Class<'_>, jobs: u64, why: Option<(usize, Binding)>) -> Unmet {
+        let vo = self.snapshot.vos[class.vo].name.clone();
+        if let Some((pool, Binding { reason, message })) = why {
+            return Unmet { vo, pool: Some(self.snapshot.pools[pool].name.clone()), jobs, reason, message };
+        }
+        let Some(&closest) = self.pools_of[class.vo].first() else {
+            let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
+            return Unmet { vo, pool: None, jobs, reason: "NoPool", message };
+        };
+        let pool = &self.snapshot.pools[closest];
+        if self.offers[closest].is_empty() {
+            let message = format!("no cloud of pool {} can be used and offers a flavor it takes", pool.name);
+            return Unmet { vo, pool: Some(pool.name.clone()), jobs, reason: "NoOffering", message };
+        }
+        let message = format!("no pool takes them: {}", fit::obstacle(class.queue, pool));
+        Unmet { vo, pool: None, jobs, reason: "NoMatch", message }
+    }
+}
+
+fn assign(plan: &mut Plan, pool: &str, jobs: u64) {
+    if jobs > 0 {
+        *plan.assigned.entry(pool.to_owned()).or_default() += jobs;
+    }
+}
+
+/// Puts a VM that exists on every account it counts against.
+fn charge(
+    accounts: &mut Accounts,
+    vm: &LiveVm,
+    pools: &HashMap<&str, usize>,
+    vos: &HashMap<&str, usize>,
+    clouds: &HashMap<&str, usize>,
+) {
+    if let Some(&i) = pools.get(vm.pool.as_str()) {
+        accounts.pools[i].take(&vm.offering);
+    }
+    if let Some(&i) = vos.get(vm.vo.as_str()) {
+        accounts.vos[i].take(&vm.offering);
+    }
+    if let Some(&i) = clouds.get(vm.cloud.as_str()) {
+        accounts.ceilings[i].take(&vm.offering);
+        if !vm.counted {
+            accounts.quotas[i].take(&vm.offering);
+        }
+    }
+}
+
+/// What a pool may buy, in the order in which it is tried.
+fn offers<'a>(snapshot: &'a Snapshot, pool: &super::Pool, clouds: &HashMap<&str, usize>) -> Vec<(usize, &'a Offering)> {
+    let mut all = Vec::new();
+    for name in &pool.clouds {
+        let Some(&c) = clouds.get(name.as_str()) else { continue };
+        let mut here: Vec<&Offering> = snapshot.clouds[c].offerings.iter().filter(|o| fit::accepts(pool, o)).collect();
+        here.sort_by(|a, b| {
+            let place = |o: &Offering| pool.flavors.iter().position(|f| *f == o.flavor);
+            // Price for a core; what has no price comes last.
+            let price = |o: &Offering| o.price_micros.map_or(u64::MAX, |p| p / o.cores.max(1));
+            place(a)
+                .cmp(&place(b))
+                .then(price(a).cmp(&price(b)))
+                .then(a.flavor.cmp(&b.flavor))
+                .then(a.zone.cmp(&b.zone))
+        });
+        all.extend(here.into_iter().map(|o| (c, o)));
+    }
+    all
+}
+
+/// VMs beyond a pool's maximum that never asked for work: the youngest first. A VM that may run a job is never among them.
+fn surplus(snapshot: &Snapshot) -> Vec<Surplus> {
+    let mut all = Vec::new();
+    for pool in &snapshot.pools {
+        let live: Vec<&LiveVm> =
+            snapshot.vms.iter().filter(|vm| vm.pool == pool.name && vm.phase != VmPhase::Ending).collect();
+        let over = live.len().saturating_sub(usize::try_from(pool.max).unwrap_or(usize::MAX));
+        let mut booting: Vec<&LiveVm> = live.into_iter().filter(|vm| vm.phase == VmPhase::Booting).collect();
+        booting.sort_by(|a, b| a.age_seconds.cmp(&b.age_seconds).then(a.name.cmp(&b.name)));
+        all.extend(booting.into_iter().take(over).map(|vm| Surplus {
+            vm: vm.name.clone(),
+            reason: format!(
+                "pool {} may have {} VMs (spec.scaling.max) and this one has not begun to work",
+                pool.name, pool.max
+            ),
+        }));
+    }
+    all
+}

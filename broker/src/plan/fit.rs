@@ -1,0 +1,93 @@
+//! Which jobs a VM of a pool may run: DIRAC's matching rules for the resource that its pilot will say it is.
+
+use std::collections::HashMap;
+
+use crate::{
+    demand::{
+        TaskQueue,
+        matching::{Prepared, Resource},
+    },
+    plan::{Offering, Pool},
+};
+
+/// Remembers the resources of (pool, shape) pairs.
+#[derive(Default)]
+pub struct Fit {
+    prepared: HashMap<(usize, u64, u64), Prepared>,
+}
+
+impl Fit {
+    /// Whether jobs of `queue` run on a VM of `offering` in the pool with index `i`.
+    pub fn fits(&mut self, queue: &TaskQueue, i: usize, pool: &Pool, offering: &Offering) -> bool {
+        self.prepared
+            .entry((i, offering.cores, offering.ram_mib))
+            .or_insert_with(|| Prepared::new(resource(pool, offering)))
+            .matches(queue)
+    }
+}
+
+/// What the pilot on a VM of `offering` in `pool` says of itself. The VO's groups are left out: a VM serves one VO, and the
+/// ledger gives it no job of another.
+pub fn resource(pool: &Pool, offering: &Offering) -> Resource {
+    Resource {
+        site: vec![pool.site.clone()],
+        grid_ce: vec![pool.ce.clone()],
+        platform: pool.platform.iter().cloned().collect(),
+        cpu_time: pool.cpu_time,
+        tag: Some(pool.tags.clone()),
+        required_tag: pool.required_tags.clone(),
+        number_of_processors: u32::try_from(offering.cores).unwrap_or(u32::MAX),
+        whole_node: true,
+        max_ram_mb: Some(offering.ram_mib),
+        ..Resource::default()
+    }
+}
+
+/// Whether the pool takes VMs of this offering at all.
+pub fn accepts(pool: &Pool, offering: &Offering) -> bool {
+    let within =
+        |(min, max): (Option<u64>, Option<u64>), n: u64| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
+    if !pool.flavors.is_empty() {
+        return pool.flavors.contains(&offering.flavor);
+    }
+    let r = &pool.requirements;
+    let model = r.gpu_models.is_empty() || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.contains(m));
+    // Whole GiB a core, rounded down: a flavor that has 15.9 GiB for 8 cores has less than 2.
+    let ram = offering.ram_mib / 1024 / offering.cores.max(1);
+    within(r.cores, offering.cores) && within(r.gpus, offering.gpus) && model && within(r.ram_gib_per_core, ram)
+}
+
+/// Where a queue comes closest to a pool, and what is in the way, in words.
+pub fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
+    let mut missing: Vec<&str> = queue.tags.iter().filter(|t| !pool.tags.contains(t)).map(String::as_str).collect();
+    missing.retain(|t| !t.ends_with("Processors") && *t != "MultiProcessor" && *t != "WholeNode");
+    if queue.cpu_time > pool.cpu_time {
+        format!(
+            "its jobs ask for {} s of CPU time and pool {} offers {} s (spec.matching.maxCpuTime)",
+            queue.cpu_time, pool.name, pool.cpu_time
+        )
+    } else if !missing.is_empty() {
+        format!(
+            "its jobs ask for the tags {} and pool {} does not offer them (spec.matching.tags)",
+            missing.join(", "),
+            pool.name
+        )
+    } else if pool.required_tags.iter().any(|t| !queue.tags.contains(t)) {
+        format!(
+            "pool {} takes only jobs with the tags {} (spec.matching.requiredTags)",
+            pool.name,
+            pool.required_tags.join(", ")
+        )
+    } else if !queue.sites.is_empty() && !queue.sites.contains(&pool.site) {
+        format!("its jobs may run only at {} and pool {} is at {}", queue.sites.join(", "), pool.name, pool.site)
+    } else if queue.banned_sites.contains(&pool.site) {
+        format!("its jobs refuse the site {} of pool {}", pool.site, pool.name)
+    } else {
+        format!(
+            "no flavor of pool {} has the cores ({}) and memory ({} MB) its jobs ask for, or its platform or CE is not theirs",
+            pool.name,
+            queue.tags.iter().find(|t| t.ends_with("Processors")).map_or("1", String::as_str),
+            queue.min_ram_mb
+        )
+    }
+}

@@ -1,0 +1,304 @@
+//! What the plan does, as sentences; and what it never does, as properties.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::demand::TaskQueue;
+
+fn offering(flavor: &str, cores: u64, gpus: u64) -> Offering {
+    Offering {
+        flavor: flavor.into(),
+        cores,
+        ram_mib: cores * 2048,
+        gpus,
+        price_micros: Some(cores * 10_000),
+        ..Offering::default()
+    }
+}
+
+fn queue(id: u64, group: &str, jobs: u64, tags: &[&str]) -> TaskQueue {
+    let tags = tags.iter().map(|t| (*t).into()).collect();
+    TaskQueue { id, owner_group: group.into(), jobs, cpu_time: 3_600, tags, ..TaskQueue::default() }
+}
+
+fn vo(name: &str) -> Vo {
+    Vo { name: name.into(), groups: [format!("{name}_user")].into(), share: 1, limits: Limits::default() }
+}
+
+fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
+    let list = |l: &[&str]| l.iter().map(|x| (*x).into()).collect();
+    Pool {
+        name: name.into(),
+        site: "CLOUD.Test.org".into(),
+        ce: "ce".into(),
+        vos: list(vos),
+        clouds: vec!["here".into()],
+        flavors: list(flavors),
+        cpu_time: 86_400,
+        max,
+        ..Pool::default()
+    }
+}
+
+fn cloud(name: &str, offerings: Vec<Offering>) -> CloudState {
+    CloudState { name: name.into(), offerings, ..CloudState::default() }
+}
+
+fn world(queues: Vec<TaskQueue>) -> Snapshot {
+    Snapshot {
+        queues,
+        vos: vec![vo("biomed"), vo("enmr")],
+        pools: vec![pool("cpu", &["biomed", "enmr"], &["c8"], 100)],
+        clouds: vec![cloud("here", vec![offering("c8", 8, 0), offering("c2", 2, 0), offering("g1", 8, 1)])],
+        vms: vec![],
+    }
+}
+
+fn vm(name: &str, phase: VmPhase, free: u64) -> LiveVm {
+    LiveVm {
+        name: name.into(),
+        pool: "cpu".into(),
+        cloud: "here".into(),
+        vo: "biomed".into(),
+        offering: offering("c8", 8, 0),
+        phase,
+        free_cores: free,
+        counted: true,
+        age_seconds: 60,
+    }
+}
+
+#[test]
+fn a_vm_of_eight_cores_serves_eight_one_core_jobs() {
+    let plan = plan(&world(vec![queue(1, "biomed_user", 17, &[])]));
+    assert_eq!(plan.launches.iter().map(|l| l.jobs).collect::<Vec<_>>(), [8, 8, 1]);
+    assert_eq!(plan.assigned["cpu"], 17);
+}
+
+#[test]
+fn two_queues_that_match_the_same_pools_are_each_counted_once() {
+    let mut world = world(vec![queue(1, "biomed_user", 8, &[]), queue(2, "biomed_user", 8, &[])]);
+    world.pools.push(pool("cpu-too", &["biomed"], &["c8"], 100));
+    assert_eq!(plan(&world).launches.len(), 2);
+}
+
+#[test]
+fn a_booting_vm_counts_as_supply() {
+    let mut world = world(vec![queue(1, "biomed_user", 8, &[])]);
+    world.vms.push(vm("a", VmPhase::Booting, 0));
+    assert_eq!(plan(&world).launches, []);
+    world.vms[0].phase = VmPhase::Ending;
+    assert_eq!(plan(&world).launches.len(), 1);
+}
+
+#[test]
+fn a_vm_of_one_vo_is_no_supply_for_another() {
+    let mut world = world(vec![queue(1, "enmr_user", 8, &[])]);
+    world.vms.push(vm("a", VmPhase::Booting, 0));
+    assert_eq!(plan(&world).launches.len(), 1);
+}
+
+#[test]
+fn an_eight_core_job_needs_eight_free_cores_and_small_jobs_fill_what_is_left() {
+    let mut world = world(vec![queue(1, "biomed_user", 1, &["8Processors", "MultiProcessor"])]);
+    world.vms.push(vm("a", VmPhase::Running, 7));
+    assert_eq!(plan(&world).launches.len(), 1);
+    world.queues =
+        vec![queue(1, "biomed_user", 2, &["4Processors", "MultiProcessor"]), queue(2, "biomed_user", 7, &[])];
+    world.vms.clear();
+    let plan = plan(&world);
+    assert_eq!(plan.launches.len(), 2, "two of four cores fill one VM, seven more need another: {plan:?}");
+}
+
+#[test]
+fn a_whole_node_job_gets_a_vm_of_its_own() {
+    let mut world =
+        world(vec![queue(1, "biomed_user", 2, &["WholeNode", "MultiProcessor"]), queue(2, "biomed_user", 1, &[])]);
+    world.vms.push(vm("busy", VmPhase::Running, 7));
+    let plan = plan(&world);
+    assert_eq!(plan.launches.len(), 2, "the small job fits beside the busy one: {plan:?}");
+}
+
+#[test]
+fn a_gpu_job_goes_to_the_pool_that_requires_the_tag_and_a_plain_one_never_does() {
+    let mut world = world(vec![queue(1, "enmr_user", 1, &["GPU"]), queue(2, "enmr_user", 1, &[])]);
+    let mut gpu = pool("gpu", &["enmr"], &["g1"], 4);
+    gpu.tags = vec!["GPU".into()];
+    gpu.required_tags = vec!["GPU".into()];
+    world.pools.push(gpu);
+    let plan = plan(&world);
+    let made: BTreeMap<_, _> = plan.launches.iter().map(|l| (l.pool.as_str(), l.offering.flavor.as_str())).collect();
+    assert_eq!(made, BTreeMap::from([("cpu", "c8"), ("gpu", "g1")]));
+}
+
+#[test]
+fn every_limit_binds_and_says_so() {
+    type Change = fn(&mut Snapshot);
+    let cases: [(&str, Change); 5] = [
+        ("PoolMax", |w| w.pools[0].max = 1),
+        ("VoLimit", |w| w.vos[0].limits.cores = Some(15)),
+        ("CloudCeiling", |w| w.clouds[0].ceiling.vms = Some(1)),
+        ("CloudQuota", |w| w.clouds[0].headroom.ram_mib = Some(20_000)),
+        ("NoCapacity", |w| {
+            w.clouds[0].exhausted.insert("c8".into());
+        }),
+    ];
+    for (reason, change) in cases {
+        let mut world = world(vec![queue(1, "biomed_user", 20, &[])]);
+        change(&mut world);
+        let plan = plan(&world);
+        let made = u64::from(reason != "NoCapacity");
+        assert_eq!(plan.launches.len() as u64, made, "{reason}");
+        assert_eq!((plan.unmet[0].reason, plan.unmet[0].jobs), (reason, 20 - 8 * made), "{:?}", plan.unmet);
+    }
+}
+
+#[test]
+fn a_refused_flavor_sends_the_demand_to_the_next() {
+    let mut world = world(vec![queue(1, "biomed_user", 2, &[])]);
+    world.pools[0].flavors = vec!["c8".into(), "c2".into()];
+    world.clouds[0].exhausted.insert("c8".into());
+    assert_eq!(plan(&world).launches[0].offering.flavor, "c2");
+}
+
+#[test]
+fn demand_without_a_pool_says_what_is_in_the_way() {
+    let mut world = world(vec![queue(1, "biomed_user", 3, &["SGX"]), queue(2, "strangers", 2, &[])]);
+    let said = plan(&world);
+    assert!(said.unmet[0].message.contains("SGX"), "{:?}", said.unmet);
+    assert_eq!(said.unclaimed, BTreeMap::from([("strangers".to_owned(), 2)]));
+    world.pools.clear();
+    assert_eq!(plan(&world).unmet[0].reason, "NoPool");
+}
+
+#[test]
+fn vms_the_provider_has_not_counted_yet_use_up_its_headroom() {
+    let mut world = world(vec![queue(1, "biomed_user", 30, &[])]);
+    world.clouds[0].headroom.vms = Some(2);
+    world.vms.push(LiveVm { counted: false, ..vm("a", VmPhase::Booting, 0) });
+    assert_eq!(plan(&world).launches.len(), 1);
+}
+
+#[test]
+fn lowering_the_maximum_gives_back_what_boots_and_nothing_that_may_work() {
+    let mut world = world(vec![]);
+    world.pools[0].max = 0;
+    world.vms = vec![vm("works", VmPhase::Running, 0), vm("boots", VmPhase::Booting, 0)];
+    assert_eq!(plan(&world).surplus.iter().map(|s| s.vm.as_str()).collect::<Vec<_>>(), ["boots"]);
+}
+
+prop_compose! {
+    fn any_queue()(id in 1_u64..500, group in 0..3_usize, jobs in 0_u64..60, tags in 0..5_usize, cpu in 0..2_usize) -> TaskQueue {
+        let kinds: [&[&str]; 5] = [&[], &["GPU"], &["4Processors", "MultiProcessor"], &["WholeNode", "MultiProcessor"], &["SGX"]];
+        let mut q = queue(id, ["biomed_user", "enmr_user", "strangers"][group], jobs, kinds[tags]);
+        q.cpu_time = [3_600, 400_000][cpu];
+        q
+    }
+}
+
+prop_compose! {
+    fn any_vm()(n in 0..1000, pool in 0..2_usize, vo in 0..2_usize, phase in 0..3_usize, free in 0_u64..9, counted: bool) -> LiveVm {
+        LiveVm {
+            name: format!("vm{n}"), pool: ["cpu", "gpu"][pool].into(), vo: ["biomed", "enmr"][vo].into(), counted,
+            offering: [offering("c8", 8, 0), offering("g1", 8, 1)][pool].clone(),
+            ..vm("", [VmPhase::Booting, VmPhase::Running, VmPhase::Ending][phase], free)
+        }
+    }
+}
+
+prop_compose! {
+    fn any_world()(
+        queues in prop::collection::vec(any_queue(), 0..12),
+        vms in prop::collection::vec(any_vm(), 0..12),
+        max in 0_u64..8, gpu_max in 0_u64..4, cores in prop::option::of(0_u64..80), ceiling in prop::option::of(0_u64..9),
+        headroom in prop::option::of(0_u64..60), refused: bool,
+    ) -> Snapshot {
+        let mut w = world(queues);
+        w.pools[0].max = max;
+        w.pools[0].flavors = vec!["c8".into(), "c2".into()];
+        let mut gpu = pool("gpu", &["enmr"], &["g1"], gpu_max);
+        gpu.tags = vec!["GPU".into()];
+        gpu.required_tags = vec!["GPU".into()];
+        w.pools.push(gpu);
+        w.vos[0].limits.cores = cores;
+        w.clouds[0].ceiling.vms = ceiling;
+        w.clouds[0].headroom.cores = headroom;
+        if refused { w.clouds[0].exhausted.insert("c8".into()); }
+        w.vms = vms;
+        w
+    }
+}
+
+/// The world after the plan was carried out: its launches boot.
+fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
+    let mut after = world.clone();
+    after.vms.extend(plan.launches.iter().enumerate().map(|(i, l)| LiveVm {
+        name: format!("new{i}"),
+        pool: l.pool.clone(),
+        cloud: l.cloud.clone(),
+        vo: l.vo.clone(),
+        offering: l.offering.clone(),
+        ..LiveVm::default()
+    }));
+    after
+}
+
+proptest! {
+    #[test]
+    fn every_job_is_counted_exactly_once(world in any_world()) {
+        let plan = plan(&world);
+        let waiting: u64 = world.queues.iter().map(|q| q.jobs).sum();
+        let counted = plan.assigned.values().sum::<u64>() + plan.unmet.iter().map(|u| u.jobs).sum::<u64>() + plan.unclaimed.values().sum::<u64>();
+        prop_assert_eq!(waiting, counted);
+    }
+
+    #[test]
+    fn no_limit_is_passed_by_a_launch(world in any_world()) {
+        let plan = plan(&world);
+        let after = carried_out(&world, &plan);
+        for pool in &world.pools {
+            if plan.launches.iter().any(|l| l.pool == pool.name) {
+                prop_assert!(after.vms.iter().filter(|v| v.pool == pool.name).count() as u64 <= pool.max);
+            }
+        }
+        if let (Some(limit), true) = (world.vos[0].limits.cores, plan.launches.iter().any(|l| l.vo == "biomed")) {
+            prop_assert!(after.vms.iter().filter(|v| v.vo == "biomed").map(|v| v.offering.cores).sum::<u64>() <= limit);
+        }
+        if !plan.launches.is_empty() {
+            if let Some(limit) = world.clouds[0].ceiling.vms {
+                prop_assert!(after.vms.len() as u64 <= limit);
+            }
+            if let Some(limit) = world.clouds[0].headroom.cores {
+                prop_assert!(after.vms.iter().filter(|v| !v.counted).map(|v| v.offering.cores).sum::<u64>() <= limit);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_queues_does_not_matter_and_the_same_world_gives_the_same_plan(world in any_world()) {
+        let mut ids = std::collections::BTreeSet::new();
+        let mut world = world;
+        world.queues.retain(|q| ids.insert(q.id));
+        let mut turned = world.clone();
+        turned.queues.reverse();
+        prop_assert_eq!(plan(&world), plan(&turned));
+    }
+
+    #[test]
+    fn nothing_is_launched_without_demand_and_no_launch_is_idle(world in any_world()) {
+        for launch in plan(&world).launches {
+            prop_assert!(launch.jobs > 0);
+        }
+        let none = Snapshot { queues: vec![], ..world };
+        prop_assert_eq!(plan(&none).launches, vec![]);
+    }
+
+    #[test]
+    fn a_plan_carried_out_is_not_made_again(world in any_world()) {
+        let first = plan(&world);
+        let after = carried_out(&world, &first);
+        prop_assert_eq!(plan(&after).launches, vec![]);
+    }
+}

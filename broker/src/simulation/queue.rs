@@ -1,0 +1,34 @@
+//! The simulated DIRAC as a source of demand and a keeper of pilot rows.
+
+use async_trait::async_trait;
+
+use super::SimulatedDirac;
+use crate::{
+    demand::{DemandError, DemandSource, TaskQueue},
+    pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+};
+
+#[async_trait]
+impl DemandSource for SimulatedDirac {
+    async fn task_queues(&self) -> Result<Vec<TaskQueue>, DemandError> {
+        Ok(self.now().task_queues())
+    }
+}
+
+#[async_trait]
+impl PilotRows for SimulatedDirac {
+    async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError> {
+        self.now().register(pilot);
+        Ok(())
+    }
+
+    async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, _reason: &str) -> Result<(), RowsError> {
+        self.now().set_status(&pilot.reference, status);
+        Ok(())
+    }
+
+    async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
+        let world = self.now();
+        Ok(references.iter().filter_map(|r| world.row(r)).collect())
+    }
+}

@@ -1,0 +1,160 @@
+//! A simulated DIRAC and cloud together.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::{
+    cloud::{Cloud, CloudError, Order, Owner, VmState},
+    demand::DemandSource,
+    pilot::{
+        Pilot,
+        rows::{NewPilot, PilotRows, PilotStatus},
+    },
+    plan::Limits,
+};
+
+struct Fixture {
+    time: Arc<AtomicI64>,
+    dirac: SimulatedDirac,
+    cloud: SimulatedCloud,
+}
+
+fn fixture(jobs: u64, faults: Faults) -> Fixture {
+    let time = Arc::new(AtomicI64::new(1_000_000));
+    let clock: Clock = {
+        let time = time.clone();
+        Arc::new(move || Timestamp::from_second(time.load(Ordering::SeqCst)).unwrap())
+    };
+    let arrival = Arrival {
+        group: "biomed_user".into(),
+        jobs_per_hour: 3_600,
+        cpu_time: 3_600,
+        run_time: 60,
+        processors: 1,
+        jobs: Some(jobs),
+        ..Arrival::default()
+    };
+    let dirac = SimulatedDirac::new(7, vec![arrival], clock.clone());
+    let config = CloudConfig {
+        seed: 3,
+        flavors: vec![SimulatedFlavor { name: "c8".into(), cores: 8, ram_mib: 16_384, ..SimulatedFlavor::default() }],
+        quota: Limits { vms: Some(2), ..Limits::default() },
+        boot_seconds: 40,
+        faults,
+        ..CloudConfig::default()
+    };
+    Fixture { time, cloud: SimulatedCloud::new(config, Some(dirac.clone()), clock), dirac }
+}
+
+impl Fixture {
+    fn pass(&self, seconds: i64) {
+        self.time.fetch_add(seconds, Ordering::SeqCst);
+    }
+    async fn order(&self, uid: &str) -> Result<crate::cloud::Vm, CloudError> {
+        let reference = format!("cloud://{uid}");
+        let row = NewPilot {
+            reference: reference.clone(),
+            stamp: uid.into(),
+            vo: "biomed".into(),
+            site: "S".into(),
+            ce: "C".into(),
+            queue: "Q".into(),
+        };
+        self.dirac.register(&row).await.unwrap();
+        let pilot = Pilot {
+            reference,
+            owner_groups: vec!["biomed_user".into()],
+            site: "S".into(),
+            cores: 8,
+            ram_mib: 16_384,
+            cpu_time: 86_400,
+            idle_timeout: 120,
+            ..Pilot::default()
+        };
+        let order = Order {
+            owner: Owner { cluster: "k".into(), uid: uid.into() },
+            name: uid.into(),
+            flavor: "c8".into(),
+            image_id: "any".into(),
+            zone: None,
+            user_data: String::new().into(),
+            pilot,
+            metadata: Default::default(),
+        };
+        self.cloud.create(&order).await
+    }
+    async fn state(&self) -> Option<VmState> {
+        self.cloud.list("k").await.unwrap().first().map(|vm| vm.state.clone())
+    }
+}
+
+#[tokio::test]
+async fn jobs_wait_until_a_vm_has_booted_run_on_it_and_end_and_the_idle_vm_halts() {
+    let f = fixture(20, Faults::default());
+    f.pass(120);
+    assert_eq!(f.dirac.task_queues().await.unwrap()[0].jobs, 20);
+    f.order("a").await.unwrap();
+    assert_eq!(f.state().await, Some(VmState::Building));
+    f.pass(41);
+    assert_eq!(f.state().await, Some(VmState::Active));
+    let row = f.dirac.rows(&["cloud://a".into()]).await.unwrap().remove(0);
+    assert_eq!(row.status, PilotStatus::Running, "the row turns Running at the first request");
+    assert!(row.current_job > 0);
+    assert_eq!(f.dirac.statistics().running, 8, "eight cores, eight jobs");
+    f.pass(200);
+    assert_eq!((f.dirac.statistics().served, f.dirac.statistics().waiting), (20, 0));
+    f.pass(120);
+    assert_eq!(f.state().await, Some(VmState::Halted));
+}
+
+#[tokio::test]
+async fn a_job_whose_vm_is_taken_away_waits_again() {
+    let f = fixture(4, Faults::default());
+    f.pass(60);
+    let vm = f.order("a").await.unwrap();
+    f.pass(45);
+    f.state().await;
+    assert_eq!(f.dirac.statistics().running, 4);
+    f.cloud.delete(&vm.id).await.unwrap();
+    let after = f.dirac.statistics();
+    assert_eq!((after.running, after.waiting, after.requeued), (0, 4, 4));
+}
+
+#[tokio::test]
+async fn an_order_is_made_once_a_quota_is_kept_and_a_lost_reply_leaves_one_vm() {
+    let f = fixture(0, Faults { lost_reply: 1.0, ..Faults::default() });
+    assert!(matches!(f.order("a").await, Err(CloudError::Transient(_))));
+    assert!(f.order("a").await.is_ok(), "the repeated order adopts");
+    f.order("b").await.ok();
+    assert!(matches!(f.order("c").await, Err(CloudError::Quota(_))));
+    assert_eq!(f.cloud.list("k").await.unwrap().len(), 2);
+    assert_eq!(f.cloud.list("another cluster").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_vm_that_fails_to_boot_is_active_and_its_pilot_never_asks() {
+    let f = fixture(5, Faults { boot_failure: 1.0, ..Faults::default() });
+    f.order("a").await.unwrap();
+    f.pass(600);
+    assert_eq!(f.state().await, Some(VmState::Active));
+    assert_eq!(f.dirac.rows(&["cloud://a".into()]).await.unwrap()[0].status, PilotStatus::Submitted);
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_history() {
+    let history = async || {
+        let f = fixture(500, Faults { capacity: 0.3, ..Faults::default() });
+        let mut seen = Vec::new();
+        for i in 0..50 {
+            f.pass(30);
+            seen.push((f.order(&i.to_string()).await.is_ok(), f.dirac.statistics()));
+        }
+        seen
+    };
+    assert_eq!(history().await, history().await);
+}

@@ -1,0 +1,271 @@
+//! The state of a simulated DIRAC and the pilots that ask it for work, and how it moves in time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+
+use crate::{
+    demand::{
+        TaskQueue,
+        matching::{Prepared, Resource},
+    },
+    pilot::{
+        Pilot,
+        rows::{NewPilot, PilotRow, PilotStatus},
+    },
+    simulation::arrivals::{Arrival, Pacer},
+};
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Jobs that arrived.
+    pub arrived: u64,
+    /// Jobs that wait now.
+    pub waiting: u64,
+    /// Jobs that run now.
+    pub running: u64,
+    /// Jobs that ended.
+    pub served: u64,
+    /// Times a job lost its VM and went back to waiting.
+    pub requeued: u64,
+    /// Seconds that the oldest waiting job has waited.
+    pub oldest_wait: u64,
+}
+
+/// The world; all times are seconds since its start.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    start: Timestamp,
+    now: f64,
+    streams: Vec<Stream>,
+    pilots: BTreeMap<String, Worker>,
+    rows: BTreeMap<String, Row>,
+    next_job: u64,
+    counts: Statistics,
+}
+
+#[derive(Debug)]
+struct Stream {
+    arrival: Arrival,
+    queue: TaskQueue,
+    pacer: Pacer,
+    /// When each waiting job arrived.
+    waiting: VecDeque<f64>,
+}
+
+#[derive(Debug)]
+struct Row {
+    status: PilotStatus,
+    current_job: u64,
+    touched: f64,
+}
+
+/// A pilot that asks for work: its VM is up.
+#[derive(Debug)]
+struct Worker {
+    pilot: Pilot,
+    resource: Prepared,
+    jobs: Vec<Running>,
+    idle_since: f64,
+}
+
+#[derive(Debug)]
+struct Running {
+    stream: usize,
+    cores: u64,
+    ends: f64,
+    arrived: f64,
+}
+
+impl World {
+    /// A world that begins at `start`.
+    pub fn new(seed: u64, arrivals: Vec<Arrival>, start: Timestamp) -> Self {
+        let mut world = Self {
+            seed,
+            start,
+            now: 0.0,
+            streams: Vec::new(),
+            pilots: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            next_job: 0,
+            counts: Statistics::default(),
+        };
+        world.set_arrivals(arrivals);
+        world
+    }
+
+    /// Replaces the streams; those that stay the same go on, and those that are gone bring no more jobs.
+    pub fn set_arrivals(&mut self, arrivals: Vec<Arrival>) {
+        for stream in &mut self.streams {
+            if !arrivals.contains(&stream.arrival) {
+                stream.pacer.next = f64::INFINITY;
+            }
+        }
+        for arrival in arrivals {
+            if !self.streams.iter().any(|s| s.arrival == arrival) {
+                let number = self.streams.len();
+                let pacer = Pacer::new(self.seed, number, &arrival, self.now);
+                let queue = TaskQueue { id: number as u64 + 1, ..arrival.task_queue() };
+                self.streams.push(Stream { arrival, queue, pacer, waiting: VecDeque::new() });
+            }
+        }
+    }
+
+    /// Moves the world to `now`, from one event to the next.
+    pub fn advance(&mut self, now: Timestamp) {
+        let until = now.duration_since(self.start).as_secs_f64().max(self.now);
+        loop {
+            let arrival = self.streams.iter().map(|s| s.pacer.next).fold(f64::INFINITY, f64::min);
+            let end = self.pilots.values().flat_map(|w| &w.jobs).map(|j| j.ends).fold(f64::INFINITY, f64::min);
+            let next = arrival.min(end);
+            if next > until {
+                break;
+            }
+            self.now = next;
+            self.end_jobs();
+            self.bring_jobs();
+            self.match_jobs();
+        }
+        self.now = until;
+    }
+
+    fn bring_jobs(&mut self) {
+        for stream in &mut self.streams {
+            while stream.pacer.next <= self.now {
+                stream.waiting.push_back(stream.pacer.next);
+                stream.pacer.arrived();
+                self.counts.arrived += 1;
+            }
+        }
+    }
+
+    fn end_jobs(&mut self) {
+        for worker in self.pilots.values_mut() {
+            let before = worker.jobs.len();
+            worker.jobs.retain(|job| job.ends > self.now);
+            self.counts.served += (before - worker.jobs.len()) as u64;
+            if before > 0 && worker.jobs.is_empty() {
+                worker.idle_since = self.now;
+            }
+        }
+    }
+
+    /// Every pilot with free cores asks for work, as often as it gets some. Jobs that need most cores are offered first.
+    fn match_jobs(&mut self) {
+        let mut order: Vec<usize> = (0..self.streams.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(self.streams[*i].arrival.processors));
+        for (reference, worker) in &mut self.pilots {
+            for &i in &order {
+                let stream = &mut self.streams[i];
+                let cores = stream.arrival.processors.max(1);
+                let fits =
+                    worker.pilot.owner_groups.contains(&stream.arrival.group) && worker.resource.matches(&stream.queue);
+                while fits && worker.free() >= cores {
+                    let Some(arrived) = stream.waiting.pop_front() else { break };
+                    let ends = self.now + stream.arrival.run_time.max(1) as f64;
+                    worker.jobs.push(Running { stream: i, cores, ends, arrived });
+                    self.next_job += 1;
+                    let row = self.rows.get_mut(reference);
+                    if let Some(row) = row {
+                        row.current_job = self.next_job;
+                        row.touched = self.now;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A pilot asks for work the first time: its row turns Running, as the Matcher does it.
+    pub fn pilot_asks(&mut self, pilot: &Pilot) {
+        if let Some(row) = self.rows.get_mut(&pilot.reference).filter(|r| !r.status.is_final()) {
+            row.status = PilotStatus::Running;
+            row.touched = self.now;
+        }
+        let resource = Prepared::new(Resource {
+            site: vec![pilot.site.clone()],
+            grid_ce: vec![pilot.ce.clone()],
+            platform: pilot.platform.iter().cloned().collect(),
+            cpu_time: pilot.cpu_time,
+            tag: Some(pilot.tags.clone()),
+            required_tag: pilot.required_tags.clone(),
+            number_of_processors: u32::try_from(pilot.cores).unwrap_or(u32::MAX),
+            whole_node: true,
+            max_ram_mb: Some(pilot.ram_mib),
+            ..Resource::default()
+        });
+        let worker = Worker { pilot: pilot.clone(), resource, jobs: Vec::new(), idle_since: self.now };
+        self.pilots.insert(pilot.reference.clone(), worker);
+        self.match_jobs();
+    }
+
+    /// The pilot's VM is gone: its jobs wait again. Whether it had any.
+    pub fn pilot_gone(&mut self, reference: &str) -> bool {
+        let Some(worker) = self.pilots.remove(reference) else { return false };
+        for job in &worker.jobs {
+            self.streams[job.stream].waiting.push_front(job.arrived);
+            self.counts.requeued += 1;
+        }
+        self.match_jobs();
+        !worker.jobs.is_empty()
+    }
+
+    /// Seconds for which a pilot has had nothing to do; `None` when it works or is not known.
+    pub fn idle(&self, reference: &str) -> Option<f64> {
+        let worker = self.pilots.get(reference)?;
+        worker.jobs.is_empty().then_some(self.now - worker.idle_since)
+    }
+
+    /// Whether a pilot of this reference was ever given a job.
+    pub fn ever_worked(&self, reference: &str) -> bool {
+        self.rows.get(reference).is_some_and(|r| r.current_job > 0)
+    }
+
+    /// Task queues with waiting jobs.
+    pub fn task_queues(&self) -> Vec<TaskQueue> {
+        let queue = |s: &Stream| TaskQueue { jobs: s.waiting.len() as u64, ..s.queue.clone() };
+        self.streams.iter().filter(|s| !s.waiting.is_empty()).map(queue).collect()
+    }
+
+    /// Makes a row, unless it is there.
+    pub fn register(&mut self, pilot: &NewPilot) {
+        let row = Row { status: PilotStatus::Submitted, current_job: 0, touched: self.now };
+        self.rows.entry(pilot.reference.clone()).or_insert(row);
+    }
+
+    /// Writes a row's state, unless it is closed.
+    pub fn set_status(&mut self, reference: &str, status: PilotStatus) {
+        if let Some(row) = self.rows.get_mut(reference).filter(|r| !r.status.is_final()) {
+            row.status = status;
+            row.touched = self.now;
+        }
+    }
+
+    /// A row.
+    pub fn row(&self, reference: &str) -> Option<PilotRow> {
+        self.rows.get(reference).map(|row| PilotRow {
+            reference: reference.to_owned(),
+            status: row.status,
+            current_job: row.current_job,
+            idle_seconds: Some((self.now - row.touched) as u64),
+        })
+    }
+
+    /// What happened so far.
+    pub fn statistics(&self) -> Statistics {
+        let oldest = self.streams.iter().filter_map(|s| s.waiting.front()).fold(self.now, |a, b| a.min(*b));
+        Statistics {
+            waiting: self.streams.iter().map(|s| s.waiting.len() as u64).sum(),
+            running: self.pilots.values().map(|w| w.jobs.len() as u64).sum(),
+            oldest_wait: (self.now - oldest) as u64,
+            ..self.counts
+        }
+    }
+}
+
+impl Worker {
+    fn free(&self) -> u64 {
+        self.pilot.cores.saturating_sub(self.jobs.iter().map(|j| j.cores).sum())
+    }
+}
