@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     SecretRef,
     reference::refuse_inline,
-    rule::{no_text_twice, rules, web_address},
+    rule::{no_secret_in, no_text_twice, rules, web_address},
 };
 
 /// One EC2 account in one region.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
+    (&no_secret_in(&["endpoint"]).0, &no_secret_in(&["endpoint"]).1),
     ("self.region == oldSelf.region", "region cannot change, its VMs would be forgotten: make another Cloud"),
 ])))]
 pub struct Ec2 {

@@ -108,4 +108,71 @@ mod tests {
             assert!(!yaml.contains("{{"), "{name} would be taken for a template by Helm");
         }
     }
+
+    /// Every field of `schema`, with its path.
+    fn fields(path: &str, schema: &Value, found: &mut Vec<(String, Value)>) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            found.push((path.clone(), property.clone()));
+            fields(&path, property, found);
+            fields(&format!("{path}[]"), &property["items"], found);
+            fields(&format!("{path}{{}}"), &property["additionalProperties"], found);
+        }
+    }
+
+    fn all_fields() -> Vec<(String, Value)> {
+        let mut found = vec![];
+        for crd in definitions().unwrap() {
+            let value = serde_json::to_value(&crd).unwrap();
+            let schema = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            fields(&crd.spec.names.kind, schema, &mut found);
+        }
+        found
+    }
+
+    #[test]
+    fn every_field_has_a_description() {
+        let silent: Vec<_> = all_fields()
+            .into_iter()
+            .filter(|(_, field)| field["description"].as_str().is_none_or(|d| d.len() < 4 || !d.ends_with(['.', ')'])))
+            .map(|(path, _)| path)
+            .collect();
+        assert!(silent.is_empty(), "kubectl explain would say nothing, or half a sentence, about {silent:?}");
+    }
+
+    #[test]
+    fn everything_in_a_spec_is_bounded() {
+        let unbounded: Vec<_> = all_fields()
+            .into_iter()
+            .filter(|(path, _)| path.contains(".spec"))
+            .filter(|(_, field)| match field["type"].as_str() {
+                Some("string") => field["maxLength"].is_null() && field["enum"].is_null(),
+                Some("array") => {
+                    let item = &field["items"];
+                    let long = item["type"] == "string" && item["maxLength"].is_null() && item["enum"].is_null();
+                    field["maxItems"].is_null() || long
+                }
+                Some("integer" | "number") => field["maximum"].is_null() || field["minimum"].is_null(),
+                Some("object") => !field["additionalProperties"].is_null() && field["maxProperties"].is_null(),
+                _ => false,
+            })
+            .map(|(path, _)| path)
+            .collect();
+        assert!(unbounded.is_empty(), "no bound on {unbounded:?}: a manifest of absurd size would be accepted");
+    }
+
+    #[test]
+    fn every_rule_has_a_sentence_and_no_field_is_nullable() {
+        for (path, field) in all_fields() {
+            for rule in field["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                assert!(rule["message"].as_str().is_some_and(|m| m.len() > 20), "{path}: {rule}");
+            }
+            assert!(field["nullable"].is_null(), "{path}: an explicit null means absent");
+            assert!(
+                !field["format"].as_str().is_some_and(|f| f.starts_with("uint")),
+                "{path}: Kubernetes knows no {}",
+                field["format"]
+            );
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     Duration, SecretRef, condition,
     duration::between,
     reference::{DNS_LABEL, refuse_inline},
-    rule::{NO_SECRET_IN_ADDRESS, rules, web_address},
+    rule::{only_clean, rules, web_address},
 };
 
 /// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated`
@@ -82,6 +82,7 @@ pub struct DiracInstallationSpec {
 /// Addresses and credentials of an installation that runs elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "diracx"])))]
 pub struct External {
     /// DISET address of the Matcher, whose task queues are read, as in
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
@@ -101,15 +102,12 @@ pub struct External {
 }
 
 fn diset_address(service: &str, port: u16) -> serde_json::Value {
-    rules(&[
-        (
-            &format!("self.matches('^dips://[^/ ]+:[0-9]{{1,5}}/WorkloadManagement/{service}$')"),
-            &format!(
-                "write {service}'s whole DISET address, as in dips://dirac.example.org:{port}/WorkloadManagement/{service}"
-            ),
+    rules(&[(
+        &format!("self.matches('^dips://[^/ ]+:[0-9]{{1,5}}/WorkloadManagement/{service}$')"),
+        &format!(
+            "write {service}'s whole DISET address, as in dips://dirac.example.org:{port}/WorkloadManagement/{service}"
         ),
-        NO_SECRET_IN_ADDRESS,
-    ])
+    )])
 }
 
 /// A client certificate and the DIRAC group to act as.

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     SecretRef,
     reference::DNS_SUBDOMAIN,
-    rule::{rules, web_address},
+    rule::{only_clean, rules, web_address},
 };
 
 const VERSION: &str = "^[0-9]+[.][0-9]+[.][0-9]+([-.+]?[A-Za-z0-9.]+)?$";
@@ -160,6 +160,7 @@ pub struct Search {
 /// An OpenSearch server that runs elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["url"])))]
 pub struct ExternalSearch {
     /// Its address.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
@@ -183,6 +184,7 @@ pub struct ObjectStore {
 /// A bucket of an S3 store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["endpoint"])))]
 pub struct Bucket {
     /// Address of the store, as in `https://s3.example.org`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]

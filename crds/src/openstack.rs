@@ -7,7 +7,7 @@ use crate::{
     SecretRef,
     cloud::NamedOrId,
     reference::refuse_inline,
-    rule::{NO_SECRET_IN_ADDRESS, no_text_twice, rules, web_address},
+    rule::{no_secret_in, no_text_twice, only_clean, rules, web_address},
 };
 
 /// One OpenStack project in one region.
@@ -18,6 +18,7 @@ use crate::{
      "say which project: give project with name and domain (only an application credential knows its own)"),
     ("!has(self.auth.applicationCredential) || !has(self.project)",
      "an application credential already belongs to one project: remove project"),
+    (&no_secret_in(&["authUrl"]).0, &no_secret_in(&["authUrl"]).1),
     ("self.region == oldSelf.region", "region cannot change, its VMs would be forgotten: make another Cloud"),
     ("!has(self.project) || !has(oldSelf.project) || self.project == oldSelf.project",
      "project cannot change, its VMs would be forgotten: make another Cloud"),
@@ -27,7 +28,6 @@ pub struct OpenStack {
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = rules(&[
         ("self.matches('^https?://.+/v3/?$')",
          "write Keystone's whole address with its version, as in https://keystone.example.org:5000/v3"),
-        NO_SECRET_IN_ADDRESS,
     ])))]
     pub auth_url: String,
     /// Region of Keystone's catalogue, as in `RegionOne`. Cannot change.
@@ -120,7 +120,7 @@ fn no_inline_credential(schema: &mut Schema) {
 /// Federated login.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = no_inline_token)]
+#[schemars(transform = no_inline_token, extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
 pub struct Oidc {
     /// Keystone's name of the identity provider, as in `egi.eu`.
     #[schemars(length(min = 1, max = 255))]

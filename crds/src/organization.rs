@@ -9,7 +9,7 @@ use crate::{
     Duration, LocalRef, Price, condition,
     duration::between,
     quantity::Ceiling,
-    rule::{rules, web_address},
+    rule::{only_clean, rules, web_address},
 };
 
 const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
@@ -91,6 +91,7 @@ pub struct VirtualOrganizationSpec {
 
 /// An OpenID provider and the entitlement that makes someone a member.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
 pub struct IdentityProvider {
     /// Issuer, as in `https://aai.egi.eu/auth/realms/egi`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]

@@ -22,17 +22,26 @@ pub fn no_name_twice() -> Value {
 
 /// Rules for an address of the web.
 pub fn web_address() -> Value {
-    rules(&[
-        (
-            "self.startsWith('https://') || self.startsWith('http://')",
-            "write a whole address that begins with https:// (http:// only inside a trusted network)",
-        ),
-        NO_SECRET_IN_ADDRESS,
-    ])
+    rules(&[(
+        "self.startsWith('https://') || self.startsWith('http://')",
+        "write a whole address that begins with https:// (http:// only inside a trusted network)",
+    )])
 }
 
-/// Refuses `https://user:password@host`.
-pub const NO_SECRET_IN_ADDRESS: (&str, &str) = (
-    "!self.contains('@')",
-    "an address carries no user or password: keep credentials in a Secret and name it in secretRef",
-);
+/// The rule that refuses `https://user:password@host` in the `addresses` of an object.
+///
+/// It belongs to the object: a rule of the address itself would repeat the password in its complaint.
+pub fn no_secret_in(addresses: &[&str]) -> (String, String) {
+    let clean: Vec<String> = addresses.iter().map(|a| format!("(!has(self.{a}) || !self.{a}.contains('@'))")).collect();
+    let message = format!(
+        "{} carries no user or password: keep credentials in a Secret and name it where the Secret is asked for",
+        addresses.join(" or ")
+    );
+    (clean.join(" && "), message)
+}
+
+/// Rules for an object that has nothing but addresses to be checked.
+pub fn only_clean(addresses: &[&str]) -> Value {
+    let (rule, message) = no_secret_in(addresses);
+    rules(&[(&rule, &message)])
+}
