@@ -235,5 +235,6 @@ pub struct CloudFlavor {
     pub gpus: i64,
     /// Price of an hour, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub per_hour: Option<Price>,
 }

@@ -2,6 +2,8 @@
 //!
 //! No client and no runtime lives here: types, their schema and their validation rules. `src/main.rs` prints the YAML.
 
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn(..) of kube's derive repeats its keys")]
+
 pub mod cloud;
 pub mod condition;
 pub mod downtime;
