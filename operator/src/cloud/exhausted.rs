@@ -43,11 +43,6 @@ impl Exhausted {
     pub fn is_refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) -> bool {
         self.0.get(&(flavor.to_owned(), zone.map(str::to_owned))).is_some_and(|r| r.until > now)
     }
-
-    /// When the first pause that still runs is over.
-    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.values().map(|r| r.until).filter(|t| *t > now).min()
-    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,6 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
         waiting_jobs: round.as_ref().and_then(|r| r.plan.assigned.get(&key.name)).map_or(0, |n| whole(*n)),
         unmet,
         conditions: conditions.finish(),
-
     }
 }
 

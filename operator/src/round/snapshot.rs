@@ -23,6 +23,9 @@ use crate::{
     pool::resolve,
 };
 
+/// Whether a flavor in a zone was refused a moment ago.
+pub type Refused = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
+
 /// A cloud and what is known of it.
 pub struct CloudView {
     /// The object.
@@ -30,7 +33,7 @@ pub struct CloudView {
     /// What is known of it.
     pub facts: Facts,
     /// Flavors and zones refused a moment ago.
-    pub refused: Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>,
+    pub refused: Refused,
 }
 
 /// The objects of an installation's namespace at one moment.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use broker::cloud::decorate::CloudMetrics;
+use broker::{cloud::decorate::CloudMetrics, simulation::Statistics};
 use crds::PilotVM;
 use jiff::Timestamp;
 use prometheus_client::{
@@ -49,6 +49,13 @@ struct Write {
     verb: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SimulatedJobs {
+    namespace: String,
+    installation: String,
+    state: &'static str,
+}
+
 /// Every metric of the operator.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -63,6 +70,8 @@ pub struct Metrics {
     orphans: Family<Object, Counter>,
     api_writes: Family<Write, Counter>,
     credential_expiry: Family<Object, Gauge>,
+    spent: Family<Pool, Counter<f64, AtomicU64>>,
+    simulated_jobs: Family<SimulatedJobs, Gauge>,
     resident: Gauge<u64, AtomicU64>,
     /// Calls to clouds.
     pub clouds: CloudMetrics,
@@ -84,6 +93,8 @@ impl Default for Metrics {
             orphans: Family::default(),
             api_writes: Family::default(),
             credential_expiry: Family::default(),
+            spent: Family::default(),
+            simulated_jobs: Family::default(),
             resident: Gauge::default(),
             clouds: CloudMetrics::new(&mut registry),
             registry: Mutex::new(Registry::default()),
@@ -111,6 +122,8 @@ impl Default for Metrics {
             "When a cloud's credential ends",
             metrics.credential_expiry.clone(),
         );
+        registry.register("spent", "Price of VMs whose life ended, in units of the currency", metrics.spent.clone());
+        registry.register("simulated_jobs", "Jobs of simulated installations by state", metrics.simulated_jobs.clone());
         registry.register("resident_memory_bytes", "Resident memory of the operator", metrics.resident.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
@@ -131,6 +144,31 @@ impl Metrics {
         self.endings.get_or_create(&PoolReason { pool: pool.to_owned(), reason: reason.to_owned() }).inc();
         if wasted {
             self.never_ran_job.get_or_create(&Pool { pool: pool.to_owned() }).inc();
+        }
+    }
+
+    /// A VM of this price an hour, in millionths, was kept for so many seconds.
+    pub fn spent(&self, pool: &str, price_micros: u64, seconds: f64) {
+        let sum = price_micros as f64 / 1e6 * seconds.max(0.0) / 3600.0;
+        self.spent.get_or_create(&Pool { pool: pool.to_owned() }).inc_by(sum);
+    }
+
+    /// What a simulated installation has seen.
+    pub fn simulated(&self, installation: &Key, s: &Statistics) {
+        let states = [
+            ("arrived", s.arrived),
+            ("waiting", s.waiting),
+            ("running", s.running),
+            ("served", s.served),
+            ("requeued", s.requeued),
+        ];
+        for (state, jobs) in states {
+            let labels = SimulatedJobs {
+                namespace: installation.namespace.clone(),
+                installation: installation.name.clone(),
+                state,
+            };
+            self.simulated_jobs.get_or_create(&labels).set(i64::try_from(jobs).unwrap_or(i64::MAX));
         }
     }
 

@@ -14,7 +14,7 @@ use axum::{
 
 pub use metrics::Metrics;
 
-use crate::context::Context;
+use crate::{context::Context, names::Key};
 
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
@@ -39,6 +39,12 @@ async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
 }
 
 async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    for installation in ctx.stores.installations.all() {
+        let key = Key::of(installation.as_ref());
+        if let Some(dirac) = ctx.installations.get(&key).facts().simulated {
+            ctx.metrics.simulated(&key, &dirac.statistics());
+        }
+    }
     let text = ctx.metrics.exposition(&ctx.stores.vms.all());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -149,6 +149,9 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
         ctx.expectations.expect(&installation, Key::of(o.vm), &uid(o.vm), &written);
     }
     let served = o.vm.status.as_ref().is_some_and(|s| s.served_job) || o.row.is_some_and(|r| r.current_job > 0);
+    if let (Some(since), Some(price)) = (launched(o.vm), o.vm.spec.offering.per_hour) {
+        ctx.metrics.spent(&o.vm.spec.pool_ref.name, price.micros(), o.now.duration_since(since).as_secs_f64());
+    }
     ctx.metrics.ended(&o.vm.spec.pool_ref.name, &ending.reason, launched(o.vm).is_some() && !served);
     if ending.is_trouble() {
         ctx.events.warn(o.vm, "Ended", format!("{}: {}", ending.reason, ending.message)).await;
