@@ -7,8 +7,10 @@
 pub mod apt;
 pub mod cache;
 pub mod controlplane;
+pub mod dirac;
 pub mod helm;
 pub mod kubectl;
+pub mod operator;
 pub mod pki;
 pub mod port;
 pub mod process;

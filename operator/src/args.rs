@@ -1,0 +1,103 @@
+//! The command line.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Makes and unmakes VMs that run the pilots of DIRAC, as its task queues ask for.
+#[derive(Debug, Parser)]
+#[command(name = "dirac-operator", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the operator until it is told to stop.
+    Run(Run),
+}
+
+/// How the operator runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Run {
+    /// Namespace of the leader's Lease.
+    #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
+    #[arg(long = "watch-namespace", env = "DIRAC_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// Address of health, readiness and metrics.
+    #[arg(long, env = "DIRAC_OPERATOR_HTTP", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Form of the log lines. What is logged is chosen with RUST_LOG.
+    #[arg(long, env = "DIRAC_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+    /// Whether to wait for the Lease before acting.
+    #[arg(long, env = "DIRAC_OPERATOR_LEADER_ELECT", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value_t = true, default_missing_value = "true")]
+    pub leader_elect: bool,
+    /// Time between two lists of a cloud's VMs, in seconds, while nothing boots or ends.
+    #[arg(long, env = "DIRAC_OPERATOR_LIST_INTERVAL", value_parser = seconds, default_value = "30")]
+    pub list_interval: Duration,
+    /// Time between two lists of a cloud's VMs, in seconds, while a VM boots or ends.
+    #[arg(long, env = "DIRAC_OPERATOR_BUSY_INTERVAL", value_parser = seconds, default_value = "5")]
+    pub busy_interval: Duration,
+    /// Time between two readings of the pilots' rows, in seconds, while nothing boots.
+    #[arg(long, env = "DIRAC_OPERATOR_ROWS_INTERVAL", value_parser = seconds, default_value = "20")]
+    pub rows_interval: Duration,
+    /// Time between two readings of a cloud's catalogue and quota, in seconds.
+    #[arg(long, env = "DIRAC_OPERATOR_CATALOGUE_INTERVAL", value_parser = seconds, default_value = "60")]
+    pub catalogue_interval: Duration,
+    /// Age, in seconds, from which a VM that carries our tag and has no PilotVM is deleted.
+    #[arg(long, env = "DIRAC_OPERATOR_ORPHAN_AGE", value_parser = seconds, default_value = "120")]
+    pub orphan_age: Duration,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Human,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let bad = || format!("{text:?} is no number of seconds: write a positive number such as 5 or 0.5");
+    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| bad())?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| bad())?;
+    if duration.is_zero() { Err(bad()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Run {
+        let Command::Run(run) = Args::parse_from(["dirac-operator", "run"].iter().chain(args)).command;
+        run
+    }
+
+    #[test]
+    fn without_options_it_watches_everything_and_elects_a_leader() {
+        let run = run(&[]);
+        assert!(run.watch_namespaces.is_empty() && run.leader_elect);
+        assert_eq!(run.list_interval, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn leader_election_is_switched_off_with_an_equals_sign() {
+        assert!(!run(&["--leader-elect=false"]).leader_elect);
+        assert!(run(&["--leader-elect"]).leader_elect);
+    }
+
+    #[test]
+    fn an_interval_of_zero_is_refused() {
+        assert!(seconds("0").is_err());
+        assert!(seconds("-1").is_err());
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+}

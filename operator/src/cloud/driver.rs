@@ -1,0 +1,137 @@
+//! The driver of a cloud, made from its object and Secret, and made anew when either changes.
+
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use broker::{
+    cloud::decorate::{Rate, wrap},
+    simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
+};
+use crds::{Cloud, cloud::CloudSpec};
+
+use super::{Handle, Trouble};
+use crate::{
+    context::Context,
+    names::Key,
+    round::{count, limits},
+};
+
+/// Secrets are read again after this time.
+const REREAD: Duration = Duration::from_secs(60);
+/// Boot time of simulated VMs where the cloud gives none, in seconds.
+const BOOT_SECONDS: u64 = 60;
+
+/// What the present driver was made from.
+#[derive(Default)]
+pub struct Driven {
+    made_from: Option<(CloudSpec, String)>,
+    looked: Option<Instant>,
+    /// A simulated cloud is changed, never replaced: its VMs live in it.
+    simulated: Option<Arc<SimulatedCloud>>,
+}
+
+impl Driven {
+    /// Makes the driver anew where spec or Secret changed; whether it did.
+    pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
+        let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
+        if same && self.looked.is_some_and(|at| at.elapsed() < REREAD) && handle.facts().not_driven.is_none() {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        match self.make(ctx, cloud, handle).await {
+            Ok(changed) => {
+                handle.update(|f| f.not_driven = None);
+                changed
+            }
+            Err(trouble) => {
+                handle.update(|f| f.not_driven = Some(trouble));
+                false
+            }
+        }
+    }
+
+    async fn make(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
+        let key = Key::of(cloud);
+        let spec = &cloud.spec;
+        if spec.simulated.is_some() {
+            return self.simulate(ctx, cloud, handle);
+        }
+        let what = if spec.ec2.is_some() { "EC2" } else { "OpenStack" };
+        Err(Trouble {
+            reason: "NotSupported".to_owned(),
+            message: format!(
+                "this version of the operator has no driver for {what} clouds such as {key}; its spec is kept for one that has"
+            ),
+        })
+    }
+
+    fn simulate(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
+        let key = Key::of(cloud);
+        let site = ctx.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
+        let dirac =
+            site.and_then(|s| ctx.installations.get(&key.beside(&s.spec.installation_ref.name)).facts().simulated);
+        let Some(dirac) = dirac else {
+            let message = format!(
+                "the site {:?} of this simulated cloud belongs to no simulated installation that is known",
+                cloud.spec.site_ref.name
+            );
+            return Err(Trouble { reason: "NoSimulatedInstallation".to_owned(), message });
+        };
+        let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
+        if same && self.simulated.is_some() {
+            return Ok(false);
+        }
+        let config = simulated_config(&cloud.spec);
+        match &self.simulated {
+            Some(simulated) => simulated.configure(config),
+            None => {
+                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), Arc::new(jiff::Timestamp::now)));
+                self.simulated = Some(simulated.clone());
+                let driver = wrap(simulated, &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+                handle.update(|f| f.driver = Some(driver));
+            }
+        }
+        self.made_from = Some((cloud.spec.clone(), String::new()));
+        Ok(true)
+    }
+}
+
+fn rate(spec: &CloudSpec) -> Rate {
+    let number = |n: i64| u32::try_from(n).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    spec.requests
+        .as_ref()
+        .map_or_else(Rate::default, |r| Rate { per_second: number(r.per_second), burst: number(r.burst) })
+}
+
+fn simulated_config(spec: &CloudSpec) -> CloudConfig {
+    let Some(simulated) = &spec.simulated else { return CloudConfig::default() };
+    let faults = simulated.faults.clone().unwrap_or_default();
+    let small = |n: i64| u32::try_from(n).unwrap_or(0);
+    CloudConfig {
+        seed: u64::from(simulated.seed),
+        flavors: simulated
+            .flavors
+            .iter()
+            .map(|f| SimulatedFlavor {
+                name: f.name.clone(),
+                cores: small(f.cores),
+                ram_mib: count(f.ram_gib).saturating_mul(1024),
+                gpus: small(f.gpus),
+                gpu_model: f.gpu_model.clone(),
+                price_micros: f.per_hour.map(crds::Price::micros),
+            })
+            .collect(),
+        images: spec.images.keys().cloned().collect(),
+        quota: limits(simulated.quota.as_ref()),
+        boot_seconds: simulated.boot_time.map_or(BOOT_SECONDS, crds::Duration::as_secs),
+        faults: Faults {
+            capacity: faults.capacity,
+            boot_failure: faults.boot_failure,
+            lost_reply: faults.lost_reply,
+            transient: faults.transient,
+        },
+    }
+}

@@ -1,0 +1,112 @@
+//! One list of a cloud's VMs, and what may be concluded from it about one of them.
+
+use std::collections::HashMap;
+
+use broker::cloud::Vm;
+use jiff::Timestamp;
+
+/// What the provider listed, by the UID of the PilotVM.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// When the list was asked for: what happened later need not be in it.
+    pub started: Timestamp,
+    /// The VMs; more than one of a UID are twins.
+    pub vms: HashMap<String, Vec<Vm>>,
+    /// UIDs that were in the list before and are missing now, or were missing already: when first found missing.
+    missing_since: HashMap<String, Timestamp>,
+}
+
+/// What the lists say of one PilotVM's VM.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Machine<'a> {
+    /// No list is young enough to know.
+    Unknown,
+    /// It is not there. Only one list says so: providers' lists can lag.
+    Missing,
+    /// It is not there, and a list before said so too.
+    Absent,
+    /// It is there; of twins the first.
+    Present(&'a Vm),
+}
+
+impl Listing {
+    /// A list of `vms` that was asked for at `started`, after `previous`.
+    pub fn new(started: Timestamp, vms: Vec<Vm>, previous: Option<&Self>) -> Self {
+        let mut by_uid: HashMap<String, Vec<Vm>> = HashMap::with_capacity(vms.len());
+        for vm in vms {
+            by_uid.entry(vm.owner.uid.clone()).or_default().push(vm);
+        }
+        for twins in by_uid.values_mut() {
+            twins.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        }
+        let mut missing_since = HashMap::new();
+        if let Some(previous) = previous {
+            let gone = previous.vms.keys().map(|uid| (uid, started));
+            // A day is longer than any PilotVM waits to hear that its VM is gone.
+            let young = |t: &Timestamp| started.duration_since(*t).as_hours() < 24;
+            let before = previous.missing_since.iter().filter(|(_, t)| young(t)).map(|(uid, t)| (uid, *t));
+            missing_since =
+                before.chain(gone).filter(|(uid, _)| !by_uid.contains_key(*uid)).map(|(u, t)| (u.clone(), t)).collect();
+        }
+        Self { started, vms: by_uid, missing_since }
+    }
+
+    /// What is known of the VM of `uid`, of which something happened (made, deleted) at `touched`.
+    pub fn machine(&self, uid: &str, touched: Timestamp) -> Machine<'_> {
+        match self.vms.get(uid).and_then(|twins| twins.first()) {
+            Some(vm) => Machine::Present(vm),
+            None if self.started <= touched => Machine::Unknown,
+            None => match self.missing_since.get(uid) {
+                Some(since) if *since < self.started => Machine::Absent,
+                _ => Machine::Missing,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::cloud::{Owner, VmState};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+    fn vm(id: &str, uid: &str) -> Vm {
+        Vm {
+            id: id.into(),
+            owner: Owner { cluster: "c".into(), uid: uid.into() },
+            name: String::new(),
+            state: VmState::Active,
+            provider_status: String::new(),
+            created: at(0),
+            flavor: None,
+        }
+    }
+
+    #[test]
+    fn a_list_older_than_the_launch_knows_nothing() {
+        let list = Listing::new(at(5), vec![], None);
+        assert_eq!(list.machine("a", at(6)), Machine::Unknown);
+    }
+
+    #[test]
+    fn a_vm_is_absent_only_when_two_lists_miss_it() {
+        let one = Listing::new(at(5), vec![vm("1", "a")], None);
+        let two = Listing::new(at(10), vec![], Some(&one));
+        let three = Listing::new(at(15), vec![], Some(&two));
+        assert!(matches!(one.machine("a", at(1)), Machine::Present(_)));
+        assert_eq!(two.machine("a", at(1)), Machine::Missing);
+        assert_eq!(three.machine("a", at(1)), Machine::Absent);
+    }
+
+    #[test]
+    fn the_older_twin_is_the_one() {
+        let mut late = vm("0", "a");
+        late.created = at(9);
+        let list = Listing::new(at(10), vec![late, vm("1", "a")], None);
+        assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "1"));
+    }
+}

@@ -1,0 +1,148 @@
+//! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
+
+use broker::cloud::{Allowance, CloudError};
+use crds::{
+    Cloud,
+    cloud::{CloudFlavor, CloudQuota, CloudStatus},
+    condition,
+    quantity::Ceiling,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Facts, finalizer};
+use crate::{
+    context::Context,
+    names::{Key, deleting},
+    status::Conditions,
+};
+
+/// The status of this cloud now.
+pub fn status(ctx: &Context, cloud: &Cloud) -> CloudStatus {
+    let key = Key::of(cloud);
+    let facts = ctx.clouds.get(&key).facts();
+    let old = cloud.status.as_ref();
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), cloud.metadata.generation);
+    references(ctx, cloud, &facts, &mut conditions);
+    conditions.supported(&unsupported(cloud));
+    reachable(&facts, &mut conditions);
+    let needs = [condition::REACHABLE, condition::CREDENTIAL_VALID, condition::RESOLVED];
+    conditions.ready(&needs, "VMs can be made here");
+    if deleting(cloud) {
+        let text = format!("deleted; waits for {} PilotVMs whose VMs must go first", finalizer::needed_by(ctx, cloud));
+        conditions.set(condition::READY, Some(false), "Deleting", &text);
+    }
+    let catalogue = facts.catalogue.as_ref().map(|(_, c)| c.as_ref());
+    let expires = catalogue.and_then(|c| c.credential_expires);
+    if let Some(at) = expires {
+        ctx.metrics.credential_expires(&key, at);
+    }
+    let ours = ctx.vms_where(|vm| vm.spec.cloud_ref.name == key.name && Key::of(vm).namespace == key.namespace);
+    CloudStatus {
+        observed_generation: cloud.metadata.generation,
+        conditions: conditions.finish(),
+        quota: catalogue
+            .map(|c| CloudQuota { limit: ceiling(|a| a.limit, &c.quota), used: ceiling(|a| Some(a.used), &c.quota) }),
+        flavors: catalogue.map(|c| flavors(cloud, c)).unwrap_or_default(),
+        images: catalogue.map(|c| c.images.clone()).unwrap_or_default(),
+        credential_expires: expires.map(Time),
+        vms: ours.len().try_into().unwrap_or(i64::MAX),
+        cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+        orphans_deleted: i64::try_from(facts.orphans).unwrap_or(i64::MAX),
+    }
+}
+
+fn references(ctx: &Context, cloud: &Cloud, facts: &Facts, conditions: &mut Conditions) {
+    let mut missing = Vec::new();
+    let site = &cloud.spec.site_ref.name;
+    if ctx.stores.sites.get(&Key::of(cloud).beside(site)).is_none() {
+        missing.push(format!("Site {site:?} does not exist: create it or correct spec.siteRef"));
+    }
+    missing.extend(facts.catalogue.iter().flat_map(|(_, c)| c.missing.clone()));
+    conditions.resolved(&missing);
+}
+
+fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
+    let mut not = Vec::new();
+    if cloud.spec.ec2.is_some() {
+        not.push("spec.ec2");
+    }
+    if cloud.spec.openstack.is_some() {
+        not.push("spec.openstack");
+    }
+    not
+}
+
+fn reachable(facts: &Facts, conditions: &mut Conditions) {
+    let unauthorized = |error: &CloudError| matches!(error, CloudError::Unauthorized(_));
+    match (&facts.not_driven, &facts.refused, &facts.catalogue) {
+        (Some(trouble), _, _) => {
+            conditions.set(condition::REACHABLE, Some(false), &trouble.reason, &trouble.message);
+            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider was not asked");
+        }
+        (None, Some(error), _) if unauthorized(error) => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            conditions.set(condition::CREDENTIAL_VALID, Some(false), error.reason(), &error.to_string());
+        }
+        (None, Some(error), _) => conditions.set(condition::REACHABLE, Some(false), error.reason(), &error.to_string()),
+        (None, None, None) => {
+            conditions.set(condition::REACHABLE, None, "NotAsked", "the provider has not been asked yet");
+            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider has not been asked yet");
+        }
+        (None, None, Some((_, catalogue))) => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            match catalogue.credential_expires {
+                Some(at) if at < Timestamp::now() => {
+                    conditions.set(
+                        condition::CREDENTIAL_VALID,
+                        Some(false),
+                        "Expired",
+                        &format!("the credential ended at {at}: renew it"),
+                    );
+                }
+                Some(at) => conditions.set(
+                    condition::CREDENTIAL_VALID,
+                    Some(true),
+                    "Valid",
+                    &format!("the credential ends at {at}"),
+                ),
+                None => conditions.set(
+                    condition::CREDENTIAL_VALID,
+                    Some(true),
+                    "Valid",
+                    "the provider accepts the credential",
+                ),
+            }
+        }
+    }
+}
+
+fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &broker::cloud::Quota) -> Ceiling {
+    let whole = |a: &Allowance| of(a).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    Ceiling {
+        vms: whole(&quota.vms),
+        cores: whole(&quota.cores),
+        ram_gib: whole(&quota.ram_mib).map(|mib| mib / 1024),
+        gpus: whole(&quota.gpus),
+    }
+}
+
+fn flavors(cloud: &Cloud, catalogue: &broker::cloud::Catalogue) -> Vec<CloudFlavor> {
+    /// A status is no catalogue: the first so many by name are enough to see what there is.
+    const MOST: usize = 200;
+    let price = |name: &str| cloud.spec.prices.iter().find(|p| p.flavor == name).map(|p| p.per_hour);
+    let mut all: Vec<CloudFlavor> = catalogue
+        .flavors
+        .iter()
+        .map(|f| CloudFlavor {
+            name: f.name.clone(),
+            cores: i64::from(f.cores),
+            ram_mib: i64::try_from(f.ram_mib).unwrap_or(i64::MAX),
+            gpus: i64::from(f.gpus),
+            per_hour: price(&f.name).or(f.price_micros.map(crds::Price::from_micros)),
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.truncate(MOST);
+    all
+}

@@ -1,0 +1,60 @@
+//! What a DiracInstallation object says: waiting jobs, unclaimed groups, and what is wrong.
+
+use crds::{
+    DiracInstallation, condition,
+    installation::{DiracInstallationStatus, UnclaimedGroup},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::rows::of_installation;
+use crate::{context::Context, names::Key, status::Conditions};
+
+/// The status of this installation now.
+pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallationStatus {
+    let key = Key::of(installation);
+    let facts = ctx.installations.get(&key).facts();
+    let old = installation.status.as_ref();
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), installation.metadata.generation);
+    let mut not = Vec::new();
+    if installation.spec.managed.is_some() {
+        not.push("spec.managed");
+    }
+    if installation.spec.external.as_ref().is_some_and(|e| e.diracx.is_some()) {
+        not.push("spec.external.diracx");
+    }
+    conditions.supported(&not);
+    match (&facts.not_reached, &facts.demand_unknown, &facts.round) {
+        (Some(t), _, _) | (None, Some(t), _) => {
+            let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
+            conditions.set(condition::DEMAND_READ, Some(false), &t.reason, &text);
+        }
+        (None, None, Some(_)) => {
+            conditions.set(condition::DEMAND_READ, Some(true), "Read", "the task queues were read")
+        }
+        (None, None, None) => {
+            conditions.set(condition::DEMAND_READ, None, "NotRead", "the task queues have not been read yet")
+        }
+    }
+    conditions.ready(&[condition::DEMAND_READ], "demand is read and pilots can be registered");
+    let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let round = facts.round.as_deref();
+    DiracInstallationStatus {
+        observed_generation: installation.metadata.generation,
+        conditions: conditions.finish(),
+        waiting_jobs: round.map_or(0, |r| whole(r.jobs)),
+        task_queues: round.map_or(0, |r| whole(r.queues)),
+        // To the minute: a status that changes with every poll would be a write with every poll.
+        last_demand_time: round.map(|r| Time(to_the_minute(r.at))),
+        unclaimed: round
+            .iter()
+            .flat_map(|r| &r.plan.unclaimed)
+            .take(100)
+            .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(*jobs) })
+            .collect(),
+        vms: ctx.vms_where(|vm| of_installation(vm, &key)).len().try_into().unwrap_or(i64::MAX),
+    }
+}
+
+fn to_the_minute(at: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(at.as_second() / 60 * 60).unwrap_or(at)
+}

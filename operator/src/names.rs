@@ -1,0 +1,136 @@
+//! Names and labels: what objects, VMs, finalizers and field managers are called, each in one place.
+
+use std::{collections::HashMap, fmt, sync::Mutex};
+
+use kube::{Resource, ResourceExt};
+
+/// Finalizer of a PilotVM: its VM and its row are not yet settled.
+pub const VM_FINALIZER: &str = "diracgrid.org/vm";
+/// Finalizer of a Cloud: PilotVMs still need its driver.
+pub const CLOUD_FINALIZER: &str = "diracgrid.org/vms";
+/// Annotation with which an administrator lets go of an object without the cloud; the value is `true`.
+pub const LET_GO: &str = "diracgrid.org/let-go";
+/// Label: the PilotPool.
+pub const POOL_LABEL: &str = "diracgrid.org/pool";
+/// Label: the Cloud.
+pub const CLOUD_LABEL: &str = "diracgrid.org/cloud";
+/// Label: the VirtualOrganization.
+pub const VO_LABEL: &str = "diracgrid.org/vo";
+/// Label: the DiracInstallation.
+pub const INSTALLATION_LABEL: &str = "diracgrid.org/installation";
+/// Label of ConfigMaps that keep a console log; the value is `true`.
+pub const CONSOLE_LABEL: &str = "diracgrid.org/console";
+/// Who reports events, and the prefix of every field manager.
+pub const OPERATOR: &str = "dirac-operator";
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of an object.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+
+    /// The key of another object in the same namespace.
+    pub fn beside(&self, name: &str) -> Self {
+        Self { namespace: self.namespace.clone(), name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The VM's name at the provider.
+pub fn server(pilot_vm: &str) -> String {
+    format!("dirac-{pilot_vm}")
+}
+
+/// The ConfigMap that keeps the console log of a VM.
+pub fn console(pilot_vm: &str) -> String {
+    format!("{pilot_vm}-console")
+}
+
+/// The CE's name in DIRAC where the pool gives none.
+pub fn default_ce(pool: &Key) -> String {
+    format!("{}.{}.dirac-operator", pool.name, pool.namespace)
+}
+
+/// Whether the administrator asked to let go of the object without the cloud.
+pub fn let_go<K: Resource>(object: &K) -> bool {
+    object.annotations().get(LET_GO).is_some_and(|v| v == "true")
+}
+
+/// Whether the object is on its way out.
+pub fn deleting<K: Resource>(object: &K) -> bool {
+    object.meta().deletion_timestamp.is_some()
+}
+
+/// Numbers of PilotVMs, counted up in each pool.
+///
+/// A PilotVM is called `<pool>-<number>`, one more than the highest ever seen: two operators that believe to be the leader
+/// and look at the same objects choose the same names, and the second is told that the object exists.
+#[derive(Debug, Default)]
+pub struct Numbers(Mutex<HashMap<Key, u64>>);
+
+impl Numbers {
+    /// Takes note of a PilotVM that the watch has shown.
+    pub fn saw(&self, pool: &Key, pilot_vm: &str) {
+        let number: Option<u64> =
+            pilot_vm.strip_prefix(&pool.name).and_then(|r| r.strip_prefix('-')).and_then(|n| n.parse().ok());
+        if let (Some(number), Ok(mut highest)) = (number, self.0.lock()) {
+            let entry = highest.entry(pool.clone()).or_default();
+            *entry = number.max(*entry);
+        }
+    }
+
+    /// The next name in a pool. It is taken only once the watch has shown it, or [`Numbers::saw`] was told.
+    pub fn next(&self, pool: &Key) -> String {
+        let highest = self.0.lock().ok().and_then(|h| h.get(pool).copied()).unwrap_or(0);
+        format!("{}-{}", pool.name, highest + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool() -> Key {
+        Key { namespace: "demo".into(), name: "cpu".into() }
+    }
+
+    #[test]
+    fn a_name_is_one_more_than_the_highest_seen() {
+        let numbers = Numbers::default();
+        assert_eq!(numbers.next(&pool()), "cpu-1");
+        numbers.saw(&pool(), "cpu-7");
+        numbers.saw(&pool(), "cpu-3");
+        assert_eq!(numbers.next(&pool()), "cpu-8");
+    }
+
+    #[test]
+    fn two_operators_that_saw_the_same_objects_choose_the_same_name() {
+        let (one, two) = (Numbers::default(), Numbers::default());
+        for numbers in [&one, &two] {
+            numbers.saw(&pool(), "cpu-2");
+        }
+        assert_eq!(one.next(&pool()), two.next(&pool()));
+    }
+
+    #[test]
+    fn strange_names_do_not_count() {
+        let numbers = Numbers::default();
+        numbers.saw(&pool(), "cpux-9");
+        numbers.saw(&pool(), "cpu-many");
+        assert_eq!(numbers.next(&pool()), "cpu-1");
+    }
+}

@@ -1,0 +1,130 @@
+//! A pool's references: what they name, and what is missing. Pure; planning and the pool's condition both go by it.
+
+use std::sync::Arc;
+
+use crds::{Cloud, PilotPool, Site, VirtualOrganization};
+use kube::ResourceExt;
+
+/// What a pool's references name.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    /// Its site.
+    pub site: Option<Arc<Site>>,
+    /// Its VOs.
+    pub vos: Vec<Arc<VirtualOrganization>>,
+    /// Its clouds, in order of preference.
+    pub clouds: Vec<Arc<Cloud>>,
+    /// What is missing or does not fit: a sentence each.
+    pub missing: Vec<String>,
+}
+
+/// Follows the references of a pool among the objects of its namespace.
+pub fn resolve(
+    pool: &PilotPool,
+    sites: &[Arc<Site>],
+    vos: &[Arc<VirtualOrganization>],
+    clouds: &[Arc<Cloud>],
+) -> Resolved {
+    let mut found = Resolved::default();
+    let spec = &pool.spec;
+    match sites.iter().find(|s| s.name_any() == spec.site_ref.name) {
+        Some(site) => found.site = Some(site.clone()),
+        None => found
+            .missing
+            .push(format!("Site {:?} does not exist: create it or correct spec.siteRef", spec.site_ref.name)),
+    }
+    let installation = found.site.as_ref().map(|s| s.spec.installation_ref.name.clone());
+    for name in &spec.vos {
+        match vos.iter().find(|vo| vo.name_any() == *name) {
+            None => found
+                .missing
+                .push(format!("VirtualOrganization {name:?} does not exist: create it or take it out of spec.vos")),
+            Some(vo) if installation.as_ref().is_some_and(|i| *i != vo.spec.installation_ref.name) => {
+                found.missing.push(format!(
+                    "VirtualOrganization {name:?} belongs to installation {:?} and the pool's site to {:?}",
+                    vo.spec.installation_ref.name,
+                    installation.as_deref().unwrap_or_default(),
+                ));
+            }
+            Some(vo) => {
+                if let Some(site) = &found.site
+                    && !site.spec.vos.contains(name)
+                {
+                    found.missing.push(format!(
+                        "Site {:?} does not serve VirtualOrganization {name:?}: add it to the site's spec.vos",
+                        site.name_any()
+                    ));
+                } else {
+                    found.vos.push(vo.clone());
+                }
+            }
+        }
+    }
+    for reference in &spec.clouds {
+        match clouds.iter().find(|c| c.name_any() == reference.name) {
+            None => found
+                .missing
+                .push(format!("Cloud {:?} does not exist: create it or take it out of spec.clouds", reference.name)),
+            Some(cloud) if !cloud.spec.images.contains_key(&spec.machine.image) => found.missing.push(format!(
+                "Cloud {:?} has no image called {:?}: add it to the cloud's spec.images or correct spec.machine.image",
+                reference.name, spec.machine.image
+            )),
+            Some(cloud) => found.clouds.push(cloud.clone()),
+        }
+    }
+    found
+}
+
+impl Resolved {
+    /// The installation whose jobs the pool serves.
+    pub fn installation(&self) -> Option<&str> {
+        self.site.as_ref().map(|s| s.spec.installation_ref.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool() -> PilotPool {
+        let spec = json!({"siteRef": {"name": "s"}, "vos": ["biomed"], "clouds": [{"name": "c"}], "machine": {"image": "default"},
+            "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
+        serde_json::from_value(json!({"apiVersion": "diracgrid.org/v1alpha1", "kind": "PilotPool",
+            "metadata": {"name": "p", "namespace": "n"}, "spec": spec}))
+        .unwrap()
+    }
+    fn site(vos: &[&str]) -> Arc<Site> {
+        let spec = json!({"installationRef": {"name": "i"}, "diracName": "CLOUD.A.org", "vos": vos});
+        Arc::new(Site::new("s", serde_json::from_value(spec).unwrap()))
+    }
+    fn vo() -> Arc<VirtualOrganization> {
+        let spec = json!({"installationRef": {"name": "i"}, "diracName": "biomed", "pilot": {"group": "g"}});
+        Arc::new(VirtualOrganization::new("biomed", serde_json::from_value(spec).unwrap()))
+    }
+    fn cloud() -> Arc<Cloud> {
+        let spec = json!({"siteRef": {"name": "s"}, "images": {"default": {"name": "any"}}});
+        Arc::new(Cloud::new("c", serde_json::from_value(spec).unwrap()))
+    }
+
+    #[test]
+    fn a_pool_whose_references_exist_misses_nothing() {
+        let r = resolve(&pool(), &[site(&["biomed"])], &[vo()], &[cloud()]);
+        assert_eq!(r.missing, Vec::<String>::new());
+        assert_eq!(r.installation(), Some("i"));
+    }
+
+    #[test]
+    fn every_missing_reference_is_named() {
+        let r = resolve(&pool(), &[], &[], &[]);
+        assert_eq!(r.missing.len(), 3);
+        assert!(r.missing[0].contains("Site \"s\""));
+    }
+
+    #[test]
+    fn a_vo_that_the_site_does_not_serve_is_left_out() {
+        let r = resolve(&pool(), &[site(&["other"])], &[vo()], &[cloud()]);
+        assert!(r.vos.is_empty() && r.missing[0].contains("does not serve"));
+    }
+}

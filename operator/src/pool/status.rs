@@ -1,0 +1,90 @@
+//! What a PilotPool object says: its VMs, the demand it was given, and what is unmet and why.
+
+use broker::pilot::user_data;
+use crds::{
+    PilotPool, condition,
+    pool::{PilotPoolStatus, Purchase, UnmetDemand},
+};
+
+use super::resolve;
+use crate::{context::Context, names::Key, status::Conditions, vm::phase};
+
+/// The status of this pool now.
+pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
+    let key = Key::of(pool);
+    let namespace = key.namespace.as_str();
+    let resolved = resolve(
+        pool,
+        &ctx.stores.sites.within(namespace),
+        &ctx.stores.vos.within(namespace),
+        &ctx.stores.clouds.within(namespace),
+    );
+    let mut conditions = Conditions::of(pool.status.as_ref().map(|s| &s.conditions), pool.metadata.generation);
+    conditions.resolved(&resolved.missing);
+    conditions.supported(&unsupported(pool));
+    match pool.spec.machine.user_data.as_deref().map(user_data::check) {
+        None | Some(Ok(())) => {
+            conditions.set("UserDataValid", Some(true), "Valid", "the user-data template can be rendered")
+        }
+        Some(Err(error)) => conditions.set("UserDataValid", Some(false), "UserDataInvalid", &error.to_string()),
+    }
+    conditions.ready(&[condition::RESOLVED, "UserDataValid"], "VMs are made here when jobs ask for them");
+    let round = resolved.installation().and_then(|i| ctx.installations.get(&key.beside(i)).facts().round);
+    let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let unmet: Vec<UnmetDemand> = round
+        .iter()
+        .flat_map(|r| &r.plan.unmet)
+        .filter(|u| u.pool.as_deref() == Some(key.name.as_str()))
+        .take(50)
+        .map(|u| UnmetDemand {
+            vo: u.vo.clone(),
+            jobs: whole(u.jobs),
+            reason: u.reason.to_owned(),
+            message: u.message.clone(),
+        })
+        .collect();
+    let failed = round.as_ref().and_then(|r| r.failed.get(&key.name));
+    match (unmet.first(), failed) {
+        (None, None) => {
+            conditions.set(condition::DEMAND_MET, Some(true), "Met", "every job given to the pool has a VM or gets one")
+        }
+        (_, Some(message)) => conditions.set(condition::DEMAND_MET, Some(false), "PilotVMsNotMade", message),
+        (Some(first), None) => {
+            let jobs: i64 = unmet.iter().map(|u| u.jobs).sum();
+            conditions.set(
+                condition::DEMAND_MET,
+                Some(false),
+                &first.reason,
+                &format!("{jobs} waiting jobs get no VM: {}", first.message),
+            );
+        }
+    }
+    let ours = ctx.vms_where(|vm| vm.spec.pool_ref.name == key.name && Key::of(vm).namespace == namespace);
+    let in_phase = |wanted: &[&str]| {
+        let count = ours.iter().filter(|vm| wanted.contains(&vm.status.as_ref().map_or("Pending", phase))).count();
+        i64::try_from(count).unwrap_or(i64::MAX)
+    };
+    PilotPoolStatus {
+        observed_generation: pool.metadata.generation,
+        vms: i64::try_from(ours.len()).unwrap_or(i64::MAX),
+        booting: in_phase(&["Pending", "Booting"]),
+        running: in_phase(&["Running"]),
+        waiting_jobs: round.as_ref().and_then(|r| r.plan.assigned.get(&key.name)).map_or(0, |n| whole(*n)),
+        unmet,
+        conditions: conditions.finish(),
+    }
+}
+
+fn unsupported(pool: &PilotPool) -> Vec<&'static str> {
+    let mut not = Vec::new();
+    if pool.spec.scaling.min > 0 {
+        not.push("spec.scaling.min");
+    }
+    if pool.spec.scaling.spare > 0 {
+        not.push("spec.scaling.spare");
+    }
+    if pool.spec.machine.purchase.contains(&Purchase::Spot) {
+        not.push("spec.machine.purchase Spot");
+    }
+    not
+}

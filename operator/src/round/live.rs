@@ -1,0 +1,48 @@
+//! How far a VM is for the planner, and what it has to give. Pure.
+
+use broker::{
+    pilot::{rows::PilotStatus, stamp},
+    plan::VmPhase,
+};
+use crds::PilotVM;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::{
+    installation::Rows,
+    names::deleting,
+    vm::{Ending, deadline, is_old, ran},
+};
+
+/// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
+const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// A VM's place in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// How far it is.
+    pub phase: VmPhase,
+    /// Cores known to be free, of a running one.
+    pub free_cores: u64,
+}
+
+/// The place of this VM.
+///
+/// DIRAC tells which job a pilot got last, not how many cores it uses. So a running VM's cores are free while its pilot has no job,
+/// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
+pub fn live(vm: &PilotVM, rows: Option<&Rows>, now: Timestamp) -> Life {
+    let none = |phase| Life { phase, free_cores: 0 };
+    if deleting(vm) || Ending::recorded(vm).is_some() || is_old(vm, now) {
+        return none(VmPhase::Ending);
+    }
+    let row = rows.and_then(|r| r.by_reference.get(&stamp::reference(&vm.uid().unwrap_or_default())));
+    let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
+    if !runs {
+        return none(if now > deadline(vm) { VmPhase::Ending } else { VmPhase::Booting });
+    }
+    let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map_or(now, |t| t.0);
+    let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
+    let idle = row.is_none_or(|r| r.current_job == 0);
+    let cores = u64::try_from(vm.spec.offering.cores).unwrap_or(0);
+    Life { phase: VmPhase::Running, free_cores: if idle || fresh { cores } else { 0 } }
+}

@@ -1,0 +1,140 @@
+//! The planning round of one installation; nothing else makes PilotVM objects.
+//!
+//! Flow: 1. own writes have come back through the watch; 2. demand is read, or is unknown and nothing is scaled; 3. one snapshot;
+//! 4. the plan, pure; 5. PilotVMs made and given back; 6. what was decided is kept for the statuses.
+
+mod apply;
+mod expectations;
+mod live;
+mod snapshot;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crds::DiracInstallation;
+use jiff::Timestamp;
+
+pub use expectations::Expectations;
+
+pub use snapshot::{CloudView, World, count, limits, snapshot};
+
+use crate::{
+    cloud::Trouble,
+    context::Context,
+    installation::{Handle, Round},
+    names::{Key, deleting},
+    write,
+};
+
+/// The poll interval where the installation names none.
+const POLL: Duration = Duration::from_secs(20);
+/// Rounds that were asked for are no closer than this.
+const CLOSEST: Duration = Duration::from_secs(2);
+/// After this time a write that did not come back is looked for in the API server.
+const WATCH_IS_LATE: Duration = Duration::from_secs(10);
+
+/// Plans until dropped.
+pub async fn run(ctx: Arc<Context>, key: Key) {
+    let handle = ctx.installations.get(&key);
+    loop {
+        let pause = match ctx.stores.installations.get(&key) {
+            Some(installation) if !deleting(installation.as_ref()) => {
+                round(&ctx, &key, &installation, &handle).await;
+                interval(&installation)
+            }
+            _ => POLL,
+        };
+        ctx.dirty.notify_one();
+        let began = Instant::now();
+        tokio::select! {
+            () = handle.replan.notified() => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+fn interval(installation: &DiracInstallation) -> Duration {
+    let wanted = installation.spec.demand.as_ref().and_then(|d| d.poll_interval);
+    wanted.map_or(POLL, Duration::from).max(Duration::from_secs(1))
+}
+
+async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handle: &Handle) {
+    if !own_writes_are_back(ctx, key).await {
+        return;
+    }
+    let Some(source) = handle.facts().demand else { return };
+    let at = Timestamp::now();
+    let queues = match source.task_queues().await {
+        Ok(queues) => queues,
+        Err(error) => {
+            tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
+            if handle.facts().demand_unknown.is_none() {
+                ctx.events.warn(installation, "DemandUnknown", error.message.clone()).await;
+            }
+            let trouble = Trouble { reason: error.reason.to_owned(), message: error.message };
+            handle.update(|f| f.demand_unknown = Some(trouble));
+            ctx.metrics.demand_failed(key);
+            return;
+        }
+    };
+    if handle.facts().demand_unknown.is_some() {
+        ctx.events.note(installation, "DemandKnown", "the task queues can be read again").await;
+    }
+    let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
+    let world = world(ctx, key, handle);
+    let taken = snapshot(&world, queues);
+    let began = Instant::now();
+    let plan = broker::plan::plan(&taken);
+    ctx.metrics.planned(began.elapsed());
+    ctx.metrics.demand(key, &plan.waiting, at);
+    tracing::info!(
+        installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
+        unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
+    );
+    let failed = apply::apply(ctx, &world, &plan).await;
+    handle.update(|f| {
+        f.demand_unknown = None;
+        f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, plan, failed }));
+    });
+}
+
+/// Whether all own writes have been seen; a late one is looked for in the API server.
+async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
+    for late in ctx.expectations.settle(key, WATCH_IS_LATE, |vm| ctx.stores.vms.get(vm)).await {
+        match write::read::<crds::PilotVM>(ctx, &late.vm).await {
+            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) => {
+                tracing::warn!(vm = %late.vm, "an own write has not come back through the watch: this round does not plan");
+                return false;
+            }
+            Ok(_) => ctx.expectations.drop(&late.uid),
+            Err(error) => {
+                tracing::warn!(vm = %late.vm, %error, "an own write could not be verified: this round does not plan");
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
+    let now = Timestamp::now();
+    let namespace = key.namespace.as_str();
+    let view = |object: Arc<crds::Cloud>| {
+        let cloud = ctx.clouds.get(&Key::of(object.as_ref()));
+        let facts = cloud.facts();
+        CloudView { object, facts, refused: Box::new(move |flavor, zone| cloud.is_refused(flavor, zone, now)) }
+    };
+    World {
+        installation: key.clone(),
+        sites: ctx.stores.sites.within(namespace),
+        vos: ctx.stores.vos.within(namespace),
+        clouds: ctx.stores.clouds.within(namespace).into_iter().map(view).collect(),
+        pools: ctx.stores.pools.within(namespace),
+        // VMs of other installations of the namespace still use up its clouds.
+        vms: ctx.stores.vms.within(namespace),
+        rows: handle.facts().read,
+        now,
+    }
+}

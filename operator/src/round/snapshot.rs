@@ -1,0 +1,218 @@
+//! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use broker::{
+    cloud::Allowance,
+    demand::TaskQueue,
+    plan::{CloudState, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
+};
+use crds::{
+    Cloud, PilotPool, PilotVM, Site, VirtualOrganization,
+    pool::Requirements as PoolRequirements,
+    quantity::{Ceiling, Range},
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::live::live;
+use crate::{
+    cloud::Facts,
+    installation::Rows,
+    names::{Key, default_ce, deleting},
+    pool::resolve,
+};
+
+/// Whether a flavor in a zone was refused a moment ago.
+pub type Refused = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
+
+/// A cloud and what is known of it.
+pub struct CloudView {
+    /// The object.
+    pub object: Arc<Cloud>,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Flavors and zones refused a moment ago.
+    pub refused: Refused,
+}
+
+/// The objects of an installation's namespace at one moment.
+pub struct World {
+    /// The installation.
+    pub installation: Key,
+    /// The sites.
+    pub sites: Vec<Arc<Site>>,
+    /// The VOs.
+    pub vos: Vec<Arc<VirtualOrganization>>,
+    /// The clouds.
+    pub clouds: Vec<CloudView>,
+    /// The pools.
+    pub pools: Vec<Arc<PilotPool>>,
+    /// The VMs.
+    pub vms: Vec<Arc<PilotVM>>,
+    /// The pilots' rows.
+    pub rows: Option<Arc<Rows>>,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+/// Takes the snapshot.
+pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
+    let installation = world.installation.name.as_str();
+    let objects: Vec<_> = world.clouds.iter().map(|c| c.object.clone()).collect();
+    let mut pools: Vec<Pool> = world
+        .pools
+        .iter()
+        .filter(|pool| !deleting(pool.as_ref()))
+        .filter_map(|pool| {
+            let resolved = resolve(pool, &world.sites, &world.vos, &objects);
+            (resolved.installation() == Some(installation)).then(|| pool_of(world, pool, &resolved)).flatten()
+        })
+        .collect();
+    pools.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut vos: Vec<Vo> = world
+        .vos
+        .iter()
+        .filter(|vo| vo.spec.installation_ref.name == installation && !deleting(vo.as_ref()))
+        .map(|vo| Vo {
+            name: vo.name_any(),
+            groups: vo.spec.groups.iter().map(|g| g.name.clone()).collect::<BTreeSet<_>>(),
+            share: count(vo.spec.share.unwrap_or(1)),
+            limits: limits(vo.spec.limits.as_ref()),
+        })
+        .collect();
+    vos.sort_by(|a, b| a.name.cmp(&b.name));
+    Snapshot {
+        queues,
+        vos,
+        pools,
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, world.now)).collect(),
+        vms: world.vms.iter().map(|vm| vm_of(world, vm)).collect(),
+    }
+}
+
+/// A number of things; what is negative is none.
+pub fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// The bounds of a manifest.
+pub fn limits(ceiling: Option<&Ceiling>) -> Limits {
+    ceiling.map_or_else(Limits::default, |c| Limits {
+        vms: c.vms.map(count),
+        cores: c.cores.map(count),
+        ram_mib: c.ram_gib.map(|g| count(g).saturating_mul(1024)),
+        gpus: c.gpus.map(count),
+    })
+}
+
+fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) -> Option<Pool> {
+    let key = Key::of(pool);
+    let site = resolved.site.as_ref()?;
+    let has_image = |cloud: &Cloud| {
+        let view = world.clouds.iter().find(|v| v.object.name_any() == cloud.name_any());
+        let catalogue = view.and_then(|v| v.facts.catalogue.as_ref());
+        catalogue.is_some_and(|(_, c)| c.images.contains_key(&pool.spec.machine.image))
+    };
+    Some(Pool {
+        name: key.name.clone(),
+        site: site.spec.dirac_name.clone(),
+        ce: pool.spec.matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
+        vos: resolved.vos.iter().map(|vo| vo.name_any()).collect(),
+        clouds: resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
+        flavors: pool.spec.machine.flavors.clone(),
+        requirements: requirements(pool.spec.machine.requirements.as_ref()),
+        cpu_time: pool.spec.matching.max_cpu_time.as_secs(),
+        tags: pool.spec.matching.tags.clone(),
+        required_tags: pool.spec.matching.required_tags.clone(),
+        platform: pool.spec.matching.platform.clone(),
+        max: count(pool.spec.scaling.max),
+    })
+}
+
+fn requirements(r: Option<&PoolRequirements>) -> Requirements {
+    let Some(r) = r else { return Requirements::default() };
+    let range = |range: Option<&Range>| (range.and_then(|r| r.min).map(count), range.and_then(|r| r.max).map(count));
+    Requirements {
+        cores: range(r.cores.as_ref()),
+        ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
+        gpus: r.gpus.as_ref().map_or((None, None), |g| (g.min.map(count), g.max.map(count))),
+        gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+    }
+}
+
+/// A cloud that may be bought from now; others are left out of the plan.
+fn cloud_of(view: &CloudView, now: Timestamp) -> Option<CloudState> {
+    if deleting(view.object.as_ref()) || !view.facts.usable(now) {
+        return None;
+    }
+    let (_, catalogue) = view.facts.catalogue.as_ref()?;
+    let spec = &view.object.spec;
+    let zones: Vec<Option<String>> = match spec.openstack.as_ref().map(|o| o.availability_zones.as_slice()) {
+        None | Some([]) => vec![None],
+        Some(zones) => zones.iter().cloned().map(Some).collect(),
+    };
+    let mut offerings = Vec::new();
+    let mut exhausted = BTreeSet::new();
+    for flavor in &catalogue.flavors {
+        let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
+        let open: Vec<_> = zones.iter().filter(|zone| !(view.refused)(&flavor.name, zone.as_deref())).collect();
+        if open.is_empty() {
+            exhausted.insert(flavor.name.clone());
+        }
+        // A refused flavor stays on offer, marked, so that the plan can say what binds.
+        for zone in if open.is_empty() { zones.iter().collect() } else { open } {
+            offerings.push(Offering {
+                flavor: flavor.name.clone(),
+                zone: zone.clone(),
+                cores: u64::from(flavor.cores),
+                ram_mib: flavor.ram_mib,
+                gpus: u64::from(flavor.gpus),
+                gpu_model: flavor.gpu_model.clone(),
+                price_micros: price.or(flavor.price_micros),
+            });
+        }
+    }
+    let left = |a: Allowance| a.limit.map(|limit| limit.saturating_sub(a.used));
+    let quota = &catalogue.quota;
+    Some(CloudState {
+        name: view.object.name_any(),
+        offerings,
+        ceiling: limits(spec.ceiling.as_ref()),
+        headroom: Limits {
+            vms: left(quota.vms),
+            cores: left(quota.cores),
+            ram_mib: left(quota.ram_mib),
+            gpus: left(quota.gpus),
+        },
+        exhausted,
+    })
+}
+
+fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
+    let spec = &vm.spec;
+    let offering = &spec.offering;
+    let life = live(vm, world.rows.as_deref(), world.now);
+    let cloud = world.clouds.iter().find(|c| c.object.name_any() == spec.cloud_ref.name);
+    let quota_read = cloud.and_then(|c| c.facts.catalogue.as_ref()).map(|(at, _)| *at);
+    let launched = crate::vm::launched(vm);
+    LiveVm {
+        name: vm.name_any(),
+        pool: spec.pool_ref.name.clone(),
+        cloud: spec.cloud_ref.name.clone(),
+        vo: spec.vo.clone(),
+        offering: Offering {
+            flavor: offering.flavor.clone(),
+            zone: offering.zone.clone(),
+            cores: count(offering.cores),
+            ram_mib: count(offering.ram_mib),
+            gpus: count(offering.gpus),
+            gpu_model: None,
+            price_micros: offering.per_hour.map(crds::Price::micros),
+        },
+        phase: life.phase,
+        free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },
+        counted: matches!((quota_read, launched), (Some(read), Some(launched)) if read > launched),
+        age_seconds: u64::try_from(world.now.duration_since(crate::vm::created(vm)).as_secs()).unwrap_or(0),
+    }
+}

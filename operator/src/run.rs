@@ -1,0 +1,179 @@
+//! The operator's life: every replica watches; the leader acts; a signal ends it.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use crds::PilotVM;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, broadcast},
+    task::JoinSet,
+};
+
+use crate::{
+    args::Run,
+    cloud,
+    context::{Context, Stores},
+    events::Events,
+    installation,
+    leader::Leadership,
+    names::Key,
+    serve, status, vm,
+    watch::{Kind, Seen, watch},
+};
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Run) -> anyhow::Result<()> {
+    let client = Client::try_default()
+        .await
+        .context("no Kubernetes API server is configured: set KUBECONFIG or run in a cluster")?;
+    let mut watches = JoinSet::new();
+    let ctx = start(args, client, &mut watches).await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut leadership = match ctx.args.leader_elect {
+        true => {
+            Leadership::seek(ctx.client.clone(), &ctx.args.namespace).await.context("the lease cannot be sought")?
+        }
+        false => Leadership::alone(),
+    };
+    let server = serve::run(ctx.args.http, ctx.clone());
+    let ended = tokio::select! {
+        ended = server => ended.context("the HTTP server ended"),
+        () = lead(&ctx, &mut leadership) => Err(anyhow::anyhow!("the lease is not kept any more")),
+        _ = watches.join_next() => Err(anyhow::anyhow!("a watch ended")),
+        _ = terminated.recv() => Ok(()),
+        _ = interrupted.recv() => Ok(()),
+    };
+    tracing::info!("stopping");
+    leadership.resign().await;
+    ended
+}
+
+/// Acts while this replica leads. To stop is to drop: every step may be cut off anywhere and is healed by whoever acts next.
+async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) {
+    loop {
+        if leadership.leads.wait_for(|leads| *leads).await.is_err() {
+            return;
+        }
+        ctx.stores_ready().await;
+        tracing::info!("leading");
+        let mut acting = JoinSet::new();
+        for store in ctx.stores.vms.stores() {
+            acting.spawn(vm::run(ctx.clone(), store.clone()));
+        }
+        acting.spawn(cloud::run(ctx.clone()));
+        acting.spawn(installation::run(ctx.clone()));
+        acting.spawn(status::run(ctx.clone()));
+        let lost = leadership.leads.wait_for(|leads| !*leads).await.is_err();
+        acting.shutdown().await;
+        tracing::info!("not leading any more");
+        if lost {
+            return;
+        }
+    }
+}
+
+async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::Result<Arc<Context>> {
+    let system = Api::<Namespace>::all(client.clone()).get("kube-system").await;
+    let cluster =
+        system.context("the namespace kube-system, whose UID names the cluster, cannot be read")?.metadata.uid;
+    let cluster = cluster.context("the namespace kube-system has no UID")?;
+    let namespaces = args.watch_namespaces.clone();
+    let (installations, s1) = watch(&client, &namespaces);
+    let (vos, s2) = watch(&client, &namespaces);
+    let (sites, s3) = watch(&client, &namespaces);
+    let (clouds, s4) = watch(&client, &namespaces);
+    let (pools, s5) = watch(&client, &namespaces);
+    let (vms, s6) = watch::<PilotVM>(&client, &namespaces);
+    let (downtimes, s7) = watch(&client, &namespaces);
+    let ctx = Arc::new(Context {
+        events: Events::new(client.clone()),
+        stores: Stores { installations, vos, sites, clouds, pools, vms, downtimes },
+        args,
+        client,
+        clouds: Default::default(),
+        installations: Default::default(),
+        memory: Default::default(),
+        expectations: Default::default(),
+        numbers: Default::default(),
+        metrics: Default::default(),
+        cluster,
+        wake: broadcast::channel(65_536).0,
+        dirty: Notify::new(),
+        reshaped_clouds: Notify::new(),
+        reshaped_installations: Notify::new(),
+        filled: Default::default(),
+    });
+    pump(watches, &ctx, s1, |ctx| ctx.reshaped_installations.notify_one());
+    pump(watches, &ctx, s2, |_| ());
+    pump(watches, &ctx, s3, |_| ());
+    pump(watches, &ctx, s4, |ctx| ctx.reshaped_clouds.notify_one());
+    pump(watches, &ctx, s5, |_| ());
+    pump(watches, &ctx, s7, |_| ());
+    watches.spawn(pump_vms(ctx.clone(), s6));
+    let filling = ctx.clone();
+    watches.spawn(async move {
+        filling.stores_ready().await;
+        filling.filled.store(true, std::sync::atomic::Ordering::Relaxed);
+        std::future::pending().await
+    });
+    Ok(ctx)
+}
+
+/// Polls a watch, so that its store is filled, and says that something changed.
+fn pump<K: Kind>(
+    watches: &mut JoinSet<()>,
+    ctx: &Arc<Context>,
+    stream: impl Stream<Item = Seen<K>> + Send + 'static,
+    changed: fn(&Context),
+) {
+    let ctx = ctx.clone();
+    watches.spawn(async move {
+        let mut stream = std::pin::pin!(stream);
+        while stream.next().await.is_some() {
+            changed(&ctx);
+            ctx.dirty.notify_one();
+        }
+    });
+}
+
+async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> + Send) {
+    let mut stream = std::pin::pin!(stream);
+    while let Some(seen) = stream.next().await {
+        match seen {
+            Seen::Touched(vm) => ctx.saw(&vm),
+            Seen::Refilled => ctx.stores.vms.all().iter().for_each(|vm| ctx.saw(vm)),
+        }
+        ctx.dirty.notify_one();
+    }
+}
+
+impl Context {
+    /// Takes note of a PilotVM that the watch has shown.
+    fn saw(&self, vm: &PilotVM) {
+        self.expectations.seen(vm);
+        self.numbers.saw(&Key::of(vm).beside(&vm.spec.pool_ref.name), &Key::of(vm).name);
+        if self.stores.vms.get(&Key::of(vm)).is_none() {
+            self.memory.forget(&vm.metadata.uid.clone().unwrap_or_default());
+        }
+        self.wake(vm);
+    }
+
+    /// Waits until every store was filled once.
+    pub async fn stores_ready(&self) {
+        let s = &self.stores;
+        tokio::join!(
+            s.installations.ready(),
+            s.vos.ready(),
+            s.sites.ready(),
+            s.clouds.ready(),
+            s.pools.ready(),
+            s.vms.ready(),
+            s.downtimes.ready()
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! What the operator serves by HTTP: health, readiness, metrics.
+
+mod metrics;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+
+pub use metrics::Metrics;
+
+use crate::{context::Context, names::Key};
+
+/// Serves until dropped.
+pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(exposition))
+        .with_state(ctx);
+    axum::serve(listener, router).await?;
+    Ok(())
+}
+
+/// Ready when every store was filled: also on a replica that does not lead.
+async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    if ctx.is_ready() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet\n")
+    }
+}
+
+async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    for installation in ctx.stores.installations.all() {
+        let key = Key::of(installation.as_ref());
+        if let Some(dirac) = ctx.installations.get(&key).facts().simulated {
+            ctx.metrics.simulated(&key, &dirac.statistics());
+        }
+    }
+    let text = ctx.metrics.exposition(&ctx.stores.vms.all());
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}

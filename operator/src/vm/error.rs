@@ -1,0 +1,52 @@
+//! Why a step of a PilotVM's life did not work: one variant a step, its name the reason of condition and metric.
+
+use broker::{cloud::CloudError, pilot::rows::RowsError};
+
+/// A failed step; it is tried again after a growing pause.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused or was not reached.
+    #[error("the API server did not take {what}: {source}")]
+    Kubernetes {
+        /// What was written.
+        what: &'static str,
+        /// Its answer.
+        source: kube::Error,
+    },
+    /// DIRAC did not take the row.
+    #[error("the pilot's row could not be {what}: {source}")]
+    Row {
+        /// What was tried.
+        what: &'static str,
+        /// Its answer.
+        source: RowsError,
+    },
+    /// The cloud's answer, to be tried again.
+    #[error("the cloud could not {what}: {source}")]
+    Cloud {
+        /// What was tried.
+        what: &'static str,
+        /// Its answer.
+        source: CloudError,
+    },
+    /// Something that is needed is not there yet.
+    #[error("{0}")]
+    NotReady(String),
+}
+
+impl Error {
+    /// Reason in CamelCase.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Kubernetes { .. } => "ApiServer",
+            Self::Row { source, .. } => source.reason,
+            Self::Cloud { source, .. } => source.reason(),
+            Self::NotReady(_) => "NotReady",
+        }
+    }
+
+    /// An error of the API server.
+    pub fn kubernetes(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Kubernetes { what, source }
+    }
+}

@@ -1,0 +1,136 @@
+//! The launch: row registered, VM made or adopted, both written down. Every call may be repeated; a crash between two is healed by
+//! the next attempt.
+
+use std::collections::BTreeMap;
+
+use broker::{
+    cloud::{CloudError, Disposition, Order, Owner, Vm},
+    pilot::rows::{NewPilot, PilotStatus},
+};
+use crds::PilotVM;
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Error, pilot};
+use crate::{
+    cloud::{Trouble, contextualise},
+    context::Context,
+    crash::crash_point,
+    names::{Key, server},
+};
+
+/// How a launch ended.
+pub enum Launched {
+    /// The VM is there.
+    Made(Vm),
+    /// No VM was made, and the same order will not make one.
+    Refused(CloudError),
+}
+
+/// Registers the row and makes the VM.
+pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launched, Error> {
+    let key = Key::of(vm);
+    let cloud_key = key.beside(&vm.spec.cloud_ref.name);
+    let cloud = ctx.clouds.get(&cloud_key);
+    let facts = cloud.facts();
+    let driver = facts.driver.ok_or_else(|| not_ready("cloud", &cloud_key, facts.not_driven.as_ref()))?;
+    let installation_key = key.beside(&vm.spec.installation_ref.name);
+    let installation = ctx.installations.get(&installation_key).facts();
+    let rows = installation
+        .rows
+        .ok_or_else(|| not_ready("installation", &installation_key, installation.not_reached.as_ref()))?;
+    let Some((_, catalogue)) = facts.catalogue else {
+        return Err(Error::NotReady(format!("the catalogue of cloud {cloud_key} has not been read yet")));
+    };
+    let Some(image_id) = catalogue.images.get(&vm.spec.image).cloned() else {
+        let text = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
+        return Ok(Launched::Refused(CloudError::Invalid(text)));
+    };
+    let pilot = pilot::describe(ctx, vm);
+    let new = new_pilot(vm);
+    let user_data = match contextualise(ctx, vm, &pilot) {
+        Ok(user_data) => user_data,
+        Err(trouble) => return Ok(Launched::Refused(CloudError::Invalid(trouble.message))),
+    };
+    let order = Order {
+        owner: owner(ctx, vm),
+        name: server(&key.name),
+        flavor: vm.spec.offering.flavor.clone(),
+        image_id,
+        zone: vm.spec.offering.zone.clone(),
+        user_data,
+        pilot,
+        metadata: metadata(vm),
+    };
+
+    crash_point("register-row");
+    rows.register(&new).await.map_err(|source| Error::Row { what: "registered", source })?;
+    crash_point("create-vm");
+    let outcome = driver.create(&order).await;
+    let zone = vm.spec.offering.zone.as_deref();
+    let machine = match outcome {
+        Ok(machine) => machine,
+        Err(error) => {
+            return match error.disposition() {
+                Disposition::Retry | Disposition::RetryAfter(_) => {
+                    Err(Error::Cloud { what: "make the VM", source: error })
+                }
+                Disposition::Elsewhere => {
+                    cloud.refused(&order.flavor, zone, now);
+                    Ok(Launched::Refused(error))
+                }
+                Disposition::GiveUp | Disposition::Gone => {
+                    if matches!(error, CloudError::Unauthorized(_)) {
+                        // Nothing more is bought here until the poller has had a better answer.
+                        cloud.update(|f| f.refused = Some(error.clone()));
+                    } else {
+                        cloud.refused(&order.flavor, zone, now);
+                    }
+                    cloud.wake.notify_one();
+                    Ok(Launched::Refused(error))
+                }
+            };
+        }
+    };
+    cloud.granted(&order.flavor, zone);
+    crash_point("row-waiting");
+    if let Err(error) = rows.set_status(&new, PilotStatus::Waiting, "the VM exists").await {
+        // The Matcher writes Running all the same at the pilot's first request.
+        tracing::warn!(vm = %key, %error, "the pilot's row still says Submitted");
+    }
+    Ok(Launched::Made(machine))
+}
+
+fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {
+    let why = trouble.map_or("the operator has not looked at it yet", |t| t.message.as_str());
+    Error::NotReady(format!("{kind} {key} cannot be used now: {why}"))
+}
+
+/// Whose the VM is.
+pub fn owner(ctx: &Context, vm: &PilotVM) -> Owner {
+    Owner { cluster: ctx.cluster.clone(), uid: vm.uid().unwrap_or_default() }
+}
+
+/// The pilot's row.
+pub fn new_pilot(vm: &PilotVM) -> NewPilot {
+    let uid = vm.uid().unwrap_or_default();
+    NewPilot {
+        reference: broker::pilot::stamp::reference(&uid),
+        stamp: broker::pilot::stamp::stamp(&uid),
+        vo: vm.spec.dirac_vo.clone(),
+        site: vm.spec.site.clone(),
+        ce: vm.spec.ce.clone(),
+        queue: vm.spec.queue.clone(),
+    }
+}
+
+/// For people who look at the VM at the provider's.
+fn metadata(vm: &PilotVM) -> BTreeMap<String, String> {
+    let words = [
+        ("dirac_pool", &vm.spec.pool_ref.name),
+        ("dirac_vo", &vm.spec.dirac_vo),
+        ("dirac_site", &vm.spec.site),
+        ("dirac_ce", &vm.spec.ce),
+    ];
+    words.into_iter().map(|(k, v)| (k.to_owned(), v.clone())).collect()
+}

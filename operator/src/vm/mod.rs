@@ -1,0 +1,113 @@
+//! One PilotVM's life, one step a file.
+//!
+//! Flow of a reconciliation: 1. `observe` puts together the object, the cloud's last list and the last read row;
+//! 2. [`next()`] decides, pure; 3. `step` does that one thing and writes it down; the write comes back through the watch and
+//! the next step is taken then. Nothing here asks the cloud about one VM where the list knows.
+
+mod console;
+mod ending;
+mod error;
+mod launch;
+mod memory;
+mod next;
+pub mod pilot;
+mod record;
+mod step;
+
+#[cfg(test)]
+mod next_tests;
+
+use std::{sync::Arc, time::Duration};
+
+use crds::PilotVM;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+        reflector::{ObjectRef, Store},
+    },
+};
+use tokio::sync::broadcast::error::RecvError;
+
+pub use ending::Ending;
+pub use error::Error;
+pub use memory::{Memory, Remembered};
+pub use next::{Observed, Step, created, deadline, is_old, launched, next, ran};
+pub use record::{Record, phase};
+
+use crate::{cloud::Machine, context::Context, names::Key, watch::reference};
+
+/// So many PilotVMs are worked on at once.
+const CONCURRENCY: u16 = 64;
+
+/// Looks after every PilotVM of one store, until dropped.
+pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
+    let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
+    let triggers = stream::iter(all).chain(woken(&ctx, store.clone()));
+    Controller::for_stream(stream::pending(), store)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(triggers)
+        .run(reconcile, |vm, error, ctx| on_error(&vm, error, &ctx), ctx)
+        // An object that went between its trigger and its turn is no error, and a failed step has said so itself.
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// PilotVMs to look at: what the watch, the pollers and the rounds say. When too many were said at once: all of them.
+fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = ObjectRef<PilotVM>> + Send + 'static {
+    stream::unfold((ctx.wake.subscribe(), store), |(mut receiver, store)| async move {
+        let references = match receiver.recv().await {
+            Ok(key) => vec![ObjectRef::new(&key.name).within(&key.namespace)],
+            Err(RecvError::Lagged(_)) => store.state().iter().map(|vm| reference(vm.as_ref())).collect(),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((stream::iter(references), (receiver, store)))
+    })
+    .flatten()
+}
+
+async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let uid = vm.uid().unwrap_or_default();
+    let remembered = ctx.memory.of(&uid);
+    if remembered.is_stale(vm.resource_version().as_deref()) {
+        return Ok(Action::await_change());
+    }
+    let now = Timestamp::now();
+    let key = Key::of(vm.as_ref());
+    let cloud = ctx.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
+    let touched = launched(&vm).max(remembered.touched).unwrap_or(Timestamp::UNIX_EPOCH);
+    let machine = cloud.listing.as_deref().map_or(Machine::Unknown, |list| list.machine(&uid, touched));
+    let installation = ctx.installations.get(&key.beside(&vm.spec.installation_ref.name)).facts();
+    let rows = installation.read.as_deref();
+    let reference = broker::pilot::stamp::reference(&uid);
+    let observed = Observed {
+        vm: &vm,
+        machine,
+        row: rows.and_then(|r| r.by_reference.get(&reference)),
+        rows_read: rows.map(|r| r.started),
+        remembered: &remembered,
+        now,
+    };
+    let step = next(&observed);
+    tracing::debug!(vm = %key, ?step, "next step");
+    let action = step::take(&ctx, &observed, step).await?;
+    ctx.memory.note(&uid, |m| m.attempts = 0);
+    Ok(action)
+}
+
+fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
+    let uid = vm.uid().unwrap_or_default();
+    ctx.memory.note(&uid, |m| m.attempts += 1);
+    let pause = match error {
+        Error::Cloud { source, .. } => match source.disposition() {
+            broker::cloud::Disposition::RetryAfter(pause) => pause,
+            _ => ctx.memory.of(&uid).pause(),
+        },
+        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.memory.of(&uid).pause(),
+    };
+    tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
+    Action::requeue(pause.max(Duration::from_millis(500)))
+}

@@ -1,0 +1,177 @@
+//! The next step in a PilotVM's life: pure, from what was observed.
+//!
+//! 1. finalizer on · 2. row registered, VM made or adopted · 3. the row says Running before the boot deadline ·
+//! 4. an end: halted, failed, vanished, given back, never booted · 5. VM taken away · 6. row closed, object gone.
+
+use broker::{
+    cloud::VmState,
+    pilot::rows::{PilotRow, PilotStatus},
+};
+use crds::{PilotVM, condition};
+use jiff::{SignedDuration, Timestamp};
+use kube::{Resource, ResourceExt};
+
+use super::{Remembered, ending::Ending};
+use crate::{
+    cloud::Machine,
+    names::{VM_FINALIZER, deleting, let_go},
+};
+
+/// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
+const TOUCH_ROW_AFTER: SignedDuration = SignedDuration::from_hours(20);
+/// A deletion that the provider accepted and did not carry out is asked for again.
+const DELETE_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
+/// All that is known of a PilotVM at one moment.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    /// The object.
+    pub vm: &'a PilotVM,
+    /// What the cloud's list says.
+    pub machine: Machine<'a>,
+    /// Its row, as last read.
+    pub row: Option<&'a PilotRow>,
+    /// When the rows were last asked for.
+    pub rows_read: Option<Timestamp>,
+    /// What is remembered.
+    pub remembered: &'a Remembered,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Put the finalizer on.
+    AddFinalizer,
+    /// Register the row, make or adopt the VM, write both down.
+    Launch,
+    /// Write down that the pilot asks for work, and whether it has a job.
+    RecordRunning,
+    /// Touch the row, so that DIRAC does not think the pilot lost.
+    TouchRow,
+    /// Keep the console log where it helps, and write the end down.
+    End(Ending),
+    /// Ask the provider for VMs of this owner: no list can know whether there is one.
+    Look,
+    /// Delete the VM with this id.
+    TakeAway(String),
+    /// Close the row, delete the object, take the finalizer off.
+    Finish(PilotStatus),
+    /// Take the finalizer off and leave everything else: the administrator said so.
+    LetGo,
+    /// Wait for a list, a row, a change; at most until then.
+    Wait(Option<Timestamp>),
+}
+
+/// The next step.
+pub fn next(o: &Observed<'_>) -> Step {
+    let held = o.vm.finalizers().iter().any(|f| f == VM_FINALIZER);
+    if deleting(o.vm) && !held {
+        return Step::Wait(None);
+    }
+    if deleting(o.vm) && let_go(o.vm) {
+        return Step::LetGo;
+    }
+    match Ending::recorded(o.vm) {
+        Some(ending) => afterwards(o, &ending),
+        None if deleting(o.vm) => Step::End(Ending::given_back(o.remembered.surplus.as_deref(), ran(o.vm))),
+        None if !held => Step::AddFinalizer,
+        None if launched(o.vm).is_none() => before(o),
+        None => alive(o),
+    }
+}
+
+/// When the VM was made, where that is written down.
+pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
+    vm.status.as_ref().and_then(|s| s.launched_at.as_ref()).map(|t| t.0)
+}
+
+/// Whether the pilot ever asked for work.
+pub fn ran(vm: &PilotVM) -> bool {
+    vm.status
+        .as_ref()
+        .is_some_and(|s| condition::is_true(&s.conditions, condition::RUNNING) || s.running_since.is_some())
+}
+
+/// When the PilotVM was made.
+pub fn created(vm: &PilotVM) -> Timestamp {
+    vm.meta().creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0)
+}
+
+/// When its pilot must have asked for work.
+pub fn deadline(vm: &PilotVM) -> Timestamp {
+    launched(vm).unwrap_or_else(|| created(vm)) + seconds(vm.spec.boot_deadline)
+}
+
+/// Whether the VM has reached the age at which it is given back.
+pub fn is_old(vm: &PilotVM, now: Timestamp) -> bool {
+    now > created(vm) + seconds(vm.spec.max_lifetime)
+}
+
+fn seconds(d: crds::Duration) -> SignedDuration {
+    // Absurdly long durations are cut to ten years, which no clock arithmetic overflows.
+    SignedDuration::from_secs(i64::try_from(d.as_secs()).unwrap_or(i64::MAX).min(10 * 365 * 86_400))
+}
+
+fn before(o: &Observed<'_>) -> Step {
+    if o.now > deadline(o.vm) { Step::End(Ending::never_launched(o.vm)) } else { Step::Launch }
+}
+
+fn alive(o: &Observed<'_>) -> Step {
+    match o.machine {
+        Machine::Present(vm) => match &vm.state {
+            VmState::Halted => return Step::End(Ending::halted(ran(o.vm) || row_runs(o))),
+            VmState::Failed(error) => return Step::End(Ending::failed(error, ran(o.vm))),
+            VmState::Deleting => return Step::End(Ending::vanished(ran(o.vm))),
+            VmState::Building | VmState::Active => {}
+        },
+        Machine::Absent => return Step::End(Ending::vanished(ran(o.vm))),
+        Machine::Missing | Machine::Unknown => {}
+    }
+    let has_job = o.row.is_some_and(|r| r.current_job > 0);
+    let served = o.vm.status.as_ref().is_some_and(|s| s.served_job);
+    if (row_runs(o) && !ran(o.vm)) || (has_job && !served) {
+        return Step::RecordRunning;
+    }
+    if !ran(o.vm) {
+        return boot(o);
+    }
+    let touched = o.row.and_then(|r| r.idle_seconds).map(|s| SignedDuration::from_secs(i64::try_from(s).unwrap_or(0)));
+    let ours = o.remembered.row_touched.map(|t| o.now.duration_since(t));
+    if touched.is_some_and(|d| d > TOUCH_ROW_AFTER) && ours.is_none_or(|d| d > TOUCH_ROW_AFTER) {
+        return Step::TouchRow;
+    }
+    Step::Wait(None)
+}
+
+/// A pilot is late only when its row was read after the deadline: with DIRAC down nothing is deleted by guess.
+fn boot(o: &Observed<'_>) -> Step {
+    let deadline = deadline(o.vm);
+    if o.now <= deadline {
+        return Step::Wait(Some(deadline));
+    }
+    if o.rows_read.is_some_and(|read| read > deadline) {
+        Step::End(Ending::never_booted(o.vm))
+    } else {
+        Step::Wait(None)
+    }
+}
+
+fn row_runs(o: &Observed<'_>) -> bool {
+    o.row.is_some_and(|r| r.status == PilotStatus::Running)
+}
+
+fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
+    match o.machine {
+        Machine::Present(vm) if vm.state == VmState::Deleting => Step::Wait(None),
+        Machine::Present(vm) => match o.remembered.delete_asked {
+            Some(asked) if o.now < asked + DELETE_AGAIN_AFTER => Step::Wait(Some(asked + DELETE_AGAIN_AFTER)),
+            _ => Step::TakeAway(vm.id.clone()),
+        },
+        // A VM that was written down has been in a list or will be: one list without it, asked for after its end, is enough.
+        Machine::Missing | Machine::Absent if launched(o.vm).is_some() => Step::Finish(ending.row),
+        Machine::Missing | Machine::Absent | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
+        Machine::Missing | Machine::Absent | Machine::Unknown => Step::Wait(None),
+    }
+}

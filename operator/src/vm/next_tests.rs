@@ -1,0 +1,136 @@
+//! A PilotVM's life, step by step, from observations.
+
+use broker::{
+    cloud::{CloudError, Owner, Vm, VmState},
+    pilot::rows::{PilotRow, PilotStatus},
+};
+use crds::{PilotVM, vm::PilotVMSpec};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::names::{LET_GO, VM_FINALIZER};
+
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000)
+}
+
+fn ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+fn fresh() -> PilotVM {
+    let spec = PilotVMSpec {
+        boot_deadline: crds::Duration::from_secs(600),
+        max_lifetime: crds::Duration::from_secs(86_400),
+        ..PilotVMSpec::default()
+    };
+    let mut vm = PilotVM::new("cpu-1", spec);
+    vm.metadata.uid = Some("u".into());
+    vm.metadata.namespace = Some("demo".into());
+    vm.metadata.creation_timestamp = Some(Time(ago(100)));
+    vm.metadata.finalizers = Some(vec![VM_FINALIZER.into()]);
+    vm
+}
+
+fn machine(state: VmState) -> Vm {
+    Vm {
+        id: "id".into(),
+        owner: Owner { cluster: "c".into(), uid: "u".into() },
+        name: "dirac-cpu-1".into(),
+        state,
+        provider_status: "WORD".into(),
+        created: ago(90),
+        flavor: None,
+    }
+}
+
+fn launched_vm(seconds_ago: i64) -> PilotVM {
+    let mut vm = fresh();
+    vm.status = Some(Record::of(&vm, ago(seconds_ago)).launched(&machine(VmState::Building)).finish());
+    vm
+}
+
+fn row(status: PilotStatus, job: u64) -> PilotRow {
+    PilotRow { reference: "cloud://u".into(), status, current_job: job, idle_seconds: Some(10) }
+}
+
+fn step(vm: &PilotVM, machine: Machine<'_>, row: Option<&PilotRow>) -> Step {
+    let remembered = Remembered::default();
+    next(&Observed { vm, machine, row, rows_read: Some(now()), remembered: &remembered, now: now() })
+}
+
+fn deleted(mut vm: PilotVM) -> PilotVM {
+    vm.metadata.deletion_timestamp = Some(Time(now()));
+    vm
+}
+
+#[test]
+fn the_finalizer_comes_first_then_the_launch() {
+    let mut bare = fresh();
+    bare.metadata.finalizers = None;
+    assert_eq!(step(&bare, Machine::Unknown, None), Step::AddFinalizer);
+    assert_eq!(step(&fresh(), Machine::Unknown, None), Step::Launch);
+}
+
+#[test]
+fn a_vm_is_running_when_its_row_says_so_not_when_the_cloud_says_active() {
+    let active = machine(VmState::Active);
+    let waiting = row(PilotStatus::Waiting, 0);
+    assert!(matches!(step(&launched_vm(60), Machine::Present(&active), Some(&waiting)), Step::Wait(Some(_))));
+    let running = row(PilotStatus::Running, 0);
+    assert_eq!(step(&launched_vm(60), Machine::Present(&active), Some(&running)), Step::RecordRunning);
+}
+
+#[test]
+fn a_pilot_that_is_late_ends_its_vm_only_when_the_rows_could_be_read() {
+    let active = machine(VmState::Active);
+    let waiting = row(PilotStatus::Waiting, 0);
+    let late = launched_vm(700);
+    assert!(
+        matches!(step(&late, Machine::Present(&active), Some(&waiting)), Step::End(e) if e.reason == "BootDeadlineMissed")
+    );
+    let remembered = Remembered::default();
+    let dirac_is_down = Observed {
+        vm: &late,
+        machine: Machine::Present(&active),
+        row: None,
+        rows_read: Some(ago(300)),
+        remembered: &remembered,
+        now: now(),
+    };
+    assert!(matches!(next(&dirac_is_down), Step::Wait(_)));
+}
+
+#[test]
+fn a_halted_vm_a_broken_one_and_one_that_vanished_end_with_their_reasons() {
+    let reason = |state: VmState| match step(&launched_vm(60), Machine::Present(&machine(state)), None) {
+        Step::End(ending) => ending.reason,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(reason(VmState::Halted), "NeverRan");
+    assert_eq!(reason(VmState::Failed(CloudError::Quota("cores".into()))), "QuotaExceeded");
+    assert!(matches!(step(&launched_vm(60), Machine::Absent, None), Step::End(e) if e.reason == "Vanished"));
+    assert!(matches!(step(&launched_vm(60), Machine::Missing, None), Step::Wait(_)), "one list may lag");
+}
+
+#[test]
+fn an_ended_vm_is_taken_away_and_only_then_its_row_closed() {
+    let mut vm = launched_vm(60);
+    let ending = Ending::halted(true);
+    vm.status = Some(Record::of(&vm, now()).running(true, None).finish());
+    vm.status = Some(Record::of(&vm, now()).ended(&ending, None, None).finish());
+    let halted = machine(VmState::Halted);
+    assert_eq!(step(&vm, Machine::Present(&halted), None), Step::TakeAway("id".into()));
+    assert_eq!(step(&vm, Machine::Missing, None), Step::Finish(PilotStatus::Done));
+}
+
+#[test]
+fn a_deleted_object_whose_vm_is_in_no_list_is_asked_for_at_the_provider() {
+    let mut vm = deleted(fresh());
+    assert!(matches!(step(&vm, Machine::Unknown, None), Step::End(e) if e.reason == "Deleted"));
+    vm.status = Some(Record::of(&vm, now()).ended(&Ending::given_back(None, false), None, None).finish());
+    assert_eq!(step(&vm, Machine::Unknown, None), Step::Look);
+    vm.metadata.annotations = Some([(LET_GO.to_owned(), "true".to_owned())].into());
+    assert_eq!(step(&vm, Machine::Unknown, None), Step::LetGo);
+}

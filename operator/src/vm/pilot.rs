@@ -1,0 +1,40 @@
+//! What a PilotVM's pilot is told about itself.
+
+use broker::pilot::{Pilot, stamp};
+use crds::PilotVM;
+use kube::ResourceExt;
+
+use crate::{context::Context, names::Key};
+
+/// The description; the groups whose jobs it may take come from the VO's object, or from its own group where that is gone.
+pub fn describe(ctx: &Context, vm: &PilotVM) -> Pilot {
+    let vo = ctx.stores.vos.get(&Key::of(vm).beside(&vm.spec.vo));
+    let groups =
+        vo.map_or_else(|| vec![vm.spec.group.clone()], |vo| vo.spec.groups.iter().map(|g| g.name.clone()).collect());
+    from_spec(vm, groups)
+}
+
+/// The description of the pilot of `vm`, which may take jobs of these groups.
+pub fn from_spec(vm: &PilotVM, owner_groups: Vec<String>) -> Pilot {
+    let uid = vm.uid().unwrap_or_default();
+    let spec = &vm.spec;
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    Pilot {
+        reference: stamp::reference(&uid),
+        stamp: stamp::stamp(&uid),
+        vo: spec.dirac_vo.clone(),
+        group: spec.group.clone(),
+        owner_groups,
+        site: spec.site.clone(),
+        ce: spec.ce.clone(),
+        queue: spec.queue.clone(),
+        cores: count(spec.offering.cores),
+        ram_mib: count(spec.offering.ram_mib),
+        gpus: count(spec.offering.gpus),
+        cpu_time: spec.max_cpu_time.as_secs(),
+        tags: spec.tags.clone(),
+        required_tags: spec.required_tags.clone(),
+        platform: spec.platform.clone(),
+        idle_timeout: spec.idle_timeout.as_secs(),
+    }
+}

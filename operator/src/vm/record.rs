@@ -1,0 +1,96 @@
+//! A PilotVM's status: what is written at each step of its life, with its conditions.
+
+use broker::{cloud::Vm, pilot::stamp};
+use crds::{PilotVM, condition, vm::PilotVMStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::Ending;
+use crate::write::{clip, go_on};
+
+/// A status in the making: the last one, changed step by step.
+pub struct Record {
+    status: PilotVMStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl Record {
+    /// Goes on from the object's last status.
+    pub fn of(vm: &PilotVM, now: Timestamp) -> Self {
+        let mut status = vm.status.clone().unwrap_or_default();
+        status.conditions = go_on(vm.status.as_ref().map(|s| &s.conditions));
+        let uid = vm.uid().unwrap_or_default();
+        status.pilot_reference.get_or_insert_with(|| stamp::reference(&uid));
+        status.pilot_stamp.get_or_insert_with(|| stamp::stamp(&uid));
+        Self { status, generation: vm.metadata.generation, now }
+    }
+
+    fn set(mut self, type_: &str, status: Option<bool>, reason: &str, message: &str) -> Self {
+        let condition = condition::new(type_, status, reason, clip(message), self.generation);
+        condition::set(&mut self.status.conditions, condition, self.now);
+        self
+    }
+
+    /// The row is there and the cloud has made the VM.
+    pub fn launched(mut self, machine: &Vm) -> Self {
+        self.status.provider_id = Some(machine.id.clone());
+        self.status.provider_status = Some(machine.provider_status.clone());
+        self.status.launched_at.get_or_insert(Time(self.now));
+        self.status.pilot_status = Some("Waiting".into());
+        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+            .set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
+            .set(condition::RUNNING, Some(false), "Booting", "the pilot has not yet asked DIRAC for work")
+    }
+
+    /// Something that was tried did not work, and is tried again.
+    pub fn waits(self, type_: &str, reason: &str, message: &str) -> Self {
+        self.set(type_, Some(false), reason, message)
+    }
+
+    /// The pilot asks for work.
+    pub fn running(mut self, has_job: bool, provider_status: Option<&str>) -> Self {
+        self.status.running_since.get_or_insert(Time(self.now));
+        self.status.served_job |= has_job;
+        self.status.pilot_status = Some("Running".into());
+        if let Some(word) = provider_status {
+            self.status.provider_status = Some(word.to_owned());
+        }
+        self.set(condition::RUNNING, Some(true), "Running", "the pilot asks DIRAC for work")
+    }
+
+    /// The VM's life has ended.
+    pub fn ended(mut self, ending: &Ending, console: Option<String>, provider_status: Option<&str>) -> Self {
+        self.status.console_log = console.or(self.status.console_log);
+        if let Some(word) = provider_status {
+            self.status.provider_status = Some(word.to_owned());
+        }
+        self.set(condition::RUNNING, Some(false), &ending.reason, &ending.message).set(
+            condition::ENDED,
+            Some(true),
+            &ending.reason,
+            &ending.message,
+        )
+    }
+
+    /// The status, with the phase that follows from its conditions.
+    pub fn finish(mut self) -> PilotVMStatus {
+        self.status.phase = Some(phase(&self.status).to_owned());
+        self.status
+    }
+}
+
+/// The phase, derived from the conditions.
+pub fn phase(status: &PilotVMStatus) -> &'static str {
+    let is = |type_| condition::is_true(&status.conditions, type_);
+    if is(condition::ENDED) {
+        "Ending"
+    } else if is(condition::RUNNING) {
+        "Running"
+    } else if is(condition::LAUNCHED) {
+        "Booting"
+    } else {
+        "Pending"
+    }
+}

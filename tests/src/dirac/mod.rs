@@ -1,0 +1,380 @@
+//! A real DIRAC: its services over a private MariaDB, with a CA of their own.
+//!
+//! [`Dirac::start_matching`] brings Configuration, Matcher and PilotManager; [`Dirac::start`] everything that a job meets between
+//! its submission and Done. OpenSearch alone is a stand-in: it answers the dozen calls that DIRAC's job parameters make.
+
+mod pki;
+mod venv;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use broker::demand::diset::Credentials;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{
+    port,
+    process::{Process, run},
+};
+
+/// The site of the testbed.
+pub const SITE: &str = "CLOUD.Lyon.fr";
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Names of the services as the configuration's placeholders have them, with what DIRAC calls them.
+const SERVICES: [(&str, &str); 10] = [
+    ("CONFIGURATION", "Configuration/Server"),
+    ("MATCHER", "WorkloadManagement/Matcher"),
+    ("PILOTMANAGER", "WorkloadManagement/PilotManager"),
+    ("RESOURCESTATUS", "ResourceStatus/ResourceStatus"),
+    ("PROXYMANAGER", "Framework/ProxyManager"),
+    ("JOBMANAGER", "WorkloadManagement/JobManager"),
+    ("JOBMONITORING", "WorkloadManagement/JobMonitoring"),
+    ("JOBSTATEUPDATE", "WorkloadManagement/JobStateUpdate"),
+    ("SANDBOXSTORE", "WorkloadManagement/SandboxStore"),
+    ("OPTIMIZATIONMIND", "WorkloadManagement/OptimizationMind"),
+];
+/// The first so many are what matching needs.
+const FOR_MATCHING: usize = 3;
+const DATABASES: [&str; 7] = [
+    "WorkloadManagement/JobDB",
+    "WorkloadManagement/JobLoggingDB",
+    "WorkloadManagement/PilotAgentsDB",
+    "WorkloadManagement/TaskQueueDB",
+    "WorkloadManagement/SandboxMetadataDB",
+    "Framework/ProxyDB",
+    "ResourceStatus/ResourceStatusDB",
+];
+const FILES: [(&str, &str); 6] = [
+    ("search_standin.py", include_str!("files/search_standin.py")),
+    ("prepare.py", include_str!("files/prepare.py")),
+    ("fill.py", include_str!("files/fill.py")),
+    ("mkproxy.py", include_str!("files/mkproxy.py")),
+    ("upload_proxy.py", include_str!("files/upload_proxy.py")),
+    ("submit.py", include_str!("files/submit.py")),
+];
+
+/// A computing element that the configuration knows: pilots may say they are of it.
+#[derive(Clone, Debug)]
+pub struct Ce {
+    /// Its name.
+    pub name: String,
+    /// Its queues.
+    pub queues: Vec<String>,
+}
+
+/// A running DIRAC. Dropping it ends it; its folder stays.
+pub struct Dirac {
+    state: PathBuf,
+    venv: PathBuf,
+    ports: BTreeMap<&'static str, u16>,
+    services: BTreeMap<&'static str, Process>,
+    /// Ended after the services.
+    below: Vec<Process>,
+}
+
+impl Dirac {
+    /// Configuration, Matcher and PilotManager.
+    pub async fn start_matching(state: &Path) -> Result<Self> {
+        let state = state.to_owned();
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, false, &[])).await?
+    }
+
+    /// Every service that a job meets, and the optimizers.
+    pub async fn start(state: &Path, ces: &[Ce]) -> Result<Self> {
+        let (state, ces) = (state.to_owned(), ces.to_vec());
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, true, &ces)).await?
+    }
+
+    fn start_blocking(state: &Path, whole: bool, ces: &[Ce]) -> Result<Self> {
+        let venv = venv::ensure()?;
+        for folder in ["mysql", "run", "etc", "log", "work", "sandboxes", "control", "client", "files"] {
+            fs::create_dir_all(state.join(folder))?;
+        }
+        let free: [u16; 12] = port::free()?;
+        let mut ports: BTreeMap<&'static str, u16> = SERVICES.iter().map(|(name, _)| *name).zip(free).collect();
+        ports.insert("MARIADB", free[10]);
+        ports.insert("SEARCH", free[11]);
+        pki::make(state)?;
+        let mut dirac = Self { state: state.to_owned(), venv, ports, services: BTreeMap::new(), below: Vec::new() };
+        dirac.configure(ces)?;
+        dirac.databases()?;
+        dirac.start_search()?;
+        dirac.start_service("CONFIGURATION")?;
+        dirac.python("prepare.py", &[if whole { "all" } else { "matching" }, SITE], None)?;
+        let names: Vec<&'static str> =
+            SERVICES.iter().map(|(n, _)| *n).take(if whole { SERVICES.len() } else { FOR_MATCHING }).skip(1).collect();
+        for name in &names {
+            dirac.spawn(name)?;
+        }
+        for name in &names {
+            dirac.await_service(name)?;
+        }
+        if whole {
+            let mut command = dirac.dirac_command("dirac-executor");
+            command.arg("WorkloadManagement/Optimizers");
+            dirac.below.push(Process::spawn("Optimizers", command, &state.join("log/Optimizers.log"))?);
+            dirac.proxies()?;
+        }
+        Ok(dirac)
+    }
+
+    fn configure(&self, ces: &[Ce]) -> Result<()> {
+        for (name, text) in FILES {
+            fs::write(self.state.join("files").join(name), text)?;
+        }
+        let sections: String = ces.iter().map(ce_section).collect();
+        let names = ces.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(", ");
+        for (name, text) in
+            [("Local.cfg", include_str!("files/Local.cfg")), ("dirac.cfg", include_str!("files/dirac.cfg"))]
+        {
+            let text = self.fill(text).replace("@CE_SECTIONS@", &sections).replace("@CES@", &names);
+            fs::write(self.state.join("etc").join(name), text)?;
+        }
+        let client = format!(
+            "DIRAC\n{{\n  Configuration\n  {{\n    Servers = dips://localhost:{}/Configuration/Server\n  }}\n}}\n",
+            self.ports["CONFIGURATION"]
+        );
+        fs::write(self.state.join("client.cfg"), client)?;
+        let pilot = self.state.join("run-pilot");
+        fs::write(&pilot, self.fill(include_str!("files/run-pilot")))?;
+        run("chmod", Command::new("chmod").arg("755").arg(pilot))?;
+        Ok(())
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let mut text = text
+            .replace("@STATE@", &self.state.display().to_string())
+            .replace("@VENV@", &self.venv.display().to_string());
+        for (name, port) in &self.ports {
+            text = text.replace(&format!("@{name}@"), &port.to_string());
+        }
+        text
+    }
+
+    fn databases(&mut self) -> Result<()> {
+        let at = |name: &str| self.state.join(name).display().to_string();
+        let (data, socket) = (format!("--datadir={}", at("mysql")), format!("--socket={}", at("run/mariadb.sock")));
+        run(
+            "mariadb-install-db",
+            Command::new("mariadb-install-db").args([
+                "--no-defaults",
+                "--user=root",
+                &data,
+                "--auth-root-authentication-method=normal",
+            ]),
+        )?;
+        let mut server = Command::new("/usr/sbin/mariadbd");
+        server
+            .args(["--no-defaults", "--user=root", &data, &socket, "--bind-address=127.0.0.1", "--skip-log-bin"])
+            .args([
+                format!("--pid-file={}", at("run/mariadb.pid")),
+                format!("--port={}", self.ports["MARIADB"]),
+                "--innodb-buffer-pool-size=64M".to_owned(),
+                "--performance-schema=OFF".to_owned(),
+                "--innodb-flush-log-at-trx-commit=0".to_owned(),
+            ]);
+        let mut server = Process::spawn("mariadb", server, &self.state.join("log/mariadb.log"))?;
+        server.wait_until("SQL", PATIENCE, || self.sql("select 1").is_ok())?;
+        self.below.push(server);
+        self.sql("create user 'Dirac'@'127.0.0.1' identified by 'Dirac'; grant all on *.* to 'Dirac'@'127.0.0.1'")?;
+        let script = "import importlib.util, os; print(os.path.dirname(importlib.util.find_spec('DIRAC').origin))";
+        let package = run("python", Command::new(self.venv.join("bin/python")).args(["-c", script]))?;
+        for database in DATABASES {
+            let (system, name) = database.split_once('/').context("a database has a system")?;
+            self.sql(&format!("create database {name}"))?;
+            // ProxyDB, ResourceStatusDB and TaskQueueDB have no file: their classes make the tables.
+            if let Ok(schema) =
+                fs::read_to_string(Path::new(package.trim()).join(format!("{system}System/DB/{name}.sql")))
+            {
+                self.sql(&schema)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_search(&mut self) -> Result<()> {
+        let mut command = Command::new(self.venv.join("bin/python"));
+        command.arg(self.state.join("files/search_standin.py")).arg(self.ports["SEARCH"].to_string());
+        let mut process = Process::spawn("search stand-in", command, &self.state.join("log/search.log"))?;
+        process.wait_tcp(self.ports["SEARCH"], PATIENCE)?;
+        self.below.push(process);
+        Ok(())
+    }
+
+    /// Runs SQL as the database's root; the rows, tab-separated.
+    pub fn sql(&self, statement: &str) -> Result<String> {
+        use std::io::Write;
+        let mut child = Command::new("mariadb")
+            .args(["--no-defaults", "-uroot", "-N", "-B", "-S"])
+            .arg(self.state.join("run/mariadb.sock"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(statement.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            bail!("SQL: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn dirac_command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.venv.join("bin").join(program));
+        let path = format!("{}:{}", self.venv.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+        command
+            .current_dir(self.state.join("work"))
+            .env("DIRAC_ROOT_PATH", &self.state)
+            .env("DIRACSYSCONFIG", self.state.join("etc/dirac.cfg"))
+            .env("X509_CERT_DIR", self.certificates())
+            .env("PATH", path);
+        command
+    }
+
+    /// Runs one of our Python programs as the server host, or as who `proxy` says.
+    fn python(&self, script: &str, args: &[&str], proxy: Option<&str>) -> Result<String> {
+        let mut command = self.dirac_command("python");
+        if let Some(proxy) = proxy {
+            command
+                .env_remove("DIRACSYSCONFIG")
+                .env("DIRAC_ROOT_PATH", self.state.join("client"))
+                .env("X509_USER_PROXY", self.state.join(proxy));
+        }
+        run(script, command.arg(self.state.join("files").join(script)).args(args))
+    }
+
+    fn spawn(&mut self, name: &'static str) -> Result<()> {
+        let (_, service) =
+            SERVICES.iter().find(|(n, _)| *n == name).with_context(|| format!("there is no service {name}"))?;
+        let mut command = self.dirac_command("dirac-service");
+        command.arg(service);
+        let log = self.state.join(format!("log/{name}.log"));
+        fs::remove_file(&log).ok();
+        self.services.insert(name, Process::spawn(service, command, &log)?);
+        Ok(())
+    }
+
+    fn await_service(&mut self, name: &'static str) -> Result<()> {
+        self.services.get_mut(name).context("the service was not started")?.wait_log("Listening at", PATIENCE)
+    }
+
+    /// Starts a service (`MATCHER`...), again if it was stopped.
+    pub fn start_service(&mut self, name: &'static str) -> Result<()> {
+        self.spawn(name)?;
+        self.await_service(name)
+    }
+
+    /// Ends a service.
+    pub fn stop_service(&mut self, name: &str) {
+        self.services.remove(name);
+    }
+
+    /// Holds a service still, as a machine that hangs does (`SIGSTOP`), or lets it go on (`SIGCONT`).
+    pub fn signal_service(&self, name: &str, signal: Signal) -> Result<()> {
+        self.services.get(name).with_context(|| format!("{name} does not run"))?.signal(signal)
+    }
+
+    fn proxies(&self) -> Result<()> {
+        for (identity, group) in
+            [("user", "biomed_user"), ("user", "enmr_user"), ("pilot", "biomed_pilot"), ("pilot", "enmr_pilot")]
+        {
+            let at = |name: String| self.state.join(name).display().to_string();
+            self.python(
+                "mkproxy.py",
+                &[&at(format!("{identity}.pem")), &at(format!("{identity}.key")), group, &at(format!("proxy.{group}"))],
+                None,
+            )?;
+        }
+        let at = |name: &str| self.state.join(name).display().to_string();
+        self.python(
+            "upload_proxy.py",
+            &[&at("client.cfg"), &at("user.pem"), &at("user.key")],
+            Some("proxy.biomed_user"),
+        )?;
+        Ok(())
+    }
+
+    /// Submits `count` jobs as a member of `group`; their numbers.
+    pub fn submit(&self, group: &str, count: usize, jdl: &str) -> Result<Vec<u64>> {
+        let file = self.state.join(format!("{group}-{:08x}.jdl", rand::random::<u32>()));
+        fs::write(&file, jdl)?;
+        let args = [self.state.join("client.cfg").display().to_string(), count.to_string(), file.display().to_string()];
+        let out = self.python("submit.py", &args.each_ref().map(String::as_str), Some(&format!("proxy.{group}")))?;
+        out.lines().map(|l| l.trim().parse().with_context(|| format!("{l:?} is no job number"))).collect()
+    }
+
+    /// Puts jobs into task queues: pairs of a job number and a definition as `TaskQueueDB.insertJob` takes it. What was refused.
+    pub fn fill_task_queues(&self, jobs: &[(u64, Value)]) -> Result<Vec<(u64, String)>> {
+        let input = self.state.join("fill.json");
+        fs::write(&input, serde_json::to_vec(jobs)?)?;
+        let output = self
+            .dirac_command("python")
+            .arg(self.state.join("files/fill.py"))
+            .stdin(fs::File::open(&input)?)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().last().unwrap_or_default();
+        serde_json::from_str(last)
+            .with_context(|| format!("fill.py: {text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Address of a service (`MATCHER`...).
+    pub fn url(&self, name: &str) -> Result<String> {
+        let (_, service) =
+            SERVICES.iter().find(|(n, _)| *n == name).with_context(|| format!("there is no service {name}"))?;
+        Ok(format!("dips://localhost:{}/{service}", self.ports[name]))
+    }
+
+    /// Certificate, key and CA of `user` (an administrator in the group `biomed_admin`), `pilot` or `stranger`, as PEM.
+    pub fn credentials(&self, who: &str) -> Result<Credentials> {
+        let read = |name: String| fs::read_to_string(self.state.join(&name)).with_context(|| name).map(Into::into);
+        Ok(Credentials {
+            certificate: read(format!("{who}.pem"))?,
+            key: read(format!("{who}.key"))?,
+            ca: read("ca.pem".to_owned())?,
+        })
+    }
+
+    /// The program that runs DIRAC's JobAgent in a VM.
+    pub fn run_pilot(&self) -> PathBuf {
+        self.state.join("run-pilot")
+    }
+
+    /// The folder with everything.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    fn certificates(&self) -> PathBuf {
+        self.state.join("grid-security/certificates")
+    }
+}
+
+impl Drop for Dirac {
+    fn drop(&mut self) {
+        self.services.clear();
+        // The optimizers before the database.
+        while self.below.pop().is_some() {}
+    }
+}
+
+fn ce_section(ce: &Ce) -> String {
+    let queues: String = ce
+        .queues
+        .iter()
+        .map(|q| format!("{q}\n{{\nmaxCPUTime = 1440\nSI00 = 3000\nVO = biomed, enmr\nMaxTotalJobs = 20\nMaxWaitingJobs = 20\n}}\n"))
+        .collect();
+    format!(
+        "{}\n{{\nCEType = Cloud\nSubmissionMode = direct\narchitecture = x86_64\nOS = EL9\nQueues\n{{\n{queues}}}\n}}\n",
+        ce.name
+    )
+}

@@ -1,0 +1,88 @@
+//! DIRAC itself, from PyPI, in a virtual environment of the user's cache.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use crate::{apt, cache, process::run, say::Step};
+
+/// The version of DIRAC that tests run against.
+pub const DIRAC: &str = "9.1.22";
+
+/// What DIRAC's services need of Debian.
+const PACKAGES: [&str; 9] = [
+    "mariadb-server-core",
+    "mariadb-client-core",
+    "mariadb-client",
+    "libmariadb-dev",
+    "build-essential",
+    "pkg-config",
+    "swig",
+    "libssl-dev",
+    "openssl",
+];
+
+/// What DIRAC imports. It is installed without its own list, which has packages that need a grid's libraries to build.
+const PYTHON: [&str; 38] = [
+    "DIRACCommon==9.1.22",
+    "diraccfg",
+    "diracx-client",
+    "diracx-core",
+    "diracx-cli",
+    "cachetools",
+    "certifi",
+    "M2Crypto>=0.50",
+    "packaging",
+    "pexpect",
+    "prompt-toolkit>=3",
+    "psutil",
+    "pyasn1",
+    "pyasn1-modules",
+    "pydantic",
+    "pyparsing",
+    "python-dateutil",
+    "pytz",
+    "requests",
+    "sqlalchemy",
+    "typing_extensions",
+    "Authlib",
+    "pyjwt",
+    "dominate",
+    "zstandard",
+    "mysqlclient",
+    "apache-libcloud",
+    "pyyaml",
+    "python-json-logger",
+    "importlib_resources",
+    "importlib_metadata",
+    "opensearch-py",
+    "GitPython",
+    "ldap3",
+    "fabric",
+    "paramiko",
+    "db12",
+    "tornado~=5.1.1",
+];
+
+/// The environment's folder; made when it is not there (two minutes).
+pub fn ensure() -> Result<PathBuf> {
+    apt::ensure("DIRAC", &PACKAGES)?;
+    // The cache holds what is complete only, but a virtual environment cannot be moved: it is made at its place, and a
+    // folder of the cache says that it is whole.
+    let place = cache::dir()?.join(format!("dirac-{DIRAC}"));
+    cache::built(&format!("dirac-{DIRAC}.complete"), |_| {
+        let step = Step::start(format!("installing DIRAC {DIRAC} from PyPI (two minutes, once)"));
+        run("python3 -m venv", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
+        let pip = || {
+            let mut command = Command::new(place.join("bin/pip"));
+            command.args(["install", "--quiet", "--disable-pip-version-check"]);
+            command
+        };
+        run("pip install DIRAC", pip().args(["--no-deps", &format!("DIRAC=={DIRAC}")]))?;
+        step.progress("its dependencies");
+        run("pip install DIRAC's dependencies", pip().args(PYTHON))?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(place)
+}

@@ -1,0 +1,116 @@
+//! The operator as a process, under the chart's ServiceAccount and so with exactly the chart's rights.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{controlplane::ControlPlane, helm::chart, port, process::Process};
+
+/// Namespace and release of the chart in testbeds.
+pub const NAMESPACE: &str = "dirac-operator";
+
+/// A running operator.
+pub struct Operator {
+    process: Process,
+    port: u16,
+}
+
+impl Operator {
+    /// The operator's program: beside the running one, or beside the folder of a test.
+    pub fn program() -> Result<PathBuf> {
+        let own = std::env::current_exe()?;
+        let found = own.ancestors().skip(1).take(2).map(|dir| dir.join("dirac-operator")).find(|p| p.is_file());
+        match found {
+            Some(program) => Ok(program),
+            None => {
+                bail!("there is no dirac-operator beside {}: run `cargo build --package operator` first", own.display())
+            }
+        }
+    }
+
+    /// Installs the chart (CRDs, account, roles; no pod: no node runs here) into a control plane.
+    pub fn install_chart(plane: &ControlPlane) -> Result<()> {
+        let chart = chart();
+        let chart = chart.to_str().context("the chart's path is no UTF-8")?;
+        plane.helm()?.run(&[
+            "upgrade",
+            "--install",
+            NAMESPACE,
+            chart,
+            "--namespace",
+            NAMESPACE,
+            "--create-namespace",
+            "--set",
+            "replicas=0",
+        ])?;
+        let kubectl = plane.kubectl();
+        let crds = kubectl.run(&["get", "crd", "--output=name"])?;
+        let ours: Vec<&str> = crds.lines().filter(|l| l.ends_with("diracgrid.org")).collect();
+        let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
+        wait.extend(&ours);
+        kubectl.run(&wait)?;
+        Ok(())
+    }
+
+    /// Starts it with a kubeconfig, extra arguments and environment, and waits until it is ready.
+    pub fn start(kubeconfig: &Path, log: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
+        let [port] = port::free()?;
+        let mut command = Command::new(Self::program()?);
+        command
+            .args(["run", "--namespace", NAMESPACE, &format!("--http=127.0.0.1:{port}")])
+            .args(args)
+            .env("KUBECONFIG", kubeconfig)
+            .envs(env.iter().copied());
+        let process = Process::spawn("dirac-operator", command, log)?;
+        Ok(Self { process, port })
+    }
+
+    /// Waits until its stores are filled.
+    pub async fn ready(&mut self) -> Result<()> {
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        for _ in 0..300 {
+            if !self.process.is_running() {
+                break;
+            }
+            if reqwest::get(&url).await.is_ok_and(|r| r.status().is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!(
+            "the operator did not become ready; its last words in {}:\n{}",
+            self.process.log().display(),
+            self.process.last_words()
+        )
+    }
+
+    /// Its metrics: name with labels, and value.
+    pub async fn metrics(&self) -> Result<Vec<(String, f64)>> {
+        let text = reqwest::get(format!("http://127.0.0.1:{}/metrics", self.port)).await?.text().await?;
+        let lines = text.lines().filter(|l| !l.starts_with('#'));
+        Ok(lines
+            .filter_map(|l| l.rsplit_once(' '))
+            .filter_map(|(name, v)| Some((name.to_owned(), v.parse().ok()?)))
+            .collect())
+    }
+
+    /// The sum of the metrics whose name and labels hold all of these words.
+    pub async fn metric(&self, words: &[&str]) -> Result<f64> {
+        Ok(self
+            .metrics()
+            .await?
+            .iter()
+            .filter(|(name, _)| words.iter().all(|w| name.contains(w)))
+            .map(|(_, v)| v)
+            .sum())
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

@@ -1,0 +1,236 @@
+//! Layer `dirac`: our DISET client, matching rules and pilot rows against real DIRAC services.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use broker::{
+    demand::{
+        TaskQueue,
+        diset::{Client, Credentials, DisetError, Matcher, PilotManager, Settings},
+        matching::{Resource, matches},
+    },
+    pilot::rows::{NewPilot, PilotRows, PilotStatus},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use testbeds::dirac::Dirac;
+
+/// Resources of the differential test; each is compared with every queue.
+const RESOURCES: usize = 250;
+const QUEUES: usize = 60;
+
+fn client(dirac: &Dirac, service: &str, group: &str, credentials: &Credentials, seconds: u64) -> Client {
+    let settings = Settings { deadline: Duration::from_secs(seconds), ..Settings::default() };
+    Client::new(dirac.url(service).unwrap().parse().unwrap(), group, credentials, settings).unwrap()
+}
+
+#[tokio::test]
+async fn the_real_services_and_ours_agree() {
+    let state = tempfile::tempdir().unwrap();
+    let mut dirac = Dirac::start_matching(state.path()).await.unwrap();
+    let user = dirac.credentials("user").unwrap();
+    let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
+
+    matching_rules_are_dirac_s(&dirac, &matcher).await;
+    pilot_rows_live_and_close(&dirac, &user).await;
+    refusals_are_told_apart(&mut dirac, &user).await;
+}
+
+/// Values that are alike but not the same, and words with a meaning of their own.
+const TAGS: [&str; 10] =
+    ["GPU", "gpu", "2Processors", "8Processors", "MultiProcessor", "WholeNode", "SGX", "x y", "é", "o'clock"];
+const SITES: [&str; 6] = ["CLOUD.Lyon.fr", "cloud.lyon.fr", "LCG.X.fr", "ANY", "any-where", "LCG.\"Q\".fr"];
+const CES: [&str; 4] = ["ce01.x.fr", "CE01.X.FR", "ce%.x.fr", "any"];
+const PLATFORMS: [&str; 4] = ["Linux_x86_64_glibc-2.17", "linux_x86_64_glibc-2.17", "Linux_x86_64_glibc-2.34", "ANY"];
+const TYPES: [&str; 3] = ["User", "user", "MCSimulation"];
+const GROUPS: [&str; 4] = ["biomed_user", "enmr_user", "Biomed_User", "nobody"];
+
+fn some(rng: &mut StdRng, from: &[&str], most: usize) -> Vec<String> {
+    let count = rng.random_range(0..=most);
+    let chosen: BTreeSet<&str> = from.sample(rng, count).copied().collect();
+    // The database takes spellings that differ in case for one value, and two of them for a duplicate key.
+    let mut seen = BTreeSet::new();
+    chosen.into_iter().filter(|v| seen.insert(v.to_lowercase())).map(str::to_owned).collect()
+}
+
+fn definition(rng: &mut StdRng) -> Value {
+    let group = GROUPS[rng.random_range(0..2)];
+    let cpu_time = [1, 3_600, 86_400, 500_000, 2_000_000][rng.random_range(0..5)];
+    let mut d = json!({"Owner": "opuser", "OwnerGroup": group, "CPUTime": cpu_time});
+    for (name, from, most) in [
+        ("Sites", &SITES[..], 2),
+        ("GridCEs", &CES, 1),
+        ("BannedSites", &SITES, 2),
+        ("Platforms", &PLATFORMS, 1),
+        ("JobTypes", &TYPES, 1),
+        ("Tags", &TAGS, 3),
+    ] {
+        let values = if rng.random_bool(0.5) { some(rng, from, most) } else { vec![] };
+        if !values.is_empty() {
+            d[name] = json!(values);
+        }
+    }
+    if rng.random_bool(0.3) {
+        let ram = [1, 2_048, 16_384, 1_000_000][rng.random_range(0..4)];
+        d["MinRAM"] = json!(ram);
+    }
+    d
+}
+
+/// A resource as ours, and as DIRAC takes it.
+fn resource(rng: &mut StdRng) -> (Resource, Value) {
+    let mut r =
+        Resource { cpu_time: [0, 3_600, 100_000, 600_000, 9_999_999][rng.random_range(0..5)], ..Resource::default() };
+    let maybe = |rng: &mut StdRng, from: &[&str], most: usize| {
+        if rng.random_bool(0.6) { some(rng, from, most) } else { vec![] }
+    };
+    r.site = maybe(rng, &SITES, 2);
+    r.grid_ce = maybe(rng, &CES, 1);
+    r.platform = maybe(rng, &PLATFORMS, 2);
+    r.job_type = maybe(rng, &TYPES, 1);
+    r.owner_group = maybe(rng, &GROUPS, 2);
+    r.tag = rng.random_bool(0.8).then(|| {
+        let mut tags = some(rng, &TAGS, 6);
+        if rng.random_bool(0.15) {
+            tags.push("Any".to_owned());
+        }
+        tags
+    });
+    if rng.random_bool(0.4) {
+        r.required_tag = match &r.tag {
+            Some(tags) if rng.random_bool(0.8) => tags.iter().take(1).cloned().collect(),
+            _ => some(rng, &TAGS, 1),
+        };
+    }
+    r.number_of_processors = [0, 1, 2, 8, 64, 2_000][rng.random_range(0..6)];
+    r.whole_node = rng.random_bool(0.3);
+    r.max_ram_mb = rng.random_bool(0.5).then(|| [0, 2_048, 20_000, 10_000_000][rng.random_range(0..4)]);
+    let mut d = json!({"CPUTime": r.cpu_time});
+    for (name, values) in [
+        ("Site", &r.site),
+        ("GridCE", &r.grid_ce),
+        ("Platform", &r.platform),
+        ("JobType", &r.job_type),
+        ("OwnerGroup", &r.owner_group),
+        ("RequiredTag", &r.required_tag),
+    ] {
+        if !values.is_empty() {
+            d[name] = json!(values);
+        }
+    }
+    if let Some(tags) = &r.tag {
+        d["Tag"] = json!(tags);
+    }
+    if r.number_of_processors > 0 {
+        d["NumberOfProcessors"] = json!(r.number_of_processors);
+    }
+    if r.whole_node {
+        d["WholeNode"] = json!("True");
+    }
+    if let Some(ram) = r.max_ram_mb {
+        d["MaxRAM"] = json!(ram);
+    }
+    (r, d)
+}
+
+async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut jobs: Vec<(u64, Value)> = (1..=QUEUES as u64).map(|job| (job, definition(&mut rng))).collect();
+    // A second job in some queues: the counts must be read too.
+    jobs.extend((0..10).map(|i| (1_000 + i, jobs[i as usize].1.clone())).collect::<Vec<_>>());
+    assert_eq!(dirac.fill_task_queues(&jobs).unwrap(), [], "DIRAC takes every definition");
+
+    let queues = matcher.active_task_queues().await.unwrap();
+    assert_eq!(queues.iter().map(|q| q.jobs).sum::<u64>(), jobs.len() as u64);
+    assert!(queues.len() > QUEUES / 2, "{} queues", queues.len());
+
+    let (mut compared, mut matched, mut refused) = (0, 0, 0);
+    for _ in 0..RESOURCES {
+        let (ours, theirs) = resource(&mut rng);
+        let expected: BTreeSet<u64> = match matcher.matching_task_queues(&theirs).await {
+            Ok(queues) => queues.iter().map(|q| q.id).collect(),
+            // Required tags that are not offered: DIRAC answers with an error, and gives no job.
+            Err(DisetError::Service { what, .. }) if what.contains("Wrong conditions") => {
+                refused += 1;
+                BTreeSet::new()
+            }
+            Err(error) => panic!("{theirs}: {error}"),
+        };
+        for queue in &queues {
+            let here = matches(queue, &ours);
+            assert_eq!(
+                here,
+                expected.contains(&queue.id),
+                "DIRAC says otherwise\nqueue {queue:#?}\nresource {theirs:#}"
+            );
+            compared += 1;
+            matched += u32::from(here);
+        }
+    }
+    eprintln!("matching: {compared} pairs compared, {matched} match, {refused} resources refused, no difference");
+    assert!(compared >= 2_000 && matched > compared / 50 && matched < compared * 9 / 10);
+}
+
+async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
+    let rows = PilotManager::new(client(dirac, "PILOTMANAGER", "biomed_admin", user, 30));
+    let pilot = NewPilot {
+        reference: "cloud://5f1c0e0a-a0a0-4d1a-b8c0-d7e9f0a1b2c3".into(),
+        stamp: "5f1c0e0aa0a04d1ab8c0d7e9f0a1b2c3".into(),
+        vo: "biomed".into(),
+        site: "CLOUD.Lyon.fr".into(),
+        ce: "openstack.lyon.fr".into(),
+        queue: "m1.xlarge".into(),
+    };
+    let references = [pilot.reference.clone(), "cloud://unknown".to_owned()];
+    assert_eq!(rows.rows(&references[1..]).await.unwrap(), [], "no row is no error");
+    rows.register(&pilot).await.unwrap();
+    rows.register(&pilot).await.unwrap();
+    let count =
+        dirac.sql("select count(*), max(PilotStamp), max(Queue), max(VO) from PilotAgentsDB.PilotAgents").unwrap();
+    assert_eq!(count.trim(), format!("1\t{}\tm1.xlarge\tbiomed", pilot.stamp), "registered twice, there once");
+    assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Submitted);
+
+    dirac.sql("update PilotAgentsDB.PilotAgents set LastUpdateTime = '2020-01-01'").unwrap();
+    assert!(rows.rows(&references).await.unwrap()[0].idle_seconds.unwrap() > 86_400);
+    rows.set_status(&pilot, PilotStatus::Waiting, "the VM exists").await.unwrap();
+    let row = rows.rows(&references).await.unwrap().remove(0);
+    assert_eq!(row.status, PilotStatus::Waiting);
+    assert!(row.idle_seconds.unwrap() < 60, "writing the status touches the row");
+
+    rows.set_status(&pilot, PilotStatus::Done, "o'clock; \"ended\"").await.unwrap();
+    rows.set_status(&pilot, PilotStatus::Running, "too late").await.unwrap();
+    assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Done, "a closed row stays closed");
+}
+
+async fn refusals_are_told_apart(dirac: &mut Dirac, user: &Credentials) {
+    let ask = async |dirac: &Dirac, group: &str, credentials: &Credentials, method: &str| {
+        client(dirac, "MATCHER", group, credentials, 5).call(method, &json!([])).await.unwrap_err()
+    };
+    let weak = ask(dirac, "biomed_user", user, "getActiveTaskQueues").await;
+    assert!(matches!(weak, DisetError::Unauthorized { .. }), "{weak}");
+    let stranger = ask(dirac, "biomed_admin", &dirac.credentials("stranger").unwrap(), "getActiveTaskQueues").await;
+    assert!(matches!(stranger, DisetError::Unauthorized { .. }), "{stranger}");
+    let unknown = ask(dirac, "biomed_admin", user, "getNothingAtAll").await;
+    assert!(matches!(unknown, DisetError::UnknownMethod { .. } | DisetError::Unauthorized { .. }), "{unknown}");
+
+    let elsewhere = testbeds::pki::Authority::new(&[("C", "ch"), ("O", "TestGrid"), ("CN", "Other CA")]).unwrap();
+    let forged = elsewhere.issue(&[("C", "ch"), ("O", "TestGrid"), ("CN", "opuser")], &[]).unwrap();
+    let forged = Credentials { certificate: forged.certificate.into(), key: forged.key.into(), ca: user.ca.clone() };
+    let refused = ask(dirac, "biomed_admin", &forged, "getActiveTaskQueues").await;
+    assert!(matches!(refused, DisetError::CertificateRefused { .. } | DisetError::Garbage { .. }), "{refused}");
+    let wrong_ca = Credentials { ca: elsewhere.certificate.clone().into(), ..user.clone() };
+    let refused = ask(dirac, "biomed_admin", &wrong_ca, "getActiveTaskQueues").await;
+    assert!(matches!(refused, DisetError::CertificateRefused { .. }), "{refused}");
+
+    dirac.signal_service("MATCHER", nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let silent = ask(dirac, "biomed_admin", user, "getActiveTaskQueues").await;
+    assert!(matches!(silent, DisetError::Timeout { .. }), "{silent}");
+    dirac.signal_service("MATCHER", nix::sys::signal::Signal::SIGCONT).unwrap();
+    dirac.stop_service("MATCHER");
+    let down = ask(dirac, "biomed_admin", user, "getActiveTaskQueues").await;
+    assert!(matches!(down, DisetError::Unreachable { .. }), "{down}");
+    dirac.start_service("MATCHER").unwrap();
+    let queues: Vec<TaskQueue> =
+        Matcher::new(client(dirac, "MATCHER", "biomed_admin", user, 30)).active_task_queues().await.unwrap();
+    assert!(!queues.is_empty(), "the queues outlive the Matcher");
+}
