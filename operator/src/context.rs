@@ -3,15 +3,12 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, RwLock},
 };
 
 use crds::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, VirtualOrganization};
 use kube::Client;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     args::Run,
@@ -106,13 +103,13 @@ pub struct Context {
     /// The set or spec of installations changed.
     pub reshaped_installations: Notify,
     /// Whether every store was filled once.
-    pub filled: AtomicBool,
+    pub filled: watch::Sender<bool>,
 }
 
 impl Context {
     /// Whether every store was filled once.
     pub fn is_ready(&self) -> bool {
-        self.filled.load(Ordering::Relaxed)
+        *self.filled.borrow()
     }
 
     /// Has a PilotVM looked at now.

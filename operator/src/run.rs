@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, broadcast},
+    sync::{Notify, broadcast, watch},
     task::JoinSet,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     leader::Leadership,
     names::Key,
     serve, status, vm,
-    watch::{Kind, Seen, watch},
+    watch::{self as watching, Kind, Seen},
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -83,13 +83,13 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         system.context("the namespace kube-system, whose UID names the cluster, cannot be read")?.metadata.uid;
     let cluster = cluster.context("the namespace kube-system has no UID")?;
     let namespaces = args.watch_namespaces.clone();
-    let (installations, s1) = watch(&client, &namespaces);
-    let (vos, s2) = watch(&client, &namespaces);
-    let (sites, s3) = watch(&client, &namespaces);
-    let (clouds, s4) = watch(&client, &namespaces);
-    let (pools, s5) = watch(&client, &namespaces);
-    let (vms, s6) = watch::<PilotVM>(&client, &namespaces);
-    let (downtimes, s7) = watch(&client, &namespaces);
+    let (installations, s1) = watching::watch(&client, &namespaces);
+    let (vos, s2) = watching::watch(&client, &namespaces);
+    let (sites, s3) = watching::watch(&client, &namespaces);
+    let (clouds, s4) = watching::watch(&client, &namespaces);
+    let (pools, s5) = watching::watch(&client, &namespaces);
+    let (vms, s6) = watching::watch::<PilotVM>(&client, &namespaces);
+    let (downtimes, s7) = watching::watch(&client, &namespaces);
     let ctx = Arc::new(Context {
         events: Events::new(client.clone()),
         stores: Stores { installations, vos, sites, clouds, pools, vms, downtimes },
@@ -106,7 +106,7 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         dirty: Notify::new(),
         reshaped_clouds: Notify::new(),
         reshaped_installations: Notify::new(),
-        filled: Default::default(),
+        filled: watch::Sender::new(false),
     });
     pump(watches, &ctx, s1, |ctx| ctx.reshaped_installations.notify_one());
     pump(watches, &ctx, s2, |_| ());
@@ -117,8 +117,8 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     watches.spawn(pump_vms(ctx.clone(), s6));
     let filling = ctx.clone();
     watches.spawn(async move {
-        filling.stores_ready().await;
-        filling.filled.store(true, std::sync::atomic::Ordering::Relaxed);
+        filling.fill().await;
+        filling.filled.send_replace(true);
         std::future::pending().await
     });
     Ok(ctx)
@@ -165,6 +165,12 @@ impl Context {
 
     /// Waits until every store was filled once.
     pub async fn stores_ready(&self) {
+        // The sender lives in the context itself: it cannot be gone.
+        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
+    }
+
+    /// Waits for the stores themselves. Each may be waited for by one task only: a second would not be woken.
+    async fn fill(&self) {
         let s = &self.stores;
         tokio::join!(
             s.installations.ready(),

@@ -72,18 +72,21 @@ impl Operator {
     /// Waits until its stores are filled.
     pub async fn ready(&mut self) -> Result<()> {
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        let mut answer = String::new();
         for _ in 0..300 {
             if !self.process.is_running() {
                 break;
             }
-            if reqwest::get(&url).await.is_ok_and(|r| r.status().is_success()) {
-                return Ok(());
+            match reqwest::get(&url).await {
+                Ok(r) if r.status().is_success() => return Ok(()),
+                Ok(r) => answer = r.status().to_string(),
+                Err(error) => answer = format!("{error:?}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        let log = self.process.log().display().to_string();
         bail!(
-            "the operator did not become ready; its last words in {}:\n{}",
-            self.process.log().display(),
+            "the operator did not become ready ({url}: {answer}); its last words in {log}:\n{}",
             self.process.last_words()
         )
     }

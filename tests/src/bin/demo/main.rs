@@ -4,6 +4,7 @@ mod view;
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -31,8 +32,18 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain of causes in one line; a backtrace would tell a newcomer nothing.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
     let state = tempfile::Builder::new().prefix("dirac-demo-").tempdir()?;
     let home = Home::open(&args, state.path()).await?;
 
@@ -128,7 +139,8 @@ async fn clean_up(kubectl: &Kubectl, operator: &Operator, seen: view::Numbers) -
     }
     let vms = kubectl.run(&["get", "pilotvms", "--all-namespaces", "--output=name"])?;
     step.done();
-    let sum = async |words: &[&str]| operator.metric(words).await;
+    // An empty sum of floating-point numbers is minus zero.
+    let sum = async |words: &[&str]| operator.metric(words).await.map(|n| n + 0.0);
     let made = sum(&["launches_total"]).await?;
     let idle = sum(&["vms_never_ran_job_total"]).await?;
     let left = left.lines().chain(vms.lines()).count();
