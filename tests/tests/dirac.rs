@@ -13,7 +13,10 @@ use broker::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
-use testbeds::dirac::Dirac;
+use testbeds::{
+    dirac::{Ce, Dirac},
+    process::Process,
+};
 
 /// Resources of the differential test; each is compared with every queue.
 const RESOURCES: usize = 250;
@@ -34,6 +37,71 @@ async fn the_real_services_and_ours_agree() {
     matching_rules_are_dirac_s(&dirac, &matcher).await;
     pilot_rows_live_and_close(&dirac, &user).await;
     refusals_are_told_apart(&mut dirac, &user).await;
+}
+
+const JDL: &str = r#"[
+  JobName = "short";
+  Executable = "/bin/sleep";
+  Arguments = "2";
+  StdOutput = "std.out";
+  StdError = "std.err";
+  CPUTime = 600;
+  JobType = "User";
+]"#;
+
+#[tokio::test]
+async fn a_job_lives_from_submission_to_done_on_a_pilot_that_we_registered() {
+    let state = tempfile::tempdir().unwrap();
+    let ce = Ce { name: "openstack.lyon.fr".into(), queues: vec!["m1.large".into()] };
+    let dirac = Dirac::start(state.path(), &[ce]).await.unwrap();
+    let user = dirac.credentials("user").unwrap();
+    let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
+    let rows = PilotManager::new(client(&dirac, "PILOTMANAGER", "biomed_admin", &user, 30));
+
+    assert_eq!(dirac.submit("biomed_user", 3, JDL).unwrap().len(), 3);
+    let waiting = async || matcher.active_task_queues().await.unwrap().iter().map(|q| q.jobs).sum::<u64>();
+    for _ in 0..60 {
+        if waiting().await == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(waiting().await, 3, "the optimizers put the jobs into task queues");
+
+    let uid = "0c0ffee0-0000-4000-8000-000000000001";
+    let pilot = NewPilot {
+        reference: broker::pilot::stamp::reference(uid),
+        stamp: broker::pilot::stamp::stamp(uid),
+        vo: "biomed".into(),
+        site: testbeds::dirac::SITE.into(),
+        ce: "openstack.lyon.fr".into(),
+        queue: "m1.large".into(),
+    };
+    rows.register(&pilot).await.unwrap();
+    rows.set_status(&pilot, PilotStatus::Waiting, "the VM exists").await.unwrap();
+    let mut command = std::process::Command::new(dirac.run_pilot());
+    command.arg(state.path().join("vm")).envs([
+        ("DIRAC_PILOT_REFERENCE", pilot.reference.as_str()),
+        ("DIRAC_VO", "biomed"),
+        ("DIRAC_GROUP", "biomed_pilot"),
+        ("DIRAC_SITE", testbeds::dirac::SITE),
+        ("DIRAC_CE", "openstack.lyon.fr"),
+        ("DIRAC_QUEUE", "m1.large"),
+        ("DIRAC_CORES", "2"),
+        ("DIRAC_CPU_TIME", "86400"),
+    ]);
+    let mut vm = Process::spawn("pilot", command, &state.path().join("log/pilot.log")).unwrap();
+    let done =
+        || dirac.sql("select count(*) from JobDB.Jobs where Status = 'Done'").unwrap().trim().parse::<u64>().unwrap();
+    vm.wait_until("three Done jobs", Duration::from_secs(180), || done() == 3).unwrap();
+    let row = rows.rows(std::slice::from_ref(&pilot.reference)).await.unwrap().remove(0);
+    assert_eq!(row.status, PilotStatus::Running, "the Matcher wrote it at the first request");
+    assert!(row.current_job > 0, "and which jobs it got: {row:?}");
+    assert_eq!(waiting().await, 0);
+    let ended = vm.wait(Duration::from_secs(180)).unwrap();
+    assert!(ended.is_some(), "a pilot that finds no more work ends by itself");
+    rows.set_status(&pilot, PilotStatus::Done, "no more work").await.unwrap();
+    assert_eq!(rows.rows(&[pilot.reference]).await.unwrap()[0].status, PilotStatus::Done);
 }
 
 /// Values that are alike but not the same, and words with a meaning of their own.

@@ -41,13 +41,48 @@ impl Account {
     }
 }
 
-/// The limit that keeps a VM from being made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The limit that keeps a VM from being made. Cheap: the words are made only when they are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
+    whose: Whose,
+    what: &'static str,
+    limit: u64,
+    lacking: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Pool,
+    Vo,
+    Ceiling,
+    Quota,
+}
+
+impl Binding {
     /// Machine-readable reason.
-    pub reason: &'static str,
-    /// The sentence: the limit, and what more of it would bring.
-    pub message: String,
+    pub fn reason(&self) -> &'static str {
+        match self.whose {
+            Whose::Pool => "PoolMax",
+            Whose::Vo => "VoLimit",
+            Whose::Ceiling => "CloudCeiling",
+            Whose::Quota => "CloudQuota",
+        }
+    }
+
+    /// The sentence: the limit, and what more of it would bring. Names of pool, VO and cloud.
+    pub fn message(&self, [pool, vo, cloud]: [&str; 3], offering: &Offering) -> String {
+        let whose = match self.whose {
+            Whose::Pool => format!("pool {pool} (spec.scaling.max)"),
+            Whose::Vo => format!("VO {vo} (spec.limits)"),
+            Whose::Ceiling => format!("cloud {cloud} (spec.ceiling)"),
+            Whose::Quota => format!("the provider's quota of cloud {cloud}"),
+        };
+        let Self { what, limit, lacking, .. } = self;
+        let flavor = &offering.flavor;
+        format!(
+            "{whose} leaves no room: {limit} {what} allowed; {lacking} more would start one more {flavor} on {cloud}"
+        )
+    }
 }
 
 /// The accounts of all pools, VOs and clouds.
@@ -65,21 +100,16 @@ pub struct Accounts {
 
 impl Accounts {
     /// The limit that keeps this VM out, the pool's own first; `None`: there is room in all of them.
-    pub fn binding(&self, names: [&str; 3], [pool, vo, cloud]: [usize; 3], offering: &Offering) -> Option<Binding> {
-        let [pool_name, vo_name, cloud_name] = names;
+    pub fn binding(&self, [pool, vo, cloud]: [usize; 3], offering: &Offering) -> Option<Binding> {
         let all = [
-            (&self.pools[pool], "PoolMax", format!("pool {pool_name} (spec.scaling.max)")),
-            (&self.vos[vo], "VoLimit", format!("VO {vo_name} (spec.limits)")),
-            (&self.ceilings[cloud], "CloudCeiling", format!("cloud {cloud_name} (spec.ceiling)")),
-            (&self.quotas[cloud], "CloudQuota", format!("the provider's quota of cloud {cloud_name}")),
+            (&self.pools[pool], Whose::Pool),
+            (&self.vos[vo], Whose::Vo),
+            (&self.ceilings[cloud], Whose::Ceiling),
+            (&self.quotas[cloud], Whose::Quota),
         ];
-        all.into_iter().find_map(|(account, reason, whose)| {
+        all.into_iter().find_map(|(account, whose)| {
             let (what, limit, lacking) = account.lacks(offering)?;
-            let message = format!(
-                "{whose} leaves no room: {limit} {what} allowed; {lacking} more would start one more {} on {cloud_name}",
-                offering.flavor
-            );
-            Some(Binding { reason, message })
+            Some(Binding { whose, what, limit, lacking })
         })
     }
 

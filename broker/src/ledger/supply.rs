@@ -61,13 +61,12 @@ pub struct Supply {
 }
 
 impl Supply {
-    /// The group of this pool, VO and shape; made when it is not there.
-    pub fn group(&mut self, pool: usize, vo: usize, offering: &Offering) -> &mut Slots {
+    /// The index of the group of this pool, VO and shape; made when it is not there.
+    pub fn group(&mut self, pool: usize, vo: usize, offering: &Offering) -> usize {
         let alike = |s: &Slots| s.pool == pool && s.vo == vo && s.offering == *offering;
-        let i = self.groups.iter().position(alike).unwrap_or_else(|| {
+        self.groups.iter().position(alike).unwrap_or_else(|| {
             self.groups.push(Slots::new(pool, vo, offering.clone()));
             self.groups.len() - 1
-        });
-        &mut self.groups[i]
+        })
     }
 }

@@ -31,6 +31,15 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     plan
 }
 
+/// What keeps an offering from being bought.
+#[derive(Clone, Copy)]
+enum Obstacle {
+    /// A limit.
+    Limit(Binding),
+    /// The cloud refused it a moment ago.
+    Refused,
+}
+
 struct Round<'a> {
     snapshot: &'a Snapshot,
     accounts: Accounts,
@@ -41,6 +50,8 @@ struct Round<'a> {
     pools_of: Vec<Vec<usize>>,
     /// (cloud, offering) pairs a pool may buy, in the order in which they are tried.
     offers: Vec<Vec<(usize, &'a Offering)>>,
+    /// The cores of the pool's largest offering with the memory of that with most; `None`: it may buy nothing.
+    largest: Vec<Option<Offering>>,
     fit: Fit,
 }
 
@@ -92,11 +103,13 @@ impl<'a> Round<'a> {
             serving.sort_by_key(|i| std::cmp::Reverse(snapshot.pools[*i].required_tags.len()));
             serving
         });
-        let offers = snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds));
+        let offers: Vec<Vec<(usize, &Offering)>> =
+            snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds)).collect();
         Self {
             supply_of,
             pools_of: pools_of.collect(),
-            offers: offers.collect(),
+            largest: offers.iter().map(|o| largest(o)).collect(),
+            offers,
             snapshot,
             accounts,
             supply,
@@ -127,17 +140,22 @@ impl<'a> Round<'a> {
         // A VM made a moment ago for a more demanding class may have cores left.
         let rest = Class { jobs, ..class.clone() };
         let mut left = self.serve(&rest, plan);
-        let mut why: Option<(usize, Binding)> = None;
-        for p in self.pools_of[class.vo].clone() {
+        let mut why: Option<(usize, usize, Obstacle)> = None;
+        for n in 0..self.pools_of[class.vo].len() {
+            let p = self.pools_of[class.vo][n];
+            let pool = &self.snapshot.pools[p];
+            // What does not fit the pool's largest machine fits none of its machines.
+            if self.largest[p].as_ref().is_none_or(|largest| !self.fit.fits(class.queue, p, pool, largest)) {
+                continue;
+            }
             for o in 0..self.offers[p].len() {
                 if left == 0 {
                     return;
                 }
                 let (c, offering) = self.offers[p][o];
-                let fits = Slots::capacity(offering, class.cores) > 0
-                    && self.fit.fits(class.queue, p, &self.snapshot.pools[p], offering);
-                if fits && let Some(binding) = self.buy(class, &mut left, (p, c), offering, plan) {
-                    why.get_or_insert((p, binding));
+                let fits = Slots::capacity(offering, class.cores) > 0 && self.fit.fits(class.queue, p, pool, offering);
+                if fits && let Some(obstacle) = self.buy(class, &mut left, (p, c), offering, plan) {
+                    why.get_or_insert((p, o, obstacle));
                 }
             }
         }
@@ -154,49 +172,65 @@ impl<'a> Round<'a> {
         (p, c): (usize, usize),
         offering: &Offering,
         plan: &mut Plan,
-    ) -> Option<Binding> {
+    ) -> Option<Obstacle> {
         let (pool, vo, cloud) = (&self.snapshot.pools[p], &self.snapshot.vos[class.vo], &self.snapshot.clouds[c]);
         if cloud.exhausted.contains(&offering.flavor) {
-            let message = format!(
-                "cloud {} refused {} for lack of room a moment ago; it is tried again soon",
-                cloud.name, offering.flavor
-            );
-            return Some(Binding { reason: "NoCapacity", message });
+            return Some(Obstacle::Refused);
         }
         let at = [p, class.vo, c];
         let room = Slots::capacity(offering, class.cores);
-        let tags = &class.queue.tags;
-        let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+        let mut group = None;
         while *left > 0 {
-            let binding = self.accounts.binding([&pool.name, &vo.name, &cloud.name], at, offering);
-            if binding.is_some() {
-                return binding;
+            if let Some(binding) = self.accounts.binding(at, offering) {
+                return Some(Obstacle::Limit(binding));
             }
             self.accounts.take(at, offering);
             let jobs = room.min(*left);
             assign(plan, &pool.name, jobs);
-            let known = self.supply.groups.len();
-            self.supply.group(p, class.vo, offering).add(class.cores.map_or(0, |each| offering.cores - jobs * each));
-            if self.supply.groups.len() > known {
-                self.supply_of[class.vo].push(known);
-            }
+            let group = *group.get_or_insert_with(|| {
+                let known = self.supply.groups.len();
+                let group = self.supply.group(p, class.vo, offering);
+                if group == known {
+                    self.supply_of[class.vo].push(group);
+                }
+                group
+            });
+            self.supply.groups[group].add(class.cores.map_or(0, |each| offering.cores - jobs * each));
+            let tags = &class.queue.tags;
+            let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
             plan.launches.push(Launch {
                 pool: pool.name.clone(),
                 cloud: cloud.name.clone(),
                 vo: vo.name.clone(),
                 offering: offering.clone(),
                 jobs,
-                reason: format!("{left} jobs of {}{with} wait and no VM that runs or boots has room for them; this one takes {jobs}", vo.name),
+                reason: format!(
+                    "{left} jobs of {}{with} wait and no VM that runs or boots has room for them; this one takes {jobs}",
+                    vo.name
+                ),
             });
             *left -= jobs;
         }
         None
     }
 
-    fn explain(&self, class: &Class<'_>, jobs: u64, why: Option<(usize, Binding)>) -> Unmet {
+    fn explain(&self, class: &Class<'_>, jobs: u64, why: Option<(usize, usize, Obstacle)>) -> Unmet {
         let vo = self.snapshot.vos[class.vo].name.clone();
-        if let Some((pool, Binding { reason, message })) = why {
-            return Unmet { vo, pool: Some(self.snapshot.pools[pool].name.clone()), jobs, reason, message };
+        if let Some((p, o, obstacle)) = why {
+            let pool = &self.snapshot.pools[p].name;
+            let (c, offering) = self.offers[p][o];
+            let cloud = &self.snapshot.clouds[c].name;
+            let (reason, message) = match obstacle {
+                Obstacle::Limit(binding) => (binding.reason(), binding.message([pool, &vo, cloud], offering)),
+                Obstacle::Refused => {
+                    let flavor = &offering.flavor;
+                    (
+                        "NoCapacity",
+                        format!("cloud {cloud} refused {flavor} for lack of room a moment ago; it is tried again soon"),
+                    )
+                }
+            };
+            return Unmet { vo, pool: Some(pool.clone()), jobs, reason, message };
         }
         let Some(&closest) = self.pools_of[class.vo].first() else {
             let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
@@ -259,6 +293,11 @@ fn offers<'a>(snapshot: &'a Snapshot, pool: &super::Pool, clouds: &HashMap<&str,
         all.extend(here.into_iter().map(|o| (c, o)));
     }
     all
+}
+
+fn largest(offers: &[(usize, &Offering)]) -> Option<Offering> {
+    let most = |of: fn(&Offering) -> u64| offers.iter().map(|(_, o)| of(o)).max();
+    Some(Offering { cores: most(|o| o.cores)?, ram_mib: most(|o| o.ram_mib)?, ..Offering::default() })
 }
 
 /// VMs beyond a pool's maximum that never asked for work: the youngest first. A VM that may run a job is never among them.

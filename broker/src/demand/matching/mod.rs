@@ -46,34 +46,61 @@ pub fn matches(queue: &TaskQueue, resource: &Resource) -> bool {
     Prepared::new(resource.clone()).matches(queue)
 }
 
-/// A resource with its derived tags, for comparing it with many queues.
+/// A resource with what follows from it, for comparing it with many queues.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     resource: Resource,
     tags: BTreeSet<String>,
+    any_tag: bool,
+    required: BTreeSet<String>,
 }
 
 impl Prepared {
-    /// Derives the tags of `resource`.
-    pub fn new(resource: Resource) -> Self {
+    /// Derives the tags of `resource`. Lists with "any" in them are no constraint, and are dropped here.
+    pub fn new(mut resource: Resource) -> Self {
         let tags = offered_tags(&resource);
-        Self { resource, tags }
+        let r = &mut resource;
+        let required = if r.tag.is_some() { std::mem::take(&mut r.required_tag) } else { Vec::new() };
+        for list in [&mut r.site, &mut r.grid_ce, &mut r.platform, &mut r.job_type] {
+            if says_any(list.iter()) {
+                list.clear();
+            }
+        }
+        let required = if says_any(&required) { BTreeSet::new() } else { required.into_iter().collect() };
+        Self { any_tag: says_any(&tags), resource, tags, required }
     }
 
     /// Whether jobs of `queue` may run here.
     pub fn matches(&self, queue: &TaskQueue) -> bool {
         let resource = &self.resource;
-        let required = if resource.tag.is_some() { resource.required_tag.as_slice() } else { &[] };
         queue.cpu_time <= resource.cpu_time
-            && (resource.owner_group.is_empty() || has(&resource.owner_group, &queue.owner_group))
             && resource.max_ram_mb.is_none_or(|ram| ram >= queue.min_ram_mb)
+            && self.offers(&queue.tags)
+            && self.gets_what_it_requires(&queue.tags)
+            && (resource.owner_group.is_empty() || has(&resource.owner_group, &queue.owner_group))
             && allowed(&queue.sites, &resource.site)
             && !banned(&queue.banned_sites, &resource.site)
             && allowed(&queue.grid_ces, &resource.grid_ce)
             && allowed(&queue.platforms, &resource.platform)
             && allowed(&queue.job_types, &resource.job_type)
-            && offered(&queue.tags, &self.tags)
-            && required_are_met(&queue.tags, &self.tags, required)
+    }
+
+    /// Every tag of the queue must be offered. An empty tag counts only against a resource that offers some.
+    fn offers(&self, wanted: &[String]) -> bool {
+        if self.tags.is_empty() {
+            wanted.iter().all(|t| same(t, ""))
+        } else {
+            // Letter by letter first: tags that are spelt alike need no folding.
+            self.any_tag || wanted.iter().all(|t| self.tags.contains(t) || has(&self.tags, t))
+        }
+    }
+
+    /// Every tag that the resource requires must be one of the queue's. What is required must be offered, letter by letter.
+    fn gets_what_it_requires(&self, wanted: &[String]) -> bool {
+        // DIRAC counts the queue's tags among the required ones, so two spellings of one tag can never both be there.
+        self.required.is_empty()
+            || (self.required.is_subset(&self.tags)
+                && wanted.iter().filter(|t| has(&self.required, t)).count() == self.required.len())
     }
 }
 
@@ -108,34 +135,10 @@ fn has<'a>(values: impl IntoIterator<Item = &'a String>, wanted: &str) -> bool {
 
 /// A queue without a list allows everything; one with a list wants one of the resource's values in it.
 fn allowed(listed: &[String], values: &[String]) -> bool {
-    values.is_empty() || says_any(values) || listed.is_empty() || values.iter().any(|v| has(listed, v))
+    values.is_empty() || listed.is_empty() || values.iter().any(|v| has(listed, v))
 }
 
 /// A resource of several sites is banned only where all of them are.
 fn banned(listed: &[String], sites: &[String]) -> bool {
-    !sites.is_empty() && !says_any(sites) && sites.iter().all(|site| has(listed, site))
-}
-
-/// Every tag of the queue must be offered. An empty tag counts only against a resource that offers some.
-fn offered(wanted: &[String], tags: &BTreeSet<String>) -> bool {
-    // Letter by letter first: the many queues and tags that are spelt alike need no folding.
-    if wanted.iter().all(|t| tags.contains(t)) && !wanted.is_empty() {
-        return true;
-    }
-    if tags.is_empty() {
-        wanted.iter().all(|t| same(t, ""))
-    } else {
-        says_any(tags) || wanted.iter().all(|t| has(tags, t))
-    }
-}
-
-/// Every tag that the resource requires must be one of the queue's. What is required must be offered, letter by letter.
-fn required_are_met(wanted: &[String], tags: &BTreeSet<String>, required: &[String]) -> bool {
-    let required: BTreeSet<&String> = required.iter().collect();
-    if required.is_empty() || says_any(required.iter().copied()) {
-        return true;
-    }
-    // DIRAC counts the queue's tags among the required ones, so two spellings of one tag can never both be there.
-    required.iter().all(|r| tags.contains(*r))
-        && wanted.iter().filter(|t| has(required.iter().copied(), t)).count() == required.len()
+    !sites.is_empty() && sites.iter().all(|site| has(listed, site))
 }
