@@ -15,7 +15,7 @@ pub struct SimulatedCloud {
     pub seed: u32,
     /// Time from creation to the pilot's first request for work, up to 24h, as in `40s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("default" = "40s", "x-kubernetes-validations" = between("0s", "24h")))]
+    #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("0s", "24h")))]
     pub boot_time: Option<Duration>,
     /// The provider's quota: a create beyond it is refused. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

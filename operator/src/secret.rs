@@ -47,9 +47,4 @@ impl Opened {
         // A line feed at the end comes from an editor, and is part of no credential.
         Ok(text.trim_end_matches(['\n', '\r']).into())
     }
-
-    /// The value under `name`, if it is there.
-    pub fn optional(&self, name: &str) -> Option<SecretString> {
-        self.get(name).ok()
-    }
 }

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  demo [--for 3m] [--context NAME] [--real]   a live run on this machine: a control plane, the operator, a queue, a cloud
-  test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac openstack crash e2e
-  testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
-                                              the real systems by hand, and how to reach them
+  demo [--for 4m] [--context NAME]            a live run on this machine: a control plane, the operator, a queue, a cloud
+  test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac operator
+  testbed [controlplane] [dirac] [--state DIR]
+                                              the real systems by hand, until Ctrl-C, and how to reach them
   generate                                    every generated file
-  bench [--real]                              the figures of docs/figures.md, as a table
+  bench                                       the figures of docs/figures.md, as a table
 
 Start with `cargo xtask demo`.";
 

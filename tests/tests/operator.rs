@@ -1,0 +1,336 @@
+//! Layer `operator`: the operator under the chart's ServiceAccount on a real API server, with a simulated DIRAC and cloud, and with
+//! a real DIRAC.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use broker::demand::diset::Credentials;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use testbeds::{
+    controlplane::ControlPlane,
+    dirac::Dirac,
+    kubectl::Kubectl,
+    operator::{NAMESPACE, Operator},
+};
+
+/// So quick that a test can wait for it: the operator looks every second.
+const QUICK: [&str; 4] = ["--busy-interval=1", "--list-interval=2", "--rows-interval=1", "--catalogue-interval=5"];
+
+struct Fixture {
+    // Dropped in this order.
+    operator: Operator,
+    kubectl: Kubectl,
+    plane: ControlPlane,
+}
+
+async fn fixture(state: &Path) -> Fixture {
+    let plane = ControlPlane::start(&state.join("controlplane")).await.unwrap();
+    Operator::install_chart(&plane).unwrap();
+    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
+    let mut operator = Operator::start(&kubeconfig, &state.join("operator.log"), &QUICK, &[]).unwrap();
+    operator.ready().await.unwrap();
+    Fixture { kubectl: plane.kubectl(), operator, plane }
+}
+
+/// Waits until `holds`, and says what was there when it never does.
+async fn until(what: &str, seconds: u64, mut holds: impl AsyncFnMut() -> Result<(), String>) {
+    let begun = Instant::now();
+    let mut last = String::new();
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        match holds().await {
+            Ok(()) => return,
+            Err(now) => last = now,
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("{what}: not within {seconds} s; last seen: {last}");
+}
+
+impl Fixture {
+    fn get(&self, namespace: &str, what: &str) -> Value {
+        serde_json::from_str(&self.kubectl.run(&["get", what, "--namespace", namespace, "--output=json"]).unwrap())
+            .unwrap()
+    }
+
+    fn vms(&self, namespace: &str) -> Vec<Value> {
+        self.get(namespace, "pilotvms")["items"].as_array().unwrap().clone()
+    }
+
+    fn condition(&self, namespace: &str, object: &str, type_: &str) -> (String, String, String) {
+        let object = self.get(namespace, object);
+        let found =
+            object["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == type_)).cloned();
+        let word = |field: &str| found.as_ref().and_then(|c| c[field].as_str()).unwrap_or("-").to_owned();
+        (word("status"), word("reason"), word("message"))
+    }
+
+    async fn jobs(&self, namespace: &str, state: &str) -> u64 {
+        let words = ["simulated_jobs{", &format!("namespace=\"{namespace}\""), &format!("state=\"{state}\"")];
+        self.operator.metric(&words).await.unwrap() as u64
+    }
+
+    /// A namespace with a simulated DIRAC of `jobs` jobs, a cloud, and a pool of at most `max` VMs of 4 cores.
+    fn world(&self, namespace: &str, jobs: u64, run_time: &str, max: u64, faults: &str) {
+        self.kubectl.run(&["create", "namespace", namespace]).unwrap();
+        let manifest = format!(
+            r#"
+apiVersion: diracgrid.org/v1alpha1
+kind: DiracInstallation
+metadata: {{name: sim, namespace: {namespace}}}
+spec:
+  demand: {{pollInterval: 5s}}
+  simulated:
+    seed: 11
+    arrivals: [{{vo: biomed, group: biomed_user, jobsPerHour: 36000, cpuTime: 1h, runTime: {run_time}, jobs: {jobs}}}]
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: VirtualOrganization
+metadata: {{name: biomed, namespace: {namespace}}}
+spec:
+  installationRef: {{name: sim}}
+  diracName: biomed
+  groups: [{{name: biomed_user}}, {{name: biomed_pilot, properties: [GenericPilot]}}]
+  pilot: {{group: biomed_pilot}}
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: Site
+metadata: {{name: here, namespace: {namespace}}}
+spec: {{installationRef: {{name: sim}}, diracName: CLOUD.Here.org, vos: [biomed]}}
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: Cloud
+metadata: {{name: sky, namespace: {namespace}}}
+spec:
+  siteRef: {{name: here}}
+  simulated:
+    bootTime: 5s
+    quota: {{vms: 20}}
+    flavors: [{{name: c4, cores: 4, ramGiB: 8, perHour: "0.10"}}]
+    faults: {{{faults}}}
+  images: {{default: {{name: any}}}}
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: PilotPool
+metadata: {{name: cpu, namespace: {namespace}}}
+spec:
+  siteRef: {{name: here}}
+  vos: [biomed]
+  clouds: [{{name: sky}}]
+  machine: {{flavors: [c4]}}
+  matching: {{maxCpuTime: 24h}}
+  scaling: {{max: {max}, idleTimeout: 30s}}
+"#
+        );
+        self.kubectl.apply(&manifest).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn simulated_jobs_are_served_drained_and_never_lost() {
+    let state = tempfile::tempdir().unwrap();
+    let mut f = fixture(state.path()).await;
+    all_jobs_are_served_and_everything_goes(&f).await;
+    a_broken_pool_says_so_and_stops_no_other(&f).await;
+    a_lowered_maximum_loses_no_job(&f).await;
+    a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(&f).await;
+    a_namespace_deleted_under_load_goes(&f).await;
+    the_operator_ends_when_it_is_told_to(&mut f).await;
+}
+
+async fn all_jobs_are_served_and_everything_goes(f: &Fixture) {
+    f.world("served", 60, "8s", 5, "lostReply: 0.3, transient: 0.02");
+    let mut most = 0;
+    until("60 jobs are served", 150, async || {
+        most = most.max(f.vms("served").len());
+        let served = f.jobs("served", "served").await;
+        if served == 60 {
+            Ok(())
+        } else {
+            Err(format!("{served} served, {:?}", f.condition("served", "pilotpool/cpu", "DemandMet")))
+        }
+    })
+    .await;
+    assert!(most <= 5, "never more VMs than the pool's maximum: {most}");
+    until("idle VMs halt and their objects go", 90, async || match f.vms("served").len() {
+        0 => Ok(()),
+        n => Err(format!("{n} PilotVMs")),
+    })
+    .await;
+    let made = f.operator.metric(&["launches_total", "cpu"]).await.unwrap();
+    let wasted = f.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
+    let writes = f.operator.metric(&["api_writes_total", "PilotVM"]).await.unwrap();
+    eprintln!(
+        "60 jobs: {made} VMs made, {wasted} never ran a job, {:.1} writes to the API server per VM life",
+        writes / made
+    );
+    assert!(writes / made <= 12.0, "{writes} writes for {made} VMs");
+    assert_eq!(f.jobs("served", "requeued").await, 0);
+}
+
+async fn a_broken_pool_says_so_and_stops_no_other(f: &Fixture) {
+    let broken = r#"
+apiVersion: diracgrid.org/v1alpha1
+kind: PilotPool
+metadata: {name: broken, namespace: served}
+spec:
+  siteRef: {name: nowhere}
+  vos: [biomed, ghosts]
+  clouds: [{name: sky}, {name: mist}]
+  machine: {flavors: [c4], userData: "runcmd: [{{ no_such_name }}]"}
+  matching: {maxCpuTime: 24h}
+  scaling: {max: 5, min: 1, spare: 1}
+"#;
+    f.kubectl.apply(broken).unwrap();
+    until("the broken pool says what is wrong", 30, async || {
+        let (_, _, resolved) = f.condition("served", "pilotpool/broken", "Resolved");
+        let (_, _, template) = f.condition("served", "pilotpool/broken", "UserDataValid");
+        let (_, _, supported) = f.condition("served", "pilotpool/broken", "Supported");
+        let all = ["nowhere", "ghosts", "mist"].iter().all(|w| resolved.contains(w))
+            && template.contains("no_such_name")
+            && supported.contains("spare");
+        if all { Ok(()) } else { Err(format!("{resolved} | {template} | {supported}")) }
+    })
+    .await;
+    assert_eq!(f.condition("served", "pilotpool/cpu", "Ready").0, "True");
+    f.kubectl.run(&["delete", "pilotpool", "broken", "--namespace", "served"]).unwrap();
+}
+
+async fn a_lowered_maximum_loses_no_job(f: &Fixture) {
+    f.world("drained", 12, "25s", 3, "");
+    until("jobs run", 60, async || match f.jobs("drained", "running").await {
+        n if n >= 8 => Ok(()),
+        n => Err(format!("{n} run")),
+    })
+    .await;
+    f.kubectl.run(&["scale", "pilotpool", "cpu", "--replicas=0", "--namespace", "drained"]).unwrap();
+    until("the VMs end by themselves", 150, async || match f.vms("drained").len() {
+        0 => Ok(()),
+        n => Err(format!("{n} PilotVMs")),
+    })
+    .await;
+    assert_eq!(f.jobs("drained", "requeued").await, 0, "no job lost its VM");
+    assert!(f.jobs("drained", "served").await >= 8);
+}
+
+async fn a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(f: &Fixture) {
+    f.world("byhand", 4, "15s", 2, "");
+    until("a VM runs jobs", 60, async || match f.jobs("byhand", "running").await {
+        4 => Ok(()),
+        n => Err(format!("{n} run")),
+    })
+    .await;
+    let name = f.vms("byhand")[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    f.kubectl.run(&["delete", "pilotvm", &name, "--namespace", "byhand", "--timeout=60s"]).unwrap();
+    assert_eq!(f.jobs("byhand", "requeued").await, 4, "its VM went with it, and the jobs wait again");
+    until("the jobs run on another VM", 90, async || match f.jobs("byhand", "served").await {
+        4 => Ok(()),
+        n => Err(format!("{n} served")),
+    })
+    .await;
+}
+
+async fn a_namespace_deleted_under_load_goes(f: &Fixture) {
+    f.world("doomed", 200, "60s", 4, "");
+    until("VMs boot", 60, async || match f.vms("doomed").len() {
+        n if n >= 3 => Ok(()),
+        n => Err(format!("{n} PilotVMs")),
+    })
+    .await;
+    f.kubectl.run(&["delete", "namespace", "doomed", "--timeout=90s"]).unwrap();
+}
+
+async fn the_operator_ends_when_it_is_told_to(f: &mut Fixture) {
+    let process = f.operator.process();
+    process.signal(nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = process.wait(Duration::from_secs(15)).unwrap().expect("it ends within 15 s");
+    assert!(status.success(), "{status}");
+    let lease = f.get(NAMESPACE, "lease/dirac-operator");
+    let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
+    assert_eq!(holder, "", "the lease was given back: {lease}");
+    drop(f.plane.kubeconfig());
+}
+
+#[tokio::test]
+async fn a_real_dirac_s_queues_are_read_and_its_failures_are_conditions() {
+    let state = tempfile::tempdir().unwrap();
+    let mut dirac = Dirac::start_matching(&state.path().join("dirac")).await.unwrap();
+    let f = fixture(state.path()).await;
+    let jobs: Vec<(u64, Value)> = (1..=9)
+        .map(|job| {
+            let group = ["biomed_user", "enmr_user", "lonely_user"][usize::try_from(job).unwrap() % 3];
+            (job, json!({"Owner": "opuser", "OwnerGroup": group, "CPUTime": 3_600}))
+        })
+        .collect();
+    assert_eq!(dirac.fill_task_queues(&jobs).unwrap(), []);
+
+    f.kubectl.run(&["create", "namespace", "real"]).unwrap();
+    let manifest = format!(
+        r#"
+apiVersion: diracgrid.org/v1alpha1
+kind: DiracInstallation
+metadata: {{name: egi, namespace: real}}
+spec:
+  demand: {{pollInterval: 5s}}
+  external:
+    matcher: {}
+    pilotManager: {}
+    credentials: {{certificateSecretRef: {{name: cert}}, group: biomed_admin}}
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: VirtualOrganization
+metadata: {{name: biomed, namespace: real}}
+spec: {{installationRef: {{name: egi}}, diracName: biomed, groups: [{{name: biomed_user}}, {{name: biomed_pilot, properties: [GenericPilot]}}], pilot: {{group: biomed_pilot}}}}
+---
+apiVersion: diracgrid.org/v1alpha1
+kind: VirtualOrganization
+metadata: {{name: enmr, namespace: real}}
+spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enmr_user}}, {{name: enmr_pilot, properties: [GenericPilot]}}], pilot: {{group: enmr_pilot}}}}
+"#,
+        dirac.url("MATCHER").unwrap(),
+        dirac.url("PILOTMANAGER").unwrap()
+    );
+    f.kubectl.apply(&manifest).unwrap();
+    let says = async |status: &str, reason: &str, words: &str| {
+        until(&format!("DemandRead is {status} for {reason}"), 120, async || {
+            let (s, r, m) = f.condition("real", "diracinstallation/egi", "DemandRead");
+            if s == status && r == reason && m.contains(words) { Ok(()) } else { Err(format!("{s} {r}: {m}")) }
+        })
+        .await;
+    };
+    says("False", "SecretMissing", "\"cert\"").await;
+    put_secret(&f, &dirac.credentials("stranger").unwrap());
+    says("False", "Unauthorized", "registry").await;
+    put_secret(&f, &dirac.credentials("user").unwrap());
+    says("True", "Read", "").await;
+    let installation = f.get("real", "diracinstallation/egi");
+    assert_eq!(installation["status"]["waitingJobs"], 9);
+    assert_eq!(installation["status"]["unclaimed"], json!([{"group": "lonely_user", "jobs": 3}]));
+    until("each VO has its share of the jobs", 20, async || {
+        let waiting = |vo: &str| f.get("real", vo)["status"]["waitingJobs"].as_u64().unwrap_or(0);
+        let both = (waiting("vo/biomed"), waiting("vo/enmr"));
+        if both == (3, 3) { Ok(()) } else { Err(format!("{both:?}")) }
+    })
+    .await;
+    dirac.stop_service("MATCHER");
+    says("False", "Unreachable", "nothing is scaled").await;
+    dirac.start_service("MATCHER").unwrap();
+    says("True", "Read", "").await;
+    let log = std::fs::read_to_string(state.path().join("operator.log")).unwrap();
+    assert!(!log.contains("PRIVATE KEY"), "no secret in the log");
+}
+
+fn put_secret(f: &Fixture, credentials: &Credentials) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cert", "namespace": "real"},
+        "stringData": {
+            "tls.crt": credentials.certificate.expose_secret(),
+            "tls.key": credentials.key.expose_secret(),
+            "ca.crt": credentials.ca.expose_secret(),
+        }
+    });
+    f.kubectl.apply(&secret.to_string()).unwrap();
+}
