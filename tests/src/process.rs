@@ -41,7 +41,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {name} ({})", program.display()))?;
         let watchdog = Command::new("sh")
-            .args(["-c", "read -r _; kill -KILL -- -\"$1\" 2>/dev/null", "watchdog", &child.id().to_string()])
+            .args(["-c", "read -r _; kill -s KILL -- -\"$1\" 2>/dev/null", "watchdog", &child.id().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -180,4 +180,82 @@ pub fn run(what: &str, command: &mut Command) -> Result<String> {
     let all = format!("{text}{errors}");
     let from = all.char_indices().rev().nth(3_000).map_or(0, |(i, _)| i);
     bail!("{what}: {}\n{}", output.status, &all[from..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use nix::{sys::signal::kill, unistd::Pid};
+
+    use super::*;
+
+    const VICTIM: &str = "TESTBEDS_PROCESS_VICTIM";
+
+    fn lives(pid: i32) -> bool {
+        // A zombie whose parent has not looked yet is dead enough.
+        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    fn dies(pid: i32) -> bool {
+        let begun = Instant::now();
+        while lives(pid) && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        !lives(pid)
+    }
+
+    /// A shell that writes the process id of its own child to its log.
+    fn family(log: &Path) -> Result<(Process, i32)> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 600 & echo child $!.; wait"]);
+        let mut process = Process::spawn("family", shell, log)?;
+        process.wait_log(".", Duration::from_secs(10))?;
+        let text = fs::read_to_string(log)?;
+        let child = text.trim().trim_start_matches("child ").trim_end_matches('.').parse()?;
+        Ok((process, child))
+    }
+
+    #[test]
+    fn what_is_dropped_ends_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, child) = family(&folder.path().join("log")).unwrap();
+        assert!(lives(child));
+        drop(process);
+        assert!(dies(child));
+    }
+
+    #[test]
+    fn nothing_outlives_a_test_that_is_killed() {
+        // This test runs itself once more as the victim, and kills that.
+        if let Some(log) = env::var_os(VICTIM) {
+            let _kept = family(Path::new(&log)).unwrap();
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, outer) = (folder.path().join("inner"), folder.path().join("outer"));
+        let mut victim = Command::new(env::current_exe().unwrap());
+        victim.args(["--exact", "process::tests::nothing_outlives_a_test_that_is_killed"]).env(VICTIM, &inner);
+        let mut victim = Process::spawn("victim", victim, &outer).unwrap();
+        victim
+            .wait_until("its child", Duration::from_secs(20), || {
+                fs::read_to_string(&inner).is_ok_and(|t| t.contains('.'))
+            })
+            .unwrap();
+        let text = fs::read_to_string(&inner).unwrap();
+        let child: i32 = text.trim().trim_start_matches("child ").trim_end_matches('.').parse().unwrap();
+        assert!(lives(child));
+        kill(Pid::from_raw(i32::try_from(victim.pid()).unwrap()), Signal::SIGKILL).unwrap();
+        assert!(dies(child), "the grandchild {child} outlived its testbed");
+    }
+
+    #[test]
+    fn what_ends_early_is_an_error_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo no room; exit 3"]);
+        let mut process = Process::spawn("shell", shell, &folder.path().join("log")).unwrap();
+        let error = process.wait_tcp(1, Duration::from_secs(10)).unwrap_err().to_string();
+        assert!(error.contains("shell ended (exit status: 3) before port 1") && error.contains("no room"), "{error}");
+    }
 }

@@ -31,7 +31,7 @@ const LAYERS: [Layer; 5] = [
     Layer {
         name: "chart",
         what: "the Helm chart in a real control plane",
-        commands: &[&["test", "--package", "testbeds", "--test", "chart"]],
+        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "chart"]],
     },
     Layer {
         name: "dirac",

@@ -1,8 +1,10 @@
 //! A real Kubernetes control plane as three plain processes: etcd, kube-apiserver, kube-controller-manager. RBAC is on.
 
+pub mod audit;
 pub mod build;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -24,7 +26,7 @@ use crate::{
     kubectl::Kubectl,
     pki::Authority,
     port,
-    process::{Process, run},
+    process::Process,
 };
 
 /// A running control plane. Dropping it ends it; its folder stays.
@@ -72,7 +74,9 @@ impl ControlPlane {
             let auth = format!("client-certificate: {0}/{user}.crt, client-key: {0}/{user}.key", pki.display());
             fs::write(state.join(format!("{user}.kubeconfig")), kubeconfig(&url, &pki.join("ca.crt"), &auth))?;
         }
-        run("openssl genrsa", Command::new("openssl").args(["genrsa", "-out"]).arg(pki.join("sa.key")).arg("2048"))?;
+        // Signs the service accounts' tokens; any key pair does, and the certificate stands for its public half.
+        certificate("tokens", &[("CN", "service-accounts")], &[])?;
+        fs::write(state.join("audit-policy.yaml"), audit::POLICY)?;
 
         let at = |file: &str| pki.join(file).display().to_string();
         let mut etcd = Command::new(bin.join("etcd"));
@@ -98,8 +102,10 @@ impl ControlPlane {
             &format!("--client-ca-file={}", at("ca.crt")),
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://127.0.0.1",
-            &format!("--service-account-key-file={}", at("sa.key")),
-            &format!("--service-account-signing-key-file={}", at("sa.key")),
+            &format!("--service-account-key-file={}", at("tokens.crt")),
+            &format!("--service-account-signing-key-file={}", at("tokens.key")),
+            &format!("--audit-policy-file={}", state.join("audit-policy.yaml").display()),
+            &format!("--audit-log-path={}", log.join("audit.log").display()),
             "--service-cluster-ip-range=10.96.0.0/16",
             "--endpoint-reconciler-type=none",
         ]);
@@ -110,7 +116,7 @@ impl ControlPlane {
             &format!("--secure-port={controllers}"),
             "--leader-elect=false",
             "--use-service-account-credentials",
-            &format!("--service-account-private-key-file={}", at("sa.key")),
+            &format!("--service-account-private-key-file={}", at("tokens.key")),
             &format!("--root-ca-file={}", at("ca.crt")),
             "--controllers=*,-nodeipam,-route,-cloud-node-lifecycle",
         ]);
@@ -171,6 +177,12 @@ impl ControlPlane {
     pub async fn cluster_id(&self) -> Result<String> {
         let namespaces: Api<Namespace> = Api::all(self.client().await?);
         namespaces.get("kube-system").await?.metadata.uid.context("kube-system has no UID")
+    }
+
+    /// The kinds of requests that a service account has made so far, each with the HTTP codes of the answers.
+    pub fn requests_of(&self, namespace: &str, account: &str) -> Result<BTreeMap<audit::Request, BTreeSet<u16>>> {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        audit::requests(&self.state.join("log/audit.log"), &user)
     }
 
     /// Holds the API server still, as a machine that hangs does, until [`ControlPlane::resume`].
