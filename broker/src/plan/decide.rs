@@ -103,8 +103,9 @@ impl<'a> Round<'a> {
             serving.sort_by_key(|i| std::cmp::Reverse(snapshot.pools[*i].required_tags.len()));
             serving
         });
+        let flavors: Vec<_> = snapshot.clouds.iter().map(by_flavor).collect();
         let offers: Vec<Vec<(usize, &Offering)>> =
-            snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds)).collect();
+            snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds, &flavors)).collect();
         Self {
             supply_of,
             pools_of: pools_of.collect(),
@@ -180,6 +181,8 @@ impl<'a> Round<'a> {
         let at = [p, class.vo, c];
         let room = Slots::capacity(offering, class.cores);
         let mut group = None;
+        let wait = *left;
+        let mut reason = None;
         while *left > 0 {
             if let Some(binding) = self.accounts.binding(at, offering) {
                 return Some(Obstacle::Limit(binding));
@@ -196,18 +199,13 @@ impl<'a> Round<'a> {
                 group
             });
             self.supply.groups[group].add(class.cores.map_or(0, |each| offering.cores - jobs * each));
-            let tags = &class.queue.tags;
-            let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
             plan.launches.push(Launch {
                 pool: pool.name.clone(),
                 cloud: cloud.name.clone(),
                 vo: vo.name.clone(),
                 offering: offering.clone(),
                 jobs,
-                reason: format!(
-                    "{left} jobs of {}{with} wait and no VM that runs or boots has room for them; this one takes {jobs}",
-                    vo.name
-                ),
+                reason: reason.get_or_insert_with(|| why(class, wait, &vo.name)).clone(),
             });
             *left -= jobs;
         }
@@ -246,6 +244,13 @@ impl<'a> Round<'a> {
     }
 }
 
+/// Why VMs are made for `jobs` jobs of a class.
+fn why(class: &Class<'_>, jobs: u64, vo: &str) -> String {
+    let tags = &class.queue.tags;
+    let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+    format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
+}
+
 fn assign(plan: &mut Plan, pool: &str, jobs: u64) {
     if jobs > 0 {
         *plan.assigned.entry(pool.to_owned()).or_default() += jobs;
@@ -275,22 +280,35 @@ fn charge(
 }
 
 /// What a pool may buy, in the order in which it is tried.
-fn offers<'a>(snapshot: &'a Snapshot, pool: &super::Pool, clouds: &HashMap<&str, usize>) -> Vec<(usize, &'a Offering)> {
+fn offers<'a>(
+    snapshot: &'a Snapshot,
+    pool: &super::Pool,
+    clouds: &HashMap<&str, usize>,
+    by_flavor: &[HashMap<&str, Vec<&'a Offering>>],
+) -> Vec<(usize, &'a Offering)> {
     let mut all = Vec::new();
     for name in &pool.clouds {
         let Some(&c) = clouds.get(name.as_str()) else { continue };
-        let mut here: Vec<&Offering> = snapshot.clouds[c].offerings.iter().filter(|o| fit::accepts(pool, o)).collect();
-        here.sort_by(|a, b| {
-            let place = |o: &Offering| pool.flavors.iter().position(|f| *f == o.flavor);
+        if pool.flavors.is_empty() {
+            let mut here: Vec<&Offering> =
+                snapshot.clouds[c].offerings.iter().filter(|o| fit::accepts(pool, o)).collect();
             // Price for a core; what has no price comes last.
             let price = |o: &Offering| o.price_micros.map_or(u64::MAX, |p| p / o.cores.max(1));
-            place(a)
-                .cmp(&place(b))
-                .then(price(a).cmp(&price(b)))
-                .then(a.flavor.cmp(&b.flavor))
-                .then(a.zone.cmp(&b.zone))
-        });
-        all.extend(here.into_iter().map(|o| (c, o)));
+            here.sort_by(|a, b| price(a).cmp(&price(b)).then(a.flavor.cmp(&b.flavor)).then(a.zone.cmp(&b.zone)));
+            all.extend(here.into_iter().map(|o| (c, o)));
+        } else {
+            let named = pool.flavors.iter().filter_map(|f| by_flavor[c].get(f.as_str())).flatten();
+            all.extend(named.map(|o| (c, *o)));
+        }
+    }
+    all
+}
+
+/// The offerings of a cloud by flavor, those of one flavor in the cloud's order of zones.
+fn by_flavor(cloud: &super::CloudState) -> HashMap<&str, Vec<&Offering>> {
+    let mut all: HashMap<&str, Vec<&Offering>> = HashMap::with_capacity(cloud.offerings.len());
+    for offering in &cloud.offerings {
+        all.entry(offering.flavor.as_str()).or_default().push(offering);
     }
     all
 }

@@ -1,7 +1,5 @@
 //! Which jobs a VM of a pool may run: DIRAC's matching rules for the resource that its pilot will say it is.
 
-use std::collections::HashMap;
-
 use crate::{
     demand::{
         TaskQueue,
@@ -10,19 +8,24 @@ use crate::{
     plan::{Offering, Pool},
 };
 
-/// Remembers the resources of (pool, shape) pairs.
+/// Remembers the resources of (pool, shape) pairs. A pool has few shapes: they are looked through faster than hashed.
 #[derive(Default)]
 pub struct Fit {
-    prepared: HashMap<(usize, u64, u64), Prepared>,
+    by_pool: Vec<Vec<((u64, u64), Prepared)>>,
 }
 
 impl Fit {
     /// Whether jobs of `queue` run on a VM of `offering` in the pool with index `i`.
     pub fn fits(&mut self, queue: &TaskQueue, i: usize, pool: &Pool, offering: &Offering) -> bool {
-        self.prepared
-            .entry((i, offering.cores, offering.ram_mib))
-            .or_insert_with(|| Prepared::new(resource(pool, offering)))
-            .matches(queue)
+        if self.by_pool.len() <= i {
+            self.by_pool.resize_with(i + 1, Vec::new);
+        }
+        let (shapes, shape) = (&mut self.by_pool[i], (offering.cores, offering.ram_mib));
+        let known = shapes.iter().position(|(s, _)| *s == shape).unwrap_or_else(|| {
+            shapes.push((shape, Prepared::new(resource(pool, offering))));
+            shapes.len() - 1
+        });
+        shapes[known].1.matches(queue)
     }
 }
 
@@ -43,13 +46,10 @@ pub fn resource(pool: &Pool, offering: &Offering) -> Resource {
     }
 }
 
-/// Whether the pool takes VMs of this offering at all.
+/// Whether an offering lies within the bounds of a pool that names bounds instead of flavors.
 pub fn accepts(pool: &Pool, offering: &Offering) -> bool {
     let within =
         |(min, max): (Option<u64>, Option<u64>), n: u64| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
-    if !pool.flavors.is_empty() {
-        return pool.flavors.contains(&offering.flavor);
-    }
     let r = &pool.requirements;
     let model = r.gpu_models.is_empty() || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.contains(m));
     // Whole GiB a core, rounded down: a flavor that has 15.9 GiB for 8 cores has less than 2.
