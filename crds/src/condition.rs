@@ -18,6 +18,10 @@ pub const REACHABLE: &str = "Reachable";
 pub const CREDENTIAL_VALID: &str = "CredentialValid";
 /// PilotPool: whether all demand that fits the pool is served or being served.
 pub const DEMAND_MET: &str = "DemandMet";
+/// PilotPool: whether the user-data template can be rendered.
+pub const USER_DATA_VALID: &str = "UserDataValid";
+/// PilotPool: whether VMs can be bought from at least one of its clouds.
+pub const CLOUD_USABLE: &str = "CloudUsable";
 /// PilotVM: the pilot's row exists in DIRAC.
 pub const REGISTERED: &str = "Registered";
 /// PilotVM: the cloud has made the VM.

@@ -235,15 +235,18 @@ pub struct Matching {
      "idleTimeout must not be longer than maxLifetime: shorten it or raise maxLifetime"),
 ])))]
 pub struct Scaling {
-    /// VMs kept whatever the demand, as in 2 for a pool whose first job must not wait for a boot. They cost while idle.
+    /// VMs kept whatever the demand, as in 2 for a pool whose first job must not wait for a boot. They cost while idle. Accepted and kept;
+    /// this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub min: i64,
-    /// The most VMs at once, counting those that boot, over all clouds and VOs of the pool. 0 drains it: no new VMs, and those
-    /// that live take no new job and go when their jobs have ended. `kubectl scale` sets it.
+    /// The most VMs at once, counting those that boot, over all clouds and VOs of the pool. 0 drains it: no new VM is made, those
+    /// that have not begun to work are given back, and the others go by themselves when they find no more work. No job is
+    /// killed. `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
-    /// Idle VMs kept warm beyond what waiting jobs need, as in 2, so that a burst starts at once. They cost while idle.
+    /// Idle VMs kept warm beyond what waiting jobs need, as in 2, so that a burst starts at once. They cost while idle. Accepted and kept;
+    /// this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub spare: i64,
@@ -256,8 +259,8 @@ pub struct Scaling {
     #[serde(default = "default_idle_timeout")]
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
-    /// Age at which a VM is given back, 10m to 90d: it takes no new job in time to end by then. Shorter brings new images in
-    /// sooner; keep it well above matching.maxCpuTime.
+    /// Age, 10m to 90d, from which a VM counts as ending: jobs are planned onto younger ones, and it goes by itself when it finds
+    /// no more work. No job is killed. Shorter brings new images in sooner; keep it well above matching.maxCpuTime.
     #[serde(default = "default_max_lifetime")]
     #[schemars(extend("x-kubernetes-validations" = between("10m", "90d")))]
     pub max_lifetime: Duration,

@@ -196,6 +196,29 @@ spec:
     })
     .await;
     assert_eq!(f.condition("served", "pilotpool/cpu", "Ready").0, "True");
+    let elsewhere = r#"
+apiVersion: diracgrid.org/v1alpha1
+kind: Cloud
+metadata: {name: mist, namespace: served}
+spec:
+  siteRef: {name: here}
+  openstack:
+    authUrl: https://keystone.example.org:5000/v3
+    region: RegionOne
+    auth: {applicationCredential: {secretRef: {name: none}}}
+  images: {default: {name: EL9}}
+"#;
+    f.kubectl.apply(elsewhere).unwrap();
+    until("a cloud without a driver says so", 30, async || {
+        let (_, reason, message) = f.condition("served", "cloud/mist", "Ready");
+        if reason == "NotSupported" && message.contains("no driver") {
+            Ok(())
+        } else {
+            Err(format!("{reason}: {message}"))
+        }
+    })
+    .await;
+    f.kubectl.run(&["delete", "cloud", "mist", "--namespace", "served", "--timeout=60s"]).unwrap();
     f.kubectl.run(&["delete", "pilotpool", "broken", "--namespace", "served"]).unwrap();
 }
 

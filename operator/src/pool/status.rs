@@ -1,13 +1,18 @@
 //! What a PilotPool object says: its VMs, the demand it was given, and what is unmet and why.
 
+use std::sync::Arc;
+
 use broker::pilot::user_data;
 use crds::{
-    PilotPool, condition,
+    Cloud, PilotPool, condition,
     pool::{PilotPoolStatus, Purchase, UnmetDemand},
 };
 
-use super::resolve;
-use crate::{context::Context, names::Key, status::Conditions, vm::phase};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Resolved, resolve};
+use crate::{cloud::Trouble, context::Context, names::Key, status::Conditions, vm::phase};
 
 /// The status of this pool now.
 pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
@@ -24,11 +29,17 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
     conditions.supported(&unsupported(pool));
     match pool.spec.machine.user_data.as_deref().map(user_data::check) {
         None | Some(Ok(())) => {
-            conditions.set("UserDataValid", Some(true), "Valid", "the user-data template can be rendered")
+            conditions.set(condition::USER_DATA_VALID, Some(true), "Valid", "the user-data template can be rendered")
         }
-        Some(Err(error)) => conditions.set("UserDataValid", Some(false), "UserDataInvalid", &error.to_string()),
+        Some(Err(error)) => {
+            conditions.set(condition::USER_DATA_VALID, Some(false), "UserDataInvalid", &error.to_string())
+        }
     }
-    conditions.ready(&[condition::RESOLVED, "UserDataValid"], "VMs are made here when jobs ask for them");
+    clouds(ctx, &key, &resolved, &mut conditions);
+    conditions.ready(
+        &[condition::RESOLVED, condition::USER_DATA_VALID, condition::CLOUD_USABLE],
+        "VMs are made here when jobs ask for them",
+    );
     let round = resolved.installation().and_then(|i| ctx.installations.get(&key.beside(i)).facts().round);
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let unmet: Vec<UnmetDemand> = round
@@ -72,6 +83,34 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
         waiting_jobs: round.as_ref().and_then(|r| r.plan.assigned.get(&key.name)).map_or(0, |n| whole(*n)),
         unmet,
         conditions: conditions.finish(),
+    }
+}
+
+/// Says whether any of the pool's clouds can be bought from, and what is wrong with the first where none can.
+fn clouds(ctx: &Context, key: &Key, resolved: &Resolved, conditions: &mut Conditions) {
+    let now = Timestamp::now();
+    let facts = |cloud: &Arc<Cloud>| ctx.clouds.get(&key.beside(&cloud.name_any())).facts();
+    let usable: Vec<String> = resolved.clouds.iter().filter(|c| facts(c).usable(now)).map(|c| c.name_any()).collect();
+    if !usable.is_empty() {
+        let text = format!("VMs can be bought from {}", usable.join(", "));
+        conditions.set(condition::CLOUD_USABLE, Some(true), "Usable", &text);
+        return;
+    }
+    let why = |cloud: &Arc<Cloud>| {
+        let facts = facts(cloud);
+        facts
+            .not_driven
+            .or_else(|| facts.refused.as_ref().map(Trouble::from))
+            .map(|t| format!("{}: {}", cloud.name_any(), t.message))
+    };
+    match resolved.clouds.iter().find_map(why) {
+        Some(text) => conditions.set(
+            condition::CLOUD_USABLE,
+            Some(false),
+            "NoUsableCloud",
+            &format!("no cloud of the pool can be used; {text}"),
+        ),
+        None => conditions.set(condition::CLOUD_USABLE, None, "NotAsked", "no cloud of the pool has answered yet"),
     }
 }
 
