@@ -101,15 +101,12 @@ impl Operator {
             .collect())
     }
 
-    /// The sum of the metrics whose name and labels hold all of these words.
+    /// The sum of the metrics whose name and labels hold all of these words; 0 when there are none.
     pub async fn metric(&self, words: &[&str]) -> Result<f64> {
-        Ok(self
-            .metrics()
-            .await?
-            .iter()
-            .filter(|(name, _)| words.iter().all(|w| name.contains(w)))
-            .map(|(_, v)| v)
-            .sum())
+        let all = self.metrics().await?;
+        let fitting = all.iter().filter(|(name, _)| words.iter().all(|w| name.contains(w)));
+        // `sum` of nothing is minus zero.
+        Ok(fitting.fold(0.0, |sum, (_, value)| sum + value))
     }
 
     /// The process.
