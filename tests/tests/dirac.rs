@@ -7,7 +7,7 @@ use broker::{
     demand::{
         TaskQueue,
         diset::{Client, Credentials, DisetError, Matcher, PilotManager, Settings},
-        matching::{Resource, matches},
+        matching::{Resource, matches, same},
     },
     pilot::rows::{NewPilot, PilotRows, PilotStatus},
 };
@@ -34,6 +34,7 @@ async fn the_real_services_and_ours_agree() {
     let user = dirac.credentials("user").unwrap();
     let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
 
+    names_are_compared_as_the_database_does(&dirac);
     matching_rules_are_dirac_s(&dirac, &matcher).await;
     pilot_rows_live_and_close(&dirac, &user).await;
     refusals_are_told_apart(&mut dirac, &user).await;
@@ -47,10 +48,11 @@ const JDL: &str = r#"[
   StdError = "std.err";
   CPUTime = 600;
   JobType = "User";
+  @TAGS@
 ]"#;
 
 #[tokio::test]
-async fn a_job_lives_from_submission_to_done_on_a_pilot_that_we_registered() {
+async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jobs_alone() {
     let state = tempfile::tempdir().unwrap();
     let ce = Ce { name: "openstack.lyon.fr".into(), queues: vec!["m1.large".into()] };
     let dirac = Dirac::start(state.path(), &[ce]).await.unwrap();
@@ -58,15 +60,16 @@ async fn a_job_lives_from_submission_to_done_on_a_pilot_that_we_registered() {
     let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
     let rows = PilotManager::new(client(&dirac, "PILOTMANAGER", "biomed_admin", &user, 30));
 
-    assert_eq!(dirac.submit("biomed_user", 3, JDL).unwrap().len(), 3);
+    assert_eq!(dirac.submit("biomed_user", 3, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap().len(), 3);
+    assert_eq!(dirac.submit("biomed_user", 1, &JDL.replace("@TAGS@", "")).unwrap().len(), 1);
     let waiting = async || matcher.active_task_queues().await.unwrap().iter().map(|q| q.jobs).sum::<u64>();
     for _ in 0..60 {
-        if waiting().await == 3 {
+        if waiting().await == 4 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(waiting().await, 3, "the optimizers put the jobs into task queues");
+    assert_eq!(waiting().await, 4, "the optimizers put the jobs into task queues");
 
     let uid = "0c0ffee0-0000-4000-8000-000000000001";
     let pilot = NewPilot {
@@ -89,6 +92,8 @@ async fn a_job_lives_from_submission_to_done_on_a_pilot_that_we_registered() {
         ("DIRAC_QUEUE", "m1.large"),
         ("DIRAC_CORES", "2"),
         ("DIRAC_CPU_TIME", "86400"),
+        ("DIRAC_TAGS", "GPU"),
+        ("DIRAC_REQUIRED_TAGS", "GPU"),
     ]);
     let mut vm = Process::spawn("pilot", command, &state.path().join("log/pilot.log")).unwrap();
     let done =
@@ -97,9 +102,9 @@ async fn a_job_lives_from_submission_to_done_on_a_pilot_that_we_registered() {
     let row = rows.rows(std::slice::from_ref(&pilot.reference)).await.unwrap().remove(0);
     assert_eq!(row.status, PilotStatus::Running, "the Matcher wrote it at the first request");
     assert!(row.current_job > 0, "and which jobs it got: {row:?}");
-    assert_eq!(waiting().await, 0);
     let ended = vm.wait(Duration::from_secs(180)).unwrap();
     assert!(ended.is_some(), "a pilot that finds no more work ends by itself");
+    assert_eq!((done(), waiting().await), (3, 1), "it required the tag, so the plain job still waits");
     rows.set_status(&pilot, PilotStatus::Done, "no more work").await.unwrap();
     assert_eq!(rows.rows(&[pilot.reference]).await.unwrap()[0].status, PilotStatus::Done);
 }
@@ -199,6 +204,40 @@ fn resource(rng: &mut StdRng) -> (Resource, Value) {
         d["MaxRAM"] = json!(ram);
     }
     (r, d)
+}
+
+/// Every pair of letters up to Latin Extended-A and some beyond, in a table like those of the task queues.
+fn names_are_compared_as_the_database_does(dirac: &Dirac) {
+    let mut names: Vec<String> = ('!'..='\u{17f}').filter(|c| !c.is_control()).map(|c| format!("x{c}x")).collect();
+    names.extend(["x", "x ", "x  ", " x", "x\u{a0}", "x🙂x", "x🚀x", "x\u{fffd}x"].map(str::to_owned));
+    // In hexadecimal: no letter has to survive a shell's or a client's character set.
+    let hex = |name: &str| name.bytes().map(|b| format!("{b:02X}")).collect::<String>();
+    let rows: Vec<String> =
+        names.iter().enumerate().map(|(i, n)| format!("({i}, convert(x'{}' using utf8mb4))", hex(n))).collect();
+    let answer = dirac
+        .sql(&format!(
+            "create table TaskQueueDB.names (i int primary key, v varchar(64) not null) default charset utf8mb4;
+             insert into TaskQueueDB.names values {};
+             select a.i, b.i from TaskQueueDB.names a join TaskQueueDB.names b on a.i < b.i and a.v = b.v;
+             drop table TaskQueueDB.names",
+            rows.join(", ")
+        ))
+        .unwrap();
+    let alike: BTreeSet<(usize, usize)> = answer
+        .lines()
+        .map(|l| l.split_once('\t').unwrap())
+        .map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
+        .collect();
+    let mut different = Vec::new();
+    for (i, a) in names.iter().enumerate() {
+        for (j, b) in names.iter().enumerate().skip(i + 1) {
+            if same(a, b) != alike.contains(&(i, j)) {
+                different.push((a, b));
+            }
+        }
+    }
+    assert!(different.is_empty(), "the database says otherwise of {different:?}");
+    assert!(alike.len() > 500, "{} pairs are alike", alike.len());
 }
 
 async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {

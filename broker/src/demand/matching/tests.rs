@@ -120,6 +120,8 @@ fn cpu_time_processors_memory_and_platform_bind() {
 fn names_are_compared_as_the_database_does() {
     assert!(same("CLOUD.Lyon.fr", "cloud.lyon.FR  "));
     assert!(same("Orsay é", "ORSAY E"));
+    assert!(same("Kraków-Žižkov", "krakow-zizkov"));
+    assert!(!same("Łódź", "Lodz"), "the stroke of an Ł is no accent");
     assert!(!same(" GPU", "GPU"));
     assert_eq!(matched(|r| r.tag = Some(list(&["gpu "]))), [1, 2, 4, 5]);
 }
