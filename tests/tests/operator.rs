@@ -278,6 +278,33 @@ async fn the_operator_ends_when_it_is_told_to(f: &mut Fixture) {
 }
 
 #[tokio::test]
+async fn of_two_operators_one_acts_and_the_other_takes_over_when_it_is_killed() {
+    let state = tempfile::tempdir().unwrap();
+    let mut first = fixture(state.path()).await;
+    let kubeconfig = first.plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
+    let mut second = Operator::start(&kubeconfig, &state.path().join("second.log"), &QUICK, &[]).unwrap();
+    second.ready().await.unwrap();
+    first.world("shared", 4, "60s", 2, "");
+    until("the first makes a VM", 60, async || match first.vms("shared").len() {
+        0 => Err("no PilotVM".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    let made = |o: f64| o as u64;
+    assert_eq!(made(second.metric(&["launches_total"]).await.unwrap()), 0, "the second stands by");
+    assert_eq!(made(second.metric(&["api_writes_total"]).await.unwrap()), 0, "and writes nothing");
+
+    first.operator.process().kill();
+    // The first one's cloud was in its memory and is gone with it: its VMs have vanished, and the second one says so and goes on.
+    until("the second takes over and settles what the first left", 120, async || {
+        let ended = second.metric(&["endings_total", "Vanished"]).await.unwrap();
+        let launched = second.metric(&["launches_total"]).await.unwrap();
+        if ended >= 1.0 && launched >= 1.0 { Ok(()) } else { Err(format!("{ended} vanished, {launched} launched")) }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_real_dirac_s_queues_are_read_and_its_failures_are_conditions() {
     let state = tempfile::tempdir().unwrap();
     let mut dirac = Dirac::start_matching(&state.path().join("dirac")).await.unwrap();

@@ -47,7 +47,14 @@ pub struct Faults {
     pub lost_reply: f64,
     /// A call fails with a server error and does nothing.
     pub transient: f64,
+    /// A VM takes [`SLOW`] times as long to boot.
+    pub slow_boot: f64,
+    /// Seconds for which a new VM is missing from lists.
+    pub list_lag: u64,
 }
+
+/// How much longer a slow boot takes.
+const SLOW: u64 = 5;
 
 /// The cloud. What it holds ends with the process: nothing of it is real.
 pub struct SimulatedCloud {
@@ -183,6 +190,12 @@ impl State {
     }
 }
 
+fn seconds(n: u64) -> SignedDuration {
+    /// A century, which no clock arithmetic overflows.
+    const LONGEST: i64 = 100 * 365 * 86_400;
+    SignedDuration::from_secs(i64::try_from(n).unwrap_or(LONGEST).min(LONGEST))
+}
+
 #[async_trait]
 impl Cloud for SimulatedCloud {
     async fn catalogue(&self) -> Result<Catalogue, CloudError> {
@@ -217,7 +230,8 @@ impl Cloud for SimulatedCloud {
             flavor: Some(order.flavor.clone()),
         };
         let boots = !state.chance(faults.boot_failure);
-        let boot = SignedDuration::from_secs(i64::try_from(state.config.boot_seconds).unwrap_or(i64::MAX / 2));
+        let times = if state.chance(faults.slow_boot) { SLOW } else { 1 };
+        let boot = seconds(state.config.boot_seconds.saturating_mul(times));
         let works_at = if boots { now.checked_add(boot).ok() } else { None };
         let machine = Machine { vm: vm.clone(), flavor, pilot: order.pilot.clone(), works_at, works: false };
         state.vms.insert(vm.id.clone(), machine);
@@ -232,7 +246,9 @@ impl Cloud for SimulatedCloud {
     async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError> {
         let mut state = self.now();
         state.fault()?;
-        Ok(state.vms.values().filter(|m| m.vm.owner.cluster == cluster).map(|m| m.vm.clone()).collect())
+        let (now, lag) = ((self.clock)(), seconds(state.config.faults.list_lag));
+        let shown = |m: &&Machine| m.vm.owner.cluster == cluster && now.duration_since(m.vm.created) >= lag;
+        Ok(state.vms.values().filter(shown).map(|m| m.vm.clone()).collect())
     }
 
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {

@@ -146,6 +146,26 @@ async fn a_vm_that_fails_to_boot_is_active_and_its_pilot_never_asks() {
 }
 
 #[tokio::test]
+async fn a_list_that_lags_misses_a_new_vm_and_finding_it_does_not() {
+    let f = fixture(0, Faults { list_lag: 10, ..Faults::default() });
+    f.order("a").await.unwrap();
+    assert_eq!(f.state().await, None);
+    assert_eq!(f.cloud.find(&Owner { cluster: "k".into(), uid: "a".into() }).await.unwrap().len(), 1);
+    f.pass(10);
+    assert_eq!(f.state().await, Some(VmState::Building));
+}
+
+#[tokio::test]
+async fn a_slow_boot_takes_five_times_as_long() {
+    let f = fixture(0, Faults { slow_boot: 1.0, ..Faults::default() });
+    f.order("a").await.unwrap();
+    f.pass(199);
+    assert_eq!(f.state().await, Some(VmState::Building));
+    f.pass(1);
+    assert_eq!(f.state().await, Some(VmState::Active));
+}
+
+#[tokio::test]
 async fn the_same_seed_gives_the_same_history() {
     let history = async || {
         let f = fixture(500, Faults { capacity: 0.3, ..Faults::default() });

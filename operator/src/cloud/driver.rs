@@ -132,6 +132,7 @@ fn simulated_config(spec: &CloudSpec) -> CloudConfig {
             boot_failure: faults.boot_failure,
             lost_reply: faults.lost_reply,
             transient: faults.transient,
+            ..Faults::default()
         },
     }
 }

@@ -1,6 +1,6 @@
 //! One list of a cloud's VMs, and what may be concluded from it about one of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use broker::cloud::Vm;
 use jiff::Timestamp;
@@ -12,8 +12,14 @@ pub struct Listing {
     pub started: Timestamp,
     /// The VMs; more than one of a UID are twins.
     pub vms: HashMap<String, Vec<Vm>>,
-    /// UIDs that were in the list before and are missing now, or were missing already: when first found missing.
-    missing_since: HashMap<String, Timestamp>,
+    before: Option<Before>,
+}
+
+/// The list before this one.
+#[derive(Clone, Debug)]
+struct Before {
+    started: Timestamp,
+    uids: HashSet<String>,
 }
 
 /// What the lists say of one PilotVM's VM.
@@ -39,16 +45,8 @@ impl Listing {
         for twins in by_uid.values_mut() {
             twins.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         }
-        let mut missing_since = HashMap::new();
-        if let Some(previous) = previous {
-            let gone = previous.vms.keys().map(|uid| (uid, started));
-            // A day is longer than any PilotVM waits to hear that its VM is gone.
-            let young = |t: &Timestamp| started.duration_since(*t).as_hours() < 24;
-            let before = previous.missing_since.iter().filter(|(_, t)| young(t)).map(|(uid, t)| (uid, *t));
-            missing_since =
-                before.chain(gone).filter(|(uid, _)| !by_uid.contains_key(*uid)).map(|(u, t)| (u.clone(), t)).collect();
-        }
-        Self { started, vms: by_uid, missing_since }
+        let before = previous.map(|p| Before { started: p.started, uids: p.vms.keys().cloned().collect() });
+        Self { started, vms: by_uid, before }
     }
 
     /// What is known of the VM of `uid`, of which something happened (made, deleted) at `touched`.
@@ -56,9 +54,10 @@ impl Listing {
         match self.vms.get(uid).and_then(|twins| twins.first()) {
             Some(vm) => Machine::Present(vm),
             None if self.started <= touched => Machine::Unknown,
-            None => match self.missing_since.get(uid) {
-                Some(since) if *since < self.started => Machine::Absent,
-                _ => Machine::Missing,
+            // Two lists in a row, both asked for since: also for a VM that went while nobody watched.
+            None => match &self.before {
+                Some(before) if before.started > touched && !before.uids.contains(uid) => Machine::Absent,
+                Some(_) | None => Machine::Missing,
             },
         }
     }
@@ -100,6 +99,15 @@ mod tests {
         assert!(matches!(one.machine("a", at(1)), Machine::Present(_)));
         assert_eq!(two.machine("a", at(1)), Machine::Missing);
         assert_eq!(three.machine("a", at(1)), Machine::Absent);
+    }
+
+    #[test]
+    fn a_vm_that_no_list_ever_had_is_absent_once_two_lists_since_its_launch_miss_it() {
+        let one = Listing::new(at(5), vec![], None);
+        let two = Listing::new(at(10), vec![], Some(&one));
+        assert_eq!(one.machine("a", at(1)), Machine::Missing);
+        assert_eq!(two.machine("a", at(1)), Machine::Absent);
+        assert_eq!(two.machine("a", at(6)), Machine::Missing, "the list before was asked for before the launch");
     }
 
     #[test]
