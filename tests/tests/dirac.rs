@@ -304,6 +304,10 @@ async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
     assert_eq!(row.status, PilotStatus::Waiting);
     assert!(row.idle_seconds.unwrap() < 60, "writing the status touches the row");
 
+    dirac.sql("update PilotAgentsDB.PilotAgents set Status = 'Running'").unwrap();
+    rows.set_status(&pilot, PilotStatus::Waiting, "a repeated launch").await.unwrap();
+    assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Running, "what the Matcher wrote stays");
+
     rows.set_status(&pilot, PilotStatus::Done, "o'clock; \"ended\"").await.unwrap();
     rows.set_status(&pilot, PilotStatus::Running, "too late").await.unwrap();
     assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Done, "a closed row stays closed");

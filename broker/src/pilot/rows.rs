@@ -29,6 +29,12 @@ impl PilotStatus {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Deleted | Self::Aborted)
     }
+    /// Whether a row that says this may be written to say `next`: a closed row stays closed, and one that the Matcher has set to
+    /// Running does not go back, since a launch that is repeated after a crash knows less than the Matcher.
+    pub fn may_become(self, next: Self) -> bool {
+        let back = self == Self::Running && matches!(next, Self::Submitted | Self::Waiting);
+        !self.is_final() && !back
+    }
     /// DIRAC's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,7 +86,7 @@ pub trait PilotRows: Send + Sync {
     /// Makes the row, unless there is one with this reference (DIRAC has no unique key: look first, insert, so that a
     /// repeated call leaves one row). The row says Submitted.
     async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError>;
-    /// Writes the state; never reopens a closed row. Touches the row even when the state is the same.
+    /// Writes the state where [`PilotStatus::may_become`] allows it. Touches the row even when the state is the same.
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError>;
     /// The rows of these references, in one request; absent ones are left out.
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError>;

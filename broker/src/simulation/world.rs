@@ -236,7 +236,7 @@ impl World {
 
     /// Writes a row's state, unless it is closed.
     pub fn set_status(&mut self, reference: &str, status: PilotStatus) {
-        if let Some(row) = self.rows.get_mut(reference).filter(|r| !r.status.is_final()) {
+        if let Some(row) = self.rows.get_mut(reference).filter(|r| r.status.may_become(status)) {
             row.status = status;
             row.touched = self.now;
         }

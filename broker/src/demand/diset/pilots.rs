@@ -65,7 +65,7 @@ impl PilotRows for PilotManager {
 
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError> {
         let row = self.rows(std::slice::from_ref(&pilot.reference)).await?;
-        if row.first().is_some_and(|r| r.status.is_final()) {
+        if row.first().is_some_and(|r| !r.status.may_become(status)) {
             return Ok(());
         }
         self.write(pilot, status, reason).await.map_err(failed)
