@@ -14,7 +14,7 @@ struct Layer {
     commands: &'static [&'static [&'static str]],
 }
 
-const LAYERS: [Layer; 5] = [
+const LAYERS: [Layer; 7] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -39,9 +39,19 @@ const LAYERS: [Layer; 5] = [
         commands: &[&["test", "--package", "testbeds", "--test", "dirac"]],
     },
     Layer {
+        name: "openstack",
+        what: "one contract for both cloud drivers, and OpenStack's own failures against real services",
+        commands: &[&["test", "--package", "testbeds", "--test", "openstack"]],
+    },
+    Layer {
         name: "operator",
         what: "the operator on a real API server: the whole loop simulated, and a real DIRAC",
         commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "operator"]],
+    },
+    Layer {
+        name: "e2e",
+        what: "forty real jobs of DIRAC on the guests of a real Nova, from submission to Done",
+        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "e2e"]],
     },
 ];
 

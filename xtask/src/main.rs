@@ -11,7 +11,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo [--for 4m] [--context NAME]            a live run on this machine: a control plane, the operator, a queue, a cloud
-  test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac operator
+  test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac openstack operator e2e
   testbed [controlplane] [dirac] [--state DIR]
                                               the real systems by hand, until Ctrl-C, and how to reach them
   generate                                    every generated file
