@@ -86,7 +86,7 @@ pub use crate::{
 pub struct CloudSpec {
     /// The Site the cloud belongs to. Cannot change.
     pub site_ref: LocalRef,
-    /// An OpenStack project in one region. Accepted and kept; this version does not act on it, which the condition Supported says.
+    /// An OpenStack project in one region, with Nova of Rocky (2018) or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStack>,
     /// An EC2 account in one region. Accepted and kept; this version does not act on it, which the condition Supported says.

@@ -10,6 +10,7 @@ pub mod controlplane;
 pub mod dirac;
 pub mod helm;
 pub mod kubectl;
+pub mod openstack;
 pub mod operator;
 pub mod pki;
 pub mod port;

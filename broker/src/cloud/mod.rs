@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 pub mod decorate;
 pub mod error;
+pub mod openstack;
 
 pub use error::{CloudError, Disposition};
 

@@ -7,12 +7,16 @@ use std::{
 };
 
 use broker::{
-    cloud::decorate::{Rate, wrap},
+    cloud::{
+        CloudError,
+        decorate::{Rate, wrap},
+        openstack::OpenStackCloud,
+    },
     simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
 };
 use crds::{Cloud, cloud::CloudSpec};
 
-use super::{Handle, Trouble};
+use super::{Handle, Trouble, openstack};
 use crate::{
     context::Context,
     names::Key,
@@ -59,13 +63,40 @@ impl Driven {
         if spec.simulated.is_some() {
             return self.simulate(ctx, cloud, handle);
         }
-        let what = if spec.ec2.is_some() { "EC2" } else { "OpenStack" };
+        if let Some(openstack) = &spec.openstack {
+            return self.enter(ctx, cloud, openstack, handle).await;
+        }
         Err(Trouble {
             reason: "NotSupported".to_owned(),
             message: format!(
-                "this version of the operator has no driver for {what} clouds such as {key}; its spec is kept for one that has"
+                "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
             ),
         })
+    }
+
+    async fn enter(
+        &mut self,
+        ctx: &Context,
+        cloud: &Cloud,
+        openstack: &crds::cloud::OpenStack,
+        handle: &Handle,
+    ) -> Result<bool, Trouble> {
+        let key = Key::of(cloud);
+        let (config, versions) = openstack::config(ctx, &key, &cloud.spec, openstack).await?;
+        let made_from = (cloud.spec.clone(), versions);
+        if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
+            return Ok(false);
+        }
+        let invalid = |e: CloudError| Trouble { reason: e.reason().to_owned(), message: e.to_string() };
+        let project = OpenStackCloud::new(config).map_err(invalid)?;
+        let driver = wrap(Arc::new(project), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+        handle.update(|f| {
+            f.driver = Some(driver);
+            // What was refused was refused to another credential or another place.
+            f.refused = None;
+        });
+        self.made_from = Some(made_from);
+        Ok(true)
     }
 
     fn simulate(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {

@@ -9,6 +9,7 @@ mod exhausted;
 mod facts;
 mod finalizer;
 mod listing;
+mod openstack;
 mod poll;
 pub mod status;
 

@@ -67,8 +67,8 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     if cloud.spec.ec2.is_some() {
         not.push("spec.ec2");
     }
-    if cloud.spec.openstack.is_some() {
-        not.push("spec.openstack");
+    if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
+        not.push("spec.openstack.auth.oidc");
     }
     not
 }

@@ -1,0 +1,163 @@
+//! Keystone: a token for a credential, and the catalogue of endpoints that comes with it.
+//!
+//! Bodies and headers as in the Identity API v3 reference, "Authentication and token management".
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    config::{Config, Credential},
+    fault,
+};
+use crate::cloud::CloudError;
+
+/// What an authentication brought.
+pub struct Token {
+    /// The token; marked sensitive, so that no header of it is ever printed.
+    pub value: HeaderValue,
+    /// The project that it opens.
+    pub project: String,
+    /// The user.
+    pub user: String,
+    /// The application credential that it was made with.
+    pub application_credential: Option<String>,
+    /// When the user's password ends, where Keystone says so.
+    pub password_expires: Option<Timestamp>,
+    /// Address of each service's endpoint in our region, by service type.
+    endpoints: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Body,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    project: Option<Id>,
+    user: User,
+    #[serde(default)]
+    application_credential: Option<Id>,
+    #[serde(default)]
+    catalog: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    /// Without a zone: UTC.
+    #[serde(default)]
+    password_expires_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    #[serde(rename = "type")]
+    type_: String,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    #[serde(default)]
+    region_id: Option<String>,
+    #[serde(default)]
+    region: Option<String>,
+    interface: String,
+    url: String,
+}
+
+/// Asks Keystone for a token.
+pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Duration) -> Result<Token, CloudError> {
+    let url = format!("{}/auth/tokens", config.auth_url.trim_end_matches('/'));
+    let what = "authenticate at Keystone";
+    let request = http.post(&url).timeout(longest).json(&request_body(&config.credential));
+    let answer = request.send().await.map_err(|e| fault::of_transport(what, &e))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.bytes().await.map_err(|e| fault::of_transport(what, &e))?;
+    if !status.is_success() {
+        return Err(match fault::of_answer(what, status, &headers, &body) {
+            CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
+                "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
+            )),
+            CloudError::NotFound(said) | CloudError::Invalid(said) => {
+                CloudError::Invalid(format!("{said}; {url} does not answer as a Keystone v3: correct authUrl"))
+            }
+            other => other,
+        });
+    }
+    let no_keystone = |why: &str| {
+        CloudError::Invalid(format!("{what}: {url} does not answer as a Keystone v3 ({why}): correct authUrl"))
+    };
+    let mut value = headers.get("x-subject-token").cloned().ok_or_else(|| no_keystone("no token in the answer"))?;
+    value.set_sensitive(true);
+    let Answer { token } = serde_json::from_slice(&body).map_err(|e| no_keystone(&e.to_string()))?;
+    let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
+    Ok(Token {
+        value,
+        project,
+        application_credential: token.application_credential.map(|c| c.id),
+        password_expires: token.user.password_expires_at.as_deref().and_then(utc),
+        user: token.user.id,
+        endpoints: endpoints(token.catalog, config),
+    })
+}
+
+fn request_body(credential: &Credential) -> Value {
+    match credential {
+        Credential::Password { username, user_domain, password, project, project_domain } => json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": username, "domain": {"name": user_domain}, "password": password.expose_secret()}}},
+            "scope": {"project": {"name": project, "domain": {"name": project_domain}}},
+        }}),
+        Credential::Application { id, secret } => json!({"auth": {"identity": {
+            "methods": ["application_credential"],
+            "application_credential": {"id": id, "secret": secret.expose_secret()}}}}),
+    }
+}
+
+fn endpoints(catalog: Vec<Service>, config: &Config) -> BTreeMap<String, String> {
+    let ours = |e: &Endpoint| {
+        let region = e.region_id.as_deref().or(e.region.as_deref());
+        region == Some(config.region.as_str()) && e.interface == config.interface
+    };
+    catalog
+        .into_iter()
+        .filter_map(|service| {
+            let url = service.endpoints.into_iter().find(ours)?.url;
+            Some((service.type_, url))
+        })
+        .collect()
+}
+
+/// A time of Keystone, which writes its zone or means UTC.
+pub fn utc(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let plain: jiff::civil::DateTime = text.parse().ok()?;
+        plain.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
+}
+
+impl Token {
+    /// Address of a service's endpoint.
+    pub fn endpoint(&self, service: &str, config: &Config) -> Result<&str, CloudError> {
+        self.endpoints.get(service).map(String::as_str).ok_or_else(|| {
+            CloudError::Invalid(format!(
+                "Keystone's catalogue has no {} endpoint of a {service} service in region {:?}: correct region or interface",
+                config.interface, config.region
+            ))
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! OpenStack: one project in one region, through openstack_sdk's generated endpoints and a session of our own.
+//!
+//! | question | file |
+//! |---|---|
+//! | how is the project entered, where are its services | `identity` |
+//! | how is a call made, a token renewed, an answer read | `session` |
+//! | what does a refusal mean | `fault` |
+//! | which servers are ours, in what state | `servers`, `tags` |
+//! | how is exactly one server made | `create` |
+//! | what can be bought | `catalogue`, `gpu` |
+
+mod catalogue;
+mod config;
+mod create;
+mod fault;
+mod gpu;
+mod identity;
+mod servers;
+mod session;
+mod tags;
+mod wire;
+
+use async_trait::async_trait;
+use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console};
+use openstack_sdk_core::api::{QueryAsync, ignore};
+use tokio::sync::RwLock;
+
+pub use config::{Config, Credential, NameOrId};
+
+use self::{catalogue::Resolved, servers::Known, session::Session};
+use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm};
+
+/// Lines of a console log that are asked for: Nova counts lines, we count bytes.
+const CONSOLE_LINES: i32 = 2_000;
+
+/// One project in one region.
+pub struct OpenStackCloud {
+    session: Session,
+    known: Known,
+    resolved: RwLock<Option<Resolved>>,
+}
+
+impl OpenStackCloud {
+    /// A driver for this project; nothing is asked yet.
+    pub fn new(config: Config) -> Result<Self, CloudError> {
+        Ok(Self { session: Session::new(config)?, known: Known::default(), resolved: RwLock::default() })
+    }
+
+    /// How often Keystone was asked for a token.
+    pub fn authentications(&self) -> u64 {
+        self.session.authentications()
+    }
+
+    async fn resolved(&self) -> Result<Resolved, CloudError> {
+        if let Some(resolved) = self.resolved.read().await.as_ref() {
+            return Ok(resolved.clone());
+        }
+        self.catalogue().await?;
+        Ok(self.resolved.read().await.clone().unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Cloud for OpenStackCloud {
+    async fn catalogue(&self) -> Result<Catalogue, CloudError> {
+        let (catalogue, resolved) = catalogue::read(&self.session).await?;
+        *self.resolved.write().await = Some(resolved);
+        Ok(catalogue)
+    }
+
+    async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
+        create::create(self, order).await
+    }
+
+    async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError> {
+        self.known.list(&self.session, cluster).await
+    }
+
+    async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
+        self.known.find(&self.session, owner).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), CloudError> {
+        let request = delete::Request::builder().id(id.to_owned()).build();
+        let request = request.map_err(|e| CloudError::Invalid(format!("delete a server: {e}")))?;
+        match ignore(request).query_async(&self.session).await.map_err(|e| fault::of_sdk("delete a server", e)) {
+            Err(CloudError::NotFound(_)) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
+        let what = "read a console log";
+        let invalid = |e: &dyn std::fmt::Display| CloudError::Invalid(format!("{what}: {e}"));
+        let output = console::OsGetConsoleOutputBuilder::default().length(Some(CONSOLE_LINES)).build();
+        let request = console::Request::builder()
+            .id(id.to_owned())
+            .os_get_console_output(output.map_err(|e| invalid(&e))?)
+            .build()
+            .map_err(|e| invalid(&e))?;
+        let console: Result<wire::Console, _> =
+            request.query_async(&self.session).await.map_err(|e| fault::of_sdk(what, e));
+        match console {
+            Ok(console) => Ok(last(&console.output, max_bytes).to_owned()),
+            // No log of this hypervisor, or none yet.
+            Err(CloudError::NotFound(_) | CloudError::Conflict(_)) => Ok(String::new()),
+            Err(CloudError::Transient(said)) if said.contains(" 501 ") => Ok(String::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn last(text: &str, max_bytes: usize) -> &str {
+    let mut start = text.len().saturating_sub(max_bytes);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}

@@ -1,0 +1,212 @@
+//! The session: one token for all calls, renewed once however many calls find it expired; answers become typed errors with
+//! their `Retry-After`, and nothing that is sent or received is ever logged.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, request::Builder};
+use openstack_sdk_core::{
+    api::{ApiError, AsyncClient, RestClient},
+    catalog::ServiceEndpoint,
+    types::{ApiVersion, BoxedAsyncRead, ServiceType},
+};
+use reqwest::{Certificate, StatusCode, redirect};
+use tokio::sync::Mutex;
+
+use super::{
+    config::Config,
+    fault,
+    identity::{self, Token},
+    wire::MICROVERSION,
+};
+use crate::cloud::CloudError;
+
+/// Longest time for a connection, and for a whole call.
+const CONNECT: Duration = Duration::from_secs(10);
+const CALL: Duration = Duration::from_secs(60);
+/// A refused credential is not tried again before this: many calls at once must not lock an account.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
+/// Largest answer that is read: a page of a thousand servers has 3 MB.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A session with one project of one cloud.
+pub struct Session {
+    pub(super) config: Config,
+    http: reqwest::Client,
+    token: Mutex<Known>,
+    authentications: AtomicU64,
+}
+
+#[derive(Default)]
+struct Known {
+    token: Option<Arc<Token>>,
+    refused: Option<(Instant, CloudError)>,
+}
+
+impl Session {
+    /// Prepares a session; nothing is asked yet.
+    pub fn new(config: Config) -> Result<Self, CloudError> {
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            // A redirect would carry the token to wherever it points.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("dirac-operator/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = &config.ca_pem {
+            let refuse =
+                |why: String| CloudError::Invalid(format!("ca.crt of caSecretRef is no PEM certificate: {why}"));
+            let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| refuse(e.to_string()))?;
+            if certificates.is_empty() {
+                return Err(refuse("there is none in it".to_owned()));
+            }
+            http = http.tls_certs_merge(certificates);
+        }
+        let http = http.build().map_err(|e| CloudError::Invalid(format!("the HTTP client cannot be made: {e}")))?;
+        Ok(Self { config, http, token: Mutex::default(), authentications: AtomicU64::new(0) })
+    }
+
+    /// How often Keystone was asked for a token.
+    pub fn authentications(&self) -> u64 {
+        self.authentications.load(Ordering::Relaxed)
+    }
+
+    /// The token, asked for where there is none, or where the one there is was `refused`.
+    ///
+    /// Whoever comes first asks Keystone while the others wait at the lock and then find the new token.
+    pub(super) async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, CloudError> {
+        let mut known = self.token.lock().await;
+        if let Some(token) = &known.token
+            && refused.is_none_or(|r| !Arc::ptr_eq(r, token))
+        {
+            return Ok(token.clone());
+        }
+        if let Some((at, error)) = &known.refused
+            && at.elapsed() < REFUSAL_HOLDS
+        {
+            return Err(error.clone());
+        }
+        self.authentications.fetch_add(1, Ordering::Relaxed);
+        match identity::authenticate(&self.http, &self.config, CALL).await {
+            Ok(token) => {
+                let token = Arc::new(token);
+                *known = Known { token: Some(token.clone()), refused: None };
+                Ok(token)
+            }
+            Err(error) => {
+                if matches!(error, CloudError::Unauthorized(_)) {
+                    *known = Known { token: None, refused: Some((Instant::now(), error.clone())) };
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request with a token; a 401 renews the token and repeats the request, which was not carried out, once.
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
+        let what = format!("{} {}", request.method(), request.uri().path());
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from(body);
+        let mut refused = None;
+        loop {
+            let token = self.token(refused.as_ref()).await?;
+            let mut headers = parts.headers.clone();
+            headers.insert("x-auth-token", token.value.clone());
+            let call =
+                self.http.request(parts.method.clone(), parts.uri.to_string()).headers(headers).body(body.clone());
+            let answer = call.send().await.map_err(|e| fault::of_transport(&what, &e))?;
+            if answer.status() == StatusCode::UNAUTHORIZED && refused.is_none() {
+                refused = Some(token);
+                continue;
+            }
+            return read(&what, answer).await;
+        }
+    }
+
+    /// Asks Keystone itself; `path` is below `/v3`.
+    pub(super) async fn keystone(&self, path: &str) -> Result<Bytes, CloudError> {
+        let uri = format!("{}/{path}", self.config.auth_url.trim_end_matches('/'));
+        let request = Request::get(uri).body(Vec::new()).map_err(|e| CloudError::Invalid(e.to_string()))?;
+        Ok(self.send(request).await?.into_body())
+    }
+}
+
+async fn read(what: &str, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
+    let mut response = Response::builder().status(answer.status());
+    if let Some(headers) = response.headers_mut() {
+        headers.clone_from(answer.headers());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|e| fault::of_transport(what, &e))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(CloudError::Invalid(format!("{what}: the answer is larger than {LARGEST_ANSWER} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if !answer.status().is_success() {
+        return Err(fault::of_answer(what, answer.status(), answer.headers(), &body));
+    }
+    response.body(body.freeze()).map_err(|e| CloudError::Transient(format!("{what}: {e}")))
+}
+
+impl RestClient for Session {
+    type Error = CloudError;
+
+    fn get_current_project(&self) -> Option<openstack_sdk_auth_core::types::Project> {
+        None
+    }
+}
+
+#[async_trait]
+impl AsyncClient for Session {
+    async fn rest_async(&self, request: Builder, body: Vec<u8>) -> Result<Response<Bytes>, ApiError<CloudError>> {
+        let request = request.body(body).map_err(|e| client(CloudError::Invalid(e.to_string())))?;
+        self.send(request).await.map_err(client)
+    }
+
+    async fn rest_read_body_async(
+        &self,
+        _: Builder,
+        _: BoxedAsyncRead,
+    ) -> Result<Response<Bytes>, ApiError<CloudError>> {
+        Err(client(CloudError::Invalid("this session uploads nothing".to_owned())))
+    }
+
+    async fn download_async(
+        &self,
+        _: Builder,
+        _: Vec<u8>,
+    ) -> Result<(http::HeaderMap, BoxedAsyncRead), ApiError<CloudError>> {
+        Err(client(CloudError::Invalid("this session downloads nothing".to_owned())))
+    }
+
+    async fn get_service_endpoint(
+        &self,
+        service: &ServiceType,
+        _: Option<&ApiVersion>,
+    ) -> Result<ServiceEndpoint, ApiError<CloudError>> {
+        let token = self.token(None).await.map_err(client)?;
+        let url = token.endpoint(&service.to_string(), &self.config).map_err(client)?;
+        let mut endpoint = ServiceEndpoint::from_url_string(url, Some(&token.project))?;
+        if endpoint.version().major == 0 {
+            // Glance and Neutron are often listed without their version.
+            let version = if *service == ServiceType::Network { "v2.0" } else { "v2" };
+            let url = format!("{}/{version}", url.trim_end_matches('/'));
+            endpoint = ServiceEndpoint::from_url_string(url, Some(&token.project))?;
+        }
+        if *service == ServiceType::Compute {
+            endpoint.set_min_version(Some(MICROVERSION));
+        }
+        Ok(endpoint)
+    }
+}
+
+fn client(source: CloudError) -> ApiError<CloudError> {
+    ApiError::Client { source }
+}

@@ -1,0 +1,147 @@
+//! The answers of Nova, Glance and Neutron, as far as they are used.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Compute microversion of every call. One for all, so that a server looks the same wherever it is read:
+/// 2.52 takes tags at creation (without it a crash after the POST would leave a server that nobody can attribute),
+/// 2.47 puts the flavor's name in the server, 2.61 the extra specs (GPUs) in the list of flavors. Nova has it since Rocky (2018).
+pub const MICROVERSION: &str = "2.61";
+
+/// A page of servers.
+#[derive(Debug, Deserialize)]
+pub struct Servers {
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// Where the next page is, where there is one.
+    #[serde(default)]
+    pub servers_links: Vec<Link>,
+}
+
+/// A link.
+#[derive(Debug, Deserialize)]
+pub struct Link {
+    /// What it leads to: `next` is the next page.
+    pub rel: String,
+}
+
+/// A server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// BUILD, ACTIVE, SHUTOFF, ERROR, DELETED...
+    pub status: String,
+    /// What is being done with it, as in `deleting`.
+    #[serde(rename = "OS-EXT-STS:task_state", default)]
+    pub task_state: Option<String>,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: Option<jiff::Timestamp>,
+    /// Its tags. A deleted server has lost them.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Its flavor.
+    #[serde(default)]
+    pub flavor: Option<ServerFlavor>,
+    /// Why it is in ERROR; may come later than the ERROR.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+}
+
+/// The flavor of a server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ServerFlavor {
+    /// Its name when the server was made.
+    pub original_name: Option<String>,
+}
+
+/// Why a server failed.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fault {
+    /// In words.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// A server that was just asked for.
+#[derive(Debug, Deserialize)]
+pub struct Made {
+    /// Its id.
+    pub id: String,
+}
+
+/// A flavor.
+#[derive(Debug, Deserialize)]
+pub struct Flavor {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Cores.
+    pub vcpus: u32,
+    /// Memory in MiB.
+    pub ram: u64,
+    /// Whether it can be bought no more.
+    #[serde(rename = "OS-FLV-DISABLED:disabled", default)]
+    pub disabled: bool,
+    /// Extra specs, which say whether it has GPUs.
+    #[serde(default)]
+    pub extra_specs: BTreeMap<String, String>,
+}
+
+/// The project's limits. -1 is unlimited.
+#[derive(Debug, Deserialize)]
+pub struct Limits {
+    /// Numbers that do not depend on time.
+    pub absolute: AbsoluteLimits,
+}
+
+/// The numbers. Nova counts the use of the whole project.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AbsoluteLimits {
+    /// Servers allowed.
+    pub max_total_instances: i64,
+    /// Servers there.
+    pub total_instances_used: i64,
+    /// Cores allowed.
+    pub max_total_cores: i64,
+    /// Cores in use.
+    pub total_cores_used: i64,
+    /// Memory allowed, in MiB.
+    #[serde(rename = "maxTotalRAMSize")]
+    pub max_total_ram_size: i64,
+    /// Memory in use, in MiB.
+    #[serde(rename = "totalRAMUsed")]
+    pub total_ram_used: i64,
+}
+
+/// An image, a network or a security group.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+    /// As `active` or `ACTIVE`.
+    #[serde(default)]
+    pub status: Option<String>,
+}
+
+/// An availability zone.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Zone {
+    /// Its name.
+    pub zone_name: String,
+}
+
+/// A console log.
+#[derive(Debug, Deserialize)]
+pub struct Console {
+    /// Its text.
+    pub output: String,
+}

@@ -1,0 +1,75 @@
+//! What an OpenStack driver is told, from the Cloud object and the Secrets that it names.
+
+use broker::cloud::openstack::{Config, Credential, NameOrId};
+use crds::cloud::{CloudSpec, NamedOrId, OpenStack};
+use secrecy::ExposeSecret;
+
+use super::Trouble;
+use crate::{context::Context, names::Key, secret};
+
+/// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
+pub async fn config(
+    ctx: &Context,
+    key: &Key,
+    spec: &CloudSpec,
+    openstack: &OpenStack,
+) -> Result<(Config, String), Trouble> {
+    let mut versions = String::new();
+    let auth = &openstack.auth;
+    let credential = if let Some(via) = &auth.application_credential {
+        let secret = secret::open(ctx, &key.beside(&via.secret_ref.name)).await?;
+        versions.push_str(&secret.version);
+        Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? }
+    } else if let (Some(via), Some(project)) = (&auth.password, &openstack.project) {
+        let secret = secret::open(ctx, &key.beside(&via.secret_ref.name)).await?;
+        versions.push_str(&secret.version);
+        Credential::Password {
+            username: plain(&secret, "username")?,
+            user_domain: plain(&secret, "user_domain").unwrap_or_else(|_| "Default".to_owned()),
+            password: secret.get("password")?,
+            project: project.name.clone(),
+            project_domain: project.domain.clone(),
+        }
+    } else {
+        return Err(Trouble {
+            reason: "NotSupported".to_owned(),
+            message: format!(
+                "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, make an \
+                 application credential with it and name that in spec.openstack.auth"
+            ),
+        });
+    };
+    let ca_pem = match &openstack.ca_secret_ref {
+        Some(reference) => {
+            let secret = secret::open(ctx, &key.beside(&reference.name)).await?;
+            versions.push(' ');
+            versions.push_str(&secret.version);
+            Some(plain(&secret, "ca.crt")?)
+        }
+        None => None,
+    };
+    let config = Config {
+        auth_url: openstack.auth_url.clone(),
+        region: openstack.region.clone(),
+        interface: openstack.interface.clone().unwrap_or_else(|| "public".to_owned()),
+        credential,
+        ca_pem,
+        networks: openstack.networks.iter().map(name_or_id).collect(),
+        security_groups: openstack.security_groups.clone(),
+        zones: openstack.availability_zones.clone(),
+        images: spec.images.iter().map(|(key, image)| (key.clone(), name_or_id(image))).collect(),
+    };
+    Ok((config, versions))
+}
+
+/// A value that is no secret in itself.
+fn plain(secret: &secret::Opened, name: &str) -> Result<String, Trouble> {
+    Ok(secret.get(name)?.expose_secret().to_owned())
+}
+
+fn name_or_id(thing: &NamedOrId) -> NameOrId {
+    match (&thing.id, &thing.name) {
+        (Some(id), _) => NameOrId::Id(id.clone()),
+        (None, name) => NameOrId::Name(name.clone().unwrap_or_default()),
+    }
+}

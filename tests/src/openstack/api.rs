@@ -1,0 +1,150 @@
+//! What a test asks of OpenStack behind the driver's back, as its administrator.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{OpenStack, PASSWORD, USER};
+
+/// A server as the administrator sees it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// As in `ACTIVE`.
+    pub status: String,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Its flavor.
+    pub flavor: ServerFlavor,
+    /// Addresses by network.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, Value>,
+    /// The user-data, base64; only the administrator sees it.
+    #[serde(rename = "OS-EXT-SRV-ATTR:user_data", default)]
+    pub user_data: Option<String>,
+}
+
+/// The flavor of a server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ServerFlavor {
+    /// Its name.
+    pub original_name: String,
+}
+
+impl OpenStack {
+    async fn token(&self, user: &str, project: &str) -> Result<String> {
+        let domain = json!({"id": "default"});
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": PASSWORD}}},
+            "scope": {"project": {"name": project, "domain": domain}}}});
+        let answer = self.http.post(format!("{}/auth/tokens", self.auth_url())).json(&body).send().await?;
+        let header = answer.headers().get("x-subject-token").context("Keystone gave no token")?;
+        Ok(header.to_str()?.to_owned())
+    }
+
+    async fn call(&self, token: &str, method: Method, url: String, body: Option<Value>) -> Result<Value> {
+        let mut request = self
+            .http
+            .request(method.clone(), &url)
+            .header("x-auth-token", token)
+            .header("openstack-api-version", "compute 2.61");
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{method} {url}: {status} {text}");
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    fn nova(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/v2.1/{path}", self.ports.nova)
+    }
+
+    pub(super) async fn hypervisors(&self) -> Result<usize> {
+        let token = self.token("admin", "admin").await?;
+        let mut found = 0;
+        let mut url = self.nova("os-hypervisors");
+        loop {
+            let page = self.call(&token, Method::GET, url, None).await?;
+            let Some(all) = page["hypervisors"].as_array().filter(|a| !a.is_empty()) else { return Ok(found) };
+            found += all.len();
+            let last = all.last().map(|h| h["id"].to_string()).unwrap_or_default();
+            url = self.nova(&format!("os-hypervisors?marker={}", last.trim_matches('"')));
+        }
+    }
+
+    /// All servers of a project, whoever made them.
+    pub async fn servers(&self, project: &str) -> Result<Vec<Server>> {
+        let token = self.token("admin", project).await?;
+        let mut all: Vec<Server> = Vec::new();
+        loop {
+            let marker = all.last().map(|s| format!("?marker={}", s.id)).unwrap_or_default();
+            let mut page = self.call(&token, Method::GET, self.nova(&format!("servers/detail{marker}")), None).await?;
+            let servers: Vec<Server> = serde_json::from_value(page["servers"].take())?;
+            if servers.is_empty() {
+                return Ok(all);
+            }
+            all.extend(servers);
+        }
+    }
+
+    /// Makes a server that is none of ours, whatever its name and tags say; its id.
+    pub async fn make_server(&self, project: &str, name: &str, tags: &[&str], metadata: &Value) -> Result<String> {
+        let token = self.token(USER, project).await?;
+        let images =
+            self.call(&token, Method::GET, format!("http://127.0.0.1:{}/v2/images", self.ports.glance), None).await?;
+        let image = images["images"][0]["id"].as_str().context("there is no image")?;
+        let body = json!({"server": {
+            "name": name, "flavorRef": "id-of-m1.tiny", "imageRef": image, "networks": "none", "tags": tags, "metadata": metadata}});
+        let made = self.call(&token, Method::POST, self.nova("servers"), Some(body)).await?;
+        Ok(made["server"]["id"].as_str().context("a server has no id")?.to_owned())
+    }
+
+    /// Deletes a server behind everybody's back.
+    pub async fn delete_server(&self, project: &str, id: &str) -> Result<()> {
+        let token = self.token("admin", project).await?;
+        self.call(&token, Method::DELETE, self.nova(&format!("servers/{id}")), None).await.map(|_| ())
+    }
+
+    /// Sets the quota of a project.
+    pub async fn set_quota(&self, project: &str, instances: i64, cores: i64, ram_mib: i64) -> Result<()> {
+        let token = self.token("admin", "admin").await?;
+        let all = self.call(&token, Method::GET, format!("{}/projects?name={project}", self.auth_url()), None).await?;
+        let id = all["projects"][0]["id"].as_str().with_context(|| format!("there is no project {project}"))?;
+        let body = json!({"quota_set": {"instances": instances, "cores": cores, "ram": ram_mib}});
+        self.call(&token, Method::PUT, self.nova(&format!("os-quota-sets/{id}")), Some(body)).await.map(|_| ())
+    }
+
+    /// Makes an application credential of the test user in a project: id and secret. `expires` is RFC 3339 without a zone, in UTC.
+    pub async fn application_credential(&self, project: &str, expires: Option<&str>) -> Result<(String, String)> {
+        let token = self.token(USER, project).await?;
+        let own = self
+            .http
+            .get(format!("{}/auth/tokens", self.auth_url()))
+            .header("x-auth-token", &token)
+            .header("x-subject-token", &token)
+            .send()
+            .await?
+            .json::<Value>()
+            .await?;
+        let user = own["token"]["user"]["id"].as_str().context("a token has no user")?;
+        let name = format!("test-{}", rand::random::<u64>());
+        let body = json!({"application_credential": {"name": name, "expires_at": expires}});
+        let url = format!("{}/users/{user}/application_credentials", self.auth_url());
+        let made = self.call(&token, Method::POST, url, Some(body)).await?;
+        let text = |key: &str| made["application_credential"][key].as_str().map(str::to_owned);
+        text("id").zip(text("secret")).context("Keystone made no application credential")
+    }
+}

@@ -1,0 +1,367 @@
+//! A real OpenStack (Zed, of Debian 12): Keystone, Glance, Placement, Neutron and Nova as plain processes over a private MariaDB,
+//! RabbitMQ and memcached. Only the hypervisor is ours: its guests really run their user-data, in namespaces (`files/guest.py`).
+//!
+//! What is unlike a site: no TLS, no packet flows through Neutron's ports (guests use the host's network), one hypervisor service
+//! with many nodes, and one password for every service.
+
+mod api;
+mod config;
+mod schema;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+
+pub use api::Server;
+use config::Ports;
+
+use crate::{
+    apt,
+    process::{Process, run},
+    say::Step,
+};
+
+/// Project of the test user with a large quota.
+pub const PROJECT: &str = "vo.example.org";
+/// Project of the test user with room for two servers, four cores and 8 GiB.
+pub const TINY: &str = "tiny-quota";
+/// The test user, with the role `member`.
+pub const USER: &str = "dirac";
+/// The password of every user.
+pub const PASSWORD: &str = "testbed-password";
+
+const PYTHON: &str = "/usr/bin/python3";
+const PATIENCE: Duration = Duration::from_secs(120);
+const PACKAGES: [&str; 14] = [
+    "mariadb-server-core",
+    "mariadb-client-core",
+    "mariadb-client",
+    "rabbitmq-server",
+    "memcached",
+    "python3-keystone",
+    "python3-nova",
+    "python3-glance",
+    "python3-placement",
+    "python3-neutron",
+    "python3-pymysql",
+    "python3-memcache",
+    "python3-fixtures",
+    "python3-yaml",
+];
+/// Nodes of the hypervisor: prefix, count, cores, MiB, GiB of disk, virtual GPUs.
+const NODES: &str = "cpu:8:64:262144:4000:0 gpu:2:64:524288:8000:8";
+
+/// A part that can be paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Keystone, with the usual life of its tokens.
+    Keystone,
+    /// Nova's API.
+    NovaApi,
+    /// Nova's conductor.
+    NovaConductor,
+    /// The hypervisor.
+    NovaCompute,
+    /// Neutron.
+    Neutron,
+    /// Glance.
+    Glance,
+    /// The database.
+    MariaDb,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keystone => "keystone",
+            Self::NovaApi => "nova-api",
+            Self::NovaConductor => "nova-conductor",
+            Self::NovaCompute => "nova-compute",
+            Self::Neutron => "neutron",
+            Self::Glance => "glance",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// A running OpenStack. It ends when this is dropped.
+pub struct OpenStack {
+    state: PathBuf,
+    ports: Ports,
+    /// In the order of their start; ended in the reverse order.
+    processes: Vec<(&'static str, Process)>,
+    http: reqwest::Client,
+}
+
+impl Drop for OpenStack {
+    fn drop(&mut self) {
+        while let Some((_, mut process)) = self.processes.pop() {
+            process.kill();
+        }
+    }
+}
+
+impl OpenStack {
+    /// Starts it on free ports, with everything that it writes below `state`. Packages that are missing are installed.
+    pub async fn start(state: &Path) -> Result<Self> {
+        apt::ensure("the OpenStack testbed", &PACKAGES)?;
+        let step = Step::start(
+            "OpenStack: starting Keystone, Glance, Placement, Neutron and Nova (half a minute; two the first time)",
+        );
+        let ports = Ports::free()?;
+        config::write(state, &ports)?;
+        let mut it = Self { state: state.to_owned(), ports, processes: Vec::new(), http: reqwest::Client::new() };
+        it.data_services()?;
+        schema::load(&it)?;
+        step.progress("databases are ready");
+        it.identity()?;
+        step.progress("Keystone answers");
+        it.rest()?;
+        it.hypervisor_is_up().await?;
+        step.done();
+        Ok(it)
+    }
+
+    fn spawn(&mut self, name: &'static str, command: Command) -> Result<()> {
+        let process = Process::spawn(name, command, &self.log(name))?;
+        self.processes.push((name, process));
+        Ok(())
+    }
+
+    fn process(&mut self, name: &str) -> Result<&mut Process> {
+        let found = self.processes.iter_mut().find(|(n, _)| *n == name);
+        found.map(|(_, p)| p).with_context(|| format!("{name} was not started"))
+    }
+
+    fn data_services(&mut self) -> Result<()> {
+        let mysql = self.state.join("mysql");
+        run(
+            "mariadb-install-db",
+            self.command("mariadb-install-db")
+                .args(["--no-defaults", "--user=root", "--skip-test-db"])
+                .args(["--auth-root-authentication-method=normal", &format!("--datadir={}", mysql.display())]),
+        )?;
+        let mut mariadb = self.command("mariadbd");
+        mariadb
+            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--character-set-server=utf8mb3"])
+            .args(["--collation-server=utf8mb3_general_ci", "--skip-log-bin", "--skip-name-resolve"])
+            .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync"])
+            .args(["--innodb-buffer-pool-size=128M", "--max-connections=600", "--performance-schema=OFF"])
+            .arg(format!("--datadir={}", mysql.display()))
+            .arg(format!("--socket={}", self.socket().display()))
+            .arg(format!("--pid-file={}", self.state.join("run/mariadb.pid").display()))
+            .arg(format!("--port={}", self.ports.mariadb));
+        self.spawn("mariadb", mariadb)?;
+        let mut memcached = self.command("memcached");
+        memcached.args([
+            "-u",
+            "root",
+            "-l",
+            "127.0.0.1",
+            "-U",
+            "0",
+            "-m",
+            "64",
+            "-p",
+            &self.ports.memcached.to_string(),
+        ]);
+        self.spawn("memcached", memcached)?;
+        let mut epmd = self.command("epmd");
+        epmd.args(["-address", "127.0.0.1", "-port", &self.ports.epmd.to_string()]);
+        self.spawn("epmd", epmd)?;
+        self.spawn("rabbitmq", self.rabbitmq())?;
+        let port = self.ports.mariadb;
+        self.process("mariadb")?.wait_tcp(port, PATIENCE)
+    }
+
+    fn rabbitmq(&self) -> Command {
+        let mut command = self.command("/usr/lib/rabbitmq/bin/rabbitmq-server");
+        let state = |name: &str| self.state.join(name);
+        command
+            .env("RABBITMQ_NODENAME", format!("testbed{}@localhost", self.ports.rabbit))
+            .env("RABBITMQ_DIST_PORT", self.ports.rabbit_dist.to_string())
+            .env("RABBITMQ_CONFIG_FILE", state("etc/rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", state("etc/none"))
+            .env("RABBITMQ_MNESIA_BASE", state("rabbit"))
+            .env("RABBITMQ_LOG_BASE", state("log"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", state("etc/enabled_plugins"))
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2");
+        command
+    }
+
+    fn identity(&mut self) -> Result<()> {
+        let url = self.auth_url();
+        let bootstrap = ["bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne"];
+        let mut command = self.command(PYTHON);
+        command.args(["/usr/bin/keystone-manage", "--config-file"]).arg(self.state.join("etc/keystone/keystone.conf"));
+        for kind in ["public", "internal", "admin"] {
+            if kind == "public" {
+                command.args(bootstrap);
+            }
+            command.args([format!("--bootstrap-{kind}-url"), url.clone()]);
+        }
+        run("keystone-manage bootstrap", &mut command)?;
+        for (name, kind, folder, port) in [
+            ("keystone", "keystone", "keystone", self.ports.keystone),
+            ("keystone-short", "keystone", "keystone-short", self.ports.keystone_short),
+            ("placement", "placement", "placement", self.ports.placement),
+        ] {
+            let mut command = self.command(PYTHON);
+            command.arg(self.lib("wsgi.py")).arg(kind).arg(self.state.join("etc").join(folder)).arg(port.to_string());
+            self.spawn(name, command)?;
+        }
+        for (name, port) in [
+            ("keystone", self.ports.keystone),
+            ("keystone-short", self.ports.keystone_short),
+            ("placement", self.ports.placement),
+            ("rabbitmq", self.ports.rabbit),
+        ] {
+            self.process(name)?.wait_tcp(port, PATIENCE)?;
+        }
+        self.seed("identity")
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        for (name, main, files, database) in [
+            ("nova-conductor", "nova.cmd.conductor:main", "nova", true),
+            ("nova-api", "nova.cmd.api_os_compute:main", "nova", true),
+            ("neutron", "neutron.cmd.eventlet.server:main", "neutron/neutron", false),
+            ("glance", "glance.cmd.api:main", "glance/glance-api", false),
+            ("nova-scheduler", "nova.cmd.scheduler:main", "nova", true),
+        ] {
+            let command = self.service(main, files, database);
+            self.spawn(name, command)?;
+        }
+        self.process("nova-conductor")?.wait_log("Starting conductor node", PATIENCE)?;
+        let mut compute = self.service("nova.cmd.compute:main", "nova", false);
+        compute.env("SIM_NODES", NODES).env("SIM_STATE", &self.state);
+        self.spawn("nova-compute", compute)?;
+        for (name, port) in
+            [("glance", self.ports.glance), ("nova-api", self.ports.nova), ("neutron", self.ports.neutron)]
+        {
+            self.process(name)?.wait_tcp(port, PATIENCE)?;
+        }
+        self.seed("rest")
+    }
+
+    /// The console script of a service with its configuration; the hypervisor must not see the database.
+    fn service(&self, main: &str, files: &str, database: bool) -> Command {
+        let mut command = self.command(PYTHON);
+        command.arg(self.lib("service.py")).arg(main);
+        let mut names = vec![if files == "nova" { "nova/nova".to_owned() } else { files.to_owned() }];
+        if database {
+            names.push("nova/db".to_owned());
+        }
+        for name in names {
+            command.arg("--config-file").arg(self.state.join("etc").join(format!("{name}.conf")));
+        }
+        command
+    }
+
+    fn seed(&self, stage: &str) -> Result<()> {
+        let mut command = self.command(PYTHON);
+        command.arg(self.lib("seed.py")).args([&self.auth_url(), PASSWORD, &self.ports.services_json(), stage]);
+        run("filling OpenStack", &mut command).map(|_| ())
+    }
+
+    async fn hypervisor_is_up(&self) -> Result<()> {
+        let wanted: usize = NODES.split(' ').filter_map(|n| n.split(':').nth(1)?.parse::<usize>().ok()).sum();
+        let give_up = std::time::Instant::now() + PATIENCE;
+        loop {
+            let there = self.hypervisors().await.unwrap_or(0);
+            if there >= wanted {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                std::time::Instant::now() < give_up,
+                "only {there} of {wanted} hypervisor nodes came up; see {}",
+                self.log("nova-compute").display()
+            );
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// A command with the environment of the testbed and nothing of ours.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("HOME", self.state.join("home"))
+            .env("PYTHONPATH", self.state.join("lib"))
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .current_dir(&self.state);
+        command
+    }
+
+    fn lib(&self, name: &str) -> PathBuf {
+        self.state.join("lib").join(name)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.state.join("log").join(format!("{name}.log"))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.state.join("run/mariadb.sock")
+    }
+
+    /// Keystone's v3 address.
+    pub fn auth_url(&self) -> String {
+        format!("http://127.0.0.1:{}/v3", self.ports.keystone)
+    }
+
+    /// A second Keystone over the same users, whose tokens live five seconds.
+    pub fn short_auth_url(&self) -> String {
+        format!("http://127.0.0.1:{}/v3", self.ports.keystone_short)
+    }
+
+    /// Port of Nova's API, for a test that puts something in between.
+    pub fn nova_port(&self) -> u16 {
+        self.ports.nova
+    }
+
+    /// A `clouds.yaml` for the `openstack` command.
+    pub fn clouds_yaml(&self) -> String {
+        let cloud = |name: &str, user: &str, project: &str| {
+            format!(
+                "  {name}:\n    region_name: RegionOne\n    identity_api_version: 3\n    auth: {{auth_url: \"{}\", username: {user}, password: {PASSWORD}, project_name: {project}, user_domain_name: Default, project_domain_name: Default}}\n",
+                self.auth_url()
+            )
+        };
+        format!("clouds:\n{}{}", cloud("testbed", USER, PROJECT), cloud("testbed-admin", "admin", "admin"))
+    }
+
+    /// Lends a folder of this machine to every guest that starts from now on, read-only: what is in their image.
+    pub fn in_the_image(&self, host: &Path, inside: &str) -> Result<()> {
+        let path = self.state.join("image.json");
+        let mut lent: Vec<(PathBuf, String)> = serde_json::from_slice(&fs::read(&path)?)?;
+        lent.push((host.to_owned(), inside.to_owned()));
+        fs::write(path, serde_json::to_vec(&lent)?)?;
+        Ok(())
+    }
+
+    /// Stops a part without ending it, as a machine that hangs.
+    pub fn pause(&mut self, service: Service) -> Result<()> {
+        self.process(service.name())?.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self, service: Service) -> Result<()> {
+        self.process(service.name())?.signal(Signal::SIGCONT)
+    }
+}
+
+fn private(path: &Path) -> Result<()> {
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
+}
