@@ -83,7 +83,7 @@ fn wrong_words_and_folders_are_refused_with_what_is_right() {
     let folder = tempfile::tempdir().unwrap();
     let testbed = Testbed(folder.path().to_owned());
     let (ok, _, said) = testbed.run(&["up", "mainframe"]);
-    assert!(!ok && said.contains("mainframe") && said.contains("controlplane, dirac"), "{said}");
+    assert!(!ok && said.contains("mainframe") && said.contains("controlplane, dirac, openstack"), "{said}");
     let (ok, _, said) = testbed.run(&["sideways"]);
     assert!(!ok && said.contains("up, down, status"), "{said}");
     std::fs::create_dir(folder.path().join("controlplane")).unwrap();

@@ -12,7 +12,7 @@ cargo xtask COMMAND
 
   demo [--for 4m] [--context NAME]            a live run on this machine: a control plane, the operator, a queue, a cloud
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac operator
-  testbed up|down|status [controlplane] [dirac] [--state DIR]
+  testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   generate                                    every generated file
   bench                                       the figures of docs/figures.md, as a table

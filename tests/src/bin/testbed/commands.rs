@@ -54,7 +54,7 @@ pub async fn up(places: &[Place], state: &Path) -> Result<()> {
             }
         }
     }
-    eprintln!("logs are in {}; `cargo xtask testbed down` ends it", state.display());
+    eprintln!("everything is in {0}; to end it: cargo xtask testbed down --state {0}", state.display());
     Ok(())
 }
 

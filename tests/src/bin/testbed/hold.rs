@@ -20,8 +20,11 @@ pub async fn hold(places: &[Place]) -> Result<()> {
     let lock = take(place).await?;
     let began = now();
     place.write(began, None)?;
+    let (system, folder) = (place.system, place.folder.clone());
+    // A task of its own: a start that blocks would not let us hear the signal.
+    let start = tokio::spawn(async move { system.start(&folder).await });
     let running = tokio::select! {
-        started = place.system.start(&place.folder) => started,
+        started = start => started.context("the start was cut off").flatten(),
         _ = term.recv() => {
             eprintln!("told to end while {} was starting", place.system.name());
             place.forget()?;

@@ -1,12 +1,13 @@
 //! Which systems there are, how each is started and what is said of it. A new one is a variant and an arm of `start`.
 
-use std::{any::Any, path::Path};
+use std::{any::Any, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use testbeds::{
     controlplane::ControlPlane,
     dirac::{Ce, Dirac},
+    openstack::OpenStack,
 };
 
 /// A real system.
@@ -16,6 +17,8 @@ pub enum System {
     Controlplane,
     /// Every DIRAC service that a job meets.
     Dirac,
+    /// Keystone, Glance, Placement, Neutron and Nova, whose guests run their user-data.
+    Openstack,
 }
 
 /// A system that runs until this is dropped.
@@ -34,6 +37,7 @@ impl System {
         match self {
             Self::Controlplane => "controlplane",
             Self::Dirac => "dirac",
+            Self::Openstack => "openstack",
         }
     }
 
@@ -42,6 +46,7 @@ impl System {
         match self {
             Self::Controlplane => control_plane(folder).await,
             Self::Dirac => dirac(folder).await,
+            Self::Openstack => openstack(folder).await,
         }
     }
 }
@@ -78,6 +83,23 @@ async fn dirac(folder: &Path) -> Result<Running> {
         format!("# a pilot: {} FOLDER, with DIRAC_* in the environment", dirac.run_pilot().display()),
     ]);
     Ok(Running { reach, listens, _handle: Box::new(dirac) })
+}
+
+async fn openstack(folder: &Path) -> Result<Running> {
+    let it = OpenStack::start(folder).await?;
+    let file = folder.join("clouds.yaml");
+    fs::write(&file, it.clouds_yaml()).with_context(|| format!("cannot write {}", file.display()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let keystone = it.auth_url().trim_start_matches("http://").trim_end_matches("/v3").to_owned();
+    Ok(Running {
+        reach: vec![
+            format!("export OS_CLIENT_CONFIG_FILE={}", quoted(&file)),
+            "export OS_CLOUD=testbed".to_owned(),
+            format!("# Keystone: {}; the cloud testbed-admin of that file is the administrator's", it.auth_url()),
+        ],
+        listens: vec![("Keystone".to_owned(), keystone), ("Nova".to_owned(), format!("127.0.0.1:{}", it.nova_port()))],
+        _handle: Box::new(it),
+    })
 }
 
 /// A path as a shell takes it for one word.
