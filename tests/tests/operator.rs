@@ -215,9 +215,9 @@ spec:
   images: {default: {name: EL9}}
 "#;
     f.kubectl.apply(elsewhere).unwrap();
-    until("a cloud without a driver says so", 30, async || {
+    until("a cloud without its credential says so", 30, async || {
         let (_, reason, message) = f.condition("served", "cloud/mist", "Ready");
-        if reason == "NotSupported" && message.contains("no driver") {
+        if reason == "SecretMissing" && message.contains("\"none\"") {
             Ok(())
         } else {
             Err(format!("{reason}: {message}"))
