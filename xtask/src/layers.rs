@@ -25,8 +25,11 @@ const LAYERS: [Layer; 7] = [
     },
     Layer {
         name: "crds",
-        what: "what a real API server accepts and refuses",
-        commands: &[&["test", "--package", "testbeds", "--test", "crds"]],
+        what: "what a real API server accepts and refuses; the testbed by hand",
+        commands: &[
+            &["test", "--package", "testbeds", "--test", "crds"],
+            &["test", "--package", "testbeds", "--test", "testbed"],
+        ],
     },
     Layer {
         name: "chart",
