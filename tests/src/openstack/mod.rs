@@ -339,6 +339,11 @@ impl OpenStack {
         Ok(way)
     }
 
+    /// Where Nova's API listens, as host:port.
+    pub fn nova_address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.nova)
+    }
+
     /// A `clouds.yaml` for the `openstack` command.
     pub fn clouds_yaml(&self) -> String {
         let cloud = |name: &str, user: &str, project: &str| {

@@ -97,7 +97,7 @@ async fn openstack(folder: &Path) -> Result<Running> {
             "export OS_CLOUD=testbed".to_owned(),
             format!("# Keystone: {}; the cloud testbed-admin of that file is the administrator's", it.auth_url()),
         ],
-        listens: vec![("Keystone".to_owned(), keystone), ("Nova".to_owned(), format!("127.0.0.1:{}", it.nova_port()))],
+        listens: vec![("Keystone".to_owned(), keystone), ("Nova".to_owned(), it.nova_address())],
         _handle: Box::new(it),
     })
 }
