@@ -143,6 +143,25 @@ impl OpenStack {
         self.call(&token, Method::PUT, self.nova(&format!("os-quota-sets/{id}")), Some(body)).await.map(|_| ())
     }
 
+    /// Adds a region to Keystone's catalogue whose Nova is at this address.
+    pub(super) async fn add_region(&self, name: &str, nova: &str) -> Result<()> {
+        let token = self.token("admin", "admin").await?;
+        let keystone = self.auth_url();
+        self.call(&token, Method::POST, format!("{keystone}/regions"), Some(json!({"region": {"id": name}}))).await?;
+        let all = self.call(&token, Method::GET, format!("{keystone}/services"), None).await?;
+        for (kind, url) in [
+            ("compute", nova.to_owned()),
+            ("image", format!("http://127.0.0.1:{}", self.ports.glance)),
+            ("network", format!("http://127.0.0.1:{}", self.ports.neutron)),
+        ] {
+            let service = all["services"].as_array().and_then(|s| s.iter().find(|s| s["type"] == kind));
+            let id = service.and_then(|s| s["id"].as_str()).with_context(|| format!("there is no {kind} service"))?;
+            let body = json!({"endpoint": {"service_id": id, "interface": "public", "region_id": name, "url": url}});
+            self.call(&token, Method::POST, format!("{keystone}/endpoints"), Some(body)).await?;
+        }
+        Ok(())
+    }
+
     /// Makes an application credential of the test user in a project: id and secret. `expires` is RFC 3339 without a zone, in UTC.
     pub async fn application_credential(&self, project: &str, expires: Option<&str>) -> Result<(String, String)> {
         let token = self.token(USER, project).await?;

@@ -6,6 +6,7 @@
 
 mod api;
 mod config;
+pub mod lossy;
 mod schema;
 mod watch;
 
@@ -341,9 +342,11 @@ impl OpenStack {
         format!("http://127.0.0.1:{}/v3", self.ports.keystone_short)
     }
 
-    /// Port of Nova's API, for a test that puts something in between.
-    pub fn nova_port(&self) -> u16 {
-        self.ports.nova
+    /// A region whose Nova is reached through a way that loses what a test says.
+    pub async fn lossy_region(&self, name: &str) -> Result<lossy::Lossy> {
+        let way = lossy::Lossy::open(self.ports.nova).await?;
+        self.add_region(name, &format!("http://127.0.0.1:{}/v2.1", way.port)).await?;
+        Ok(way)
     }
 
     /// A `clouds.yaml` for the `openstack` command.
