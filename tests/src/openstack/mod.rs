@@ -8,6 +8,7 @@ mod api;
 mod config;
 pub mod lossy;
 mod schema;
+mod watch;
 
 use std::{
     fs,
@@ -17,10 +18,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-pub use api::Server;
+pub use api::{Server, ServerFault, ServerFlavor};
 use config::Ports;
 
 use crate::{
@@ -112,22 +113,36 @@ impl Drop for OpenStack {
 impl OpenStack {
     /// Starts it on free ports, with everything that it writes below `state`. Packages that are missing are installed.
     pub async fn start(state: &Path) -> Result<Self> {
+        let state = state.to_owned();
+        let (it, step) = tokio::task::spawn_blocking(move || Self::start_services(&state)).await??;
+        it.hypervisor_is_up().await?;
+        step.done();
+        Ok(it)
+    }
+
+    fn start_services(state: &Path) -> Result<(Self, Step)> {
+        ensure!(
+            nix::unistd::geteuid().is_root(),
+            "the guests of the OpenStack testbed need mounts and namespaces, which only root may make: run this as root"
+        );
         apt::ensure("the OpenStack testbed", &PACKAGES)?;
         let step = Step::start(
             "OpenStack: starting Keystone, Glance, Placement, Neutron and Nova (half a minute; two the first time)",
         );
         let ports = Ports::free()?;
-        config::write(state, &ports)?;
-        let mut it = Self { state: state.to_owned(), ports, processes: Vec::new(), http: reqwest::Client::new() };
+        // The services have working folders of their own, to which a relative path would mean another place.
+        fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+        let state = state.canonicalize()?;
+        config::write(&state, &ports)?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let mut it = Self { state, ports, processes: Vec::new(), http };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");
         it.identity()?;
         step.progress("Keystone answers");
         it.rest()?;
-        it.hypervisor_is_up().await?;
-        step.done();
-        Ok(it)
+        Ok((it, step))
     }
 
     fn spawn(&mut self, name: &'static str, command: Command) -> Result<()> {
@@ -281,7 +296,7 @@ impl OpenStack {
             if there >= wanted {
                 return Ok(());
             }
-            anyhow::ensure!(
+            ensure!(
                 std::time::Instant::now() < give_up,
                 "only {there} of {wanted} hypervisor nodes came up; see {}",
                 self.log("nova-compute").display()
