@@ -28,6 +28,16 @@ struct Scene {
 }
 
 impl Scene {
+    /// Status, reason and message of a condition.
+    fn condition(&self, object: &str, type_: &str) -> (String, String, String) {
+        let text = self.kubectl.run(&["get", object, "--namespace", NAMESPACE, "--output=json"]).unwrap();
+        let object: Value = serde_json::from_str(&text).unwrap();
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let found = conditions.into_iter().find(|c| c["type"] == type_).unwrap_or_default();
+        let word = |field: &str| found[field].as_str().unwrap_or("-").to_owned();
+        (word("status"), word("reason"), word("message"))
+    }
+
     fn pilotvms(&self) -> Vec<Value> {
         let text = self.kubectl.run(&["get", "pilotvms", "--namespace", NAMESPACE, "--output=json"]).unwrap();
         let mut list: Value = serde_json::from_str(&text).unwrap();
@@ -128,7 +138,9 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
         real.openstack.make_server(PROJECT, "dirac-cpu-stranger", &["dirac"], &serde_json::json!({})).await.unwrap();
     let mut scene = Scene { operator, kubectl, real, seen: BTreeMap::new(), most: BTreeMap::new() };
 
+    clouds_that_cannot_work_say_why(&mut scene).await;
     all_forty(&mut scene).await;
+    a_server_deleted_behind_our_back_is_replaced(&mut scene).await;
     a_lowered_maximum_loses_no_job(&mut scene).await;
     a_matcher_that_is_away_for_a_while_loses_nothing(&mut scene).await;
 
@@ -136,6 +148,66 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
     assert_eq!(strangers, [stranger], "the stranger is still there, and nobody else");
     let log = std::fs::read_to_string(state.path().join("operator.log")).unwrap();
     assert!(!log.contains("PRIVATE KEY") && !log.contains("gAAAA"), "neither a key nor a Fernet token is in the log");
+}
+
+async fn clouds_that_cannot_work_say_why(scene: &mut Scene) {
+    let (id, _) = scene.real.openstack.application_credential(PROJECT, None).await.unwrap();
+    let right = scene.real.openstack.auth_url();
+    let secret = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong", "namespace": NAMESPACE},
+        "stringData": {"id": id, "secret": "hunter2-is-wrong"}
+    });
+    scene.kubectl.apply(&secret.to_string()).unwrap();
+    let closed = "http://127.0.0.1:1/v3";
+    let no_keystone = right.replace("/v3", "/elsewhere/v3");
+    let cases = [
+        ("no-secret", right.as_str(), "RegionOne", "none", "Reachable", "SecretMissing", "create it"),
+        ("half-secret", &right, "RegionOne", "dirac-certificate", "Reachable", "SecretIncomplete", "\"id\""),
+        ("wrong-secret", &right, "RegionOne", "wrong", "CredentialValid", "Unauthorized", "renew the Secret"),
+        ("closed", closed, "RegionOne", "openstack-lyon", "Reachable", "Transient", "127.0.0.1:1"),
+        ("no-keystone", &no_keystone, "RegionOne", "openstack-lyon", "Reachable", "Invalid", "correct authUrl"),
+        ("no-region", &right, "Nowhere", "openstack-lyon", "Reachable", "Invalid", "\"Nowhere\""),
+        ("no-image", &right, "RegionOne", "openstack-lyon", "Resolved", "ReferenceMissing", "no-such-image"),
+    ];
+    for (name, url, region, secret, ..) in cases {
+        let cloud = serde_json::json!({
+            "apiVersion": "diracgrid.org/v1alpha1", "kind": "Cloud", "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "siteRef": {"name": "lyon"},
+                "openstack": {"authUrl": url, "region": region, "auth": {"applicationCredential": {"secretRef": {"name": secret}}}},
+                "images": {"default": {"name": if name == "no-image" { "no-such-image" } else { "EL9-pilot" }}},
+            }
+        });
+        scene.kubectl.apply(&cloud.to_string()).unwrap();
+    }
+    for (name, _, _, _, type_, reason, words) in cases {
+        scene
+            .until(&format!("the cloud {name} says {reason}"), 60, |s| {
+                match s.condition(&format!("cloud/{name}"), type_) {
+                    (status, why, message) if status == "False" && why == reason && message.contains(words) => {
+                        assert!(!message.contains("hunter2"), "{message}");
+                        assert_eq!(s.condition(&format!("cloud/{name}"), "Ready").0, "False");
+                        Ok(())
+                    }
+                    other => Err(format!("{other:?}")),
+                }
+            })
+            .await;
+    }
+    for (name, ..) in cases {
+        scene.kubectl.run(&["delete", "cloud", name, "--namespace", NAMESPACE, "--timeout=60s"]).unwrap();
+    }
+}
+
+async fn a_server_deleted_behind_our_back_is_replaced(scene: &mut Scene) {
+    let before = scene.seen.len();
+    scene.real.submit(&FORTY[0], 1, 5).unwrap();
+    scene.until("a VM is made", 60, |s| if s.seen.len() > before { Ok(()) } else { Err("none".to_owned()) }).await;
+    let server = scene.servers().await.remove(0);
+    scene.real.openstack.delete_server(PROJECT, &server.id).await.unwrap();
+    scene.all_done(41, 300).await;
+    assert_eq!(scene.seen.len(), before + 2, "it was replaced, once");
+    scene.nothing_left().await;
 }
 
 async fn all_forty(scene: &mut Scene) {
@@ -154,8 +226,12 @@ async fn all_forty(scene: &mut Scene) {
     let wasted = scene.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
     let calls = scene.operator.metric(&["cloud_calls_total"]).await.unwrap_or(0.0);
     let made = scene.seen.len();
+    let orders = scene.operator.metric(&["demand_to_order_seconds_count"]).await.unwrap();
+    let order = scene.operator.metric(&["demand_to_order_seconds_sum"]).await.unwrap() / orders;
+    let late = orders - scene.operator.metric(&["demand_to_order_seconds_bucket", "le=\"2.0\""]).await.unwrap();
     eprintln!(
-        "40 jobs Done after {served} s: {made} VMs made, {wasted} never ran a job, {:.1} cloud calls per VM life",
+        "40 jobs Done after {served} s: {made} VMs made, {wasted} never ran a job, {:.1} cloud calls per VM life; {order:.2} s from \
+         demand to order in the mean, {late} of {orders} later than 2 s",
         calls / made as f64
     );
 }
@@ -180,7 +256,7 @@ async fn a_lowered_maximum_loses_no_job(scene: &mut Scene) {
     scene.nothing_left().await;
     assert_eq!(scene.real.jobs("Failed").unwrap(), 0);
     scene.kubectl.run(&["scale", "pilotpool", "cpu", "--replicas=4", "--namespace", NAMESPACE]).unwrap();
-    scene.all_done(48, 300).await;
+    scene.all_done(49, 300).await;
     scene.nothing_left().await;
 }
 
@@ -193,17 +269,12 @@ async fn a_matcher_that_is_away_for_a_while_loses_nothing(scene: &mut Scene) {
         })
         .await;
     scene.real.dirac.stop_service("MATCHER");
-    let text = |s: &Scene| {
-        let object =
-            s.kubectl.run(&["get", "diracinstallation", "dirac", "--namespace", NAMESPACE, "--output=json"]).unwrap();
-        let object: Value = serde_json::from_str(&object).unwrap();
-        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.into_iter().find(|c| c["type"] == "DemandRead").unwrap_or_default()
-    };
     scene
-        .until("the installation says that the Matcher is away", 60, |s| match text(s) {
-            c if c["status"] == "False" => Ok(()),
-            c => Err(c.to_string()),
+        .until("the installation says that the Matcher is away", 60, |s| {
+            match s.condition("diracinstallation/dirac", "DemandRead") {
+                (status, ..) if status == "False" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
         .await;
     let before = scene.seen.len();
@@ -211,6 +282,6 @@ async fn a_matcher_that_is_away_for_a_while_loses_nothing(scene: &mut Scene) {
     scene.look().await;
     assert_eq!(scene.seen.len(), before, "nothing is made by guess");
     scene.real.dirac.start_service("MATCHER").unwrap();
-    scene.all_done(56, 400).await;
+    scene.all_done(57, 400).await;
     scene.nothing_left().await;
 }

@@ -55,6 +55,7 @@ async fn make(ctx: &Context, world: &World, vm: PilotVM) -> Result<(), (String, 
     match api.create(&params, &vm).await {
         Ok(made) => {
             let (uid, version) = (made.uid().unwrap_or_default(), made.resource_version().unwrap_or_default());
+            ctx.memory.note(&uid, |m| m.planned = Some(world.now));
             ctx.expectations.expect(&world.installation, key, &uid, &version);
             Ok(())
         }

@@ -64,6 +64,7 @@ pub struct Metrics {
     endings: Family<PoolReason, Counter>,
     never_ran_job: Family<Pool, Counter>,
     plan_seconds: Histogram,
+    order_seconds: Histogram,
     demand_jobs: Family<InstallationVo, Gauge>,
     demand_read: Family<Object, Gauge>,
     demand_failures: Family<Object, Counter>,
@@ -81,12 +82,14 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("dirac_operator");
         let plan_seconds = Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]);
+        let order_seconds = Histogram::new([0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]);
         let metrics = Self {
             vms: Family::default(),
             launches: Family::default(),
             endings: Family::default(),
             never_ran_job: Family::default(),
             plan_seconds,
+            order_seconds,
             demand_jobs: Family::default(),
             demand_read: Family::default(),
             demand_failures: Family::default(),
@@ -103,6 +106,11 @@ impl Default for Metrics {
         registry.register("launches", "VMs made", metrics.launches.clone());
         registry.register("endings", "Ends of VMs by reason", metrics.endings.clone());
         registry.register("vms_never_ran_job", "VMs made whose pilot never had a job", metrics.never_ran_job.clone());
+        registry.register(
+            "demand_to_order_seconds",
+            "Time from the read of the demand to the order of a VM that it led to",
+            metrics.order_seconds.clone(),
+        );
         registry.register("plan_seconds", "Time of one plan", metrics.plan_seconds.clone());
         registry.register("demand_jobs", "Waiting jobs by VO, as last read", metrics.demand_jobs.clone());
         registry.register(
@@ -134,6 +142,11 @@ fn object(key: &Key) -> Object {
 }
 
 impl Metrics {
+    /// A VM is ordered from its cloud for the first time, so long after the demand for it was read.
+    pub fn ordered(&self, after: jiff::SignedDuration) {
+        self.order_seconds.observe(after.as_secs_f64());
+    }
+
     /// A VM was made.
     pub fn launched(&self, pool: &str) {
         self.launches.get_or_create(&Pool { pool: pool.to_owned() }).inc();

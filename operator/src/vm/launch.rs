@@ -65,6 +65,11 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
 
     crash_point("register-row");
     rows.register(&new).await.map_err(|source| Error::Row { what: "registered", source })?;
+    let mut planned = None;
+    ctx.memory.note(&order.owner.uid, |m| planned = m.planned.take());
+    if let Some(planned) = planned {
+        ctx.metrics.ordered(Timestamp::now().duration_since(planned));
+    }
     crash_point("create-vm");
     let outcome = driver.create(&order).await;
     let zone = vm.spec.offering.zone.as_deref();
