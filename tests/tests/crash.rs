@@ -33,29 +33,46 @@ const ARGS: [&str; 6] = [
     "--orphan-age=20",
 ];
 const PATIENCE: Duration = Duration::from_secs(90);
-/// So often in a row must the world look as it should before it counts as settled.
-const CALM: usize = 3;
+/// For so long must the world look as it should, under an operator that is ready, before it counts as settled.
+const CALM: Duration = Duration::from_millis(2_500);
 const SEED: u64 = 20_261_124;
 const RANDOM_KILLS: usize = 5;
+
+const OPEN_ROWS: &str = "select PilotJobReference, Status from PilotAgentsDB.PilotAgents \
+                         where Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
 
 /// What is there, in the three places.
 #[derive(Debug)]
 struct Seen {
-    /// Name, UID, and whether its VM is written down.
-    pilotvms: Vec<(String, String, bool)>,
+    pilotvms: Vec<Pilot>,
     /// Servers with our tag.
     servers: Vec<Server>,
-    /// References of rows that are not closed.
-    open: Vec<String>,
+    /// Reference and status of the rows that are not closed.
+    open: Vec<(String, String)>,
+}
+
+/// A PilotVM.
+#[derive(Debug)]
+struct Pilot {
+    name: String,
+    uid: String,
+    /// Whether its finalizer is on.
+    held: bool,
+    /// Whether its VM is written down.
+    launched: bool,
+    /// Whether its pilot's first request is.
+    running: bool,
 }
 
 impl Seen {
-    /// One PilotVM, its one server, and its one row.
+    /// One PilotVM, its one server, and its one row, which knows of the VM.
     fn is_one(&self) -> bool {
-        let [(_, uid, true)] = &self.pilotvms[..] else { return false };
+        let [vm] = &self.pilotvms[..] else { return false };
         let [server] = &self.servers[..] else { return false };
-        let [row] = &self.open[..] else { return false };
-        server.tags.contains(&format!("dirac-pvm-{uid}")) && server.status == "ACTIVE" && row.ends_with(uid.as_str())
+        let [(row, status)] = &self.open[..] else { return false };
+        let written = vm.held && vm.launched && vm.running == (status == "Running");
+        let made = server.tags.contains(&format!("dirac-pvm-{}", vm.uid)) && server.status == "ACTIVE";
+        written && made && row.ends_with(&vm.uid) && (status == "Waiting" || status == "Running")
     }
 
     fn is_none(&self) -> bool {
@@ -141,21 +158,23 @@ impl Scene {
     async fn look(&mut self) -> Seen {
         let text = self.kubectl.run(&["get", "pilotvms", "--namespace", NAMESPACE, "--output=json"]).unwrap();
         let list: Value = serde_json::from_str(&text).unwrap();
-        let word = |v: &Value| v.as_str().unwrap().to_owned();
-        let pilotvms: Vec<_> = list["items"].as_array().unwrap().iter().collect();
-        let pilotvms: Vec<_> = pilotvms
-            .into_iter()
-            .map(|vm| {
-                (word(&vm["metadata"]["name"]), word(&vm["metadata"]["uid"]), vm["status"]["launchedAt"].is_string())
-            })
-            .collect();
-        self.ever.extend(pilotvms.iter().map(|(_, uid, _)| uid.clone()));
+        let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let pilot = |vm: &Value| Pilot {
+            name: word(&vm["metadata"]["name"]),
+            uid: word(&vm["metadata"]["uid"]),
+            held: vm["metadata"]["finalizers"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|f| f == "diracgrid.org/vm")),
+            launched: vm["status"]["launchedAt"].is_string(),
+            running: vm["status"]["runningSince"].is_string(),
+        };
+        let pilotvms: Vec<_> = list["items"].as_array().unwrap().iter().map(pilot).collect();
+        self.ever.extend(pilotvms.iter().map(|vm| vm.uid.clone()));
         let servers = self.openstack.servers(PROJECT).await.unwrap();
         let servers: Vec<_> = servers.into_iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator")).collect();
         self.most = self.most.max(servers.len());
-        let open = "select PilotJobReference from PilotAgentsDB.PilotAgents \
-                    where Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
-        let open = self.dirac.sql(open).unwrap().lines().map(str::to_owned).collect();
+        let open = self.dirac.sql(OPEN_ROWS).unwrap();
+        let open = open.lines().filter_map(|l| l.split_once('\t')).map(|(r, s)| (r.to_owned(), s.to_owned())).collect();
         Seen { pilotvms, servers, open }
     }
 
@@ -176,21 +195,15 @@ impl Scene {
         self.look().await
     }
 
-    /// An operator that lives: until the world has been as it should several times in a row.
+    /// An operator that lives: until the world has been as it should for a while.
     async fn settles(&mut self, what: &str, as_it_should: impl Fn(&Seen) -> bool) -> Duration {
         let mut operator = self.operator(None);
         let begun = Instant::now();
-        let (mut calm, mut since) = (0, begun.elapsed());
-        while calm < CALM {
+        operator.ready().await.unwrap();
+        let mut since = None;
+        while since.is_none_or(|since| begun.elapsed() < since + CALM) {
             let seen = self.look().await;
-            if as_it_should(&seen) {
-                if calm == 0 {
-                    since = begun.elapsed();
-                }
-                calm += 1;
-            } else {
-                calm = 0;
-            }
+            since = as_it_should(&seen).then(|| since.unwrap_or(begun.elapsed()));
             if begun.elapsed() > PATIENCE {
                 panic!(
                     "{what}: not settled; there is {seen:?}; the operator says\n{}",
@@ -201,7 +214,7 @@ impl Scene {
         }
         // What the next point begins with is no orderly end either.
         operator.process().kill();
-        since
+        since.unwrap_or_default()
     }
 
     fn at_most(&self, vms: usize) {
@@ -211,7 +224,11 @@ impl Scene {
 
     fn halt(&self, on: bool) {
         let file = self.switch.join("halt");
-        if on { fs::write(file, "").unwrap() } else { fs::remove_file(file).ok().unwrap_or_default() }
+        if on {
+            fs::write(file, "").unwrap();
+        } else if file.exists() {
+            fs::remove_file(file).unwrap();
+        }
     }
 
     /// Deletes the one PilotVM, as a person does, and wants no other.
@@ -242,9 +259,23 @@ impl Scene {
         say(point, &left, "no VM, no open row", took);
     }
 
-    /// Kills an operator after so long; what it left.
-    async fn killed_after(&mut self, pause: Duration) -> Seen {
+    /// Kills an operator so long after the pilot's row is there: the server is made in that time.
+    async fn launch_killed_after(&mut self, pause: Duration) -> Seen {
         let mut operator = self.operator(None);
+        let begun = Instant::now();
+        while self.dirac.sql(OPEN_ROWS).unwrap().is_empty() {
+            assert!(begun.elapsed() < PATIENCE, "no row was registered: {}", operator.process().last_words());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(pause).await;
+        operator.process().kill();
+        self.look().await
+    }
+
+    /// Kills an operator so long after it is ready.
+    async fn end_killed_after(&mut self, pause: Duration) -> Seen {
+        let mut operator = self.operator(None);
+        operator.ready().await.unwrap();
         tokio::time::sleep(pause).await;
         operator.process().kill();
         self.look().await
@@ -295,7 +326,7 @@ async fn killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_non
 async fn a_life_survives_its_points_and_ends_at_the_provider(scene: &mut Scene) {
     scene.at_most(1);
     scene.settles("a launch", Seen::is_one).await;
-    let (name, uid, _) = scene.look().await.pilotvms.remove(0);
+    let Pilot { name, uid, .. } = scene.look().await.pilotvms.remove(0);
     let bare = r#"{"metadata": {"finalizers": null}}"#;
     scene.kubectl.run(&["patch", "pilotvm", &name, "--namespace", NAMESPACE, "--type=merge", "--patch", bare]).unwrap();
     scene.life_dies_at("finalizer", async |_| ()).await;
@@ -303,7 +334,7 @@ async fn a_life_survives_its_points_and_ends_at_the_provider(scene: &mut Scene) 
     let asks = format!("update PilotAgentsDB.PilotAgents set Status = 'Running' where PilotJobReference like '%{uid}'");
     scene.dirac.sql(&asks).unwrap();
     scene.life_dies_at("record-running", async |_| ()).await;
-    assert_eq!(scene.look().await.pilotvms[0].0, name, "it is the same VM all the time");
+    assert_eq!(scene.look().await.pilotvms[0].name, name, "it is the same VM all the time");
     let server = scene.look().await.servers.remove(0).id;
     scene.end_dies_at("delete-pilotvm", async |s| s.openstack.delete_server(PROJECT, &server).await.unwrap()).await;
 }
@@ -311,17 +342,18 @@ async fn a_life_survives_its_points_and_ends_at_the_provider(scene: &mut Scene) 
 /// Where no crash point stands: in the middle of a call, above all in that which makes the server.
 async fn killed_at_any_moment(scene: &mut Scene) {
     let mut random = StdRng::seed_from_u64(SEED);
-    let mut pause = || Duration::from_millis(random.random_range(200..2_500));
+    let mut pause = |most: u64| Duration::from_millis(random.random_range(0..most));
     for _ in 0..RANDOM_KILLS {
         scene.at_most(1);
-        let after = pause();
-        let left = scene.killed_after(after).await;
+        let after = pause(600);
+        let left = scene.launch_killed_after(after).await;
         let took = scene.settles("a launch killed somewhere", Seen::is_one).await;
-        say(&format!("SIGKILL after {:.2} s", after.as_secs_f64()), &left, "one VM, one row", took);
+        say(&format!("row + {} ms", after.as_millis()), &left, "one VM, one row", took);
         scene.delete();
-        let after = pause();
-        let left = scene.killed_after(after).await;
-        let took = scene.settles("a deletion killed somewhere", Seen::is_none).await;
-        say(&format!("SIGKILL after {:.2} s", after.as_secs_f64()), &left, "no VM, no open row", took);
+        let after = pause(1_200);
+        let left = scene.end_killed_after(after).await;
+        let took = scene.settles("an end killed somewhere", Seen::is_none).await;
+        say(&format!("ready + {} ms", after.as_millis()), &left, "no VM, no open row", took);
     }
+    eprintln!("    most servers at once: {}", scene.most);
 }
