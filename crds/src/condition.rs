@@ -12,6 +12,8 @@ pub const SUPPORTED: &str = "Supported";
 pub const RESOLVED: &str = "Resolved";
 /// DiracInstallation: whether the task queues were read at the last round.
 pub const DEMAND_READ: &str = "DemandRead";
+/// DiracInstallation: whether the pilots' rows were read the last time; true while no pilot lives.
+pub const ROWS_READ: &str = "RowsRead";
 /// Cloud: whether the provider answers and accepts the credential.
 pub const REACHABLE: &str = "Reachable";
 /// Cloud: how long the credential lasts.

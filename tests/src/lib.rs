@@ -15,4 +15,5 @@ pub mod operator;
 pub mod pki;
 pub mod port;
 pub mod process;
+pub mod real;
 pub mod say;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -52,11 +52,28 @@ impl Authority {
 
     /// A certificate for a server and client, with these subject alternative names (DNS names or addresses).
     pub fn issue(&self, parts: &[(&str, &str)], names: &[&str]) -> Result<Identity> {
+        self.issue_with(parts, names, |_| ())
+    }
+
+    /// The same, with a validity that ended on the first day of `year`.
+    pub fn issue_expired(&self, parts: &[(&str, &str)], names: &[&str], year: i32) -> Result<Identity> {
+        self.issue_with(parts, names, |params| {
+            (params.not_before, params.not_after) = (date_time_ymd(year - 1, 1, 1), date_time_ymd(year, 1, 1));
+        })
+    }
+
+    fn issue_with(
+        &self,
+        parts: &[(&str, &str)],
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Identity> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name = name(parts);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Identity { certificate, key: key.serialize_pem() })
     }

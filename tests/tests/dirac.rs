@@ -1,7 +1,10 @@
 //! Layer `dirac`: our DISET client, matching rules and pilot rows against real DIRAC services.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use broker::{
     demand::{
@@ -116,6 +119,7 @@ const SITES: [&str; 6] = ["CLOUD.Lyon.fr", "cloud.lyon.fr", "LCG.X.fr", "ANY", "
 const CES: [&str; 4] = ["ce01.x.fr", "CE01.X.FR", "ce%.x.fr", "any"];
 const PLATFORMS: [&str; 4] = ["Linux_x86_64_glibc-2.17", "linux_x86_64_glibc-2.17", "Linux_x86_64_glibc-2.34", "ANY"];
 const TYPES: [&str; 3] = ["User", "user", "MCSimulation"];
+const OWNERS: [&str; 4] = ["opuser", "OpUser", "bpilot", "nobody"];
 const GROUPS: [&str; 4] = ["biomed_user", "enmr_user", "Biomed_User", "nobody"];
 
 fn some(rng: &mut StdRng, from: &[&str], most: usize) -> Vec<String> {
@@ -129,7 +133,8 @@ fn some(rng: &mut StdRng, from: &[&str], most: usize) -> Vec<String> {
 fn definition(rng: &mut StdRng) -> Value {
     let group = GROUPS[rng.random_range(0..2)];
     let cpu_time = [1, 3_600, 86_400, 500_000, 2_000_000][rng.random_range(0..5)];
-    let mut d = json!({"Owner": "opuser", "OwnerGroup": group, "CPUTime": cpu_time});
+    let owner = OWNERS[[0, 0, 0, 1, 2][rng.random_range(0..5)]];
+    let mut d = json!({"Owner": owner, "OwnerGroup": group, "CPUTime": cpu_time});
     for (name, from, most) in [
         ("Sites", &SITES[..], 2),
         ("GridCEs", &CES, 1),
@@ -147,6 +152,9 @@ fn definition(rng: &mut StdRng) -> Value {
         let ram = [1, 2_048, 16_384, 1_000_000][rng.random_range(0..4)];
         d["MinRAM"] = json!(ram);
     }
+    if rng.random_bool(0.2) {
+        d["MaxRAM"] = json!([0, 1_000_000, 4_000_000][rng.random_range(0..3)]);
+    }
     d
 }
 
@@ -162,6 +170,7 @@ fn resource(rng: &mut StdRng) -> (Resource, Value) {
     r.platform = maybe(rng, &PLATFORMS, 2);
     r.job_type = maybe(rng, &TYPES, 1);
     r.owner_group = maybe(rng, &GROUPS, 2);
+    r.owner = rng.random_bool(0.3).then(|| OWNERS[rng.random_range(0..4)].to_owned());
     r.tag = rng.random_bool(0.8).then(|| {
         let mut tags = some(rng, &TAGS, 6);
         if rng.random_bool(0.15) {
@@ -189,6 +198,21 @@ fn resource(rng: &mut StdRng) -> (Resource, Value) {
     ] {
         if !values.is_empty() {
             d[name] = json!(values);
+        }
+    }
+    if let Some(owner) = &r.owner {
+        d["Owner"] = json!(owner);
+    }
+    // What a resource bans: its Matcher drops the fields before it looks, so they have no part in ours.
+    for (name, from) in [
+        ("BannedSite", &SITES[..]),
+        ("BannedGridCE", &CES),
+        ("BannedPlatform", &PLATFORMS),
+        ("BannedJobType", &TYPES),
+        ("BannedTag", &TAGS),
+    ] {
+        if rng.random_bool(0.3) {
+            d[name] = json!(some(rng, from, 2));
         }
     }
     if let Some(tags) = &r.tag {
@@ -250,6 +274,7 @@ async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
     let queues = matcher.active_task_queues().await.unwrap();
     assert_eq!(queues.iter().map(|q| q.jobs).sum::<u64>(), jobs.len() as u64);
     assert!(queues.len() > QUEUES / 2, "{} queues", queues.len());
+    every_field_is_read_as_it_was_submitted(dirac, &jobs, &queues);
 
     let (mut compared, mut matched, mut refused) = (0, 0, 0);
     for _ in 0..RESOURCES {
@@ -278,6 +303,64 @@ async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
     assert!(compared >= 2_000 && matched > compared / 50 && matched < compared * 9 / 10);
 }
 
+/// CPU times that DIRAC rounds up to (`TaskQueueDB.__defaultCPUSegments`).
+const SEGMENTS: [u64; 13] =
+    [360, 1_800, 3_600, 21_600, 43_200, 86_400, 172_800, 259_200, 345_600, 518_400, 691_200, 864_000, 1_080_000];
+
+fn every_field_is_read_as_it_was_submitted(dirac: &Dirac, jobs: &[(u64, Value)], queues: &[TaskQueue]) {
+    let table = |query: &str| -> Vec<(u64, String)> {
+        let rows = dirac.sql(query).unwrap();
+        let split = |line: &str| line.split_once('\t').map(|(a, b)| (a.parse().unwrap(), b.to_owned())).unwrap();
+        rows.lines().map(split).collect()
+    };
+    let queue_of: BTreeMap<u64, u64> = table("select JobId, TQId from TaskQueueDB.tq_Jobs")
+        .into_iter()
+        .map(|(j, q)| (j, q.parse().unwrap()))
+        .collect();
+    let priorities: BTreeMap<u64, f64> = table("select TQId, Priority from TaskQueueDB.tq_TaskQueues")
+        .into_iter()
+        .map(|(q, p)| (q, p.parse().unwrap()))
+        .collect();
+    let mut made = BTreeSet::new();
+    for (job, submitted) in jobs {
+        let queue = queues.iter().find(|q| q.id == queue_of[job]).expect("the job's queue was told");
+        // The first job makes the queue in its own spelling; a later one may come to it that differs in case alone.
+        let first = made.insert(queue.id);
+        let alike = |a: &str, b: &str| a == b || (!first && same(a, b));
+        let list = |name: &str| -> Vec<String> {
+            submitted[name].as_array().into_iter().flatten().map(|v| v.as_str().unwrap().to_owned()).collect()
+        };
+        for (name, read) in [
+            ("Sites", &queue.sites),
+            ("GridCEs", &queue.grid_ces),
+            ("BannedSites", &queue.banned_sites),
+            ("Platforms", &queue.platforms),
+            ("JobTypes", &queue.job_types),
+            ("Tags", &queue.tags),
+        ] {
+            let wanted = list(name);
+            let within = |a: &[String], b: &[String]| a.iter().all(|x| b.iter().any(|y| alike(x, y)));
+            let equal = read.len() == wanted.len() && within(read, &wanted) && within(&wanted, read);
+            assert!(equal, "{name} of job {job}: submitted {wanted:?}, read {read:?}");
+        }
+        for (name, read) in [("Owner", &queue.owner), ("OwnerGroup", &queue.owner_group)] {
+            assert!(alike(read, submitted[name].as_str().unwrap()), "{name} of job {job}: {read}");
+        }
+        let number = |name: &str| submitted[name].as_u64().unwrap_or(0);
+        let asked = number("CPUTime");
+        let rounded = SEGMENTS.into_iter().find(|s| asked <= *s).unwrap_or(1_080_000);
+        assert_eq!(queue.cpu_time, rounded, "CPUTime {asked} of job {job}");
+        assert_eq!((queue.min_ram_mb, queue.max_ram_mb), (number("MinRAM"), number("MaxRAM")), "RAM of job {job}");
+    }
+    for queue in queues {
+        let there = u64::try_from(queue_of.values().filter(|q| **q == queue.id).count()).unwrap();
+        assert_eq!(queue.jobs, there, "jobs of queue {}", queue.id);
+        let priority = priorities[&queue.id];
+        assert!((queue.priority - priority).abs() <= priority.abs() * 1e-5, "{} and {priority}", queue.priority);
+    }
+    eprintln!("task queues: every field of {} queues is as it was submitted", queues.len());
+}
+
 async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
     let rows = PilotManager::new(client(dirac, "PILOTMANAGER", "biomed_admin", user, 30));
     let pilot = NewPilot {
@@ -289,6 +372,7 @@ async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
         queue: "m1.xlarge".into(),
     };
     let references = [pilot.reference.clone(), "cloud://unknown".to_owned()];
+    a_half_made_row_is_repaired(dirac, user, &rows, &pilot).await;
     assert_eq!(rows.rows(&references[1..]).await.unwrap(), [], "no row is no error");
     rows.register(&pilot).await.unwrap();
     rows.register(&pilot).await.unwrap();
@@ -311,6 +395,25 @@ async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
     rows.set_status(&pilot, PilotStatus::Done, "o'clock; \"ended\"").await.unwrap();
     rows.set_status(&pilot, PilotStatus::Running, "too late").await.unwrap();
     assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Done, "a closed row stays closed");
+}
+
+/// Who registers dies between the two calls that it takes: the next one to register completes the row.
+async fn a_half_made_row_is_repaired(dirac: &Dirac, user: &Credentials, rows: &PilotManager, pilot: &NewPilot) {
+    let half = NewPilot { reference: "cloud://half".into(), stamp: "0".repeat(32), ..pilot.clone() };
+    let first = json!([[half.reference], half.vo, "K8sCloud", {&half.reference: half.stamp}]);
+    client(dirac, "PILOTMANAGER", "biomed_admin", user, 30).call("addPilotReferences", &first).await.unwrap();
+    let row = || {
+        let fields = "GridSite, DestinationSite, Queue, Status, PilotStamp, count(*)";
+        dirac.sql(&format!("select {fields} from PilotAgentsDB.PilotAgents")).unwrap().trim().to_owned()
+    };
+    assert!(row().starts_with("Unknown\tNotAssigned\tUnknown\tSubmitted"), "{}", row());
+    rows.register(&half).await.unwrap();
+    let whole = format!("CLOUD.Lyon.fr\topenstack.lyon.fr\tm1.xlarge\tSubmitted\t{}\t1", half.stamp);
+    assert_eq!(row(), whole);
+    rows.set_status(&half, PilotStatus::Waiting, "the VM exists").await.unwrap();
+    rows.register(&half).await.unwrap();
+    assert_eq!(row(), whole.replace("Submitted", "Waiting"), "a complete row is left alone");
+    dirac.sql("delete from PilotAgentsDB.PilotAgents").unwrap();
 }
 
 async fn refusals_are_told_apart(dirac: &mut Dirac, user: &Credentials) {

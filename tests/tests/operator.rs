@@ -15,6 +15,7 @@ use testbeds::{
     dirac::Dirac,
     kubectl::Kubectl,
     operator::{NAMESPACE, Operator},
+    pki::{Authority, Identity},
 };
 
 /// So quick that a test can wait for it: the operator looks every second.
@@ -214,9 +215,9 @@ spec:
   images: {default: {name: EL9}}
 "#;
     f.kubectl.apply(elsewhere).unwrap();
-    until("a cloud without a driver says so", 30, async || {
+    until("a cloud without its credential says so", 30, async || {
         let (_, reason, message) = f.condition("served", "cloud/mist", "Ready");
-        if reason == "NotSupported" && message.contains("no driver") {
+        if reason == "SecretMissing" && message.contains("\"none\"") {
             Ok(())
         } else {
             Err(format!("{reason}: {message}"))
@@ -312,6 +313,7 @@ async fn of_two_operators_one_acts_and_the_other_takes_over_when_it_is_killed() 
 #[tokio::test]
 async fn a_real_dirac_s_queues_are_read_and_its_failures_are_conditions() {
     let state = tempfile::tempdir().unwrap();
+    let log_file = state.path().join("operator.log");
     let mut dirac = Dirac::start_matching(&state.path().join("dirac")).await.unwrap();
     let f = fixture(state.path()).await;
     let jobs: Vec<(u64, Value)> = (1..=9)
@@ -357,9 +359,9 @@ spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enm
         .await;
     };
     says("False", "SecretMissing", "\"cert\"").await;
-    put_secret(&f, &dirac.credentials("stranger").unwrap());
+    put_secret(&f, "real", "cert", &keys(&dirac.credentials("stranger").unwrap()));
     says("False", "Unauthorized", "registry").await;
-    put_secret(&f, &dirac.credentials("user").unwrap());
+    put_secret(&f, "real", "cert", &keys(&dirac.credentials("user").unwrap()));
     says("True", "Read", "").await;
     let installation = f.get("real", "diracinstallation/egi");
     assert_eq!(installation["status"]["waitingJobs"], 9);
@@ -374,18 +376,109 @@ spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enm
     says("False", "Unreachable", "nothing is scaled").await;
     dirac.start_service("MATCHER").unwrap();
     says("True", "Read", "").await;
-    let log = std::fs::read_to_string(state.path().join("operator.log")).unwrap();
+    each_kind_of_bad_credentials_has_its_sentence(&f, &dirac).await;
+    credentials_that_are_taken_back_stop_the_planning(&f, &dirac, &log_file).await;
+    let log = std::fs::read_to_string(log_file).unwrap();
     assert!(!log.contains("PRIVATE KEY"), "no secret in the log");
 }
 
-fn put_secret(f: &Fixture, credentials: &Credentials) {
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cert", "namespace": "real"},
-        "stringData": {
-            "tls.crt": credentials.certificate.expose_secret(),
-            "tls.key": credentials.key.expose_secret(),
-            "ca.crt": credentials.ca.expose_secret(),
-        }
-    });
+/// The keys of a secret.
+fn keys(credentials: &Credentials) -> Value {
+    json!({
+        "tls.crt": credentials.certificate.expose_secret(),
+        "tls.key": credentials.key.expose_secret(),
+        "ca.crt": credentials.ca.expose_secret(),
+    })
+}
+
+fn put_secret(f: &Fixture, namespace: &str, name: &str, keys: &Value) {
+    let metadata = json!({"name": name, "namespace": namespace});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys});
     f.kubectl.apply(&secret.to_string()).unwrap();
+}
+
+async fn each_kind_of_bad_credentials_has_its_sentence(f: &Fixture, dirac: &Dirac) {
+    f.kubectl.run(&["create", "namespace", "bad"]).unwrap();
+    let good = keys(&dirac.credentials("user").unwrap());
+    let with = |name: &str, value: &str| {
+        let mut keys = good.clone();
+        keys[name] = json!(value);
+        keys
+    };
+    let subject = [("C", "ch"), ("O", "TestGrid"), ("CN", "opuser")];
+    let elsewhere = Authority::new(&[("C", "ch"), ("O", "TestGrid"), ("CN", "Other CA")]).unwrap();
+    let of = |identity: Identity| {
+        let mut keys = with("tls.crt", &identity.certificate);
+        keys["tls.key"] = json!(identity.key);
+        keys
+    };
+    let mut half = good.clone();
+    half.as_object_mut().unwrap().remove("tls.key");
+    let (expired, forged) = (elsewhere.issue_expired(&subject, &[], 2020), elsewhere.issue(&subject, &[]));
+    let cases = [
+        ("half", half, "biomed_admin", "SecretIncomplete", "has no key \"tls.key\""),
+        ("rubbish", with("tls.crt", "hello"), "biomed_admin", "BadCredentials", "tls.crt holds no certificate in PEM"),
+        ("cut", with("tls.key", "-----BEGIN"), "biomed_admin", "BadCredentials", "tls.key holds no private key"),
+        (
+            "unpaired",
+            with("tls.key", &forged.as_ref().unwrap().key),
+            "biomed_admin",
+            "BadCredentials",
+            "tls.crt and tls.key",
+        ),
+        ("no-ca", with("ca.crt", ""), "biomed_admin", "BadCredentials", "ca.crt holds no certificate"),
+        ("other-ca", with("ca.crt", &elsewhere.certificate), "biomed_admin", "CertificateRefused", "CA that signed it"),
+        ("forged", of(forged.unwrap()), "biomed_admin", "CertificateRefused", "DIRAC's host must trust the CA"),
+        ("expired", of(expired.unwrap()), "biomed_admin", "CertificateExpired", "ended on 2020-01-01"),
+        ("weak-group", good.clone(), "biomed_user", "Unauthorized", "look at the group"),
+        ("no-group", good.clone(), "ghosts", "Unauthorized", "look at the group"),
+    ];
+    for (name, keys, group, ..) in &cases {
+        put_secret(f, "bad", name, keys);
+        let external = json!({
+            "matcher": dirac.url("MATCHER").unwrap(),
+            "pilotManager": dirac.url("PILOTMANAGER").unwrap(),
+            "credentials": {"certificateSecretRef": {"name": name}, "group": group},
+        });
+        let installation = json!({
+            "apiVersion": "diracgrid.org/v1alpha1", "kind": "DiracInstallation",
+            "metadata": {"name": name, "namespace": "bad"},
+            "spec": {"demand": {"pollInterval": "5s"}, "external": external},
+        });
+        f.kubectl.apply(&installation.to_string()).unwrap();
+    }
+    for (name, .., reason, words) in &cases {
+        until(&format!("installation {name} says {reason}"), 30, async || {
+            let (s, r, m) = f.condition("bad", &format!("diracinstallation/{name}"), "DemandRead");
+            let all = s == "False" && r == *reason && m.contains(words) && m.contains("nothing is scaled");
+            if all { Ok(()) } else { Err(format!("{s} {r}: {m}")) }
+        })
+        .await;
+        let (ready, because, _) = f.condition("bad", &format!("diracinstallation/{name}"), "Ready");
+        assert_eq!((ready.as_str(), because.as_str()), ("False", *reason), "{name}");
+    }
+    f.kubectl.run(&["delete", "namespace", "bad", "--timeout=60s"]).unwrap();
+}
+
+async fn credentials_that_are_taken_back_stop_the_planning(f: &Fixture, dirac: &Dirac, log: &Path) {
+    let says = async |reason: &str| {
+        until(reason, 90, async || {
+            let (_, r, m) = f.condition("real", "diracinstallation/egi", "DemandRead");
+            if r == reason { Ok(()) } else { Err(format!("{r}: {m}")) }
+        })
+        .await;
+    };
+    // Secrets are read again each minute, and at once when an installation is touched.
+    let touch = |n: &str| f.kubectl.run(&["annotate", "diracinstallation", "egi", n, "--namespace", "real"]).unwrap();
+    let rounds = || std::fs::read_to_string(log).unwrap().matches("planned").count();
+    f.kubectl.run(&["delete", "secret", "cert", "--namespace", "real"]).unwrap();
+    touch("look=once");
+    says("SecretMissing").await;
+    let before = rounds();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(rounds(), before, "no round plans with what was in memory");
+    put_secret(f, "real", "cert", &keys(&dirac.credentials("user").unwrap()));
+    touch("see=again");
+    says("Read").await;
+    assert!(rounds() > before);
 }

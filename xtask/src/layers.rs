@@ -14,7 +14,7 @@ struct Layer {
     commands: &'static [&'static [&'static str]],
 }
 
-const LAYERS: [Layer; 6] = [
+const LAYERS: [Layer; 8] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -25,8 +25,11 @@ const LAYERS: [Layer; 6] = [
     },
     Layer {
         name: "crds",
-        what: "what a real API server accepts and refuses",
-        commands: &[&["test", "--package", "testbeds", "--test", "crds"]],
+        what: "what a real API server accepts and refuses; the testbed by hand",
+        commands: &[
+            &["test", "--package", "testbeds", "--test", "crds"],
+            &["test", "--package", "testbeds", "--test", "testbed"],
+        ],
     },
     Layer {
         name: "chart",
@@ -37,6 +40,14 @@ const LAYERS: [Layer; 6] = [
         name: "dirac",
         what: "DISET, matching and pilot rows against real DIRAC services",
         commands: &[&["test", "--package", "testbeds", "--test", "dirac"]],
+    },
+    Layer {
+        name: "openstack",
+        what: "one contract for both cloud drivers, and OpenStack's own failures against real services",
+        commands: &[
+            &["test", "--package", "testbeds", "--test", "testbed_openstack"],
+            &["test", "--package", "testbeds", "--test", "openstack"],
+        ],
     },
     Layer {
         name: "operator",
@@ -51,6 +62,11 @@ const LAYERS: [Layer; 6] = [
             &["build", "--package", "operator", "--features", "crash-points"],
             &["test", "--package", "testbeds", "--test", "crash"],
         ],
+    },
+    Layer {
+        name: "e2e",
+        what: "forty real jobs of DIRAC on the guests of a real Nova, from submission to Done",
+        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "e2e"]],
     },
 ];
 

@@ -160,6 +160,6 @@ pub trait Cloud: Send + Sync {
     /// Takes the VM away. `Ok` when the provider accepted it or it is gone already; it is gone when `list` no longer has it.
     async fn delete(&self, id: &str) -> Result<(), CloudError>;
 
-    /// The last part of the VM's console, at most `max_bytes`; empty where the provider keeps none.
+    /// The last part of the VM's console, at most `max_bytes`; empty where the provider keeps none, or the VM is gone.
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError>;
 }

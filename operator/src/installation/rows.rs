@@ -23,6 +23,10 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
             ctx.vms_where(|vm| of_installation(vm, &key) && launched(vm).is_some() && Ending::recorded(vm).is_none());
         if !live.is_empty() {
             read(&ctx, &handle, &live).await;
+        } else if handle.facts().rows_unknown.is_some() {
+            // Nothing will be read any more that could end the trouble.
+            handle.update(|f| f.rows_unknown = None);
+            ctx.dirty.notify_one();
         }
         let boots = live.iter().any(|vm| !ran(vm));
         let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);

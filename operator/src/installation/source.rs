@@ -27,7 +27,14 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         if let Some(installation) = ctx.stores.installations.get(&key) {
             match make(&ctx, &key, &installation, &handle, &mut made_from).await {
                 Ok(()) => handle.update(|f| f.not_reached = None),
-                Err(trouble) => handle.update(|f| f.not_reached = Some(trouble)),
+                Err(trouble) => {
+                    // No round plans with credentials that were taken back; pilots that live keep the way to their rows.
+                    handle.update(|f| {
+                        f.not_reached = Some(trouble);
+                        f.demand = None;
+                    });
+                    made_from = None;
+                }
             }
             ctx.dirty.notify_one();
         }
@@ -99,6 +106,7 @@ fn simulate(queue: &SimulatedQueue, handle: &Handle) {
         .collect();
     if let Some(dirac) = handle.facts().simulated {
         dirac.set_arrivals(arrivals);
+        handle.update(|f| f.demand = Some(Arc::new(dirac)));
         return;
     }
     let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, Arc::new(jiff::Timestamp::now));

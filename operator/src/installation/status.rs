@@ -6,7 +6,7 @@ use crds::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::rows::of_installation;
+use super::{facts::Facts, rows::of_installation};
 use crate::{context::Context, names::Key, status::Conditions};
 
 /// The status of this installation now.
@@ -35,7 +35,9 @@ pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallat
             conditions.set(condition::DEMAND_READ, None, "NotRead", "the task queues have not been read yet")
         }
     }
-    conditions.ready(&[condition::DEMAND_READ], "demand is read and pilots can be registered");
+    let (holds, reason, text) = rows_read(&facts);
+    conditions.set(condition::ROWS_READ, Some(holds), reason, &text);
+    conditions.ready(&[condition::DEMAND_READ, condition::ROWS_READ], "demand is read and pilots can be registered");
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let round = facts.round.as_deref();
     DiracInstallationStatus {
@@ -55,6 +57,37 @@ pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallat
     }
 }
 
+/// What the last reading of the rows says.
+fn rows_read(facts: &Facts) -> (bool, &str, String) {
+    match (&facts.rows_unknown, &facts.read) {
+        (Some(t), _) => {
+            let text = format!("{}; pilots cannot be registered or followed, and VMs that run go on", t.message);
+            (false, t.reason.as_str(), text)
+        }
+        (None, Some(_)) => (true, "Read", "the pilots' rows were read".to_owned()),
+        (None, None) => (true, "NothingToRead", "no pilot has lived yet, so there is no row to read".to_owned()),
+    }
+}
+
 fn to_the_minute(at: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(at.as_second() / 60 * 60).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{cloud::Trouble, installation::Rows};
+
+    #[test]
+    fn rows_that_could_not_be_read_are_said_and_no_rows_are_no_fault() {
+        let mut facts = Facts::default();
+        assert_eq!(rows_read(&facts).1, "NothingToRead");
+        facts.read = Some(Arc::new(Rows::default()));
+        assert!(rows_read(&facts).0);
+        facts.rows_unknown = Some(Trouble { reason: "Unreachable".into(), message: "no answer".into() });
+        let (holds, reason, text) = rows_read(&facts);
+        assert!(!holds && reason == "Unreachable" && text.starts_with("no answer; "), "{text}");
+    }
 }

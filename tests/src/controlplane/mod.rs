@@ -129,6 +129,11 @@ impl ControlPlane {
         Ok(Self { state: state.to_owned(), url, processes: vec![manager, server, etcd], kubectl })
     }
 
+    /// Where the API server listens, as host:port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("https://")
+    }
+
     /// The cluster administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state.join("admin.kubeconfig")

@@ -32,6 +32,22 @@ pub struct Server {
     /// The user-data, base64; only the administrator sees it.
     #[serde(rename = "OS-EXT-SRV-ATTR:user_data", default)]
     pub user_data: Option<String>,
+    /// Where it was asked for or runs.
+    #[serde(rename = "OS-EXT-AZ:availability_zone", default)]
+    pub zone: Option<String>,
+    /// The node that it runs on.
+    #[serde(rename = "OS-EXT-SRV-ATTR:hypervisor_hostname", default)]
+    pub node: Option<String>,
+    /// Why it is in `ERROR`; it may come later than that status.
+    #[serde(default)]
+    pub fault: Option<ServerFault>,
+}
+
+/// Why a server failed.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ServerFault {
+    /// Nova's words.
+    pub message: String,
 }
 
 /// The flavor of a server.
@@ -42,7 +58,7 @@ pub struct ServerFlavor {
 }
 
 impl OpenStack {
-    async fn token(&self, user: &str, project: &str) -> Result<String> {
+    pub(super) async fn token(&self, user: &str, project: &str) -> Result<String> {
         let domain = json!({"id": "default"});
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": PASSWORD}}},
@@ -52,7 +68,7 @@ impl OpenStack {
         Ok(header.to_str()?.to_owned())
     }
 
-    async fn call(&self, token: &str, method: Method, url: String, body: Option<Value>) -> Result<Value> {
+    pub(super) async fn call(&self, token: &str, method: Method, url: String, body: Option<Value>) -> Result<Value> {
         let mut request = self
             .http
             .request(method.clone(), &url)
@@ -68,7 +84,7 @@ impl OpenStack {
         Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
     }
 
-    fn nova(&self, path: &str) -> String {
+    pub(super) fn nova(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/v2.1/{path}", self.ports.nova)
     }
 
@@ -125,6 +141,25 @@ impl OpenStack {
         let id = all["projects"][0]["id"].as_str().with_context(|| format!("there is no project {project}"))?;
         let body = json!({"quota_set": {"instances": instances, "cores": cores, "ram": ram_mib}});
         self.call(&token, Method::PUT, self.nova(&format!("os-quota-sets/{id}")), Some(body)).await.map(|_| ())
+    }
+
+    /// Adds a region to Keystone's catalogue whose Nova is at this address.
+    pub(super) async fn add_region(&self, name: &str, nova: &str) -> Result<()> {
+        let token = self.token("admin", "admin").await?;
+        let keystone = self.auth_url();
+        self.call(&token, Method::POST, format!("{keystone}/regions"), Some(json!({"region": {"id": name}}))).await?;
+        let all = self.call(&token, Method::GET, format!("{keystone}/services"), None).await?;
+        for (kind, url) in [
+            ("compute", nova.to_owned()),
+            ("image", format!("http://127.0.0.1:{}", self.ports.glance)),
+            ("network", format!("http://127.0.0.1:{}", self.ports.neutron)),
+        ] {
+            let service = all["services"].as_array().and_then(|s| s.iter().find(|s| s["type"] == kind));
+            let id = service.and_then(|s| s["id"].as_str()).with_context(|| format!("there is no {kind} service"))?;
+            let body = json!({"endpoint": {"service_id": id, "interface": "public", "region_id": name, "url": url}});
+            self.call(&token, Method::POST, format!("{keystone}/endpoints"), Some(body)).await?;
+        }
+        Ok(())
     }
 
     /// Makes an application credential of the test user in a project: id and secret. `expires` is RFC 3339 without a zone, in UTC.

@@ -6,7 +6,9 @@
 
 mod api;
 mod config;
+pub mod lossy;
 mod schema;
+mod watch;
 
 use std::{
     fs,
@@ -16,10 +18,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-pub use api::Server;
+pub use api::{Server, ServerFault, ServerFlavor};
 use config::Ports;
 
 use crate::{
@@ -111,22 +113,36 @@ impl Drop for OpenStack {
 impl OpenStack {
     /// Starts it on free ports, with everything that it writes below `state`. Packages that are missing are installed.
     pub async fn start(state: &Path) -> Result<Self> {
+        let state = state.to_owned();
+        let (it, step) = tokio::task::spawn_blocking(move || Self::start_services(&state)).await??;
+        it.hypervisor_is_up().await?;
+        step.done();
+        Ok(it)
+    }
+
+    fn start_services(state: &Path) -> Result<(Self, Step)> {
+        ensure!(
+            nix::unistd::geteuid().is_root(),
+            "the guests of the OpenStack testbed need mounts and namespaces, which only root may make: run this as root"
+        );
         apt::ensure("the OpenStack testbed", &PACKAGES)?;
         let step = Step::start(
             "OpenStack: starting Keystone, Glance, Placement, Neutron and Nova (half a minute; two the first time)",
         );
         let ports = Ports::free()?;
-        config::write(state, &ports)?;
-        let mut it = Self { state: state.to_owned(), ports, processes: Vec::new(), http: reqwest::Client::new() };
+        // The services have working folders of their own, to which a relative path would mean another place.
+        fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+        let state = state.canonicalize()?;
+        config::write(&state, &ports)?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let mut it = Self { state, ports, processes: Vec::new(), http };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");
         it.identity()?;
         step.progress("Keystone answers");
         it.rest()?;
-        it.hypervisor_is_up().await?;
-        step.done();
-        Ok(it)
+        Ok((it, step))
     }
 
     fn spawn(&mut self, name: &'static str, command: Command) -> Result<()> {
@@ -280,7 +296,7 @@ impl OpenStack {
             if there >= wanted {
                 return Ok(());
             }
-            anyhow::ensure!(
+            ensure!(
                 std::time::Instant::now() < give_up,
                 "only {there} of {wanted} hypervisor nodes came up; see {}",
                 self.log("nova-compute").display()
@@ -326,9 +342,21 @@ impl OpenStack {
         format!("http://127.0.0.1:{}/v3", self.ports.keystone_short)
     }
 
-    /// Port of Nova's API, for a test that puts something in between.
+    /// Port of Nova's API.
     pub fn nova_port(&self) -> u16 {
         self.ports.nova
+    }
+
+    /// A region whose Nova is reached through a way that loses what a test says.
+    pub async fn lossy_region(&self, name: &str) -> Result<lossy::Lossy> {
+        let way = lossy::Lossy::open(self.ports.nova).await?;
+        self.add_region(name, &format!("http://127.0.0.1:{}/v2.1", way.port)).await?;
+        Ok(way)
+    }
+
+    /// Where Nova's API listens, as host:port.
+    pub fn nova_address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.nova)
     }
 
     /// A `clouds.yaml` for the `openstack` command.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use openstack_sdk_compute::v2::server::list_detailed_21 as detailed;
+use openstack_sdk_compute::v2::server::{get_20 as get, list_detailed_21 as detailed};
 use openstack_sdk_core::api::{QueryAsync, raw};
 use tokio::sync::Mutex;
 
@@ -46,11 +46,13 @@ struct Listed {
 impl Known {
     /// All servers of the cluster: a whole list by tag now and then, and what changed since in between.
     ///
-    /// The list of changes cannot be filtered by tag: a deleted server has lost its tags.
+    /// The list of changes cannot be filtered by tag: a deleted server has lost its tags. And it tells all only of servers that are
+    /// up: of one that is deleted while it is built Nova takes the record away without a change of `updated`. So changes are
+    /// asked for while all is quiet, which is when there are many lists and little news.
     pub async fn list(&self, session: &Session, cluster: &str) -> Result<Vec<Vm>, CloudError> {
         let mut known = self.inner.lock().await;
         let still_good = |l: &&mut Listed| {
-            l.cluster == cluster && l.whole_at.elapsed() < WHOLE_EVERY && !l.servers.values().any(is_mute)
+            l.cluster == cluster && l.whole_at.elapsed() < WHOLE_EVERY && l.servers.values().all(is_settled)
         };
         match known.as_mut().filter(still_good) {
             Some(listed) => {
@@ -71,21 +73,25 @@ impl Known {
                 let whole_at = Instant::now();
                 let wanted = [tags::OURS.to_owned(), tags::cluster(cluster)];
                 let (servers, date) = pages(session, &Filter::Tags(&wanted)).await?;
-                let servers: BTreeMap<_, _> = servers.into_iter().map(|s| (s.id.clone(), s)).collect();
+                let mut servers: BTreeMap<_, _> = servers.into_iter().map(|s| (s.id.clone(), s)).collect();
                 let Some(since) = date else {
                     // Without Nova's clock nobody can ask what changed.
                     *known = None;
+                    hear(session, servers.values_mut()).await?;
                     return Ok(self.vms(servers.values()));
                 };
                 *known = Some(Listed { cluster: cluster.to_owned(), whole_at, since, servers });
             }
         }
-        Ok(known.as_ref().map(|l| self.vms(l.servers.values())).unwrap_or_default())
+        let Some(listed) = known.as_mut() else { return Ok(Vec::new()) };
+        hear(session, listed.servers.values_mut()).await?;
+        Ok(self.vms(listed.servers.values()))
     }
 
     /// The servers of one owner, asked now.
     pub async fn find(&self, session: &Session, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
-        let (servers, _) = pages(session, &Filter::Tags(&tags::of(owner))).await?;
+        let (mut servers, _) = pages(session, &Filter::Tags(&tags::of(owner))).await?;
+        hear(session, servers.iter_mut()).await?;
         Ok(self.vms(servers.iter()))
     }
 
@@ -170,8 +176,28 @@ async fn pages(session: &Session, filter: &Filter<'_>) -> Result<(Vec<Server>, O
     }
 }
 
+/// Asks the servers in ERROR why, one by one: Nova's list leaves the fault out of a server that no host ever took (it is in cell 0).
+async fn hear(session: &Session, servers: impl Iterator<Item = &mut Server>) -> Result<(), CloudError> {
+    let what = "look a failed server up";
+    for server in servers.filter(|s| is_mute(s)) {
+        let request = get::Request::builder().id(server.id.clone()).build();
+        let request = request.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
+        let answer: Result<Server, _> = request.query_async(session).await.map_err(|e| fault::of_sdk(what, e));
+        match answer {
+            Ok(found) => server.fault = found.fault,
+            Err(CloudError::NotFound(_)) => "DELETED".clone_into(&mut server.status),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn is_gone(server: &Server) -> bool {
     matches!(server.status.as_str(), "DELETED" | "SOFT_DELETED")
+}
+
+fn is_settled(server: &Server) -> bool {
+    server.status == "ACTIVE" && server.task_state.is_none()
 }
 
 fn is_mute(server: &Server) -> bool {

@@ -31,6 +31,8 @@ use crate::cloud::CloudError;
 /// Longest time for a connection, and for a whole call.
 const CONNECT: Duration = Duration::from_secs(10);
 const CALL: Duration = Duration::from_secs(60);
+/// Connections that are kept for the next call.
+const IDLE_CONNECTIONS: usize = 4;
 /// A refused credential is not tried again before this: many calls at once must not lock an account.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 /// Largest answer that is read: a page of a thousand servers has 3 MB.
@@ -56,6 +58,8 @@ impl Session {
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(CALL)
+            // An idle connection holds one of the few worker threads of a small site's API.
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             // A redirect would carry the token to wherever it points.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("dirac-operator/", env!("CARGO_PKG_VERSION")));

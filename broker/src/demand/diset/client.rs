@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
@@ -10,7 +11,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{
     Credentials, DisetError, ServiceUrl,
     frame::{self, FrameError},
-    tls,
+    handshake, tls,
+    validity::Validity,
     value::{self, Answer},
 };
 
@@ -39,6 +41,8 @@ pub struct Client {
     group: String,
     settings: Settings,
     tls: Arc<rustls::ClientConfig>,
+    /// The dates of our certificate.
+    validity: Option<Validity>,
 }
 
 impl Client {
@@ -50,7 +54,7 @@ impl Client {
         settings: Settings,
     ) -> Result<Self, DisetError> {
         let tls = Arc::new(tls::config(credentials)?);
-        Ok(Self { url, group: group.to_owned(), settings, tls })
+        Ok(Self { url, group: group.to_owned(), settings, tls, validity: tls::validity(credentials) })
     }
 
     /// The service's address.
@@ -60,6 +64,7 @@ impl Client {
 
     /// Calls `method` with positional `arguments`; the `Value` of its `S_OK`.
     pub async fn call(&self, method: &str, arguments: &Value) -> Result<Value, DisetError> {
+        self.certificate_holds(Timestamp::now())?;
         let deadline = self.settings.deadline;
         match timeout(deadline, self.converse(method, arguments)).await {
             Ok(outcome) => outcome,
@@ -67,7 +72,17 @@ impl Client {
         }
     }
 
-    async fn converse(&self, method: &str, arguments: &Value) -> Result<Value, DisetError> {
+    /// At each call: a certificate ends while the client lives.
+    fn certificate_holds(&self, now: Timestamp) -> Result<(), DisetError> {
+        match self.validity {
+            Some(v) if v.ends < now => Err(DisetError::CertificateExpired { ended: v.ends }),
+            Some(v) if now < v.begins => Err(DisetError::CertificateNotYetValid { begins: v.begins }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The call, whatever the dates of our certificate and however long it takes.
+    pub(super) async fn converse(&self, method: &str, arguments: &Value) -> Result<Value, DisetError> {
         let mut stream = self.connect().await?;
         // Service, setup (gone in v9) and VO; the action; who we want to be; our version: InnerRPCClient, BaseClient._proposeAction.
         let proposal =
@@ -132,21 +147,9 @@ impl Client {
 
     fn tls_failed(&self, error: &io::Error) -> DisetError {
         let url = self.url.to_string();
-        let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
-        let what = match inner {
-            Some(rustls::Error::InvalidCertificate(reason)) => {
-                format!(
-                    "we refuse the server's certificate: {reason}; look whether ca.crt holds the CA that signed it and the host name is in it"
-                )
-            }
-            Some(rustls::Error::AlertReceived(alert)) => {
-                format!(
-                    "the server refuses our certificate ({alert:?}); look whether it has expired and DIRAC's host trusts its CA"
-                )
-            }
-            Some(other) => format!("{other}; look whether the address is that of a DIRAC service"),
-            None => return DisetError::Unreachable { url, what: error.to_string() },
-        };
-        DisetError::CertificateRefused { url, what }
+        match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            Some(inner) => DisetError::CertificateRefused { url, what: handshake::words(inner, self.validity) },
+            None => DisetError::Unreachable { url, what: error.to_string() },
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Why a call failed. `url` is the service's address, `method` what was called. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum DisetError {
@@ -11,6 +13,18 @@ pub enum DisetError {
     /// Certificate, key or CA cannot be read, or do not fit each other.
     #[error("the client certificate cannot be used: {0}; look at tls.crt, tls.key and ca.crt of the secret")]
     BadCredentials(String),
+    /// Our certificate, or one of its chain, has ended. Nothing was sent.
+    #[error("the client certificate ended on {}; put a renewed one into tls.crt and tls.key of the secret", day(*ended))]
+    CertificateExpired {
+        /// Its last moment.
+        ended: Timestamp,
+    },
+    /// Our certificate, or one of its chain, does not hold yet. Nothing was sent.
+    #[error("the client certificate holds only from {}; look at the clock of the operator's host", day(*begins))]
+    CertificateNotYetValid {
+        /// Its first moment.
+        begins: Timestamp,
+    },
     /// Nothing answers.
     #[error("{url} cannot be reached: {what}; look whether the service runs and the address is right")]
     Unreachable {
@@ -103,6 +117,8 @@ impl DisetError {
         match self {
             Self::BadUrl(_) => "BadUrl",
             Self::BadCredentials(_) => "BadCredentials",
+            Self::CertificateExpired { .. } => "CertificateExpired",
+            Self::CertificateNotYetValid { .. } => "CertificateNotYetValid",
             Self::Unreachable { .. } => "Unreachable",
             Self::CertificateRefused { .. } => "CertificateRefused",
             Self::Unauthorized { .. } => "Unauthorized",
@@ -113,4 +129,9 @@ impl DisetError {
             Self::Garbage { .. } => "Garbage",
         }
     }
+}
+
+/// A moment for people: `2026-01-02 03:04 UTC`.
+pub fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

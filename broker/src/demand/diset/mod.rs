@@ -6,12 +6,14 @@
 mod client;
 mod error;
 mod frame;
+mod handshake;
 mod matcher;
 mod pilots;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod url;
+mod validity;
 mod value;
 
 pub use client::{Client, Settings};

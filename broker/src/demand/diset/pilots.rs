@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Client, DisetError,
@@ -23,23 +23,25 @@ impl PilotManager {
         Self(client)
     }
 
-    async fn read(&self, references: &[String]) -> Result<Vec<PilotRow>, DisetError> {
+    /// The rows as DIRAC writes them, by reference.
+    async fn read(&self, references: &[String]) -> Result<Map<String, Value>, DisetError> {
         const METHOD: &str = "getPilotInfo";
         if references.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Map::new());
         }
         let value = match self.0.call(METHOD, &json!([references])).await {
             // "No pilots found": an error for DIRAC, an empty answer for us.
-            Err(DisetError::Service { errno: NO_PILOT, .. }) => return Ok(Vec::new()),
+            Err(DisetError::Service { errno: NO_PILOT, .. }) => return Ok(Map::new()),
             other => other?,
         };
-        let garbage = |what: &str| DisetError::Garbage {
-            url: self.0.url().to_string(),
-            method: METHOD.to_owned(),
-            what: what.to_owned(),
-        };
-        let rows = value.as_object().ok_or_else(|| garbage("the pilots are no JSON object"))?;
-        Ok(rows.iter().map(|(reference, row)| pilot_row(reference, row, Timestamp::now())).collect())
+        match value {
+            Value::Object(rows) => Ok(rows),
+            _ => Err(DisetError::Garbage {
+                url: self.0.url().to_string(),
+                method: METHOD.to_owned(),
+                what: "the pilots are no JSON object".to_owned(),
+            }),
+        }
     }
 
     async fn write(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), DisetError> {
@@ -51,16 +53,20 @@ impl PilotManager {
 #[async_trait]
 impl PilotRows for PilotManager {
     async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError> {
-        if self.rows(std::slice::from_ref(&pilot.reference)).await?.is_empty() {
-            let stamps = json!({ &pilot.reference: pilot.stamp });
-            self.0
-                .call("addPilotReferences", &json!([[pilot.reference], pilot.vo, GRID_TYPE, stamps]))
-                .await
-                .map_err(failed)?;
-            // The row is made without site, CE and queue: a second call writes them.
-            self.write(pilot, PilotStatus::Submitted, "registered by dirac-operator").await.map_err(failed)?;
-        }
-        Ok(())
+        let found = self.read(std::slice::from_ref(&pilot.reference)).await.map_err(failed)?;
+        let status = match found.get(&pilot.reference) {
+            None => {
+                let stamps = json!({ &pilot.reference: pilot.stamp });
+                let arguments = json!([[pilot.reference], pilot.vo, GRID_TYPE, stamps]);
+                self.0.call("addPilotReferences", &arguments).await.map_err(failed)?;
+                PilotStatus::Submitted
+            }
+            Some(row) if is_of(row, pilot) || status(row).is_final() => return Ok(()),
+            Some(row) => status(row),
+        };
+        // The row is made without site, CE and queue, and a second call writes them. Who died between the two left a row
+        // without: no VM was made for it yet, so nobody else writes its status meanwhile.
+        self.write(pilot, status, "registered by dirac-operator").await.map_err(failed)
     }
 
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError> {
@@ -72,7 +78,8 @@ impl PilotRows for PilotManager {
     }
 
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
-        self.read(references).await.map_err(failed)
+        let (rows, now) = (self.read(references).await.map_err(failed)?, Timestamp::now());
+        Ok(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)).collect())
     }
 }
 
@@ -80,8 +87,15 @@ fn failed(error: DisetError) -> RowsError {
     RowsError { reason: error.reason(), message: error.to_string() }
 }
 
-fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
-    let status = match row.get("Status").and_then(Value::as_str).unwrap_or_default() {
+/// Whether the row has the pilot's site, CE and queue.
+fn is_of(row: &Value, pilot: &NewPilot) -> bool {
+    [("GridSite", &pilot.site), ("DestinationSite", &pilot.ce), ("Queue", &pilot.queue)]
+        .iter()
+        .all(|(field, wanted)| row.get(field).and_then(Value::as_str) == Some(wanted.as_str()))
+}
+
+fn status(row: &Value) -> PilotStatus {
+    match row.get("Status").and_then(Value::as_str).unwrap_or_default() {
         "Submitted" => PilotStatus::Submitted,
         "Waiting" | "Scheduled" => PilotStatus::Waiting,
         "Running" => PilotStatus::Running,
@@ -90,11 +104,14 @@ fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
         "Deleted" => PilotStatus::Deleted,
         "Aborted" => PilotStatus::Aborted,
         _ => PilotStatus::Unknown,
-    };
+    }
+}
+
+fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
     let jobs = row.get("Jobs").and_then(Value::as_array);
     PilotRow {
         reference: reference.to_owned(),
-        status,
+        status: status(row),
         current_job: jobs.into_iter().flatten().filter_map(Value::as_u64).max().unwrap_or(0),
         idle_seconds: row
             .get("LastUpdateTime")

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::json;
@@ -30,8 +32,14 @@ fn pki() -> Pki {
 
 impl Pki {
     fn issue(&self, name: &str) -> (String, String) {
+        self.issue_until(name, 2099)
+    }
+
+    /// A certificate and key that hold until the second of January of `year`.
+    fn issue_until(&self, name: &str, year: i32) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 2));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
@@ -43,7 +51,11 @@ impl Pki {
 
     /// A server that reads one frame's worth of bytes before each of `answers`, and then closes.
     async fn serve(&self, answers: Vec<Vec<u8>>) -> ServiceUrl {
-        let (certificate, key) = self.issue("localhost");
+        self.serve_as(self.issue("localhost"), answers, false).await
+    }
+
+    /// The same with a certificate and key of its own; a server that drips sends one byte a second.
+    async fn serve_as(&self, (certificate, key): (String, String), answers: Vec<Vec<u8>>, drips: bool) -> ServiceUrl {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
@@ -64,8 +76,17 @@ impl Pki {
                 let Ok(mut tls) = TlsAcceptor::from(Arc::new(config.clone())).accept(tcp).await else { continue };
                 for answer in &answers {
                     let mut asked = [0; 4096];
-                    if tls.read(&mut asked).await.unwrap_or(0) == 0 || tls.write_all(answer).await.is_err() {
+                    if tls.read(&mut asked).await.unwrap_or(0) == 0 {
                         break;
+                    }
+                    for part in answer.chunks(if drips { 1 } else { answer.len().max(1) }) {
+                        if tls.write_all(part).await.is_err() {
+                            break;
+                        }
+                        if drips {
+                            tls.flush().await.ok();
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                        }
                     }
                 }
                 tls.flush().await.ok();
@@ -129,6 +150,77 @@ async fn garbage_of_every_kind_is_an_error_and_never_a_hang() {
 async fn silence_ends_at_the_deadline() {
     let error = call(vec![]).await.unwrap_err();
     assert!(matches!(error, DisetError::Timeout { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_that_really_come_are_not_waited_for() {
+    const SIZE: usize = 100 << 20;
+    let begun = std::time::Instant::now();
+    let announced = call(vec![frame(AGREED), frame(&"x".repeat(SIZE))]).await.unwrap_err();
+    assert!(matches!(announced, DisetError::TooLarge { size: SIZE, limit: 1_048_576, .. }), "{announced}");
+    let endless = call(vec![frame(AGREED), vec![b'7'; SIZE]]).await.unwrap_err();
+    assert!(matches!(endless, DisetError::Garbage { .. }), "{endless}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // A busy server that never gets to the point has its time and no more.
+    let busy = call(vec![frame(AGREED), b"dka".repeat(SIZE / 3)]).await.unwrap_err();
+    assert!(matches!(busy, DisetError::Timeout { .. } | DisetError::Garbage { .. }), "{busy}");
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_are_read_by_who_allows_them() {
+    let pki = pki();
+    let text = "x".repeat(100 << 20);
+    let url = pki.serve(vec![frame(AGREED), frame(&json!({"OK": true, "Value": text}).to_string())]).await;
+    let settings = Settings { deadline: Duration::from_secs(120), largest_answer: 101 << 20 };
+    let client = Client::new(url, "admin", &pki.credentials(), settings).unwrap();
+    assert_eq!(client.call("ping", &json!([])).await.unwrap(), json!(text));
+}
+
+#[tokio::test]
+async fn a_drip_is_ended_by_the_deadline() {
+    let pki = pki();
+    let answers = vec![frame(AGREED), frame(r#"{"OK": true, "Value": 1}"#)];
+    let url = pki.serve_as(pki.issue("localhost"), answers, true).await;
+    let deadline = Duration::from_secs(3);
+    let settings = Settings { deadline, ..Settings::default() };
+    let begun = std::time::Instant::now();
+    let error = Client::new(url, "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, DisetError::Timeout { .. }), "{error}");
+    assert!(begun.elapsed() < deadline + Duration::from_secs(2), "each byte has not begun it anew");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_named_with_its_date() {
+    let pki = pki();
+    let (certificate, key) = pki.issue_until("client", 2020);
+    let old = Credentials { certificate: certificate.into(), key: key.into(), ..pki.credentials() };
+    let settings = Settings { deadline: Duration::from_secs(5), ..Settings::default() };
+    let url = pki.serve(vec![]).await;
+
+    // Known before anything is sent: nothing listens at port 1.
+    let nowhere = ServiceUrl { port: 1, ..url.clone() };
+    let known = Client::new(nowhere, "admin", &old, settings).unwrap().call("ping", &json!([])).await.unwrap_err();
+    assert_eq!(known.reason(), "CertificateExpired");
+    assert!(known.to_string().contains("ended on 2020-01-02"), "{known}");
+
+    // What the server says of it, as when its clock is ahead of ours.
+    let told = Client::new(url.clone(), "admin", &old, settings).unwrap().converse("ping", &json!([])).await;
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("the server refuses our certificate (CertificateExpired)"), "{told}");
+    assert!(told.contains("2020-01-02") && told.contains("renew the secret"), "{told}");
+
+    // The service's own.
+    let stale = pki.serve_as(pki.issue_until("localhost", 2021), vec![], false).await;
+    let theirs = Client::new(stale, "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
+    let theirs = theirs.unwrap_err();
+    assert_eq!(theirs.reason(), "CertificateRefused");
+    let theirs = theirs.to_string();
+    assert!(
+        theirs.contains("we refuse the server's certificate") && theirs.contains("ended on 2021-01-02"),
+        "{theirs}"
+    );
+    assert!(theirs.contains("host certificate must be renewed"), "{theirs}");
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::DisetError;
+use super::{
+    DisetError,
+    validity::{self, Validity},
+};
 
 /// Who we are for DIRAC, as PEM.
 #[derive(Clone)]
@@ -19,17 +22,14 @@ pub struct Credentials {
     pub ca: SecretString,
 }
 
+/// When the client certificate and all that chains it to the CA hold; `None` where that cannot be read.
+pub fn validity(credentials: &Credentials) -> Option<Validity> {
+    let chain = certificates(&credentials.certificate, "tls.crt").ok()?;
+    chain.iter().filter_map(|c| validity::of(c)).reduce(Validity::and)
+}
+
 /// A TLS configuration for these credentials.
 pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
-    let bad = |what: &str| DisetError::BadCredentials(what.to_owned());
-    let certificates = |pem: &SecretString, name: &str| -> Result<Vec<CertificateDer<'static>>, DisetError> {
-        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
-        match all {
-            Ok(list) if !list.is_empty() => Ok(list),
-            Ok(_) => Err(bad(&format!("{name} holds no certificate in PEM"))),
-            Err(_) => Err(bad(&format!("{name} is no PEM"))),
-        }
-    };
     let mut roots = RootCertStore::empty();
     for ca in certificates(&credentials.ca, "ca.crt")? {
         roots.add(ca).map_err(|e| bad(&format!("ca.crt: {e}")))?;
@@ -47,4 +47,17 @@ pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
     // DIRAC's server closes the second connection of a resumed session without an answer.
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+fn certificates(pem: &SecretString, name: &str) -> Result<Vec<CertificateDer<'static>>, DisetError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
+    match all {
+        Ok(list) if !list.is_empty() => Ok(list),
+        Ok(_) => Err(bad(&format!("{name} holds no certificate in PEM"))),
+        Err(_) => Err(bad(&format!("{name} is no PEM"))),
+    }
+}
+
+fn bad(what: &str) -> DisetError {
+    DisetError::BadCredentials(what.to_owned())
 }

@@ -39,6 +39,9 @@ pub struct Resource {
     pub max_ram_mb: Option<u64>,
     /// DIRAC groups whose jobs are wanted.
     pub owner_group: Vec<String>,
+    /// The one user whose jobs are wanted. Together with groups that have the property JobSharing DIRAC ignores it: leave it out
+    /// for those. Pilots of DIRAC 9 name none.
+    pub owner: Option<String>,
 }
 
 /// Whether jobs of `queue` may run on `resource`.
@@ -73,11 +76,25 @@ impl Prepared {
     /// Whether jobs of `queue` may run here.
     pub fn matches(&self, queue: &TaskQueue) -> bool {
         let resource = &self.resource;
+        let owner = resource.owner.as_deref().is_none_or(|owner| same(owner, &queue.owner));
+        match resource.owner_group.split_last() {
+            None => owner && self.serves(queue),
+            // DIRAC joins pairs of owner and group with OR, and the rest to them with AND, without brackets: the rest binds the
+            // last pair alone.
+            Some((last, others)) if resource.owner.is_some() => {
+                owner && (has(others, &queue.owner_group) || same(last, &queue.owner_group) && self.serves(queue))
+            }
+            Some(_) => has(&resource.owner_group, &queue.owner_group) && self.serves(queue),
+        }
+    }
+
+    /// Whether the queue's jobs may run here, whoever owns them.
+    fn serves(&self, queue: &TaskQueue) -> bool {
+        let resource = &self.resource;
         queue.cpu_time <= resource.cpu_time
             && resource.max_ram_mb.is_none_or(|ram| ram >= queue.min_ram_mb)
             && self.offers(&queue.tags)
             && self.gets_what_it_requires(&queue.tags)
-            && (resource.owner_group.is_empty() || has(&resource.owner_group, &queue.owner_group))
             && allowed(&queue.sites, &resource.site)
             && !banned(&queue.banned_sites, &resource.site)
             && allowed(&queue.grid_ces, &resource.grid_ce)

@@ -5,6 +5,7 @@ use super::*;
 fn queue(id: u64, group: &str, cpu_time: u64, tags: &[&str]) -> TaskQueue {
     TaskQueue {
         id,
+        owner: "opuser".into(),
         owner_group: group.into(),
         cpu_time,
         tags: tags.iter().map(|t| (*t).into()).collect(),
@@ -124,4 +125,30 @@ fn names_are_compared_as_the_database_does() {
     assert!(!same("Łódź", "Lodz"), "the stroke of an Ł is no accent");
     assert!(!same(" GPU", "GPU"));
     assert_eq!(matched(|r| r.tag = Some(list(&["gpu "]))), [1, 2, 4, 5]);
+}
+
+#[test]
+fn an_owner_is_compared_with_the_queue_s_and_binds_the_last_group_alone() {
+    let groups = list(&["biomed_user", "enmr_user"]);
+    let mine = |r: &mut Resource| {
+        r.tag = Some(list(&["Any"]));
+        r.owner = Some("OPUSER".to_owned());
+    };
+    let all = matched(mine);
+    assert_eq!(all, queues().iter().map(|q| q.id).collect::<Vec<_>>(), "the database does not see capitals");
+    let nobody = matched(|r| {
+        mine(r);
+        r.owner = Some("somebody".to_owned());
+    });
+    assert_eq!(nobody, [0; 0]);
+    let reach = |groups: Vec<String>| {
+        matched(|r| {
+            mine(r);
+            r.cpu_time = 0;
+            r.owner_group = groups;
+        })
+    };
+    let of = |group: &str| queues().iter().filter(|q| q.owner_group == group).map(|q| q.id).collect::<Vec<_>>();
+    assert_eq!(reach(groups.clone()), of("biomed_user"), "DIRAC writes its OR without brackets");
+    assert_eq!(reach(groups.into_iter().rev().collect()), of("enmr_user"));
 }

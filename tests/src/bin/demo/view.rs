@@ -8,59 +8,45 @@ use std::{
 
 use anyhow::Result;
 use serde_json::Value;
-use testbeds::{kubectl::Kubectl, operator::Operator};
+use testbeds::kubectl::Kubectl;
 
-use super::NAMESPACE;
-
-/// Jobs so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Numbers {
-    /// Arrived.
-    pub arrived: u64,
-    /// Ended.
-    pub served: u64,
-    /// Lost their VM and waited again.
-    pub requeued: u64,
-}
+use crate::jobs::Numbers;
 
 /// The picture, drawn anew each second on a terminal; a line now and then elsewhere.
-#[derive(Default)]
 pub struct View {
+    namespace: &'static str,
     drawn: usize,
 }
 
 impl View {
+    /// Of what is in this namespace.
+    pub fn new(namespace: &'static str) -> Self {
+        Self { namespace, drawn: 0 }
+    }
+
     /// Time between two pictures.
     pub fn pause(&self) -> Duration {
         Duration::from_secs(if stdout().is_terminal() { 1 } else { 10 })
     }
 
     /// Draws.
-    pub async fn show(
-        &mut self,
-        kubectl: &Kubectl,
-        operator: &Operator,
-        since: Duration,
-        end: Option<Duration>,
-    ) -> Result<Numbers> {
-        let state = async |state: &str| -> Result<u64> {
-            Ok(operator.metric(&["simulated_jobs{", &format!("state=\"{state}\"")]).await? as u64)
-        };
-        let numbers = Numbers {
-            arrived: state("arrived").await?,
-            served: state("served").await?,
-            requeued: state("requeued").await?,
-        };
-        let (waiting, running) = (state("waiting").await?, state("running").await?);
+    pub fn show(&mut self, kubectl: &Kubectl, numbers: &Numbers, since: Duration, end: Option<Duration>) -> Result<()> {
         let left = end.map(|e| format!(" of {} s", e.as_secs())).unwrap_or_default();
         let head = format!(
-            "{:>4} s{left}   jobs: {} arrived, {waiting} waiting, {running} running, {} served",
+            "{:>4} s{left}   jobs: {} arrived, {} waiting, {} running, {} served",
             since.as_secs(),
             numbers.arrived,
+            numbers.waiting,
+            numbers.running,
             numbers.served
         );
-        let vms: Value =
-            serde_json::from_str(&kubectl.run(&["get", "pilotvms", "--namespace", NAMESPACE, "--output=json"])?)?;
+        let vms: Value = serde_json::from_str(&kubectl.run(&[
+            "get",
+            "pilotvms",
+            "--namespace",
+            self.namespace,
+            "--output=json",
+        ])?)?;
         let items = vms["items"].as_array().cloned().unwrap_or_default();
         if !stdout().is_terminal() {
             let count = |phase: &str| items.iter().filter(|vm| vm["status"]["phase"] == phase).count();
@@ -70,7 +56,7 @@ impl View {
                 count("Running"),
                 count("Ending")
             );
-            return Ok(numbers);
+            return Ok(());
         }
         let mut text = format!("{head}\n\n{:<10} {:<8} {:<8} {:<9} why\n", "VM", "VO", "flavor", "phase");
         for vm in items.iter().take(25) {
@@ -81,8 +67,13 @@ impl View {
                 (word(&vm["metadata"]["name"]), word(&vm["spec"]["vo"]), word(&vm["spec"]["offering"]["flavor"]));
             writeln!(text, "{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}")?;
         }
-        let pools: Value =
-            serde_json::from_str(&kubectl.run(&["get", "pilotpools", "--namespace", NAMESPACE, "--output=json"])?)?;
+        let pools: Value = serde_json::from_str(&kubectl.run(&[
+            "get",
+            "pilotpools",
+            "--namespace",
+            self.namespace,
+            "--output=json",
+        ])?)?;
         for unmet in pools["items"]
             .as_array()
             .into_iter()
@@ -97,8 +88,7 @@ impl View {
                 unmet["message"].as_str().unwrap_or("-")
             )?;
         }
-        self.draw(&text)?;
-        Ok(numbers)
+        self.draw(&text)
     }
 
     /// Draws over the last picture.

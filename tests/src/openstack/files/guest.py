@@ -93,6 +93,16 @@ def run(command):
         print('%s ended with %s' % (command[0], code), flush=True)
 
 
+def power_state(wanted):
+    condition = wanted.get('condition', True)
+    if isinstance(condition, (str, list)):
+        condition = subprocess.run(condition, shell=isinstance(condition, str), stdin=subprocess.DEVNULL).returncode == 0
+    if wanted.get('mode') in ('poweroff', 'halt', 'reboot') and condition:
+        if wanted.get('message'):
+            print(wanted['message'], flush=True)
+        power_off()
+
+
 def power_off(*_):
     print('the guest powers off', flush=True)
     os._exit(0)
@@ -101,6 +111,8 @@ def power_off(*_):
 def main():
     instance = json.load(open(os.path.join(FOLDER, 'instance.json')))
     user_data = open(os.path.join(FOLDER, 'user-data'), 'rb').read()
+    if user_data.startswith(b'\x1f\x8b'):
+        user_data = gzip.decompress(user_data)
     root = prepare_root()
     os.chroot(root)
     os.chdir('/')
@@ -125,8 +137,7 @@ def main():
             write_file(wanted)
         if config.get('runcmd'):
             commands('runcmd', config['runcmd'])
-        if config.get('power_state', {}).get('mode') in ('poweroff', 'halt', 'reboot'):
-            power_off()
+        power_state(config.get('power_state') or {})
     while True:
         try:
             os.wait()

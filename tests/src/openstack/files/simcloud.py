@@ -67,10 +67,12 @@ class SimDriver(fake.FakeDriver):
         with open(os.path.join(folder, 'instance.json'), 'w') as out:
             json.dump({'id': instance.uuid, 'name': instance.display_name, 'cores': instance.flavor.vcpus}, out)
         with open(os.path.join(folder, 'console.log'), 'ab') as log:
-            # In our own process group, and its init dies with `unshare`: no guest outlives the hypervisor.
+            # A session of its own, so that holding the hypervisor still does not hold its guests; setpriv has the kernel end
+            # `unshare` with the hypervisor, and `unshare` has it end the guest's first process: no guest outlives it.
             guest = subprocess.Popen(
-                ['unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child=KILL', sys.executable, GUEST, STATE, folder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child=KILL',
+                 sys.executable, GUEST, STATE, folder],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self._guests[instance.uuid] = guest
         eventlet.spawn_n(self._watch, instance.uuid, guest)
 

@@ -1,0 +1,53 @@
+//! What a failed TLS handshake means, in words that say whose certificate is at fault and what to do.
+
+use jiff::Timestamp;
+use rustls::{AlertDescription, CertificateError, Error};
+use rustls_pki_types::UnixTime;
+
+use super::{error::day, validity::Validity};
+
+/// A sentence on `error`; `own` are the dates of our certificate where they are known.
+pub fn words(error: &Error, own: Option<Validity>) -> String {
+    match error {
+        Error::InvalidCertificate(reason) => format!("we refuse the server's certificate: {}", theirs(reason)),
+        Error::AlertReceived(alert) => format!("the server refuses our certificate ({alert:?}): {}", ours(*alert, own)),
+        other => format!("{other}; look whether the address is that of a DIRAC service"),
+    }
+}
+
+fn theirs(reason: &CertificateError) -> String {
+    let when = |t: &UnixTime| {
+        let second = i64::try_from(t.as_secs()).ok().and_then(|s| Timestamp::from_second(s).ok());
+        second.map_or_else(|| "an unknown day".to_owned(), day)
+    };
+    match reason {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("it ended on {}; the service's host certificate must be renewed", when(not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("it holds only from {}; look at the clocks of both hosts", when(not_before))
+        }
+        CertificateError::UnknownIssuer => {
+            format!("{reason}; look whether ca.crt of the secret holds the CA that signed it")
+        }
+        CertificateError::NotValidForNameContext { .. } => {
+            format!("{reason}; write the address with a host name that is in it")
+        }
+        other => {
+            format!("{other}; look whether ca.crt holds the CA that signed it and the host name is in it")
+        }
+    }
+}
+
+fn ours(alert: AlertDescription, own: Option<Validity>) -> String {
+    match (alert, own) {
+        (AlertDescription::CertificateExpired, Some(own)) => format!(
+            "it says that it has expired, and its last moment is {}; renew the secret, or compare the clocks of both hosts",
+            day(own.ends)
+        ),
+        (AlertDescription::CertificateExpired, None) => "it says that it has expired; renew the secret".to_owned(),
+        (AlertDescription::UnknownCA, _) => "DIRAC's host must trust the CA that signed it".to_owned(),
+        (AlertDescription::CertificateRevoked, _) => "it has been revoked; renew the secret".to_owned(),
+        _ => "look whether it is a client certificate and DIRAC's host trusts its CA".to_owned(),
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask testbed`: the real systems by hand. They run in the background between `up` and `down`.
+//!
+//! Each system has a holder: this program once more, detached, which owns the system's handle. What ends the holder, however
+//! it comes, ends the system.
+
+mod commands;
+mod hold;
+mod place;
+mod system;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use place::Place;
+use system::System;
+
+/// The real systems by hand, in the background until `down`.
+///
+/// What `up` and `status` write to standard output is for a shell: eval "$(cargo xtask testbed up controlplane)".
+#[derive(Parser)]
+#[command(name = "cargo xtask testbed", arg_required_else_help = true)]
+struct Args {
+    /// What to do.
+    action: Action,
+    /// Which systems; none named: all.
+    systems: Vec<System>,
+    /// Folder for certificates, data and logs. Default: dirac-operator/testbed in $XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// What to do with the systems.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Start what does not run yet, say how to reach it, and leave it running.
+    Up,
+    /// End what runs. Logs stay until the next `up`.
+    Down,
+    /// Say what runs, since when, where its logs are and how to reach it.
+    Status,
+    /// Own one system until told to end: what `up` starts.
+    #[value(hide = true)]
+    Hold,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
+    let state = place::state(args.state)?;
+    // In the order of the list, each once, however they were named.
+    let chosen = System::value_variants().iter().copied();
+    let chosen = chosen.filter(|s| args.systems.is_empty() || args.systems.contains(s));
+    let places: Vec<Place> = chosen.map(|system| Place::new(&state, system)).collect();
+    match args.action {
+        Action::Up => commands::up(&places, &state).await,
+        Action::Down => commands::down(&places),
+        Action::Status => commands::status(&places),
+        Action::Hold => hold::hold(&places).await,
+    }
+}

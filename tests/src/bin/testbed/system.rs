@@ -1,0 +1,110 @@
+//! Which systems there are, how each is started and what is said of it. A new one is a variant and an arm of `start`.
+
+use std::{any::Any, fs, os::unix::fs::PermissionsExt, path::Path};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use testbeds::{
+    controlplane::ControlPlane,
+    dirac::{Ce, Dirac},
+    openstack::OpenStack,
+};
+
+/// A real system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum System {
+    /// etcd, kube-apiserver, kube-controller-manager, with the CRDs installed.
+    Controlplane,
+    /// Every DIRAC service that a job meets.
+    Dirac,
+    /// Keystone, Glance, Placement, Neutron and Nova, whose guests run their user-data.
+    Openstack,
+}
+
+/// A system that runs until this is dropped.
+pub struct Running {
+    /// Lines for a shell: assignments that are exported, and comments.
+    pub reach: Vec<String>,
+    /// What listens while the system is well: name, and host:port.
+    pub listens: Vec<(String, String)>,
+    /// The system's handle.
+    _handle: Box<dyn Any + Send>,
+}
+
+impl System {
+    /// The word for it, also the name of its folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Controlplane => "controlplane",
+            Self::Dirac => "dirac",
+            Self::Openstack => "openstack",
+        }
+    }
+
+    /// Starts it in the folder `folder`.
+    pub async fn start(self, folder: &Path) -> Result<Running> {
+        match self {
+            Self::Controlplane => control_plane(folder).await,
+            Self::Dirac => dirac(folder).await,
+            Self::Openstack => openstack(folder).await,
+        }
+    }
+}
+
+async fn control_plane(folder: &Path) -> Result<Running> {
+    let plane = ControlPlane::start(folder).await?;
+    plane.install_crds()?;
+    Ok(Running {
+        reach: vec![format!("export KUBECONFIG={}", quoted(&plane.kubeconfig()))],
+        listens: vec![("kube-apiserver".to_owned(), plane.address().to_owned())],
+        _handle: Box::new(plane),
+    })
+}
+
+async fn dirac(folder: &Path) -> Result<Running> {
+    let ce = Ce { name: "openstack.lyon.fr".to_owned(), queues: vec!["m1.xlarge".to_owned()] };
+    let dirac = Dirac::start(folder, &[ce]).await?;
+    let at = |name: &str| dirac.state().join(name).display().to_string();
+    let mut reach = Vec::new();
+    let mut listens = Vec::new();
+    for service in ["MATCHER", "PILOTMANAGER", "JOBMANAGER"] {
+        let url = dirac.url(service)?;
+        let (address, name) = url.trim_start_matches("dips://").split_once('/').unwrap_or_default();
+        listens.push((name.to_owned(), address.to_owned()));
+        reach.push(format!("# {name}: {url}"));
+    }
+    reach.extend([
+        format!(
+            "# certificate, key and CA of an administrator, group biomed_admin: {} {} {}",
+            at("user.pem"),
+            at("user.key"),
+            at("ca.pem")
+        ),
+        format!("# a pilot: {} FOLDER, with DIRAC_* in the environment", dirac.run_pilot().display()),
+    ]);
+    Ok(Running { reach, listens, _handle: Box::new(dirac) })
+}
+
+async fn openstack(folder: &Path) -> Result<Running> {
+    let it = OpenStack::start(folder).await?;
+    let file = folder.join("clouds.yaml");
+    fs::write(&file, it.clouds_yaml()).with_context(|| format!("cannot write {}", file.display()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let keystone = it.auth_url().trim_start_matches("http://").trim_end_matches("/v3").to_owned();
+    Ok(Running {
+        reach: vec![
+            format!("export OS_CLIENT_CONFIG_FILE={}", quoted(&file)),
+            "export OS_CLOUD=testbed".to_owned(),
+            format!("# Keystone: {}; the cloud testbed-admin of that file is the administrator's", it.auth_url()),
+        ],
+        listens: vec![("Keystone".to_owned(), keystone), ("Nova".to_owned(), it.nova_address())],
+        _handle: Box::new(it),
+    })
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,216 @@
+//! Layer `e2e`: real jobs in a real DIRAC become VMs in a real Nova, whose guests run DIRAC's own JobAgent until the jobs are Done.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use testbeds::{
+    kubectl::Kubectl,
+    openstack::{PROJECT, Server},
+    operator::{NAMESPACE as OPERATOR, Operator},
+    real::{FORTY, NAMESPACE, Real},
+};
+
+/// Most VMs of each pool, and what they are, as the manifests say.
+const POOLS: [(&str, usize, &str); 3] = [("cpu", 4, "m1.medium"), ("gpu", 2, "g1.vgpu"), ("long", 2, "m1.large")];
+const QUICK: [&str; 4] = ["--busy-interval=2", "--list-interval=5", "--rows-interval=2", "--catalogue-interval=10"];
+
+struct Scene {
+    operator: Operator,
+    kubectl: Kubectl,
+    real: Real,
+    /// Every VM that was ever seen: its PilotVM's UID and its flavor.
+    seen: BTreeMap<String, String>,
+    most: BTreeMap<String, usize>,
+}
+
+impl Scene {
+    fn pilotvms(&self) -> Vec<Value> {
+        let text = self.kubectl.run(&["get", "pilotvms", "--namespace", NAMESPACE, "--output=json"]).unwrap();
+        let mut list: Value = serde_json::from_str(&text).unwrap();
+        list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    async fn servers(&self) -> Vec<Server> {
+        let all = self.real.openstack.servers(PROJECT).await.unwrap();
+        all.into_iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator")).collect()
+    }
+
+    /// Looks at Kubernetes and Nova, and holds what it sees against the limits.
+    async fn look(&mut self) {
+        let mut pools: BTreeMap<String, usize> = BTreeMap::new();
+        for vm in self.pilotvms() {
+            *pools.entry(vm["spec"]["poolRef"]["name"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        for (pool, most, _) in POOLS {
+            let now = pools.get(pool).copied().unwrap_or(0);
+            assert!(now <= most, "{now} PilotVMs in pool {pool}, whose maximum is {most}");
+            let so_far = self.most.entry(pool.to_owned()).or_default();
+            *so_far = now.max(*so_far);
+        }
+        let servers = self.servers().await;
+        let mut owners = BTreeSet::new();
+        for server in &servers {
+            let owner = server.tags.iter().find_map(|t| t.strip_prefix("dirac-pvm-")).expect("a tag names the PilotVM");
+            assert!(owners.insert(owner.to_owned()), "two servers of one PilotVM: {servers:?}");
+            self.seen.insert(owner.to_owned(), server.flavor.original_name.clone());
+        }
+        assert!(servers.len() <= POOLS.iter().map(|p| p.1).sum(), "{} servers", servers.len());
+    }
+
+    async fn until(&mut self, what: &str, seconds: u64, mut holds: impl FnMut(&Self) -> Result<(), String>) {
+        let begun = Instant::now();
+        let mut said = Instant::now();
+        loop {
+            self.look().await;
+            match holds(self) {
+                Ok(()) => {
+                    eprintln!("    {:>4} s  {what}", begun.elapsed().as_secs());
+                    return;
+                }
+                Err(now) => {
+                    assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s: {now}");
+                    if said.elapsed() > Duration::from_secs(20) {
+                        said = Instant::now();
+                        eprintln!("    {:>4} s  waiting until {what}: {now}", begun.elapsed().as_secs());
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn all_done(&mut self, jobs: usize, seconds: u64) {
+        self.until(&format!("{jobs} jobs are Done"), seconds, |s| {
+            let count = |status| s.real.jobs(status).unwrap();
+            let failed = count("Failed");
+            assert_eq!(failed, 0, "jobs failed");
+            match count("Done") {
+                done if done == jobs => Ok(()),
+                done => Err(format!("{done} Done, {} Running, {} Waiting", count("Running"), count("Waiting"))),
+            }
+        })
+        .await;
+        assert_eq!(self.real.count("select count(*) from JobDB.Jobs where RescheduleCounter > 0").unwrap(), 0);
+        let twice = "select count(*) from (select JobID from JobLoggingDB.LoggingInfo where Status = 'Matched' \
+                     group by JobID having count(*) > 1) as t";
+        assert_eq!(self.real.count(twice).unwrap(), 0, "each job was served once");
+    }
+
+    async fn nothing_left(&mut self) {
+        self.until("idle guests end and their VMs go", 300, |s| match s.pilotvms().len() {
+            0 => Ok(()),
+            n => Err(format!("{n} PilotVMs")),
+        })
+        .await;
+        assert!(self.servers().await.is_empty(), "nothing is left in Nova");
+        let open = "select count(*) from PilotAgentsDB.PilotAgents where Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
+        assert_eq!(self.real.count(open).unwrap(), 0, "every row is closed");
+        let rows = self.real.count("select count(*) from PilotAgentsDB.PilotAgents").unwrap();
+        assert_eq!(rows, self.seen.len(), "each VM had its row, and each row its VM");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left() {
+    let state = tempfile::tempdir().unwrap();
+    let real = Real::start(state.path()).await.unwrap();
+    let kubeconfig = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
+    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &QUICK, &[]).unwrap();
+    operator.ready().await.unwrap();
+    let kubectl = real.plane.kubectl();
+    kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
+    kubectl.apply(&real.manifests().await.unwrap()).unwrap();
+    let stranger =
+        real.openstack.make_server(PROJECT, "dirac-cpu-stranger", &["dirac"], &serde_json::json!({})).await.unwrap();
+    let mut scene = Scene { operator, kubectl, real, seen: BTreeMap::new(), most: BTreeMap::new() };
+
+    all_forty(&mut scene).await;
+    a_lowered_maximum_loses_no_job(&mut scene).await;
+    a_matcher_that_is_away_for_a_while_loses_nothing(&mut scene).await;
+
+    let strangers: Vec<_> = scene.real.openstack.servers(PROJECT).await.unwrap().into_iter().map(|s| s.id).collect();
+    assert_eq!(strangers, [stranger], "the stranger is still there, and nobody else");
+    let log = std::fs::read_to_string(state.path().join("operator.log")).unwrap();
+    assert!(!log.contains("PRIVATE KEY") && !log.contains("gAAAA"), "neither a key nor a Fernet token is in the log");
+}
+
+async fn all_forty(scene: &mut Scene) {
+    for kind in &FORTY {
+        scene.real.submit(kind, kind.jobs, 5).unwrap();
+    }
+    let begun = Instant::now();
+    scene.all_done(40, 900).await;
+    let served = begun.elapsed().as_secs();
+    for (pool, most, _) in POOLS {
+        assert_eq!(scene.most.get(pool), Some(&most), "there was work for as many VMs as pool {pool} may have");
+    }
+    let flavors: BTreeSet<&str> = scene.seen.values().map(String::as_str).collect();
+    assert_eq!(flavors, POOLS.iter().map(|p| p.2).collect());
+    scene.nothing_left().await;
+    let wasted = scene.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
+    let calls = scene.operator.metric(&["cloud_calls_total"]).await.unwrap_or(0.0);
+    let made = scene.seen.len();
+    eprintln!(
+        "40 jobs Done after {served} s: {made} VMs made, {wasted} never ran a job, {:.1} cloud calls per VM life",
+        calls / made as f64
+    );
+}
+
+async fn a_lowered_maximum_loses_no_job(scene: &mut Scene) {
+    scene.real.submit(&FORTY[0], 8, 30).unwrap();
+    scene
+        .until("jobs run", 180, |s| match s.real.jobs("Running").unwrap() {
+            n if n >= 4 => Ok(()),
+            n => Err(format!("{n} run")),
+        })
+        .await;
+    scene.kubectl.run(&["scale", "pilotpool", "cpu", "--replicas=0", "--namespace", NAMESPACE]).unwrap();
+    scene
+        .until("no job runs any more", 300, |s| {
+            match s.real.jobs("Running").unwrap() + s.real.jobs("Matched").unwrap() {
+                0 => Ok(()),
+                n => Err(format!("{n} run")),
+            }
+        })
+        .await;
+    scene.nothing_left().await;
+    assert_eq!(scene.real.jobs("Failed").unwrap(), 0);
+    scene.kubectl.run(&["scale", "pilotpool", "cpu", "--replicas=4", "--namespace", NAMESPACE]).unwrap();
+    scene.all_done(48, 300).await;
+    scene.nothing_left().await;
+}
+
+async fn a_matcher_that_is_away_for_a_while_loses_nothing(scene: &mut Scene) {
+    scene.real.submit(&FORTY[0], 8, 20).unwrap();
+    scene
+        .until("jobs run", 180, |s| match s.real.jobs("Running").unwrap() {
+            n if n >= 2 => Ok(()),
+            n => Err(format!("{n} run")),
+        })
+        .await;
+    scene.real.dirac.stop_service("MATCHER");
+    let text = |s: &Scene| {
+        let object =
+            s.kubectl.run(&["get", "diracinstallation", "dirac", "--namespace", NAMESPACE, "--output=json"]).unwrap();
+        let object: Value = serde_json::from_str(&object).unwrap();
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.into_iter().find(|c| c["type"] == "DemandRead").unwrap_or_default()
+    };
+    scene
+        .until("the installation says that the Matcher is away", 60, |s| match text(s) {
+            c if c["status"] == "False" => Ok(()),
+            c => Err(c.to_string()),
+        })
+        .await;
+    let before = scene.seen.len();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    scene.look().await;
+    assert_eq!(scene.seen.len(), before, "nothing is made by guess");
+    scene.real.dirac.start_service("MATCHER").unwrap();
+    scene.all_done(56, 400).await;
+    scene.nothing_left().await;
+}

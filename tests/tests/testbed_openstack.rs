@@ -1,0 +1,159 @@
+//! The OpenStack testbed does what the other layers count on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{fs, path::Path, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
+use testbeds::openstack::{OpenStack, PROJECT, Service};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn status(cloud: &OpenStack, id: &str) -> String {
+    cloud.servers(PROJECT).await.unwrap().into_iter().find(|s| s.id == id).unwrap().status
+}
+
+async fn await_console(cloud: &OpenStack, id: &str, wanted: &str) {
+    for _ in 0..150 {
+        // A server that is not placed yet has none: 409.
+        let console = cloud.console(id).await.unwrap_or_default();
+        if console.contains(wanted) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("no {wanted:?} in the console of {id}: {}", cloud.console(id).await.unwrap());
+}
+
+/// Processes of this machine whose command line has `word`.
+fn processes(word: &str) -> usize {
+    let has = |pid: &Path| {
+        fs::read(pid.join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).replace('\0', " ").contains(word))
+    };
+    fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(|entry| has(&entry.path())).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_clouds_stand_apart_and_their_guests_apart_from_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = tempfile::tempdir().unwrap();
+    fs::write(image.path().join("pilot"), "in the image").unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    let (cloud, other) = tokio::join!(OpenStack::start(&a), OpenStack::start(&b));
+    let (cloud, mut other) = (cloud.unwrap(), other.unwrap());
+    cloud.in_the_image(image.path(), "/opt/image").unwrap();
+
+    // What a pilot's VM does: files, commands that see them, the end by itself.
+    let mark = format!("testbed-{:08x}", rand::random::<u32>());
+    let user_data = format!(
+        "#cloud-config\n\
+         hostname: inside\n\
+         colour: red\n\
+         write_files:\n\
+         - {{path: /etc/{mark}, content: 'it is {mark}', permissions: '0600'}}\n\
+         - {{path: /usr/local/{mark}, encoding: b64, content: '{}'}}\n\
+         bootcmd: ['echo early']\n\
+         runcmd:\n\
+         - NAME=$(hostname)\n\
+         - [cat, /etc/{mark}, /usr/local/{mark}, /opt/image/pilot]\n\
+         - echo \"$NAME pid $$\"\n\
+         - test -e {}/pilot || echo /tmp is its own\n\
+         - touch /opt/image/mine || echo the image is read-only\n\
+         - test -e {}/etc || echo the testbed is hidden\n\
+         - 'false'\n\
+         - echo the end\n\
+         power_state: {{mode: poweroff, message: bye}}\n",
+        STANDARD.encode("decoded"),
+        image.path().display(),
+        a.display(),
+    );
+    let network = cloud.network_id("private").await.unwrap();
+    let more = json!({
+        "networks": [{"uuid": network}], "tags": ["ours"], "metadata": {"pool": "p"},
+        "availability_zone": "nova", "security_groups": [{"name": "default"}],
+    });
+    let id = cloud.boot(PROJECT, "one", &user_data, more).await.unwrap();
+    let server = cloud.await_status(PROJECT, &id, "SHUTOFF", PATIENCE).await.unwrap();
+    assert_eq!((server.tags.as_slice(), server.metadata["pool"].as_str()), (&["ours".to_owned()][..], "p"));
+    assert_eq!((server.flavor.original_name.as_str(), server.zone.as_deref()), ("m1.tiny", Some("nova")));
+    assert!(server.addresses["private"][0]["addr"].as_str().unwrap().starts_with("10.64."));
+    let console = cloud.console(&id).await.unwrap();
+    for wanted in [
+        "early",
+        "colour is not acted on",
+        &format!("it is {mark}"),
+        "decoded",
+        "in the image",
+        "inside pid ",
+        "/tmp is its own",
+        "the image is read-only",
+        "the testbed is hidden",
+        "the end",
+        "bye",
+        "the guest powers off",
+    ] {
+        assert!(console.contains(wanted), "no {wanted:?} in {console}");
+    }
+    assert!(!Path::new(&format!("/etc/{mark}")).exists() && !Path::new(&format!("/usr/local/{mark}")).exists());
+    assert_eq!(cloud.servers(PROJECT).await.unwrap().len(), 1);
+    assert!(other.servers(PROJECT).await.unwrap().is_empty());
+    cloud.delete_and_wait(PROJECT, &id, PATIENCE).await.unwrap();
+
+    // A guest that powers off by a command, one that stays, and what they started goes with them.
+    let stays = format!("#!/bin/sh\nsetsid sh -c 'while :; do sleep 1; done # {mark}' &\necho staying\n");
+    let ends = format!("#cloud-config\nruncmd: ['{{ sh -c \"sleep 600; : {mark}\" & }}; echo going', poweroff]\n");
+    let stays = cloud.boot(PROJECT, "stays", &stays, json!({})).await.unwrap();
+    let ends = cloud.boot(PROJECT, "ends", &ends, json!({})).await.unwrap();
+    await_console(&cloud, &ends, "the guest powers off").await;
+    let begun = std::time::Instant::now();
+    cloud.await_status(PROJECT, &ends, "SHUTOFF", PATIENCE).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "SHUTOFF only after {:?}", begun.elapsed());
+    await_console(&cloud, &stays, "staying").await;
+    assert_eq!(status(&cloud, &stays).await, "ACTIVE");
+    assert_eq!(processes(&mark), 1, "the guest that stays has a process, the one that ended has none");
+    cloud.delete_and_wait(PROJECT, &stays, PATIENCE).await.unwrap();
+    cloud.delete_and_wait(PROJECT, &ends, PATIENCE).await.unwrap();
+    assert_eq!(processes(&mark), 0);
+
+    // The end of the testbed is the end of its guests.
+    let last = cloud.boot(PROJECT, "last", &format!("#!/bin/sh\nsleep 600 # {mark}\nexit\n"), json!({})).await.unwrap();
+    await_console(&cloud, &last, "is up").await;
+    let here = a.display().to_string();
+    drop(cloud);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(processes(&here), 0, "something of the testbed is left");
+    assert!(other.servers(PROJECT).await.unwrap().is_empty(), "the other one goes on");
+    servers_fail_and_wait_as_a_test_asks(&mut other).await;
+}
+
+async fn servers_fail_and_wait_as_a_test_asks(cloud: &mut OpenStack) {
+    for (name, more) in [
+        ("impossible", json!({"flavorRef": "id-of-m1.impossible"})),
+        ("failing", json!({"metadata": {"sim_fail": "disk on fire"}})),
+    ] {
+        let id = cloud.boot(PROJECT, name, "", more).await.unwrap();
+        let error = cloud.await_status(PROJECT, &id, "ACTIVE", PATIENCE).await.unwrap_err().to_string();
+        assert!(error.contains("is ERROR"), "{error}");
+        cloud.delete_and_wait(PROJECT, &id, PATIENCE).await.unwrap();
+    }
+    let gpu = cloud.boot(PROJECT, "gpu", "", json!({"flavorRef": "id-of-g1.vgpu"})).await.unwrap();
+    let server = cloud.await_status(PROJECT, &gpu, "ACTIVE", PATIENCE).await.unwrap();
+    assert!(server.node.unwrap().starts_with("gpu-"), "a virtual GPU is a node's that has one");
+    cloud.delete_and_wait(PROJECT, &gpu, PATIENCE).await.unwrap();
+    // A hypervisor that hangs does not make new servers, and its guests go on.
+    let ticking = "#!/bin/sh\nwhile :; do date +tick-%s; sleep 1; done\n";
+    let ticking = cloud.boot(PROJECT, "ticking", ticking, json!({})).await.unwrap();
+    await_console(cloud, &ticking, "tick-").await;
+    cloud.pause(Service::NovaCompute).unwrap();
+    let held = now();
+    let slow = cloud.boot(PROJECT, "slow", "", json!({})).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(status(cloud, &slow).await, "BUILD");
+    cloud.resume(Service::NovaCompute).unwrap();
+    cloud.await_status(PROJECT, &slow, "ACTIVE", PATIENCE).await.unwrap();
+    await_console(cloud, &ticking, &format!("tick-{}", held + 2)).await;
+}
+
+fn now() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
+}
