@@ -14,7 +14,7 @@ struct Layer {
     commands: &'static [&'static [&'static str]],
 }
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -53,6 +53,15 @@ const LAYERS: [Layer; 7] = [
         name: "operator",
         what: "the operator on a real API server: the whole loop simulated, and a real DIRAC",
         commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "operator"]],
+    },
+    Layer {
+        name: "crash",
+        what: "the operator dies between any two outside calls, with a real DIRAC and a real Nova",
+        // The same folder as without the feature: cargo keeps both, and every layer says which one it wants.
+        commands: &[
+            &["build", "--package", "operator", "--features", "crash-points"],
+            &["test", "--package", "testbeds", "--test", "crash"],
+        ],
     },
     Layer {
         name: "e2e",
