@@ -97,12 +97,13 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
 
     clouds::refusals::the_catalogue_tells_what_there_is(&it, driver.as_ref()).await;
     clouds::refusals::credentials_and_addresses_that_are_wrong_are_told_apart(&it).await;
-    clouds::refusals::orders_that_cannot_work_are_invalid(driver.as_ref(), &image).await;
+    clouds::refusals::orders_that_cannot_work_are_invalid(&it, driver.as_ref(), &image).await;
 
     clouds::guests::a_guest_does_its_user_data_and_halts(&it, driver.as_ref(), &image).await;
 
     clouds::failures::no_valid_host_is_no_capacity(driver.as_ref(), &image).await;
     clouds::failures::a_token_is_renewed_once_however_many_calls_find_it_expired(&it).await;
+    clouds::failures::a_keystone_that_hangs_is_said_once_to_all(&mut it).await;
     clouds::failures::an_expired_application_credential_is_said(&it).await;
     clouds::failures::a_lost_reply_makes_no_second_server(&it, &image).await;
     clouds::failures::of_twins_one_is_kept(&it, driver.as_ref(), &image).await;

@@ -39,6 +39,11 @@ impl Testbed {
     }
 }
 
+/// Whether a process still holds its files: a killed one takes a moment to let them go.
+fn is_alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 fn namespaces(exported: &str) -> anyhow::Result<String> {
     let kubeconfig = exported.trim().strip_prefix("export KUBECONFIG=").expect("one line that a shell evaluates");
     Kubectl::new(build::kubectl().unwrap(), Path::new(kubeconfig)).run(&["get", "namespaces,pilotpools"])
@@ -65,6 +70,9 @@ fn a_testbed_stays_until_it_is_taken_down() {
 
     // Killed: noticed, said, and no hindrance.
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    while is_alive(first) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let (ok, exported, said) = testbed.run(&["up", "controlplane"]);
     assert!(ok && said.contains("gone without a word"), "{said}");
     namespaces(&exported).unwrap();

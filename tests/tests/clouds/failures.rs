@@ -34,6 +34,19 @@ pub async fn a_token_is_renewed_once_however_many_calls_find_it_expired(it: &Ope
     }
 }
 
+pub async fn a_keystone_that_hangs_is_said_once_to_all(it: &mut OpenStack) {
+    let cloud = OpenStackCloud::new(password(it, PROJECT)).unwrap();
+    it.pause(Service::Keystone).unwrap();
+    let owner = Owner { cluster: "silent".to_owned(), uid: "nobody".to_owned() };
+    let started = Instant::now();
+    let calls = futures::future::join_all((0..5).map(|_| cloud.find(&owner))).await;
+    it.resume(Service::Keystone).unwrap();
+    assert!(calls.iter().all(|c| matches!(c, Err(CloudError::Transient(_)))), "{calls:?}");
+    assert!(started.elapsed() < Duration::from_secs(35), "the calls did not wait one after the other");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    cloud.find(&owner).await.expect("it goes on when Keystone does");
+}
+
 pub async fn an_expired_application_credential_is_said(it: &OpenStack) {
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
     let text = soon.strftime("%Y-%m-%dT%H:%M:%S").to_string();

@@ -121,7 +121,14 @@ async fn tls_server(ca: &testbeds::pki::Authority) -> (u16, tokio::task::JoinHan
     (port, task)
 }
 
-pub async fn orders_that_cannot_work_are_invalid(cloud: &dyn Cloud, image: &str) {
+pub async fn orders_that_cannot_work_are_invalid(it: &OpenStack, cloud: &dyn Cloud, image: &str) {
+    let mut any_network = password(it, PROJECT);
+    any_network.networks.clear();
+    let outcome = OpenStackCloud::new(any_network).unwrap().create(&order("orders", "net", "m1.tiny", image, "")).await;
+    assert!(
+        matches!(&outcome, Err(CloudError::Invalid(text)) if text.contains("spec.openstack.networks")),
+        "the testbed has two networks: {outcome:?}"
+    );
     let no_image = "00000000-0000-0000-0000-000000000000";
     let mut no_zone = order("orders", "zone", "m1.tiny", image, "");
     no_zone.zone = Some("no-zone".to_owned());

@@ -46,6 +46,9 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
         Err(unclear @ CloudError::Transient(_)) => look(cloud, order, unclear).await,
         // What the order names is missing here: that makes the order invalid, and nothing else.
         Err(CloudError::NotFound(said)) => Err(CloudError::Invalid(said)),
+        Err(CloudError::Conflict(said)) if said.contains("Multiple possible networks") => {
+            Err(CloudError::Invalid(format!("{said}; say which in spec.openstack.networks")))
+        }
         Err(clear) => Err(clear),
     }
 }

@@ -31,10 +31,14 @@ use crate::cloud::CloudError;
 /// Longest time for a connection, and for a whole call.
 const CONNECT: Duration = Duration::from_secs(10);
 const CALL: Duration = Duration::from_secs(60);
+/// Longest time for an authentication: all calls wait for it.
+const AUTHENTICATION: Duration = Duration::from_secs(20);
 /// Connections that are kept for the next call.
 const IDLE_CONNECTIONS: usize = 4;
 /// A refused credential is not tried again before this: many calls at once must not lock an account.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
+/// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
+const SILENCE_HOLDS: Duration = Duration::from_secs(1);
 /// Largest answer that is read: a page of a thousand servers has 3 MB.
 const LARGEST_ANSWER: usize = 64 << 20;
 
@@ -49,7 +53,8 @@ pub struct Session {
 #[derive(Default)]
 struct Known {
     token: Option<Arc<Token>>,
-    refused: Option<(Instant, CloudError)>,
+    /// Why there is none, and until when nobody asks again.
+    failed: Option<(Instant, CloudError)>,
 }
 
 impl Session {
@@ -91,22 +96,21 @@ impl Session {
         {
             return Ok(token.clone());
         }
-        if let Some((at, error)) = &known.refused
-            && at.elapsed() < REFUSAL_HOLDS
+        if let Some((until, error)) = &known.failed
+            && Instant::now() < *until
         {
             return Err(error.clone());
         }
         self.authentications.fetch_add(1, Ordering::Relaxed);
-        match identity::authenticate(&self.http, &self.config, CALL).await {
+        match identity::authenticate(&self.http, &self.config, AUTHENTICATION).await {
             Ok(token) => {
                 let token = Arc::new(token);
-                *known = Known { token: Some(token.clone()), refused: None };
+                *known = Known { token: Some(token.clone()), failed: None };
                 Ok(token)
             }
             Err(error) => {
-                if matches!(error, CloudError::Unauthorized(_)) {
-                    *known = Known { token: None, refused: Some((Instant::now(), error.clone())) };
-                }
+                let holds = if matches!(error, CloudError::Unauthorized(_)) { REFUSAL_HOLDS } else { SILENCE_HOLDS };
+                *known = Known { token: None, failed: Some((Instant::now() + holds, error.clone())) };
                 Err(error)
             }
         }
