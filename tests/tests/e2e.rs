@@ -224,7 +224,7 @@ async fn all_forty(scene: &mut Scene) {
     assert_eq!(flavors, POOLS.iter().map(|p| p.2).collect());
     scene.nothing_left().await;
     let wasted = scene.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
-    let calls = scene.operator.metric(&["cloud_calls_total"]).await.unwrap_or(0.0);
+    let calls = scene.operator.metric(&["cloud_calls_total", "cloud=\"dirac/lyon\""]).await.unwrap_or(0.0);
     let made = scene.seen.len();
     let orders = scene.operator.metric(&["demand_to_order_seconds_count"]).await.unwrap();
     let order = scene.operator.metric(&["demand_to_order_seconds_sum"]).await.unwrap() / orders;
