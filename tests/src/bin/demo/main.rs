@@ -59,8 +59,12 @@ async fn run(args: Args) -> Result<()> {
 
     let step = Step::start("starting the operator");
     let log = state.path().join("log/operator.log");
-    let mut operator =
-        Operator::start(&home.operator, &log, &["--busy-interval=2", "--rows-interval=5", "--list-interval=5"], &[])?;
+    let mut options = vec!["--busy-interval=2", "--rows-interval=5", "--list-interval=5"];
+    if args.context.is_some() {
+        // In somebody's cluster it looks after the demo's own namespace, and competes with nobody's operator.
+        options.extend(["--watch-namespace=demo", "--leader-elect=false"]);
+    }
+    let mut operator = Operator::start(&home.operator, &log, &options, &[])?;
     operator.ready().await?;
     step.done();
     let namespace = if args.real { real::NAMESPACE } else { SIMULATED };
