@@ -94,7 +94,7 @@ impl Dirac {
 
     fn start_blocking(state: &Path, whole: bool, ces: &[Ce]) -> Result<Self> {
         let venv = venv::ensure()?;
-        for folder in ["mysql", "run", "etc", "log", "work", "sandboxes", "control", "client", "files"] {
+        for folder in ["mysql", "run", "tmp", "etc", "log", "work", "sandboxes", "control", "client", "files"] {
             fs::create_dir_all(state.join(folder))?;
         }
         let free: [u16; 12] = port::free()?;
@@ -163,7 +163,8 @@ impl Dirac {
         let (data, socket) = (format!("--datadir={}", at("mysql")), format!("--socket={}", at("run/mariadb.sock")));
         run(
             "mariadb-install-db",
-            Command::new("mariadb-install-db").args([
+            // Two databases that are made at one time give their temporary tables the same names.
+            Command::new("mariadb-install-db").env("TMPDIR", at("tmp")).args([
                 "--no-defaults",
                 "--user=root",
                 &data,
@@ -172,6 +173,7 @@ impl Dirac {
         )?;
         let mut server = Command::new("/usr/sbin/mariadbd");
         server
+            .env("TMPDIR", at("tmp"))
             .args(["--no-defaults", "--user=root", &data, &socket, "--bind-address=127.0.0.1", "--skip-log-bin"])
             .args([
                 format!("--pid-file={}", at("run/mariadb.pid")),
@@ -234,6 +236,7 @@ impl Dirac {
         command
             .current_dir(self.state.join("work"))
             .env("DIRAC_ROOT_PATH", &self.state)
+            .env("TMPDIR", self.state.join("tmp"))
             .env("DIRACSYSCONFIG", self.state.join("etc/dirac.cfg"))
             .env("X509_CERT_DIR", self.certificates())
             .env("PATH", path);

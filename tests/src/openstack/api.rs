@@ -104,15 +104,15 @@ impl OpenStack {
     /// All servers of a project, whoever made them.
     pub async fn servers(&self, project: &str) -> Result<Vec<Server>> {
         let token = self.token("admin", project).await?;
-        let mut all: Vec<Server> = Vec::new();
+        // By id: a server that passes from Nova's API to a cell between two pages may be on both.
+        let mut all: BTreeMap<String, Server> = BTreeMap::new();
+        let mut marker = String::new();
         loop {
-            let marker = all.last().map(|s| format!("?marker={}", s.id)).unwrap_or_default();
             let mut page = self.call(&token, Method::GET, self.nova(&format!("servers/detail{marker}")), None).await?;
             let servers: Vec<Server> = serde_json::from_value(page["servers"].take())?;
-            if servers.is_empty() {
-                return Ok(all);
-            }
-            all.extend(servers);
+            let Some(last) = servers.last() else { return Ok(all.into_values().collect()) };
+            marker = format!("?marker={}", last.id);
+            all.extend(servers.into_iter().map(|s| (s.id.clone(), s)));
         }
     }
 

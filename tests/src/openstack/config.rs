@@ -90,7 +90,9 @@ const SHORT: u32 = 5;
 
 /// Writes them all below `state`.
 pub fn write(state: &Path, ports: &Ports) -> Result<()> {
-    for folder in ["run", "log", "home", "mysql", "rabbit", "glance", "nova/instances", "neutron", "lock", "guests"] {
+    for folder in
+        ["run", "log", "home", "tmp", "mysql", "rabbit", "glance", "nova/instances", "neutron", "lock", "guests"]
+    {
         fs::create_dir_all(state.join(folder)).with_context(|| format!("cannot make {}", state.display()))?;
     }
     let fill = |template: &str| {

@@ -313,6 +313,8 @@ impl OpenStack {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", self.state.join("home"))
+            // Two databases that are made at one time give their temporary tables the same names.
+            .env("TMPDIR", self.state.join("tmp"))
             .env("PYTHONPATH", self.state.join("lib"))
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())

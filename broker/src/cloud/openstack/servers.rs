@@ -145,11 +145,14 @@ enum Filter<'a> {
     ChangedSince(Timestamp),
 }
 
-/// All pages, and Nova's clock when the first was asked for.
+/// All pages, each server once, and Nova's clock when the first was asked for.
+///
+/// Nova sorts by a moment that changes when a server passes from its API's database to a cell's: a later page can bring such a
+/// server again, and who takes the two for twins deletes the only one.
 async fn pages(session: &Session, filter: &Filter<'_>) -> Result<(Vec<Server>, Option<Timestamp>), CloudError> {
     let what = "list servers";
-    let mut all: Vec<Server> = Vec::new();
-    let mut date = None;
+    let mut all: BTreeMap<String, Server> = BTreeMap::new();
+    let (mut last, mut date) = (None, None);
     loop {
         let mut request = detailed::Request::builder();
         request.limit(PAGE);
@@ -157,8 +160,8 @@ async fn pages(session: &Session, filter: &Filter<'_>) -> Result<(Vec<Server>, O
             Filter::Tags(tags) => request.tags(tags.join(",")),
             Filter::ChangedSince(since) => request.changes_since(since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         };
-        if let Some(last) = all.last() {
-            request.marker(last.id.clone());
+        if let Some(last) = last {
+            request.marker::<String>(last);
         }
         let request = request.build().map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
         let answer = raw(request).query_async(session).await.map_err(|e| fault::of_sdk(what, e))?;
@@ -169,9 +172,10 @@ async fn pages(session: &Session, filter: &Filter<'_>) -> Result<(Vec<Server>, O
         let page: Servers = serde_json::from_slice(answer.body())
             .map_err(|e| CloudError::Transient(format!("{what}: the answer was not understood: {e}")))?;
         let more = page.servers_links.iter().any(|l| l.rel == "next") && !page.servers.is_empty();
-        all.extend(page.servers);
+        last = page.servers.last().map(|s| s.id.clone());
+        all.extend(page.servers.into_iter().map(|s| (s.id.clone(), s)));
         if !more {
-            return Ok((all, date));
+            return Ok((all.into_values().collect(), date));
         }
     }
 }
