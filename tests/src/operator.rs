@@ -20,16 +20,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// The operator's program: beside the running one, or beside the folder of a test.
-    pub fn program() -> Result<PathBuf> {
+    /// A program of the operator's build: beside the running one, or beside the folder of a test.
+    fn program(name: &str, build: &str) -> Result<PathBuf> {
         let own = std::env::current_exe()?;
-        let found = own.ancestors().skip(1).take(2).map(|dir| dir.join("dirac-operator")).find(|p| p.is_file());
-        match found {
-            Some(program) => Ok(program),
-            None => {
-                bail!("there is no dirac-operator beside {}: run `cargo build --package operator` first", own.display())
-            }
-        }
+        let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|p| p.is_file());
+        found.with_context(|| format!("there is no {name} beside {}: run `{build}` first", own.display()))
     }
 
     /// Installs the chart (CRDs, account, roles; no pod: no node runs here) into a control plane.
@@ -56,15 +51,26 @@ impl Operator {
         Ok(())
     }
 
-    /// Starts it with a kubeconfig, extra arguments and environment, and waits until it is ready.
-    pub fn start(kubeconfig: &Path, log: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
+    /// Starts it as it is shipped.
+    pub fn start(kubeconfig: &Path, log: &Path, args: &[&str]) -> Result<Self> {
+        let program = Self::program("dirac-operator", "cargo build --package operator")?;
+        Self::spawn(Command::new(program), kubeconfig, log, args)
+    }
+
+    /// Starts the build that can die at a crash point (`operator/src/crash.rs` names them), and has it die at `point`.
+    pub fn start_to_crash(kubeconfig: &Path, log: &Path, args: &[&str], point: Option<&str>) -> Result<Self> {
+        let program = Self::program("dirac-operator-crash-points", "cargo xtask test --only crash")?;
+        let mut command = Command::new(program);
+        command.envs(point.map(|point| ("DIRAC_OPERATOR_CRASH_AT", point)));
+        Self::spawn(command, kubeconfig, log, args)
+    }
+
+    fn spawn(mut command: Command, kubeconfig: &Path, log: &Path, args: &[&str]) -> Result<Self> {
         let [port] = port::free()?;
-        let mut command = Command::new(Self::program()?);
         command
             .args(["run", "--namespace", NAMESPACE, &format!("--http=127.0.0.1:{port}")])
             .args(args)
-            .env("KUBECONFIG", kubeconfig)
-            .envs(env.iter().copied());
+            .env("KUBECONFIG", kubeconfig);
         let process = Process::spawn("dirac-operator", command, log)?;
         Ok(Self { process, port })
     }

@@ -258,7 +258,7 @@ async fn an_operator_of_one_namespace_uses_every_right_that_it_has_and_is_never_
     let account = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
     let mut args = vec!["--watch-namespace=looked-after", "--leader-elect", "--orphan-age=2"];
     args.extend(["--list-interval=1", "--busy-interval=1"]);
-    let mut operator = Operator::start(&account, &state.path().join("log/operator.log"), &args, &[]).unwrap();
+    let mut operator = Operator::start(&account, &state.path().join("log/operator.log"), &args).unwrap();
     operator.ready().await.unwrap();
     kubectl.apply(BUSY).unwrap();
 

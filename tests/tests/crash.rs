@@ -151,8 +151,7 @@ impl Scene {
     }
 
     fn operator(&self, crash_at: Option<&str>) -> Operator {
-        let env: Vec<(&str, &str)> = crash_at.iter().map(|at| ("DIRAC_OPERATOR_CRASH_AT", *at)).collect();
-        Operator::start(&self.kubeconfig, &self.log, &ARGS, &env).unwrap()
+        Operator::start_to_crash(&self.kubeconfig, &self.log, &ARGS, crash_at).unwrap()
     }
 
     async fn look(&mut self) -> Seen {
@@ -188,7 +187,7 @@ impl Scene {
                 break status;
             }
             let late = begun.elapsed() > PATIENCE;
-            assert!(!late, "the operator did not die at {point}: was it built with --features crash-points?");
+            assert!(!late, "the operator did not die at {point}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{point}: {}", operator.process().last_words());

@@ -129,7 +129,7 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
     let state = tempfile::tempdir().unwrap();
     let real = Real::start(state.path()).await.unwrap();
     let kubeconfig = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
-    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &QUICK, &[]).unwrap();
+    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &QUICK).unwrap();
     operator.ready().await.unwrap();
     let kubectl = real.plane.kubectl();
     kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();

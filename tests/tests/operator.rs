@@ -32,7 +32,7 @@ async fn fixture(state: &Path) -> Fixture {
     let plane = ControlPlane::start(&state.join("controlplane")).await.unwrap();
     Operator::install_chart(&plane).unwrap();
     let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
-    let mut operator = Operator::start(&kubeconfig, &state.join("operator.log"), &QUICK, &[]).unwrap();
+    let mut operator = Operator::start(&kubeconfig, &state.join("operator.log"), &QUICK).unwrap();
     operator.ready().await.unwrap();
     Fixture { kubectl: plane.kubectl(), operator, plane }
 }
@@ -288,7 +288,7 @@ async fn of_two_operators_one_acts_and_the_other_takes_over_when_it_is_killed() 
     let state = tempfile::tempdir().unwrap();
     let mut first = fixture(state.path()).await;
     let kubeconfig = first.plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
-    let mut second = Operator::start(&kubeconfig, &state.path().join("second.log"), &QUICK, &[]).unwrap();
+    let mut second = Operator::start(&kubeconfig, &state.path().join("second.log"), &QUICK).unwrap();
     second.ready().await.unwrap();
     first.world("shared", 4, "60s", 2, "");
     until("the first makes a VM", 60, async || match first.vms("shared").len() {

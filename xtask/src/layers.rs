@@ -1,99 +1,176 @@
-//! `cargo xtask test`: the layers, one after the other, and one line for each at the end.
+//! `cargo xtask test`: what the layers need is built, they run in two lanes, and there is one line for each at the end.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     say::{Step, human},
-    tools::{cargo, require_compiler, run},
+    tools::{cargo, require_compiler, run, run_prefixed},
 };
 
-/// A layer's name, what it is, and the cargo commands that run it.
+/// A layer's name, what it is, the operator it starts, and the arguments of `cargo test` that run it.
 struct Layer {
     name: &'static str,
     what: &'static str,
-    commands: &'static [&'static [&'static str]],
+    operator: Option<Operator>,
+    tests: &'static [&'static [&'static str]],
 }
+
+/// Which build of the operator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Shipped,
+    CrashPoints,
+}
+
+/// Real systems are started by all but the first layer and mostly waited for: two layers at a time keep two cores busy.
+const LANES: usize = 2;
 
 const LAYERS: [Layer; 8] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
-        commands: &[
-            &["test", "--workspace", "--exclude", "testbeds"],
-            &["test", "--package", "testbeds", "--lib", "--bins"],
-        ],
+        operator: None,
+        tests: &[&["--workspace", "--exclude", "testbeds"], &["--package", "testbeds", "--lib", "--bins"]],
     },
     Layer {
         name: "crds",
         what: "what a real API server accepts and refuses; the testbed by hand",
-        commands: &[
-            &["test", "--package", "testbeds", "--test", "crds"],
-            &["test", "--package", "testbeds", "--test", "testbed"],
-        ],
+        operator: None,
+        tests: &[&["--package", "testbeds", "--test", "crds"], &["--package", "testbeds", "--test", "testbed"]],
     },
     Layer {
         name: "chart",
         what: "the Helm chart in a real control plane",
-        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "chart"]],
+        operator: Some(Operator::Shipped),
+        tests: &[&["--package", "testbeds", "--test", "chart"]],
     },
     Layer {
         name: "dirac",
         what: "DISET, matching and pilot rows against real DIRAC services",
-        commands: &[&["test", "--package", "testbeds", "--test", "dirac"]],
+        operator: None,
+        tests: &[&["--package", "testbeds", "--test", "dirac"]],
     },
     Layer {
         name: "openstack",
         what: "one contract for both cloud drivers, and OpenStack's own failures against real services",
-        commands: &[
-            &["test", "--package", "testbeds", "--test", "testbed_openstack"],
-            &["test", "--package", "testbeds", "--test", "openstack"],
+        operator: None,
+        tests: &[
+            &["--package", "testbeds", "--test", "testbed_openstack"],
+            &["--package", "testbeds", "--test", "openstack"],
         ],
     },
     Layer {
         name: "operator",
         what: "the operator on a real API server: the whole loop simulated, and a real DIRAC",
-        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "operator"]],
+        operator: Some(Operator::Shipped),
+        tests: &[&["--package", "testbeds", "--test", "operator"]],
     },
     Layer {
         name: "crash",
         what: "the operator dies between any two outside calls, with a real DIRAC and a real Nova",
-        // The same folder as without the feature: cargo keeps both, and every layer says which one it wants.
-        commands: &[
-            &["build", "--package", "operator", "--features", "crash-points"],
-            &["test", "--package", "testbeds", "--test", "crash"],
-        ],
+        operator: Some(Operator::CrashPoints),
+        tests: &[&["--package", "testbeds", "--test", "crash"]],
     },
     Layer {
         name: "e2e",
         what: "forty real jobs of DIRAC on the guests of a real Nova, from submission to Done",
-        commands: &[&["build", "--package", "operator"], &["test", "--package", "testbeds", "--test", "e2e"]],
+        operator: Some(Operator::Shipped),
+        tests: &[&["--package", "testbeds", "--test", "e2e"]],
     },
 ];
+
+/// How a layer ended.
+struct Outcome {
+    layer: &'static str,
+    ok: bool,
+    took: Duration,
+}
 
 /// Runs all layers, or those named by `--only`, without those named by `--skip`.
 pub fn test(args: &[String]) -> Result<(), String> {
     let (only, skip) = parse(args)?;
     require_compiler()?;
     let chosen = |l: &&Layer| (only.is_empty() || only.contains(&l.name)) && !skip.contains(&l.name);
+    let chosen: Vec<&'static Layer> = LAYERS.iter().filter(chosen).collect();
     let begun = Instant::now();
-    let mut lines: Vec<(&str, bool, Duration)> = Vec::new();
-    for layer in LAYERS.iter().filter(chosen) {
-        let step = Step::start(&format!("layer {}: {}", layer.name, layer.what));
-        let outcome = layer.commands.iter().try_for_each(|c| {
-            let mut command = cargo();
-            // One test at a time: each layer starts real systems, and two cores are all there may be.
-            command.args(*c);
-            if c.contains(&"--test") {
-                command.args(["--", "--test-threads=1", "--nocapture"]);
-            }
-            run(&format!("cargo {}", c.join(" ")), &mut command)
-        });
-        if let Err(message) = &outcome {
-            eprintln!("{message}");
-        }
-        lines.push((layer.name, outcome.is_ok(), step.end(outcome.is_ok())));
+    build(&chosen)?;
+    let mut outcomes = in_lanes(&chosen);
+    outcomes.sort_by_key(|o| LAYERS.iter().position(|l| l.name == o.layer));
+    summary(&outcomes, &skip, begun.elapsed())
+}
+
+/// Builds what the layers run, so that no lane waits for cargo in the other.
+fn build(layers: &[&Layer]) -> Result<(), String> {
+    let step = Step::start("building what the tests need (the first time takes some minutes)");
+    let built = build_all(layers);
+    step.end(built.is_ok());
+    built
+}
+
+fn build_all(layers: &[&Layer]) -> Result<(), String> {
+    let wants = |operator| layers.iter().any(|l| l.operator == Some(operator));
+    if wants(Operator::CrashPoints) {
+        run("cargo build", cargo().args(["build", "--package", "operator", "--features", "crash-points"]))?;
+        // Under a name of its own: the other layers run what is shipped, at the same time.
+        let own = std::env::current_exe().map_err(|e| format!("where are we? {e}"))?;
+        let (from, to) = (own.with_file_name("dirac-operator"), own.with_file_name("dirac-operator-crash-points"));
+        fs::copy(&from, &to).map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))?;
     }
-    summary(&lines, &skip, begun.elapsed())
+    if wants(Operator::Shipped) {
+        run("cargo build", cargo().args(["build", "--package", "operator"]))?;
+    }
+    let tests = layers.iter().flat_map(|l| l.tests);
+    tests.into_iter().try_for_each(|t| run("cargo test --no-run", cargo().args(["test", "--no-run"]).args(*t)))
+}
+
+/// The first layer alone, for it is quick and keeps all cores busy; the others two at a time, the longest first.
+fn in_lanes(layers: &[&'static Layer]) -> Vec<Outcome> {
+    if let [one] = layers {
+        return vec![run_layer(one, false)];
+    }
+    let mut outcomes: Vec<Outcome> = layers.iter().filter(|l| l.name == "unit").map(|l| run_layer(l, false)).collect();
+    // The table goes from short to long.
+    let waiting: Mutex<Vec<_>> = Mutex::new(layers.iter().copied().filter(|l| l.name != "unit").collect());
+    let done = Mutex::new(&mut outcomes);
+    thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some(layer) = locked(&waiting).pop() {
+                    let outcome = run_layer(layer, true);
+                    locked(&done).push(outcome);
+                }
+            });
+        }
+    });
+    outcomes
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Runs a layer; `beside` another, each of its lines says whose it is.
+fn run_layer(layer: &'static Layer, beside: bool) -> Outcome {
+    let step = Step::start(&format!("layer {}: {}", layer.name, layer.what));
+    let outcome = layer.tests.iter().try_for_each(|test| {
+        let what = format!("cargo test {}", test.join(" "));
+        let mut command = cargo();
+        command.arg("test").args(*test);
+        if test.contains(&"--test") {
+            // One test at a time: each starts real systems.
+            command.args(["--", "--test-threads=1", "--nocapture"]);
+        }
+        if beside { run_prefixed(layer.name, &what, &mut command) } else { run(&what, &mut command) }
+    });
+    if let Err(message) = &outcome {
+        eprintln!("{message}");
+    }
+    Outcome { layer: layer.name, ok: outcome.is_ok(), took: step.end(outcome.is_ok()) }
 }
 
 fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), String> {
@@ -119,17 +196,17 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), Stri
     Ok((only, skip))
 }
 
-fn summary(lines: &[(&str, bool, Duration)], skip: &[&str], total: Duration) -> Result<(), String> {
+fn summary(outcomes: &[Outcome], skip: &[&str], total: Duration) -> Result<(), String> {
     eprintln!();
-    for (name, ok, took) in lines {
-        eprintln!("{name:<10} {:<7} {}", if *ok { "passed" } else { "FAILED" }, human(*took));
+    for Outcome { layer, ok, took } in outcomes {
+        eprintln!("{layer:<10} {:<7} {}", if *ok { "passed" } else { "FAILED" }, human(*took));
     }
     for name in skip {
         eprintln!("{name:<10} skipped as asked");
     }
-    let failed: Vec<&str> = lines.iter().filter(|(_, ok, _)| !ok).map(|(name, ..)| *name).collect();
+    let failed: Vec<&str> = outcomes.iter().filter(|o| !o.ok).map(|o| o.layer).collect();
     eprintln!("{} in {}", if failed.is_empty() { "all passed" } else { "some FAILED" }, human(total));
-    println!("{} passed, {} failed, {} skipped", lines.len() - failed.len(), failed.len(), skip.len());
+    println!("{} passed, {} failed, {} skipped", outcomes.len() - failed.len(), failed.len(), skip.len());
     match failed.first() {
         None => Ok(()),
         Some(first) => Err(format!("failed: {}; look closer with: cargo xtask test --only {first}", failed.join(", "))),

@@ -2,9 +2,10 @@
 
 use std::{
     env,
+    io::{self, BufRead, BufReader},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use crate::say::Step;
@@ -28,6 +29,23 @@ pub fn run(what: &str, command: &mut Command) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{what}: {status}")),
         Err(e) => Err(format!("{what}: cannot start {:?}: {e}", command.get_program())),
+    }
+}
+
+/// Like [`run`], with `name` before each line of the output.
+pub fn run_prefixed(name: &str, what: &str, command: &mut Command) -> Result<(), String> {
+    let failed = |e: io::Error| format!("{what}: {e}");
+    let (lines, end) = io::pipe().map_err(failed)?;
+    command.stdout(end.try_clone().map_err(failed)?).stderr(end);
+    let mut child = command.spawn().map_err(failed)?;
+    // The command holds the other end of the pipe too, which would never end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in BufReader::new(lines).split(b'\n') {
+        eprintln!("{name:>9} | {}", String::from_utf8_lossy(&line.map_err(failed)?));
+    }
+    match child.wait().map_err(failed)? {
+        status if status.success() => Ok(()),
+        status => Err(format!("{what}: {status}")),
     }
 }
 

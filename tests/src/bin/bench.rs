@@ -41,7 +41,7 @@ async fn run() -> Result<()> {
     let up = begun.elapsed();
     Operator::install_chart(&plane)?;
     let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
-    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &[], &[])?;
+    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &[])?;
     operator.ready().await?;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let rss = async |o: &Operator| o.metric(&["resident_memory_bytes"]).await.map(|b| format!("{:.0} MB", b / 1e6));

@@ -64,7 +64,7 @@ async fn run(args: Args) -> Result<()> {
         // In somebody's cluster it looks after the demo's own namespace, and competes with nobody's operator.
         options.extend(["--watch-namespace=demo", "--leader-elect=false"]);
     }
-    let mut operator = Operator::start(&home.operator, &log, &options, &[])?;
+    let mut operator = Operator::start(&home.operator, &log, &options)?;
     operator.ready().await?;
     step.done();
     let namespace = if args.real { real::NAMESPACE } else { SIMULATED };
