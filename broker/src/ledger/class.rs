@@ -18,6 +18,8 @@ pub struct Class<'a> {
     pub jobs: u64,
     /// Cores a job needs; `None`: a VM of its own.
     pub cores: Option<u64>,
+    /// The same number for classes whose queues have equal lists, that is sites, CEs, tags and the like.
+    pub profile: usize,
 }
 
 /// All that waits.
@@ -33,26 +35,34 @@ pub struct Demand<'a> {
 
 /// What makes two queues of one VO the same to a planner.
 #[derive(PartialEq, Eq, Hash)]
-struct Key<'a> {
+struct Key {
     vo: usize,
     cpu_time: u64,
     min_ram_mb: u64,
-    lists: [Vec<&'a str>; 6],
+    profile: usize,
 }
+
+/// A queue's lists, sorted.
+type Lists<'a> = [Vec<&'a str>; 6];
 
 impl<'a> Demand<'a> {
     /// The demand of a snapshot. The order of its queues does not matter.
     pub fn of(snapshot: &'a Snapshot) -> Self {
         let groups = groups(&snapshot.vos);
         let mut demand = Self { waiting: vec![0; snapshot.vos.len()], ..Self::default() };
-        let mut classes: HashMap<Key<'_>, Class<'a>> = HashMap::new();
+        let mut profiles: HashMap<Lists<'_>, usize> = HashMap::new();
+        let mut classes: HashMap<Key, Class<'a>> = HashMap::new();
         for queue in snapshot.queues.iter().filter(|q| q.jobs > 0) {
             let Some(&vo) = groups.get(queue.owner_group.as_str()) else {
                 *demand.unclaimed.entry(queue.owner_group.clone()).or_default() += queue.jobs;
                 continue;
             };
             demand.waiting[vo] += queue.jobs;
-            let class = classes.entry(key(vo, queue)).or_insert(Class { vo, queue, jobs: 0, cores: cores(queue) });
+            let next = profiles.len();
+            let profile = *profiles.entry(lists(queue)).or_insert(next);
+            let key = Key { vo, cpu_time: queue.cpu_time, min_ram_mb: queue.min_ram_mb, profile };
+            let class =
+                classes.entry(key).or_insert_with(|| Class { vo, queue, jobs: 0, cores: cores(queue), profile });
             class.jobs += queue.jobs;
             // One representative whatever the order of the queues.
             if queue.id < class.queue.id {
@@ -80,25 +90,12 @@ fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
     all
 }
 
-fn key(vo: usize, q: &TaskQueue) -> Key<'_> {
-    fn sorted(list: &[String]) -> Vec<&str> {
+fn lists(q: &TaskQueue) -> Lists<'_> {
+    [&q.sites, &q.grid_ces, &q.banned_sites, &q.platforms, &q.job_types, &q.tags].map(|list| {
         let mut list: Vec<&str> = list.iter().map(String::as_str).collect();
         list.sort_unstable();
         list
-    }
-    Key {
-        vo,
-        cpu_time: q.cpu_time,
-        min_ram_mb: q.min_ram_mb,
-        lists: [
-            sorted(&q.sites),
-            sorted(&q.grid_ces),
-            sorted(&q.banned_sites),
-            sorted(&q.platforms),
-            sorted(&q.job_types),
-            sorted(&q.tags),
-        ],
-    }
+    })
 }
 
 /// Cores a job needs: the largest `nProcessors` among its tags (`Executor/JobScheduling.py`, `_getTagsFromManifest`).

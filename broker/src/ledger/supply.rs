@@ -1,5 +1,7 @@
 //! Supply: the free cores of VMs that run or boot, alike VMs taken together.
 
+use std::collections::HashMap;
+
 use crate::plan::Offering;
 
 /// Alike VMs: of one pool and VO, and of one shape.
@@ -7,25 +9,25 @@ use crate::plan::Offering;
 pub struct Slots {
     /// Index of the pool in the snapshot.
     pub pool: usize,
-    /// Index of the VO in the snapshot.
-    pub vo: usize,
-    /// What was bought.
-    pub offering: Offering,
+    /// What their pilots say of themselves: the planner's number for it.
+    pub shape: usize,
+    /// Cores of each VM.
+    cores: u64,
     /// Free cores of each VM, those with none left out.
     free: Vec<u64>,
 }
 
 impl Slots {
-    /// No VM yet.
-    pub fn new(pool: usize, vo: usize, offering: Offering) -> Self {
-        Self { pool, vo, offering, free: Vec::new() }
-    }
-
     /// Adds a VM with this many free cores.
     pub fn add(&mut self, free_cores: u64) {
         if free_cores > 0 {
-            self.free.push(free_cores.min(self.offering.cores));
+            self.free.push(free_cores.min(self.cores));
         }
+    }
+
+    /// Whether any VM has a free core.
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty()
     }
 
     /// Gives up to `jobs` jobs of `cores` cores each (`None`: a whole VM) to the VMs; how many found room.
@@ -37,7 +39,7 @@ impl Slots {
             }
             let (room, each) = match cores {
                 Some(each) => (*free / each, each),
-                None => (u64::from(*free == self.offering.cores), self.offering.cores),
+                None => (u64::from(*free == self.cores), self.cores),
             };
             let taken = room.min(left);
             left -= taken;
@@ -54,19 +56,32 @@ impl Slots {
 }
 
 /// All supply.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Supply {
-    /// Groups of alike VMs, in the order they were first seen.
-    pub groups: Vec<Slots>,
+    /// By index of the VO; in the order in which they were first seen.
+    of: Vec<Vec<Slots>>,
+    /// The place among the VO's of (pool, VO, shape).
+    places: HashMap<[usize; 3], usize>,
 }
 
 impl Supply {
-    /// The index of the group of this pool, VO and shape; made when it is not there.
-    pub fn group(&mut self, pool: usize, vo: usize, offering: &Offering) -> usize {
-        let alike = |s: &Slots| s.pool == pool && s.vo == vo && s.offering == *offering;
-        self.groups.iter().position(alike).unwrap_or_else(|| {
-            self.groups.push(Slots::new(pool, vo, offering.clone()));
-            self.groups.len() - 1
-        })
+    /// No VM yet.
+    pub fn new(vos: usize) -> Self {
+        Self { of: vec![Vec::new(); vos], places: HashMap::new() }
+    }
+
+    /// A VO's supply.
+    pub fn of(&mut self, vo: usize) -> &mut [Slots] {
+        &mut self.of[vo]
+    }
+
+    /// The slots of this pool, VO and shape, whose VMs have so many cores.
+    pub fn slots(&mut self, pool: usize, vo: usize, shape: usize, cores: u64) -> &mut Slots {
+        let all = &mut self.of[vo];
+        let place = *self.places.entry([pool, vo, shape]).or_insert_with(|| {
+            all.push(Slots { pool, shape, cores, free: Vec::new() });
+            all.len() - 1
+        });
+        &mut all[place]
     }
 }

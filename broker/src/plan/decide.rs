@@ -40,18 +40,26 @@ enum Obstacle {
     Refused,
 }
 
+/// Something a pool may buy.
+#[derive(Clone, Copy)]
+struct Offer<'a> {
+    /// Index of the cloud.
+    cloud: usize,
+    offering: &'a Offering,
+    /// Of the pool's VMs: see [`Fit::shape`].
+    shape: usize,
+}
+
 struct Round<'a> {
     snapshot: &'a Snapshot,
     accounts: Accounts,
     supply: Supply,
-    /// Indices into `supply.groups` by VO.
-    supply_of: Vec<Vec<usize>>,
     /// Pools that serve a VO, in the order in which they are tried.
     pools_of: Vec<Vec<usize>>,
-    /// (cloud, offering) pairs a pool may buy, in the order in which they are tried.
-    offers: Vec<Vec<(usize, &'a Offering)>>,
-    /// The cores of the pool's largest offering with the memory of that with most; `None`: it may buy nothing.
-    largest: Vec<Option<Offering>>,
+    /// What each pool may buy, in the order in which it is tried.
+    offers: Vec<Vec<Offer<'a>>>,
+    /// The shape with the cores of the pool's largest offering and the memory of that with most; `None`: it may buy nothing.
+    largest: Vec<Option<usize>>,
     fit: Fit,
 }
 
@@ -73,8 +81,8 @@ impl<'a> Round<'a> {
             ceilings: snapshot.clouds.iter().map(|c| Account::new(c.ceiling)).collect(),
             quotas: snapshot.clouds.iter().map(|c| Account::new(c.headroom)).collect(),
         };
-        let mut groups: HashMap<(usize, usize, &str, u64, u64), Slots> = HashMap::new();
-        let mut order = Vec::new();
+        let mut fit = Fit::default();
+        let mut supply = Supply::new(snapshot.vos.len());
         for vm in &snapshot.vms {
             charge(&mut accounts, vm, &pools, &vos, &clouds);
             let (Some(&pool), Some(&vo)) = (pools.get(vm.pool.as_str()), vos.get(vm.vo.as_str())) else { continue };
@@ -83,19 +91,10 @@ impl<'a> Round<'a> {
                 VmPhase::Running => vm.free_cores,
                 VmPhase::Ending => 0,
             };
-            let key = (pool, vo, vm.offering.flavor.as_str(), vm.offering.cores, vm.offering.ram_mib);
-            groups
-                .entry(key)
-                .or_insert_with(|| {
-                    order.push(key);
-                    Slots::new(pool, vo, vm.offering.clone())
-                })
-                .add(free);
-        }
-        let supply = Supply { groups: order.iter().filter_map(|key| groups.remove(key)).collect() };
-        let mut supply_of = vec![Vec::new(); snapshot.vos.len()];
-        for (i, group) in supply.groups.iter().enumerate() {
-            supply_of[group.vo].push(i);
+            if free > 0 {
+                let shape = fit.shape(pool, &snapshot.pools[pool], &vm.offering);
+                supply.slots(pool, vo, shape, vm.offering.cores).add(free);
+            }
         }
         let pools_of = snapshot.vos.iter().map(|vo| {
             let mut serving: Vec<usize> =
@@ -104,33 +103,27 @@ impl<'a> Round<'a> {
             serving
         });
         let flavors: Vec<_> = snapshot.clouds.iter().map(by_flavor).collect();
-        let offers: Vec<Vec<(usize, &Offering)>> =
-            snapshot.pools.iter().map(|pool| offers(snapshot, pool, &clouds, &flavors)).collect();
-        Self {
-            supply_of,
-            pools_of: pools_of.collect(),
-            largest: offers.iter().map(|o| largest(o)).collect(),
-            offers,
-            snapshot,
-            accounts,
-            supply,
-            fit: Fit::default(),
+        let (mut offers, mut largest) = (Vec::new(), Vec::new());
+        for (i, pool) in snapshot.pools.iter().enumerate() {
+            let all = offerings(snapshot, pool, &clouds, &flavors);
+            largest.push(largest_of(&all).map(|offering| fit.shape(i, pool, &offering)));
+            let offer = |(cloud, offering)| Offer { cloud, offering, shape: fit.shape(i, pool, offering) };
+            offers.push(all.into_iter().map(offer).collect());
         }
+        Self { snapshot, accounts, supply, pools_of: pools_of.collect(), offers, largest, fit }
     }
 
     /// Gives jobs of a class to supply; how many found none.
     fn serve(&mut self, class: &Class<'_>, plan: &mut Plan) -> u64 {
         let mut left = class.jobs;
-        for i in &self.supply_of[class.vo] {
+        for slots in self.supply.of(class.vo) {
             if left == 0 {
                 break;
             }
-            let group = &mut self.supply.groups[*i];
-            let pool = &self.snapshot.pools[group.pool];
-            if self.fit.fits(class.queue, group.pool, pool, &group.offering) {
-                let served = group.serve(left, class.cores);
+            if slots.has_room() && self.fit.fits(class, slots.pool, slots.shape) {
+                let served = slots.serve(left, class.cores);
                 left -= served;
-                assign(plan, &pool.name, served);
+                assign(plan, &self.snapshot.pools[slots.pool].name, served);
             }
         }
         left
@@ -144,18 +137,17 @@ impl<'a> Round<'a> {
         let mut why: Option<(usize, usize, Obstacle)> = None;
         for n in 0..self.pools_of[class.vo].len() {
             let p = self.pools_of[class.vo][n];
-            let pool = &self.snapshot.pools[p];
             // What does not fit the pool's largest machine fits none of its machines.
-            if self.largest[p].as_ref().is_none_or(|largest| !self.fit.fits(class.queue, p, pool, largest)) {
+            if self.largest[p].is_none_or(|largest| !self.fit.fits(class, p, largest)) {
                 continue;
             }
             for o in 0..self.offers[p].len() {
                 if left == 0 {
                     return;
                 }
-                let (c, offering) = self.offers[p][o];
-                let fits = Slots::capacity(offering, class.cores) > 0 && self.fit.fits(class.queue, p, pool, offering);
-                if fits && let Some(obstacle) = self.buy(class, &mut left, (p, c), offering, plan) {
+                let offer = self.offers[p][o];
+                let fits = Slots::capacity(offer.offering, class.cores) > 0 && self.fit.fits(class, p, offer.shape);
+                if fits && let Some(obstacle) = self.buy(class, &mut left, p, offer, plan) {
                     why.get_or_insert((p, o, obstacle));
                 }
             }
@@ -170,8 +162,8 @@ impl<'a> Round<'a> {
         &mut self,
         class: &Class<'_>,
         left: &mut u64,
-        (p, c): (usize, usize),
-        offering: &Offering,
+        p: usize,
+        Offer { cloud: c, offering, shape }: Offer<'_>,
         plan: &mut Plan,
     ) -> Option<Obstacle> {
         let (pool, vo, cloud) = (&self.snapshot.pools[p], &self.snapshot.vos[class.vo], &self.snapshot.clouds[c]);
@@ -180,7 +172,6 @@ impl<'a> Round<'a> {
         }
         let at = [p, class.vo, c];
         let room = Slots::capacity(offering, class.cores);
-        let mut group = None;
         let wait = *left;
         let mut reason = None;
         while *left > 0 {
@@ -190,15 +181,8 @@ impl<'a> Round<'a> {
             self.accounts.take(at, offering);
             let jobs = room.min(*left);
             assign(plan, &pool.name, jobs);
-            let group = *group.get_or_insert_with(|| {
-                let known = self.supply.groups.len();
-                let group = self.supply.group(p, class.vo, offering);
-                if group == known {
-                    self.supply_of[class.vo].push(group);
-                }
-                group
-            });
-            self.supply.groups[group].add(class.cores.map_or(0, |each| offering.cores - jobs * each));
+            let rest = class.cores.map_or(0, |each| offering.cores - jobs * each);
+            self.supply.slots(p, class.vo, shape, offering.cores).add(rest);
             plan.launches.push(Launch {
                 pool: pool.name.clone(),
                 cloud: cloud.name.clone(),
@@ -216,7 +200,7 @@ impl<'a> Round<'a> {
         let vo = self.snapshot.vos[class.vo].name.clone();
         if let Some((p, o, obstacle)) = why {
             let pool = &self.snapshot.pools[p].name;
-            let (c, offering) = self.offers[p][o];
+            let Offer { cloud: c, offering, .. } = self.offers[p][o];
             let cloud = &self.snapshot.clouds[c].name;
             let (reason, message) = match obstacle {
                 Obstacle::Limit(binding) => (binding.reason(), binding.message([pool, &vo, cloud], offering)),
@@ -280,7 +264,7 @@ fn charge(
 }
 
 /// What a pool may buy, in the order in which it is tried.
-fn offers<'a>(
+fn offerings<'a>(
     snapshot: &'a Snapshot,
     pool: &super::Pool,
     clouds: &HashMap<&str, usize>,
@@ -313,17 +297,20 @@ fn by_flavor(cloud: &super::CloudState) -> HashMap<&str, Vec<&Offering>> {
     all
 }
 
-fn largest(offers: &[(usize, &Offering)]) -> Option<Offering> {
-    let most = |of: fn(&Offering) -> u64| offers.iter().map(|(_, o)| of(o)).max();
+fn largest_of(offerings: &[(usize, &Offering)]) -> Option<Offering> {
+    let most = |of: fn(&Offering) -> u64| offerings.iter().map(|(_, o)| of(o)).max();
     Some(Offering { cores: most(|o| o.cores)?, ram_mib: most(|o| o.ram_mib)?, ..Offering::default() })
 }
 
 /// VMs beyond a pool's maximum that never asked for work: the youngest first. A VM that may run a job is never among them.
 fn surplus(snapshot: &Snapshot) -> Vec<Surplus> {
+    let mut by_pool: HashMap<&str, Vec<&LiveVm>> = HashMap::with_capacity(snapshot.pools.len());
+    for vm in snapshot.vms.iter().filter(|vm| vm.phase != VmPhase::Ending) {
+        by_pool.entry(&vm.pool).or_default().push(vm);
+    }
     let mut all = Vec::new();
     for pool in &snapshot.pools {
-        let live: Vec<&LiveVm> =
-            snapshot.vms.iter().filter(|vm| vm.pool == pool.name && vm.phase != VmPhase::Ending).collect();
+        let live = by_pool.remove(pool.name.as_str()).unwrap_or_default();
         let over = live.len().saturating_sub(usize::try_from(pool.max).unwrap_or(usize::MAX));
         let mut booting: Vec<&LiveVm> = live.into_iter().filter(|vm| vm.phase == VmPhase::Booting).collect();
         booting.sort_by(|a, b| a.age_seconds.cmp(&b.age_seconds).then(a.name.cmp(&b.name)));

@@ -5,27 +5,49 @@ use crate::{
         TaskQueue,
         matching::{Prepared, Resource},
     },
+    ledger::Class,
     plan::{Offering, Pool},
 };
 
-/// Remembers the resources of (pool, shape) pairs. A pool has few shapes: they are looked through faster than hashed.
+/// Remembers the resources of (pool, shape) pairs, and whether their lists suit the jobs'. A pool has few shapes: they are looked
+/// through faster than hashed.
 #[derive(Default)]
 pub struct Fit {
-    by_pool: Vec<Vec<((u64, u64), Prepared)>>,
+    by_pool: Vec<Vec<Shape>>,
+}
+
+/// What the VMs of a pool that have this size say of themselves.
+struct Shape {
+    size: (u64, u64),
+    resource: Prepared,
+    /// By the profile of the class.
+    suits: Vec<Option<bool>>,
 }
 
 impl Fit {
-    /// Whether jobs of `queue` run on a VM of `offering` in the pool with index `i`.
-    pub fn fits(&mut self, queue: &TaskQueue, i: usize, pool: &Pool, offering: &Offering) -> bool {
+    /// The shape that VMs of `offering` have in the pool with index `i`.
+    pub fn shape(&mut self, i: usize, pool: &Pool, offering: &Offering) -> usize {
         if self.by_pool.len() <= i {
             self.by_pool.resize_with(i + 1, Vec::new);
         }
-        let (shapes, shape) = (&mut self.by_pool[i], (offering.cores, offering.ram_mib));
-        let known = shapes.iter().position(|(s, _)| *s == shape).unwrap_or_else(|| {
-            shapes.push((shape, Prepared::new(resource(pool, offering))));
+        let (shapes, size) = (&mut self.by_pool[i], (offering.cores, offering.ram_mib));
+        shapes.iter().position(|s| s.size == size).unwrap_or_else(|| {
+            shapes.push(Shape { size, resource: Prepared::new(resource(pool, offering)), suits: Vec::new() });
             shapes.len() - 1
-        });
-        shapes[known].1.matches(queue)
+        })
+    }
+
+    /// Whether jobs of `class` run on a VM of this shape in the pool with index `i`. A resource of ours names neither owner nor
+    /// groups, so that size and lists are all there is.
+    pub fn fits(&mut self, class: &Class<'_>, i: usize, shape: usize) -> bool {
+        let Shape { resource, suits, .. } = &mut self.by_pool[i][shape];
+        if !resource.is_large_enough(class.queue) {
+            return false;
+        }
+        if suits.len() <= class.profile {
+            suits.resize(class.profile + 1, None);
+        }
+        *suits[class.profile].get_or_insert_with(|| resource.suits(class.queue))
     }
 }
 

@@ -90,10 +90,18 @@ impl Prepared {
 
     /// Whether the queue's jobs may run here, whoever owns them.
     fn serves(&self, queue: &TaskQueue) -> bool {
+        self.is_large_enough(queue) && self.suits(queue)
+    }
+
+    /// Whether CPU time and memory are enough for the queue's jobs.
+    pub fn is_large_enough(&self, queue: &TaskQueue) -> bool {
+        queue.cpu_time <= self.resource.cpu_time && self.resource.max_ram_mb.is_none_or(|ram| ram >= queue.min_ram_mb)
+    }
+
+    /// Whether the lists of the queue and the resource agree: tags, sites, CEs, platforms and job types.
+    pub fn suits(&self, queue: &TaskQueue) -> bool {
         let resource = &self.resource;
-        queue.cpu_time <= resource.cpu_time
-            && resource.max_ram_mb.is_none_or(|ram| ram >= queue.min_ram_mb)
-            && self.offers(&queue.tags)
+        self.offers(&queue.tags)
             && self.gets_what_it_requires(&queue.tags)
             && allowed(&queue.sites, &resource.site)
             && !banned(&queue.banned_sites, &resource.site)
