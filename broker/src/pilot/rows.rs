@@ -88,7 +88,7 @@ pub trait PilotRows: Send + Sync {
     async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError>;
     /// Writes the state where [`PilotStatus::may_become`] allows it. Touches the row even when the state is the same.
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError>;
-    /// The rows of these references, in one request; absent ones are left out.
+    /// The rows of these references, a thousand a request; absent ones are left out.
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError>;
 }
 

@@ -26,11 +26,14 @@ pub struct Settings {
     pub deadline: Duration,
     /// The largest answer that is read, in bytes.
     pub largest_answer: usize,
+    /// The most JSON values in it: each takes tens of bytes of memory, however short it is written.
+    pub most_values: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), largest_answer: 64 << 20 }
+        // Ten thousand task queues are some 3 MB with 200,000 values.
+        Self { deadline: Duration::from_secs(30), largest_answer: 16 << 20, most_values: 1 << 20 }
     }
 }
 
@@ -105,12 +108,21 @@ impl Client {
 
     async fn send(&self, stream: &mut TlsStream<TcpStream>, method: &str, body: &Value) -> Result<(), DisetError> {
         let frame = frame::encode(body.to_string().as_bytes());
-        stream.write_all(&frame).await.map_err(|e| self.broke(method, FrameError::Io(e)))
+        let sent = async {
+            stream.write_all(&frame).await?;
+            // What does not fit into the socket stays in the TLS layer, and no read would send it.
+            stream.flush().await
+        };
+        sent.await.map_err(|e| self.broke(method, FrameError::Io(e)))
     }
 
     async fn receive(&self, stream: &mut TlsStream<TcpStream>, method: &str) -> Result<Value, DisetError> {
         let body = frame::read(stream, self.settings.largest_answer).await.map_err(|e| self.broke(method, e))?;
         let (url, method) = (self.url.to_string(), method.to_owned());
+        let (values, limit) = (value::count(&body), self.settings.most_values);
+        if values > limit {
+            return Err(DisetError::TooLarge { url, method, size: values, limit, of: "JSON values" });
+        }
         match value::answer(&body) {
             Some(Answer::Ok(value)) => Ok(value),
             Some(Answer::Err { errno: value::UNAUTHORIZED, message }) => {
@@ -133,13 +145,14 @@ impl Client {
         let (url, method) = (self.url.to_string(), method.to_owned());
         match error {
             FrameError::TooLarge(size) => {
-                DisetError::TooLarge { url, method, size, limit: self.settings.largest_answer }
+                DisetError::TooLarge { url, method, size, limit: self.settings.largest_answer, of: "bytes" }
             }
             FrameError::Garbage(what) => DisetError::Garbage { url, method, what },
             // With TLS 1.3 a refused client certificate shows at the first read, not in the handshake.
             FrameError::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => self.tls_failed(&e),
+            // A service that is restarted does this, and one that is none.
             FrameError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                DisetError::Garbage { url, method, what: "the connection was closed before an answer".to_owned() }
+                DisetError::Unreachable { url, what: format!("it closed the connection before it answered {method}") }
             }
             FrameError::Io(e) => DisetError::Unreachable { url, what: e.to_string() },
         }
@@ -148,7 +161,10 @@ impl Client {
     fn tls_failed(&self, error: &io::Error) -> DisetError {
         let url = self.url.to_string();
         match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            Some(inner) => DisetError::CertificateRefused { url, what: handshake::words(inner, self.validity) },
+            Some(inner) => match handshake::refused(inner, self.validity) {
+                Some(what) => DisetError::CertificateRefused { url, what },
+                None => DisetError::NoTls { url, what: inner.to_string() },
+            },
             None => DisetError::Unreachable { url, what: error.to_string() },
         }
     }

@@ -41,6 +41,14 @@ pub enum DisetError {
         /// Whose certificate was refused, and what to do.
         what: String,
     },
+    /// What answers does not speak TLS as we do, or no TLS at all.
+    #[error("{url}: no TLS connection came about: {what}; look whether the address is that of a DIRAC service")]
+    NoTls {
+        /// The service.
+        url: String,
+        /// What was wrong.
+        what: String,
+    },
     /// DIRAC knows us and does not let us do this.
     #[error(
         "{url} does not let us call {method}: {what}; look at the group in the credentials and its properties in DIRAC's registry"
@@ -86,16 +94,18 @@ pub enum DisetError {
         deadline: Duration,
     },
     /// An answer larger than we are ready to read.
-    #[error("{url} wants to answer {method} with {size} bytes, more than the {limit} that are read")]
+    #[error("{url} wants to answer {method} with {size} {of}, more than the {limit} that are read")]
     TooLarge {
         /// The service.
         url: String,
         /// The method.
         method: String,
-        /// Its size in bytes.
+        /// Its size.
         size: usize,
-        /// The limit in bytes.
+        /// The limit.
         limit: usize,
+        /// What both count.
+        of: &'static str,
     },
     /// Something else than DISET.
     #[error(
@@ -121,6 +131,7 @@ impl DisetError {
             Self::CertificateNotYetValid { .. } => "CertificateNotYetValid",
             Self::Unreachable { .. } => "Unreachable",
             Self::CertificateRefused { .. } => "CertificateRefused",
+            Self::NoTls { .. } => "NoTls",
             Self::Unauthorized { .. } => "Unauthorized",
             Self::UnknownMethod { .. } => "UnknownMethod",
             Self::Service { .. } => "ServiceError",

@@ -6,13 +6,35 @@ use rustls_pki_types::UnixTime;
 
 use super::{error::day, validity::Validity};
 
-/// A sentence on `error`; `own` are the dates of our certificate where they are known.
-pub fn words(error: &Error, own: Option<Validity>) -> String {
+/// A sentence on the certificate that `error` is about; `None`: it is about something else. `own` are the dates of our certificate
+/// where they are known.
+pub fn refused(error: &Error, own: Option<Validity>) -> Option<String> {
     match error {
-        Error::InvalidCertificate(reason) => format!("we refuse the server's certificate: {}", theirs(reason)),
-        Error::AlertReceived(alert) => format!("the server refuses our certificate ({alert:?}): {}", ours(*alert, own)),
-        other => format!("{other}; look whether the address is that of a DIRAC service"),
+        Error::InvalidCertificate(reason) => Some(format!("we refuse the server's certificate: {}", theirs(reason))),
+        Error::AlertReceived(alert) if is_about_a_certificate(*alert) => {
+            Some(format!("the server refuses our certificate ({alert:?}): {}", ours(*alert, own)))
+        }
+        _ => None,
     }
+}
+
+/// Alerts with which servers refuse a client's certificate; some say no more than that the handshake failed.
+fn is_about_a_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::HandshakeFailure
+            | Alert::CertificateRequired
+    )
 }
 
 fn theirs(reason: &CertificateError) -> String {

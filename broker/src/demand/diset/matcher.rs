@@ -54,6 +54,9 @@ pub fn task_queues(value: &Value) -> Result<Vec<TaskQueue>, String> {
     Ok(queues)
 }
 
+/// No task queue has more waiting jobs; sums of such numbers never overflow.
+const MOST_JOBS: u64 = 1_000_000_000;
+
 fn task_queue(id: &str, fields: &Value) -> Result<TaskQueue, String> {
     let wrong = |field: &str| format!("task queue {id:?} has no usable {field}");
     let fields = fields.as_object().ok_or_else(|| wrong("fields"))?;
@@ -63,7 +66,7 @@ fn task_queue(id: &str, fields: &Value) -> Result<TaskQueue, String> {
         owner: text("Owner")?,
         owner_group: text("OwnerGroup")?,
         cpu_time: number(fields, "CPUTime").ok_or_else(|| wrong("CPUTime"))?,
-        jobs: number(fields, "Jobs").ok_or_else(|| wrong("Jobs"))?,
+        jobs: number(fields, "Jobs").filter(|jobs| *jobs <= MOST_JOBS).ok_or_else(|| wrong("Jobs"))?,
         priority: fields.get("Priority").and_then(Value::as_f64).unwrap_or(0.0),
         sites: list(fields, "Sites").ok_or_else(|| wrong("Sites"))?,
         grid_ces: list(fields, "GridCEs").ok_or_else(|| wrong("GridCEs"))?,

@@ -12,6 +12,11 @@ use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
 
 /// The grid type of our rows: SiteDirectors sweep rows of the types they know, and never ours.
 const GRID_TYPE: &str = "K8sCloud";
+/// Rows that are read in one request: their answer stays far below what is read of one.
+const ROWS_A_REQUEST: usize = 1_000;
+/// Characters that the table has room for (`WorkloadManagementSystem/DB/PilotAgentsDB.sql`): what is longer is refused whole.
+const LONGEST_REASON: usize = 255;
+const LONGEST_NAME: usize = 128;
 
 /// `WorkloadManagement/PilotManager`. Needs the property Operator.
 #[derive(Clone)]
@@ -45,7 +50,14 @@ impl PilotManager {
     }
 
     async fn write(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), DisetError> {
-        let arguments = json!([pilot.reference, status.as_str(), pilot.ce, reason, pilot.site, pilot.queue]);
+        let arguments = json!([
+            pilot.reference,
+            status.as_str(),
+            column(&pilot.ce, LONGEST_NAME),
+            column(reason, LONGEST_REASON),
+            column(&pilot.site, LONGEST_NAME),
+            column(&pilot.queue, LONGEST_NAME)
+        ]);
         self.0.call("setPilotStatus", &arguments).await.map(|_| ())
     }
 }
@@ -78,8 +90,12 @@ impl PilotRows for PilotManager {
     }
 
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
-        let (rows, now) = (self.read(references).await.map_err(failed)?, Timestamp::now());
-        Ok(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)).collect())
+        let mut all = Vec::with_capacity(references.len());
+        for some in references.chunks(ROWS_A_REQUEST) {
+            let (rows, now) = (self.read(some).await.map_err(failed)?, Timestamp::now());
+            all.extend(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)));
+        }
+        Ok(all)
     }
 }
 
@@ -91,7 +107,12 @@ fn failed(error: DisetError) -> RowsError {
 fn is_of(row: &Value, pilot: &NewPilot) -> bool {
     [("GridSite", &pilot.site), ("DestinationSite", &pilot.ce), ("Queue", &pilot.queue)]
         .iter()
-        .all(|(field, wanted)| row.get(field).and_then(Value::as_str) == Some(wanted.as_str()))
+        .all(|(field, wanted)| row.get(field).and_then(Value::as_str) == Some(column(wanted, LONGEST_NAME).as_str()))
+}
+
+/// What a column of the table takes: so many characters, and only such as every character set has.
+fn column(text: &str, longest: usize) -> String {
+    text.chars().map(|c| if c == '\n' || (' '..='~').contains(&c) { c } else { '?' }).take(longest).collect()
 }
 
 fn status(row: &Value) -> PilotStatus {

@@ -16,6 +16,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{matcher::task_queues, *};
 
+/// How a server reads and answers.
+#[derive(Clone, Copy, PartialEq)]
+enum Manners {
+    /// It reads some bytes and answers.
+    Hasty,
+    /// It sends one byte a second.
+    Drips,
+    /// It lets a whole frame pile up before it reads and answers it.
+    ReadsAll,
+}
+
 struct Pki {
     ca: String,
     issuer: Issuer<'static, KeyPair>,
@@ -51,11 +62,16 @@ impl Pki {
 
     /// A server that reads one frame's worth of bytes before each of `answers`, and then closes.
     async fn serve(&self, answers: Vec<Vec<u8>>) -> ServiceUrl {
-        self.serve_as(self.issue("localhost"), answers, false).await
+        self.serve_as(self.issue("localhost"), answers, Manners::Hasty).await
     }
 
-    /// The same with a certificate and key of its own; a server that drips sends one byte a second.
-    async fn serve_as(&self, (certificate, key): (String, String), answers: Vec<Vec<u8>>, drips: bool) -> ServiceUrl {
+    /// The same with a certificate and key of its own, and with these manners.
+    async fn serve_as(
+        &self,
+        (certificate, key): (String, String),
+        answers: Vec<Vec<u8>>,
+        manners: Manners,
+    ) -> ServiceUrl {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
@@ -76,9 +92,17 @@ impl Pki {
                 let Ok(mut tls) = TlsAcceptor::from(Arc::new(config.clone())).accept(tcp).await else { continue };
                 for answer in &answers {
                     let mut asked = [0; 4096];
-                    if tls.read(&mut asked).await.unwrap_or(0) == 0 {
+                    let heard = match manners {
+                        Manners::ReadsAll => {
+                            tokio::time::sleep(Duration::from_millis(500)).await;
+                            frame::read(&mut tls, usize::MAX).await.is_ok()
+                        }
+                        Manners::Hasty | Manners::Drips => tls.read(&mut asked).await.unwrap_or(0) > 0,
+                    };
+                    if !heard {
                         break;
                     }
+                    let drips = manners == Manners::Drips;
                     for part in answer.chunks(if drips { 1 } else { answer.len().max(1) }) {
                         if tls.write_all(part).await.is_err() {
                             break;
@@ -109,7 +133,7 @@ const AGREED: &str = r#"{"OK": true, "Value": null}"#;
 async fn call(answers: Vec<Vec<u8>>) -> Result<serde_json::Value, DisetError> {
     let pki = pki();
     let url = pki.serve(answers).await;
-    let settings = Settings { deadline: Duration::from_secs(2), largest_answer: 1 << 20 };
+    let settings = Settings { deadline: Duration::from_secs(2), largest_answer: 1 << 20, most_values: 300_000 };
     Client::new(url, "admin", &pki.credentials(), settings).unwrap().call("getActiveTaskQueues", &json!([])).await
 }
 
@@ -134,7 +158,7 @@ async fn an_unauthorised_group_is_told_from_other_errors() {
 
 #[tokio::test]
 async fn garbage_of_every_kind_is_an_error_and_never_a_hang() {
-    for garbage in ["HTTP/1.1 400 Bad Request\r\n", ":", "-5:hello", "12", "dkx", "2:[]", "4:nope"] {
+    for garbage in ["HTTP/1.1 400 Bad Request\r\n", ":", "-5:hello", "dkx", "2:[]", "4:nope"] {
         let error = call(vec![garbage.as_bytes().to_vec()]).await.unwrap_err();
         assert!(matches!(error, DisetError::Garbage { .. }), "{garbage:?}: {error}");
     }
@@ -142,8 +166,45 @@ async fn garbage_of_every_kind_is_an_error_and_never_a_hang() {
     assert!(matches!(huge, DisetError::TooLarge { size: 104_857_600, .. }), "{huge}");
     let absurd = call(vec![b"99999999999999999999:".to_vec()]).await.unwrap_err();
     assert!(matches!(absurd, DisetError::Garbage { .. }), "{absurd}");
-    let half = call(vec![frame(AGREED), b"400:{\"OK\": tr".to_vec()]).await.unwrap_err();
-    assert!(matches!(half, DisetError::Garbage { .. }), "{half}");
+    let many =
+        call(vec![frame(AGREED), frame(&format!(r#"{{"OK": true, "Value": [0{}]}}"#, ",0".repeat(400_000)))]).await;
+    let many = many.unwrap_err();
+    assert!(matches!(many, DisetError::TooLarge { limit: 300_000, of: "JSON values", .. }), "{many}");
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_up_is_away_and_not_garbage() {
+    for answers in [vec![vec![]], vec![frame(AGREED), b"12".to_vec()], vec![frame(AGREED), b"400:{\"OK\": tr".to_vec()]]
+    {
+        let error = call(answers).await.unwrap_err();
+        assert!(matches!(error, DisetError::Unreachable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_from_a_refused_certificate() {
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+    let url = ServiceUrl { host: "localhost".into(), port, service: "WorkloadManagement/Matcher".into() };
+    let client = Client::new(url, "admin", &pki().credentials(), Settings::default()).unwrap();
+    let error = client.call("ping", &json!([])).await.unwrap_err();
+    assert!(matches!(error, DisetError::NoTls { .. }), "{error}");
+}
+
+/// Nothing of what we say may stay in our own buffers while the server waits for the rest of it.
+#[tokio::test]
+async fn an_argument_larger_than_the_sockets_buffers_arrives_whole() {
+    let pki = pki();
+    let url = pki.serve_as(pki.issue("localhost"), vec![frame(AGREED), frame(AGREED)], Manners::ReadsAll).await;
+    let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
+    let client = Client::new(url, "admin", &pki.credentials(), settings).unwrap();
+    client.call("getPilotInfo", &json!(["x".repeat(32 << 20)])).await.unwrap();
 }
 
 #[tokio::test]
@@ -171,7 +232,7 @@ async fn a_hundred_megabytes_are_read_by_who_allows_them() {
     let pki = pki();
     let text = "x".repeat(100 << 20);
     let url = pki.serve(vec![frame(AGREED), frame(&json!({"OK": true, "Value": text}).to_string())]).await;
-    let settings = Settings { deadline: Duration::from_secs(120), largest_answer: 101 << 20 };
+    let settings = Settings { deadline: Duration::from_secs(120), largest_answer: 101 << 20, ..Settings::default() };
     let client = Client::new(url, "admin", &pki.credentials(), settings).unwrap();
     assert_eq!(client.call("ping", &json!([])).await.unwrap(), json!(text));
 }
@@ -180,7 +241,7 @@ async fn a_hundred_megabytes_are_read_by_who_allows_them() {
 async fn a_drip_is_ended_by_the_deadline() {
     let pki = pki();
     let answers = vec![frame(AGREED), frame(r#"{"OK": true, "Value": 1}"#)];
-    let url = pki.serve_as(pki.issue("localhost"), answers, true).await;
+    let url = pki.serve_as(pki.issue("localhost"), answers, Manners::Drips).await;
     let deadline = Duration::from_secs(3);
     let settings = Settings { deadline, ..Settings::default() };
     let begun = std::time::Instant::now();
@@ -211,7 +272,7 @@ async fn a_certificate_that_has_ended_is_named_with_its_date() {
     assert!(told.contains("2020-01-02") && told.contains("renew the secret"), "{told}");
 
     // The service's own.
-    let stale = pki.serve_as(pki.issue_until("localhost", 2021), vec![], false).await;
+    let stale = pki.serve_as(pki.issue_until("localhost", 2021), vec![], Manners::Hasty).await;
     let theirs = Client::new(stale, "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
     let theirs = theirs.unwrap_err();
     assert_eq!(theirs.reason(), "CertificateRefused");
@@ -300,6 +361,7 @@ fn task_queues_are_read_as_dirac_writes_them() {
     for (field, bad) in [
         ("Jobs", json!("many")),
         ("Jobs", json!(-1)),
+        ("Jobs", json!(u64::MAX)),
         ("Tags", json!("GPU")),
         ("Tags", json!([1])),
         ("OwnerGroup", json!(null)),

@@ -22,6 +22,11 @@ pub enum Answer {
     },
 }
 
+/// At most so many values are in this JSON: each but the first of a list or an object follows a comma, each field a colon.
+pub fn count(body: &[u8]) -> usize {
+    body.iter().filter(|b| matches!(b, b',' | b':')).count() + 1
+}
+
 /// Takes the return structure apart; `None` when it is none.
 pub fn answer(body: &[u8]) -> Option<Answer> {
     /// Errors of DIRAC may hold whole tracebacks: so much of one is enough to know it by.
