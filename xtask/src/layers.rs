@@ -136,11 +136,13 @@ fn in_lanes(layers: &[&'static Layer]) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = layers.iter().filter(|l| l.name == "unit").map(|l| run_layer(l, false)).collect();
     // The table goes from short to long.
     let waiting: Mutex<Vec<_>> = Mutex::new(layers.iter().copied().filter(|l| l.name != "unit").collect());
+    // A function of its own: in the loop's head the lock would be held while the layer runs.
+    let next = || locked(&waiting).pop();
     let done = Mutex::new(&mut outcomes);
     thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
-                while let Some(layer) = locked(&waiting).pop() {
+                while let Some(layer) = next() {
                     let outcome = run_layer(layer, true);
                     locked(&done).push(outcome);
                 }
