@@ -12,12 +12,14 @@ pub const SUPPORTED: &str = "Supported";
 pub const RESOLVED: &str = "Resolved";
 /// DiracInstallation: whether the task queues were read at the last round.
 pub const DEMAND_READ: &str = "DemandRead";
-/// DiracInstallation: whether the pilots' rows were read the last time; true while no pilot lives.
+/// DiracInstallation: whether the pilots' rows were read the last time; while no pilot lives, whether they could be.
 pub const ROWS_READ: &str = "RowsRead";
 /// Cloud: whether the provider answers and accepts the credential.
 pub const REACHABLE: &str = "Reachable";
 /// Cloud: how long the credential lasts.
 pub const CREDENTIAL_VALID: &str = "CredentialValid";
+/// VirtualOrganization: whether its groups are its own; the jobs of a group that two claim go to the first by name.
+pub const GROUPS_OWNED: &str = "GroupsOwned";
 /// PilotPool: whether all demand that fits the pool is served or being served.
 pub const DEMAND_MET: &str = "DemandMet";
 /// PilotPool: whether the user-data template can be rendered.

@@ -76,6 +76,20 @@ impl Handle {
         }
     }
 
+    /// A VM of the offering came to nothing.
+    pub fn failed(&self, flavor: &str, zone: Option<&str>, now: Timestamp) {
+        if let Ok(mut e) = self.exhausted.write() {
+            e.failed(flavor, zone, now);
+        }
+    }
+
+    /// A VM of the offering works.
+    pub fn worked(&self, flavor: &str, zone: Option<&str>) {
+        if let Ok(mut e) = self.exhausted.write() {
+            e.worked(flavor, zone);
+        }
+    }
+
     /// Whether the offering is to be left alone now.
     pub fn is_refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) -> bool {
         self.exhausted.read().is_ok_and(|e| e.is_refused(flavor, zone, now))

@@ -15,19 +15,16 @@ use crate::{
     vm::{Ending, launched, ran},
 };
 
+/// Asked for while no pilot lives: an installation whose pilots cannot be registered is known before the first VM is planned.
+const NOBODY: &str = "none";
+
 /// Reads until dropped.
 pub async fn run(ctx: Arc<Context>, key: Key) {
     let handle = ctx.installations.get(&key);
     loop {
         let live =
             ctx.vms_where(|vm| of_installation(vm, &key) && launched(vm).is_some() && Ending::recorded(vm).is_none());
-        if !live.is_empty() {
-            read(&ctx, &handle, &live).await;
-        } else if handle.facts().rows_unknown.is_some() {
-            // Nothing will be read any more that could end the trouble.
-            handle.update(|f| f.rows_unknown = None);
-            ctx.dirty.notify_one();
-        }
+        read(&ctx, &handle, &live).await;
         let boots = live.iter().any(|vm| !ran(vm));
         let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);
         tokio::time::sleep(shortest).await;
@@ -50,12 +47,18 @@ async fn read(ctx: &Context, handle: &Handle, live: &[Arc<PilotVM>]) {
     let Some(source) = facts.rows else { return };
     let references: Vec<String> = live.iter().map(|vm| stamp::reference(&vm.uid().unwrap_or_default())).collect();
     let started = Timestamp::now();
-    let rows = match source.rows(&references).await {
+    let nobody = [stamp::reference(NOBODY)];
+    let asked = if references.is_empty() { &nobody[..] } else { &references };
+    let rows = match source.rows(asked).await {
         Ok(rows) => rows,
         Err(error) => {
             tracing::warn!(reason = error.reason, %error, "the pilots' rows could not be read");
             let trouble = Trouble { reason: error.reason.to_owned(), message: error.message };
+            let news = facts.rows_unknown.is_none_or(|t| t.reason != trouble.reason);
             handle.update(|f| f.rows_unknown = Some(trouble));
+            if news {
+                ctx.dirty.notify_one();
+            }
             return;
         }
     };
@@ -65,6 +68,10 @@ async fn read(ctx: &Context, handle: &Handle, live: &[Arc<PilotVM>]) {
         f.read = Some(rows.clone());
         f.rows_unknown = None;
     });
+    if facts.rows_unknown.is_some() || facts.read.is_none() {
+        ctx.dirty.notify_one();
+        handle.replan.notify_one();
+    }
     let before = facts.read.unwrap_or_default();
     for (vm, reference) in live.iter().zip(&references) {
         let news = |r: &Rows| r.by_reference.get(reference).map(|row| (row.status, row.current_job > 0));

@@ -80,6 +80,7 @@ async fn make(
         f.rows = Some(Arc::new(PilotManager::new(pilots)));
     });
     *made_from = Some((spec.clone(), opened.version));
+    handle.reread.notify_one();
     handle.replan.notify_one();
     Ok(())
 }

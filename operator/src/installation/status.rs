@@ -1,5 +1,7 @@
 //! What a DiracInstallation object says: waiting jobs, unclaimed groups, and what is wrong.
 
+use std::collections::BTreeMap;
+
 use crds::{
     DiracInstallation, condition,
     installation::{DiracInstallationStatus, UnclaimedGroup},
@@ -36,7 +38,7 @@ pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallat
         }
     }
     let (holds, reason, text) = rows_read(&facts);
-    conditions.set(condition::ROWS_READ, Some(holds), reason, &text);
+    conditions.set(condition::ROWS_READ, holds, reason, &text);
     conditions.ready(&[condition::DEMAND_READ, condition::ROWS_READ], "demand is read and pilots can be registered");
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let round = facts.round.as_deref();
@@ -49,23 +51,34 @@ pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallat
         last_demand_time: round.map(|r| Time(to_the_minute(r.at))),
         unclaimed: round
             .iter()
-            .flat_map(|r| &r.plan.unclaimed)
-            .take(100)
-            .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(*jobs) })
+            .flat_map(|r| most(&r.plan.unclaimed))
+            .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(jobs) })
             .collect(),
         vms: ctx.vms_where(|vm| of_installation(vm, &key)).len().try_into().unwrap_or(i64::MAX),
     }
 }
 
+/// The groups with most waiting jobs: as many as the status has room for.
+fn most(unclaimed: &BTreeMap<String, u64>) -> Vec<(&String, u64)> {
+    const LISTED: usize = 100;
+    let mut all: Vec<_> = unclaimed.iter().map(|(group, jobs)| (group, *jobs)).collect();
+    all.sort_by_key(|(_, jobs)| std::cmp::Reverse(*jobs));
+    all.truncate(LISTED);
+    all
+}
+
 /// What the last reading of the rows says.
-fn rows_read(facts: &Facts) -> (bool, &str, String) {
+fn rows_read(facts: &Facts) -> (Option<bool>, &str, String) {
     match (&facts.rows_unknown, &facts.read) {
         (Some(t), _) => {
-            let text = format!("{}; pilots cannot be registered or followed, and VMs that run go on", t.message);
-            (false, t.reason.as_str(), text)
+            let text = format!(
+                "{}; pilots cannot be registered or followed, so nothing is scaled and VMs that run go on",
+                t.message
+            );
+            (Some(false), t.reason.as_str(), text)
         }
-        (None, Some(_)) => (true, "Read", "the pilots' rows were read".to_owned()),
-        (None, None) => (true, "NothingToRead", "no pilot has lived yet, so there is no row to read".to_owned()),
+        (None, Some(_)) => (Some(true), "Read", "the pilots' rows were read".to_owned()),
+        (None, None) => (None, "NotRead", "the pilots' rows have not been read yet".to_owned()),
     }
 }
 
@@ -81,13 +94,13 @@ mod tests {
     use crate::{cloud::Trouble, installation::Rows};
 
     #[test]
-    fn rows_that_could_not_be_read_are_said_and_no_rows_are_no_fault() {
+    fn rows_that_could_not_be_read_are_said() {
         let mut facts = Facts::default();
-        assert_eq!(rows_read(&facts).1, "NothingToRead");
+        assert_eq!(rows_read(&facts).1, "NotRead");
         facts.read = Some(Arc::new(Rows::default()));
-        assert!(rows_read(&facts).0);
+        assert_eq!(rows_read(&facts).0, Some(true));
         facts.rows_unknown = Some(Trouble { reason: "Unreachable".into(), message: "no answer".into() });
         let (holds, reason, text) = rows_read(&facts);
-        assert!(!holds && reason == "Unreachable" && text.starts_with("no answer; "), "{text}");
+        assert!(holds == Some(false) && reason == "Unreachable" && text.starts_with("no answer; "), "{text}");
     }
 }

@@ -1,8 +1,16 @@
 //! Virtual organisations: what the object says.
 
+use std::sync::Arc;
+
 use crds::{VirtualOrganization, condition, organization::VirtualOrganizationStatus};
 
-use crate::{context::Context, names::Key, status::Conditions};
+use kube::ResourceExt;
+
+use crate::{
+    context::Context,
+    names::{Key, deleting},
+    status::Conditions,
+};
 
 /// The status of this VO now.
 pub fn status(ctx: &Context, vo: &VirtualOrganization) -> VirtualOrganizationStatus {
@@ -27,7 +35,14 @@ pub fn status(ctx: &Context, vo: &VirtualOrganization) -> VirtualOrganizationSta
         not.push("spec.identityProvider");
     }
     conditions.supported(&not);
-    conditions.ready(&[condition::RESOLVED], "task queues of the VO's groups are counted as its demand");
+    match taken(vo, &ctx.stores.vos.within(&key.namespace)) {
+        Some(text) => conditions.set(condition::GROUPS_OWNED, Some(false), "GroupTaken", &text),
+        None => conditions.set(condition::GROUPS_OWNED, Some(true), "Owned", "no other VO claims a group of this one"),
+    }
+    conditions.ready(
+        &[condition::RESOLVED, condition::GROUPS_OWNED],
+        "task queues of the VO's groups are counted as its demand",
+    );
     let round = ctx.installations.get(&key.beside(installation)).facts().round;
     let waiting = round.as_ref().and_then(|r| r.plan.waiting.get(&key.name)).copied().unwrap_or(0);
     let ours = ctx.vms_where(|vm| vm.spec.vo == key.name && Key::of(vm).namespace == key.namespace);
@@ -37,5 +52,42 @@ pub fn status(ctx: &Context, vo: &VirtualOrganization) -> VirtualOrganizationSta
         waiting_jobs: i64::try_from(waiting).unwrap_or(i64::MAX),
         vms: i64::try_from(ours.len()).unwrap_or(i64::MAX),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+    }
+}
+
+/// Groups of this VO whose jobs another VO of the installation gets, in words.
+fn taken(vo: &VirtualOrganization, all: &[Arc<VirtualOrganization>]) -> Option<String> {
+    let name = vo.name_any();
+    let rivals = all.iter().filter(|other| {
+        other.spec.installation_ref == vo.spec.installation_ref && !deleting(other.as_ref()) && other.name_any() < name
+    });
+    let claims: Vec<String> = rivals
+        .flat_map(|other| {
+            let both = vo.spec.groups.iter().filter(|group| other.spec.groups.iter().any(|g| g.name == group.name));
+            both.map(|group| format!("jobs of group {:?} go to VirtualOrganization {:?}", group.name, other.name_any()))
+        })
+        .collect();
+    (!claims.is_empty()).then(|| format!("{}: take each group out of one of the two", claims.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vo(name: &str, installation: &str, groups: &[&str]) -> Arc<VirtualOrganization> {
+        let groups: Vec<_> = groups.iter().map(|g| serde_json::json!({"name": g})).collect();
+        let spec = serde_json::json!({
+            "installationRef": {"name": installation}, "diracName": name, "groups": groups, "pilot": {"group": "pilots"}
+        });
+        Arc::new(VirtualOrganization::new(name, serde_json::from_value(spec).unwrap()))
+    }
+
+    #[test]
+    fn a_group_that_two_vos_claim_is_said_by_the_one_that_gets_no_jobs() {
+        let all = [vo("a", "one", &["users"]), vo("b", "one", &["users", "others"]), vo("c", "two", &["users"])];
+        assert_eq!(taken(&all[0], &all), None);
+        let said = taken(&all[1], &all).unwrap();
+        assert!(said.contains("\"users\" go to VirtualOrganization \"a\"") && !said.contains("others"), "{said}");
+        assert_eq!(taken(&all[2], &all), None, "another installation has groups of its own");
     }
 }

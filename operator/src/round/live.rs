@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::{
     installation::Rows,
     names::deleting,
-    vm::{Ending, deadline, is_old, ran},
+    vm::{Ending, deadline, is_old, launched, ran},
 };
 
 /// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
@@ -38,7 +38,9 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, now: Timestamp) -> Life {
     let row = rows.and_then(|r| r.by_reference.get(&stamp::reference(&vm.uid().unwrap_or_default())));
     let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
     if !runs {
-        return none(if now > deadline(vm) { VmPhase::Ending } else { VmPhase::Booting });
+        // Late is only who was not running when the rows were read after the deadline: with DIRAC down nobody is replaced by guess.
+        let late = rows.is_some_and(|r| r.started > deadline(vm)) || (launched(vm).is_none() && now > deadline(vm));
+        return none(if late { VmPhase::Ending } else { VmPhase::Booting });
     }
     let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map_or(now, |t| t.0);
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;

@@ -1,7 +1,7 @@
 //! The planning round of one installation; nothing else makes PilotVM objects.
 //!
-//! Flow: 1. own writes have come back through the watch; 2. demand is read, or is unknown and nothing is scaled; 3. one snapshot;
-//! 4. the plan, pure; 5. PilotVMs made and given back; 6. what was decided is kept for the statuses.
+//! Flow: 1. own writes have come back through the watch; 2. demand is read; where it or the pilots' rows are unknown nothing is
+//! scaled; 3. one snapshot; 4. the plan, pure; 5. PilotVMs made and given back; 6. what was decided is kept for the statuses.
 
 mod apply;
 mod expectations;
@@ -64,7 +64,13 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     if !own_writes_are_back(ctx, key).await {
         return;
     }
-    let Some(source) = handle.facts().demand else { return };
+    let facts = handle.facts();
+    let Some(source) = facts.demand else { return };
+    if let Some(trouble) = facts.rows_unknown {
+        // Whether pilots run is not known, and new ones could not be registered.
+        tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
+        return;
+    }
     let at = Timestamp::now();
     let queues = match source.task_queues().await {
         Ok(queues) => queues,

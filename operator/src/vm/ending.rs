@@ -16,6 +16,17 @@ pub struct Ending {
     pub console: bool,
 }
 
+/// What an end says of the offering that was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Nothing.
+    Nothing,
+    /// It cannot be had now.
+    Refused,
+    /// Its VM came to nothing, which may be an accident.
+    Failed,
+}
+
 /// Reasons of ends that are nobody's fault.
 const PLAIN: [&str; 4] = ["Idle", "Surplus", "Deleted", "MaxLifetime"];
 
@@ -29,9 +40,16 @@ impl Ending {
         !PLAIN.contains(&self.reason.as_str())
     }
 
-    /// Whether the offering is to be left alone for a while.
-    pub fn exhausts(&self) -> bool {
-        matches!(self.reason.as_str(), "NoCapacity" | "QuotaExceeded" | "Invalid" | "NotFound")
+    /// What the offering has to do with it.
+    pub fn blame(&self) -> Blame {
+        match self.reason.as_str() {
+            "NoCapacity" | "QuotaExceeded" | "Invalid" | "NotFound" => Blame::Refused,
+            "NeverRan" | "BootDeadlineMissed" => Blame::Failed,
+            "Transient" | "Conflict" | "Unauthorized" | "Throttled" if self.row == PilotStatus::Aborted => {
+                Blame::Failed
+            }
+            _ => Blame::Nothing,
+        }
     }
 
     /// The VM stopped by itself.

@@ -19,11 +19,14 @@ use crate::{
     names::{Key, server},
 };
 
+/// What a row says when its pilot has a VM.
+pub const EXISTS: &str = "the VM exists";
+
 /// How a launch ended.
 pub enum Launched {
-    /// The VM is there.
-    Made(Vm),
-    /// No VM was made, and the same order will not make one.
+    /// The VM is there, and the row says this.
+    Made(Vm, PilotStatus),
+    /// The same order will not make a VM. An earlier attempt may have: the cloud is asked before the PilotVM goes.
     Refused(CloudError),
 }
 
@@ -88,9 +91,9 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
                     if matches!(error, CloudError::Unauthorized(_)) {
                         // Nothing more is bought here until the poller has had a better answer.
                         cloud.update(|f| f.refused = Some(error.clone()));
-                    } else {
-                        cloud.refused(&order.flavor, zone, now);
                     }
+                    // A credential that may read and not make VMs would else be tried at every round.
+                    cloud.refused(&order.flavor, zone, now);
                     cloud.wake.notify_one();
                     Ok(Launched::Refused(error))
                 }
@@ -99,11 +102,15 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     };
     cloud.granted(&order.flavor, zone);
     crash_point("row-waiting");
-    if let Err(error) = rows.set_status(&new, PilotStatus::Waiting, "the VM exists").await {
-        // The Matcher writes Running all the same at the pilot's first request.
-        tracing::warn!(vm = %key, %error, "the pilot's row still says Submitted");
-    }
-    Ok(Launched::Made(machine))
+    let row = match rows.set_status(&new, PilotStatus::Waiting, EXISTS).await {
+        Ok(()) => PilotStatus::Waiting,
+        Err(error) => {
+            // It is written when the rows are read next.
+            tracing::warn!(vm = %key, %error, "the pilot's row still says Submitted");
+            PilotStatus::Submitted
+        }
+    };
+    Ok(Launched::Made(machine, row))
 }
 
 fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {

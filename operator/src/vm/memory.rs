@@ -20,11 +20,9 @@ pub struct Remembered {
     /// Whether its row was closed.
     pub row_closed: bool,
     /// When its row was last written.
-    pub row_touched: Option<Timestamp>,
+    pub row_written: Option<Timestamp>,
     /// When the demand was read for which it was made, until its VM is first ordered.
     pub planned: Option<Timestamp>,
-    /// Whether the cloud refused the order, so that there never was a VM.
-    pub never_made: bool,
 }
 
 /// What is remembered, by UID.

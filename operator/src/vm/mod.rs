@@ -32,7 +32,7 @@ use kube::{
 };
 use tokio::sync::broadcast::error::RecvError;
 
-pub use ending::Ending;
+pub use ending::{Blame, Ending};
 pub use error::Error;
 pub use memory::{Memory, Remembered};
 pub use next::{Observed, Step, created, deadline, is_old, launched, next, ran};

@@ -48,8 +48,8 @@ pub enum Step {
     Launch,
     /// Write down that the pilot asks for work, and whether it has a job.
     RecordRunning,
-    /// Touch the row, so that DIRAC does not think the pilot lost.
-    TouchRow,
+    /// Write this into the row: what it does not say yet, or what it says already so that DIRAC does not think the pilot lost.
+    WriteRow(PilotStatus),
     /// Keep the console log where it helps, and write the end down.
     End(Ending),
     /// Ask the provider for VMs of this owner: no list can know whether there is one.
@@ -135,14 +135,24 @@ fn alive(o: &Observed<'_>) -> Step {
         return Step::RecordRunning;
     }
     if !ran(o.vm) {
-        return boot(o);
+        return if row_is_behind(o) { Step::WriteRow(PilotStatus::Waiting) } else { boot(o) };
     }
-    let touched = o.row.and_then(|r| r.idle_seconds).map(|s| SignedDuration::from_secs(i64::try_from(s).unwrap_or(0)));
-    let ours = o.remembered.row_touched.map(|t| o.now.duration_since(t));
-    if touched.is_some_and(|d| d > TOUCH_ROW_AFTER) && ours.is_none_or(|d| d > TOUCH_ROW_AFTER) {
-        return Step::TouchRow;
+    match touch_due(o) {
+        Some(due) if due <= o.now => Step::WriteRow(PilotStatus::Running),
+        due => Step::Wait(due),
     }
-    Step::Wait(None)
+}
+
+/// The VM exists, and its row, read after the last time we wrote it, does not say so.
+fn row_is_behind(o: &Observed<'_>) -> bool {
+    o.row.is_some_and(|r| r.status == PilotStatus::Submitted) && o.remembered.row_written < o.rows_read
+}
+
+/// When the row must be touched again; nothing where it was not read.
+fn touch_due(o: &Observed<'_>) -> Option<Timestamp> {
+    let idle = i64::try_from(o.row?.idle_seconds?).unwrap_or(0);
+    let touched = o.rows_read? - SignedDuration::from_secs(idle.min(TOUCH_ROW_AFTER.as_secs()));
+    Some(o.remembered.row_written.map_or(touched, |ours| ours.max(touched)) + TOUCH_ROW_AFTER)
 }
 
 /// A pilot is late only when its row was read after the deadline: with DIRAC down nothing is deleted by guess.

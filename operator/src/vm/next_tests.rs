@@ -134,3 +134,36 @@ fn a_deleted_object_whose_vm_is_in_no_list_is_asked_for_at_the_provider() {
     vm.metadata.annotations = Some([(LET_GO.to_owned(), "true".to_owned())].into());
     assert_eq!(step(&vm, Machine::Unknown, None), Step::LetGo);
 }
+
+#[test]
+fn a_row_that_does_not_say_that_the_vm_exists_is_written_once_a_reading() {
+    let (vm, active, submitted) = (launched_vm(60), machine(VmState::Active), row(PilotStatus::Submitted, 0));
+    let at = |written: Option<Timestamp>| {
+        let remembered = Remembered { row_written: written, ..Remembered::default() };
+        let rows_read = Some(ago(10));
+        let machine = Machine::Present(&active);
+        next(&Observed { vm: &vm, machine, row: Some(&submitted), rows_read, remembered: &remembered, now: now() })
+    };
+    assert_eq!(at(None), Step::WriteRow(PilotStatus::Waiting));
+    assert_eq!(at(Some(ago(20))), Step::WriteRow(PilotStatus::Waiting));
+    assert!(matches!(at(Some(ago(5))), Step::Wait(Some(_))), "the reading knows nothing of that writing");
+}
+
+#[test]
+fn the_row_of_a_job_of_many_days_is_touched_daily() {
+    let hour = 3_600;
+    let mut vm = launched_vm(60);
+    vm.status = Some(Record::of(&vm, now()).running(true, None).finish());
+    let active = machine(VmState::Active);
+    let at = |idle_hours: u64, written: Option<Timestamp>| {
+        let remembered = Remembered { row_written: written, ..Remembered::default() };
+        let row = PilotRow { idle_seconds: Some(idle_hours * 3_600), ..row(PilotStatus::Running, 7) };
+        let (machine, rows_read) = (Machine::Present(&active), Some(now()));
+        next(&Observed { vm: &vm, machine, row: Some(&row), rows_read, remembered: &remembered, now: now() })
+    };
+    let in_hours = |hours: i64| Step::Wait(Some(now() + SignedDuration::from_hours(hours)));
+    assert_eq!(at(1, None), in_hours(19), "it is looked at again in time, though nothing else happens to it");
+    assert_eq!(at(21, None), Step::WriteRow(PilotStatus::Running));
+    assert_eq!(at(500, None), Step::WriteRow(PilotStatus::Running));
+    assert_eq!(at(21, Some(ago(2 * hour))), in_hours(18), "what we wrote is not yet in the rows that were read");
+}

@@ -1,6 +1,9 @@
 //! A PilotVM's status: what is written at each step of its life, with its conditions.
 
-use broker::{cloud::Vm, pilot::stamp};
+use broker::{
+    cloud::Vm,
+    pilot::{rows::PilotStatus, stamp},
+};
 use crds::{PilotVM, condition, vm::PilotVMStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -38,10 +41,14 @@ impl Record {
         self.status.provider_id = Some(machine.id.clone());
         self.status.provider_status = Some(machine.provider_status.clone());
         self.status.launched_at.get_or_insert(Time(self.now));
-        self.status.pilot_status = Some("Waiting".into());
         self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
             .set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
             .set(condition::RUNNING, Some(false), "Booting", "the pilot has not yet asked DIRAC for work")
+    }
+
+    /// What the pilot's row says.
+    pub fn pilot(&mut self, status: PilotStatus) {
+        self.status.pilot_status = Some(status.as_str().to_owned());
     }
 
     /// Something that was tried did not work, and is tried again.
@@ -53,7 +60,7 @@ impl Record {
     pub fn running(mut self, has_job: bool, provider_status: Option<&str>) -> Self {
         self.status.running_since.get_or_insert(Time(self.now));
         self.status.served_job |= has_job;
-        self.status.pilot_status = Some("Running".into());
+        self.pilot(PilotStatus::Running);
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
-    Ending, Error, Observed, Record, Step, console,
+    Blame, Ending, Error, Observed, Record, Step, console,
     launch::{self, Launched},
     launched, ran,
 };
@@ -32,10 +32,7 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Action,
         }
         Step::Launch => launch(ctx, o).await?,
         Step::RecordRunning => record_running(ctx, o).await?,
-        Step::TouchRow => {
-            set_row(ctx, o.vm, PilotStatus::Running, "still running").await?;
-            ctx.memory.note(&uid(o.vm), |m| m.row_touched = Some(o.now));
-        }
+        Step::WriteRow(status) => return write_row(ctx, o, status).await,
         Step::End(ending) => end(ctx, o, &ending).await?,
         Step::Look => return look(ctx, o).await,
         Step::TakeAway(id) => take_away(ctx, o, &id).await?,
@@ -43,6 +40,17 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Action,
         Step::LetGo => let_go(ctx, o.vm).await?,
     }
     Ok(Action::await_change())
+}
+
+/// Writes what the row does not say; looked at again shortly, for no news of the row comes of it.
+async fn write_row(ctx: &Context, o: &Observed<'_>, status: PilotStatus) -> Result<Action, Error> {
+    let why = if status == PilotStatus::Waiting { launch::EXISTS } else { "still running" };
+    set_row(ctx, o.vm, status, why).await?;
+    ctx.memory.note(&uid(o.vm), |m| m.row_written = Some(Timestamp::now()));
+    let mut said = Record::of(o.vm, o.now);
+    said.pilot(status);
+    record(ctx, o.vm, said.finish(), "the pilot's state").await?;
+    Ok(Action::requeue(Duration::from_secs(60)))
 }
 
 fn uid(vm: &PilotVM) -> String {
@@ -81,11 +89,13 @@ fn provider_status<'a>(o: &Observed<'a>) -> Option<&'a str> {
 
 async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     match launch::launch(ctx, o.vm, o.now).await {
-        Ok(Launched::Made(machine)) => {
+        Ok(Launched::Made(machine, row)) => {
             let now = Timestamp::now();
             ctx.memory.note(&uid(o.vm), |m| m.touched = Some(now));
             crash_point("record-vm");
-            record(ctx, o.vm, Record::of(o.vm, now).launched(&machine).finish(), "the launch").await?;
+            let mut made = Record::of(o.vm, now).launched(&machine);
+            made.pilot(row);
+            record(ctx, o.vm, made.finish(), "the launch").await?;
             ctx.metrics.launched(&o.vm.spec.pool_ref.name);
             let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
             ctx.events.note(o.vm, "Launched", text).await;
@@ -93,7 +103,6 @@ async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
             Ok(())
         }
         Ok(Launched::Refused(error)) => {
-            ctx.memory.note(&uid(o.vm), |m| m.never_made = true);
             let ending = Ending::failed(&error, false);
             end(ctx, o, &ending).await
         }
@@ -124,6 +133,8 @@ async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     record(ctx, o.vm, Record::of(o.vm, o.now).running(has_job, provider_status(o)).finish(), "the pilot's state")
         .await?;
     if first {
+        let offering = &o.vm.spec.offering;
+        cloud_of(ctx, o.vm).worked(&offering.flavor, offering.zone.as_deref());
         ctx.events.note(o.vm, "Running", "the pilot asks DIRAC for work").await;
     }
     Ok(())
@@ -136,9 +147,11 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
         crash_point("keep-console");
         kept = console::keep(ctx, o.vm, driver.as_ref(), &machine.id).await;
     }
-    if ending.exhausts() {
-        let offering = &o.vm.spec.offering;
-        cloud.refused(&offering.flavor, offering.zone.as_deref(), o.now);
+    let (flavor, zone) = (&o.vm.spec.offering.flavor, o.vm.spec.offering.zone.as_deref());
+    match ending.blame() {
+        Blame::Nothing => {}
+        Blame::Refused => cloud.refused(flavor, zone, o.now),
+        Blame::Failed => cloud.failed(flavor, zone, o.now),
     }
     crash_point("record-end");
     let status = Record::of(o.vm, o.now).ended(ending, kept, provider_status(o)).finish();
@@ -163,10 +176,6 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
 }
 
 async fn look(ctx: &Context, o: &Observed<'_>) -> Result<Action, Error> {
-    if o.remembered.never_made {
-        finish(ctx, o, PilotStatus::Aborted).await?;
-        return Ok(Action::await_change());
-    }
     let Some(driver) = cloud_of(ctx, o.vm).facts().driver else {
         return Err(
             waits_for_cloud(ctx, o, "the cloud has no working driver, so nobody can say whether a VM exists").await
