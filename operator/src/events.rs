@@ -21,7 +21,7 @@ const LONGEST_NOTE: usize = 1000;
 /// Tells events.
 pub struct Events {
     recorder: Recorder,
-    told: Mutex<HashMap<(String, &'static str), Instant>>,
+    told: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl Events {
@@ -32,24 +32,18 @@ impl Events {
     }
 
     /// Tells that something happened.
-    pub async fn note<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &'static str, text: impl Into<String>) {
+    pub async fn note<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) {
         self.publish(about, EventType::Normal, reason, text.into()).await;
     }
 
     /// Tells that something is wrong.
-    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &'static str, text: impl Into<String>) {
+    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) {
         self.publish(about, EventType::Warning, reason, text.into()).await;
     }
 
-    async fn publish<K: Resource<DynamicType = ()>>(
-        &self,
-        about: &K,
-        type_: EventType,
-        reason: &'static str,
-        note: String,
-    ) {
+    async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, type_: EventType, reason: &str, note: String) {
         let uid = about.meta().uid.clone().unwrap_or_default();
-        if !self.due((uid, reason)) {
+        if !self.due((uid, reason.to_owned())) {
             return;
         }
         let note = note.chars().take(LONGEST_NOTE).collect();
@@ -61,7 +55,7 @@ impl Events {
         }
     }
 
-    fn due(&self, key: (String, &'static str)) -> bool {
+    fn due(&self, key: (String, String)) -> bool {
         let Ok(mut told) = self.told.lock() else { return false };
         told.retain(|_, at| at.elapsed() < QUIET);
         if told.contains_key(&key) {

@@ -55,9 +55,10 @@ pub fn server(pilot_vm: &str) -> String {
     format!("dirac-{pilot_vm}")
 }
 
-/// The ConfigMap that keeps the console log of a VM.
-pub fn console(pilot_vm: &str) -> String {
-    format!("{pilot_vm}-console")
+/// The ConfigMap that keeps the console log of a VM: a PilotVM's name may be used again, its UID never.
+pub fn console(pilot_vm: &str, uid: &str) -> String {
+    let uid: String = uid.chars().take(8).collect();
+    format!("{pilot_vm}-{uid}-console")
 }
 
 /// The CE's name in DIRAC where the pool gives none.
@@ -87,6 +88,8 @@ impl Numbers {
     pub fn saw(&self, pool: &Key, pilot_vm: &str) {
         let number: Option<u64> =
             pilot_vm.strip_prefix(&pool.name).and_then(|r| r.strip_prefix('-')).and_then(|n| n.parse().ok());
+        // A number that nobody ever counted up to was written by hand.
+        let number = number.filter(|n| *n < 1_000_000_000_000);
         if let (Some(number), Ok(mut highest)) = (number, self.0.lock()) {
             let entry = highest.entry(pool.clone()).or_default();
             *entry = number.max(*entry);
@@ -131,6 +134,7 @@ mod tests {
         let numbers = Numbers::default();
         numbers.saw(&pool(), "cpux-9");
         numbers.saw(&pool(), "cpu-many");
+        numbers.saw(&pool(), "cpu-18446744073709551615");
         assert_eq!(numbers.next(&pool()), "cpu-1");
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
     let server = serve::run(ctx.args.http, ctx.clone());
     let ended = tokio::select! {
         ended = server => ended.context("the HTTP server ended"),
-        () = lead(&ctx, &mut leadership) => Err(anyhow::anyhow!("the lease is not kept any more")),
+        why = lead(&ctx, &mut leadership) => Err(why),
         _ = watches.join_next() => Err(anyhow::anyhow!("a watch ended")),
         _ = terminated.recv() => Ok(()),
         _ = interrupted.recv() => Ok(()),
@@ -53,11 +53,13 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
     ended
 }
 
-/// Acts while this replica leads. To stop is to drop: every step may be cut off anywhere and is healed by whoever acts next.
-async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) {
+/// Acts while this replica leads, and says why it cannot go on. To stop is to drop: every step may be cut off anywhere and is healed
+/// by whoever acts next.
+async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error {
+    let lost = || anyhow::anyhow!("the lease is not kept any more");
     loop {
         if leadership.leads.wait_for(|leads| *leads).await.is_err() {
-            return;
+            return lost();
         }
         ctx.stores_ready().await;
         tracing::info!("leading");
@@ -68,11 +70,15 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) {
         acting.spawn(cloud::run(ctx.clone()));
         acting.spawn(installation::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
-        let lost = leadership.leads.wait_for(|leads| !*leads).await.is_err();
+        let still = tokio::select! {
+            lost = leadership.leads.wait_for(|leads| !*leads) => lost.is_ok(),
+            // Each of them works until it is dropped: who goes on without one leaves VMs that nobody looks after.
+            _ = acting.join_next() => return anyhow::anyhow!("a part of the operator ended, which none should"),
+        };
         acting.shutdown().await;
         tracing::info!("not leading any more");
-        if lost {
-            return;
+        if !still {
+            return lost();
         }
     }
 }

@@ -51,18 +51,59 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
+/// A status with conditions.
+trait Status: Serialize + PartialEq {
+    fn conditions(&self) -> &[Condition];
+}
+
+macro_rules! statuses {
+    ($($status:ty)*) => {$(
+        impl Status for $status {
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+        }
+    )*};
+}
+
+statuses! {
+    crds::installation::DiracInstallationStatus crds::cloud::CloudStatus crds::pool::PilotPoolStatus crds::site::SiteStatus
+    crds::organization::VirtualOrganizationStatus crds::downtime::DowntimeStatus
+}
+
 /// Applies a status that is not the one the object has. A failure stops no other object.
-async fn put<K: Kind, S: Serialize + PartialEq>(ctx: &Context, object: &K, old: Option<&S>, new: S) {
+async fn put<K: Kind, S: Status>(ctx: &Context, object: &K, old: Option<&S>, new: S) {
     if old == Some(&new) {
         return;
     }
     match write::apply_status(ctx, object, &new).await {
-        Ok(_) => {}
+        Ok(_) => {
+            for news in flips(old.map_or(&[], S::conditions), new.conditions()) {
+                match news.status.as_str() {
+                    "False" => ctx.events.warn(object, &news.reason, news.message.clone()).await,
+                    _ => ctx.events.note(object, &news.reason, news.message.clone()).await,
+                }
+            }
+        }
         Err(error) if write::is_gone(&error) || write::is_conflict(&error) => {}
         Err(error) => {
             tracing::warn!(kind = %K::kind(&()), object = %Key::of(object), %error, "the status could not be written")
         }
     }
+}
+
+/// What an administrator is told of a change: that an object is not ready any more or again, and that demand of a pool is not met.
+/// What is not known yet is no news, nor that all is well from the first.
+fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
+    let was = |type_: &str, status: &str| condition::get(old, type_).is_some_and(|c| c.status == status);
+    let is_news = |c: &&Condition| match (c.type_.as_str(), c.status.as_str()) {
+        (condition::READY | condition::DEMAND_MET, "False") => {
+            condition::get(old, &c.type_).is_none_or(|before| before.status != "False" || before.reason != c.reason)
+        }
+        (condition::READY, "True") => was(&c.type_, "False"),
+        _ => false,
+    };
+    new.iter().filter(is_news).collect()
 }
 
 /// Conditions in the making, on from those of the last status.
@@ -122,5 +163,31 @@ impl Conditions {
     /// The conditions.
     pub fn finish(self) -> Vec<Condition> {
         self.all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(list: &[(&str, Option<bool>, &str)]) -> Vec<Condition> {
+        list.iter()
+            .map(|(type_, status, reason)| condition::new(type_, *status, reason, "a sentence", Some(1)))
+            .collect()
+    }
+
+    #[test]
+    fn what_flips_is_told_and_what_stays_is_not() {
+        let told = |old: &[(&str, Option<bool>, &str)], new: &[(&str, Option<bool>, &str)]| -> Vec<String> {
+            flips(&conditions(old), &conditions(new)).iter().map(|c| c.reason.clone()).collect()
+        };
+        let (ready, refused) = ([("Ready", Some(true), "Ready")], [("Ready", Some(false), "Unauthorized")]);
+        assert_eq!(told(&ready, &refused), ["Unauthorized"]);
+        assert_eq!(told(&refused, &refused), [""; 0]);
+        assert_eq!(told(&refused, &[("Ready", Some(false), "Transient")]), ["Transient"], "another reason is news");
+        assert_eq!(told(&refused, &ready), ["Ready"]);
+        assert_eq!(told(&[], &ready), [""; 0]);
+        assert_eq!(told(&[("Ready", None, "NotAsked")], &ready), [""; 0]);
+        assert_eq!(told(&[], &[("DemandMet", Some(false), "PoolMax")]), ["PoolMax"]);
     }
 }

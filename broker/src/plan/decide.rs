@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     ledger::{Account, Accounts, Binding, Class, Demand, Slots, Supply},
-    plan::{Launch, LiveVm, Offering, Plan, Snapshot, Surplus, Unmet, VmPhase, fit, fit::Fit},
+    plan::{Failing, Launch, LiveVm, Offering, Plan, Snapshot, Surplus, Unmet, VmPhase, fit, fit::Fit},
 };
 
 /// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues.
@@ -38,6 +38,8 @@ enum Obstacle {
     Limit(Binding),
     /// The cloud refused it a moment ago.
     Refused,
+    /// The pool's VMs of it come to nothing.
+    Failing,
 }
 
 /// Something a pool may buy.
@@ -170,6 +172,10 @@ impl<'a> Round<'a> {
         if cloud.exhausted.contains(&offering.flavor) {
             return Some(Obstacle::Refused);
         }
+        let fails = |f: &Failing| f.cloud == cloud.name && f.flavor == offering.flavor && f.zone == offering.zone;
+        if pool.failing.iter().any(fails) {
+            return Some(Obstacle::Failing);
+        }
         let at = [p, class.vo, c];
         let room = Slots::capacity(offering, class.cores);
         let wait = *left;
@@ -209,6 +215,16 @@ impl<'a> Round<'a> {
                     (
                         "NoCapacity",
                         format!("cloud {cloud} refused {flavor} for lack of room a moment ago; it is tried again soon"),
+                    )
+                }
+                Obstacle::Failing => {
+                    let flavor = &offering.flavor;
+                    (
+                        "VmsFail",
+                        format!(
+                            "the last VMs of {flavor} that pool {pool} had on cloud {cloud} never asked for work: see their \
+                             events and console logs (ConfigMaps with the label diracgrid.org/console); it is tried again soon"
+                        ),
                     )
                 }
             };

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use decide::plan;
 pub use fit::resource;
-pub use snapshot::{CloudState, Limits, LiveVm, Offering, Pool, Requirements, Snapshot, VmPhase, Vo};
+pub use snapshot::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Requirements, Snapshot, VmPhase, Vo};
 
 /// What one planning round decided. The same snapshot gives the same plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

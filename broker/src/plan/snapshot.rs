@@ -74,6 +74,19 @@ pub struct Pool {
     pub platform: Option<String>,
     /// The most VMs at once.
     pub max: u64,
+    /// What is left alone for a while because the pool's VMs of it came to nothing.
+    pub failing: Vec<Failing>,
+}
+
+/// An offering whose VMs come to nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failing {
+    /// Cloud object.
+    pub cloud: String,
+    /// Flavor by name.
+    pub flavor: String,
+    /// Availability zone.
+    pub zone: Option<String>,
 }
 
 /// Bounds on flavors, both ends inclusive.

@@ -71,6 +71,17 @@ fn vm(name: &str, phase: VmPhase, free: u64) -> LiveVm {
 }
 
 #[test]
+fn what_comes_to_nothing_in_a_pool_is_left_alone_there_and_bought_elsewhere() {
+    let mut world = world(vec![queue(1, "biomed_user", 8, &[])]);
+    world.pools[0].failing = vec![Failing { cloud: "here".into(), flavor: "c8".into(), zone: None }];
+    let alone = plan(&world);
+    assert_eq!(alone.launches, vec![]);
+    assert_eq!((alone.unmet[0].reason, alone.unmet[0].pool.as_deref()), ("VmsFail", Some("cpu")));
+    world.pools.push(pool("other", &["biomed"], &["c8"], 100));
+    assert_eq!(plan(&world).launches[0].pool, "other");
+}
+
+#[test]
 fn a_vm_of_eight_cores_serves_eight_one_core_jobs() {
     let plan = plan(&world(vec![queue(1, "biomed_user", 17, &[])]));
     assert_eq!(plan.launches.iter().map(|l| l.jobs).collect::<Vec<_>>(), [8, 8, 1]);

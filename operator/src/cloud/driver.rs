@@ -33,8 +33,6 @@ const BOOT_SECONDS: u64 = 60;
 pub struct Driven {
     made_from: Option<(CloudSpec, String)>,
     looked: Option<Instant>,
-    /// A simulated cloud is changed, never replaced: its VMs live in it.
-    simulated: Option<Arc<SimulatedCloud>>,
 }
 
 impl Driven {
@@ -112,17 +110,20 @@ impl Driven {
             return Err(Trouble { reason: "NoSimulatedInstallation".to_owned(), message });
         };
         let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
-        if same && self.simulated.is_some() {
+        let simulated = handle.facts().simulated;
+        if same && simulated.is_some() {
             return Ok(false);
         }
         let config = simulated_config(&cloud.spec);
-        match &self.simulated {
+        match simulated {
             Some(simulated) => simulated.configure(config),
             None => {
                 let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), Arc::new(jiff::Timestamp::now)));
-                self.simulated = Some(simulated.clone());
-                let driver = wrap(simulated, &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
-                handle.update(|f| f.driver = Some(driver));
+                let driver = wrap(simulated.clone(), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+                handle.update(|f| {
+                    f.driver = Some(driver);
+                    f.simulated = Some(simulated);
+                });
             }
         }
         self.made_from = Some((cloud.spec.clone(), String::new()));

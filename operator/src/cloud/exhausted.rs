@@ -10,68 +10,85 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(30);
 /// So many VMs in a row that never asked for work are no accident: each costs money, and the next would too.
 const FAILURES_IN_A_ROW: u32 = 5;
 
-/// What is held against the offerings of one cloud, by flavor and zone.
+/// What is held against the offerings of one cloud.
 #[derive(Debug, Default)]
-pub struct Exhausted(HashMap<(String, Option<String>), Record>);
-
-#[derive(Debug, Default)]
-struct Record {
-    /// VMs that came to nothing since the last that worked.
-    failures: u32,
-    refusal: Option<Refusal>,
+pub struct Exhausted {
+    /// What the cloud refused, by flavor and zone: for every pool.
+    refused: HashMap<Place, Pause>,
+    /// What came to nothing, by pool, flavor and zone: another pool's image or user-data may do better.
+    failing: HashMap<(String, Place), Failures>,
 }
 
+/// Flavor and zone.
+pub type Place = (String, Option<String>);
+
 #[derive(Debug)]
-struct Refusal {
-    pause: SignedDuration,
+struct Pause {
+    long: SignedDuration,
     until: Timestamp,
 }
 
-fn key(flavor: &str, zone: Option<&str>) -> (String, Option<String>) {
+#[derive(Debug, Default)]
+struct Failures {
+    /// Since the last VM that worked.
+    in_a_row: u32,
+    pause: Option<Pause>,
+}
+
+impl Pause {
+    /// A first pause, or one twice as long as the last; within a pause nothing changes.
+    fn next(last: Option<Self>, now: Timestamp) -> Self {
+        match last {
+            Some(pause) if pause.until > now => pause,
+            Some(pause) => {
+                let long = (pause.long * 2).min(LONGEST);
+                Self { long, until: now + long }
+            }
+            None => Self { long: FIRST, until: now + FIRST },
+        }
+    }
+}
+
+fn place(flavor: &str, zone: Option<&str>) -> Place {
     (flavor.to_owned(), zone.map(str::to_owned))
 }
 
 impl Exhausted {
     /// The provider refused this offering. Refusals within one pause are one refusal.
     pub fn refused(&mut self, flavor: &str, zone: Option<&str>, now: Timestamp) {
-        let record = self.0.entry(key(flavor, zone)).or_default();
-        match &mut record.refusal {
-            Some(refusal) if refusal.until > now => {}
-            Some(refusal) => {
-                refusal.pause = (refusal.pause * 2).min(LONGEST);
-                refusal.until = now + refusal.pause;
-            }
-            None => record.refusal = Some(Refusal { pause: FIRST, until: now + FIRST }),
-        }
+        let place = place(flavor, zone);
+        let pause = Pause::next(self.refused.remove(&place), now);
+        self.refused.insert(place, pause);
     }
 
     /// The provider made a VM of this offering: the next refusal is a first one.
     pub fn granted(&mut self, flavor: &str, zone: Option<&str>) {
-        if let Some(record) = self.0.get_mut(&key(flavor, zone))
-            && record.failures < FAILURES_IN_A_ROW
-        {
-            record.refusal = None;
-        }
-    }
-
-    /// A VM of this offering was made and came to nothing. Many in a row are as good as a refusal.
-    pub fn failed(&mut self, flavor: &str, zone: Option<&str>, now: Timestamp) {
-        let record = self.0.entry(key(flavor, zone)).or_default();
-        record.failures = record.failures.saturating_add(1);
-        if record.failures >= FAILURES_IN_A_ROW {
-            self.refused(flavor, zone, now);
-        }
-    }
-
-    /// The pilot of a VM of this offering asks for work: nothing is held against it any more.
-    pub fn worked(&mut self, flavor: &str, zone: Option<&str>) {
-        self.0.remove(&key(flavor, zone));
+        self.refused.remove(&place(flavor, zone));
     }
 
     /// Whether the offering is to be left alone now.
     pub fn is_refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) -> bool {
-        let record = self.0.get(&key(flavor, zone));
-        record.and_then(|r| r.refusal.as_ref()).is_some_and(|refusal| refusal.until > now)
+        self.refused.get(&place(flavor, zone)).is_some_and(|pause| pause.until > now)
+    }
+
+    /// A VM of this offering came to nothing in the pool.
+    pub fn failed(&mut self, pool: &str, flavor: &str, zone: Option<&str>, now: Timestamp) {
+        let failures = self.failing.entry((pool.to_owned(), place(flavor, zone))).or_default();
+        failures.in_a_row = failures.in_a_row.saturating_add(1);
+        if failures.in_a_row >= FAILURES_IN_A_ROW {
+            failures.pause = Some(Pause::next(failures.pause.take(), now));
+        }
+    }
+
+    /// The pilot of a VM of this offering asks for work: nothing is held against it any more.
+    pub fn worked(&mut self, pool: &str, flavor: &str, zone: Option<&str>) {
+        self.failing.remove(&(pool.to_owned(), place(flavor, zone)));
+    }
+
+    /// Flavors and zones that the pool is to leave alone now.
+    pub fn failing(&self, pool: &str, now: Timestamp) -> Vec<Place> {
+        let paused = |f: &Failures| f.pause.as_ref().is_some_and(|pause| pause.until > now);
+        self.failing.iter().filter(|((p, _), f)| p == pool && paused(f)).map(|((_, place), _)| place.clone()).collect()
     }
 }
 
@@ -103,20 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn five_vms_in_a_row_that_come_to_nothing_are_a_refusal_until_one_works() {
+    fn five_vms_in_a_row_that_come_to_nothing_pause_the_offering_in_their_pool_until_one_works() {
         let mut e = Exhausted::default();
+        let place = [("c8".to_owned(), None)];
         for _ in 0..4 {
-            e.failed("c8", None, at(0));
+            e.failed("cpu", "c8", None, at(0));
         }
-        assert!(!e.is_refused("c8", None, at(0)));
-        e.failed("c8", None, at(0));
-        assert!(e.is_refused("c8", None, at(2)));
-        e.granted("c8", None);
-        e.failed("c8", None, at(4));
-        assert!(e.is_refused("c8", None, at(9)), "the pause is a second one: that a VM is made proves nothing");
-        e.worked("c8", None);
-        e.failed("c8", None, at(9));
-        assert!(!e.is_refused("c8", None, at(9)));
+        assert!(e.failing("cpu", at(0)).is_empty());
+        e.failed("cpu", "c8", None, at(0));
+        assert_eq!(e.failing("cpu", at(2)), place);
+        assert!(e.failing("other", at(2)).is_empty() && !e.is_refused("c8", None, at(2)), "others may buy it");
+        e.failed("cpu", "c8", None, at(4));
+        assert_eq!(e.failing("cpu", at(9)), place, "the pause is a second one");
+        e.worked("cpu", "c8", None);
+        e.failed("cpu", "c8", None, at(9));
+        assert!(e.failing("cpu", at(9)).is_empty());
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, RwLock};
 
-use broker::cloud::{Catalogue, Cloud, CloudError};
+use broker::{
+    cloud::{Catalogue, Cloud, CloudError},
+    simulation::SimulatedCloud,
+};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use super::{Exhausted, Listing};
+use super::{Exhausted, Listing, exhausted::Place};
 
 /// What is wrong, for a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ impl From<&CloudError> for Trouble {
 pub struct Facts {
     /// The driver of the present spec and credential; an old one stays in force while a new one cannot be made.
     pub driver: Option<Arc<dyn Cloud>>,
+    /// The simulated cloud, where it is one. It is changed, never replaced: its VMs live in it.
+    pub simulated: Option<Arc<SimulatedCloud>>,
     /// Why no driver of the present spec and credential could be made.
     pub not_driven: Option<Trouble>,
     /// What it offers, and when that was asked for.
@@ -76,18 +81,23 @@ impl Handle {
         }
     }
 
-    /// A VM of the offering came to nothing.
-    pub fn failed(&self, flavor: &str, zone: Option<&str>, now: Timestamp) {
+    /// A VM of the offering came to nothing in the pool.
+    pub fn failed(&self, pool: &str, flavor: &str, zone: Option<&str>, now: Timestamp) {
         if let Ok(mut e) = self.exhausted.write() {
-            e.failed(flavor, zone, now);
+            e.failed(pool, flavor, zone, now);
         }
     }
 
-    /// A VM of the offering works.
-    pub fn worked(&self, flavor: &str, zone: Option<&str>) {
+    /// A VM of the offering works in the pool.
+    pub fn worked(&self, pool: &str, flavor: &str, zone: Option<&str>) {
         if let Ok(mut e) = self.exhausted.write() {
-            e.worked(flavor, zone);
+            e.worked(pool, flavor, zone);
         }
+    }
+
+    /// Flavors and zones that came to nothing in the pool a moment ago.
+    pub fn failing(&self, pool: &str, now: Timestamp) -> Vec<Place> {
+        self.exhausted.read().map(|e| e.failing(pool, now)).unwrap_or_default()
     }
 
     /// Whether the offering is to be left alone now.

@@ -1,4 +1,5 @@
-//! The Cloud's finalizer: a cloud object stays while PilotVMs need its driver, so that none loses the hand that deletes its VM.
+//! The Cloud's finalizer: a cloud object stays while PilotVMs or VMs of ours need its driver, so that none loses the hand that deletes
+//! its VM.
 
 use crds::Cloud;
 use kube::ResourceExt;
@@ -30,6 +31,11 @@ pub fn needed_by(ctx: &Context, cloud: &Cloud) -> usize {
         .len()
 }
 
+/// VMs of ours that the last list had. One without a PilotVM is an orphan, which is deleted once it is old enough.
+pub fn listed(ctx: &Context, cloud: &Cloud) -> usize {
+    ctx.clouds.get(&Key::of(cloud)).facts().listing.map_or(0, |list| list.vms.len())
+}
+
 fn is_needed(ctx: &Context, cloud: &Cloud) -> bool {
-    needed_by(ctx, cloud) > 0
+    needed_by(ctx, cloud) > 0 || listed(ctx, cloud) > 0
 }

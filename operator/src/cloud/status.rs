@@ -29,14 +29,17 @@ pub fn status(ctx: &Context, cloud: &Cloud) -> CloudStatus {
     let needs = [condition::REACHABLE, condition::CREDENTIAL_VALID, condition::RESOLVED];
     conditions.ready(&needs, "VMs can be made here");
     if deleting(cloud) {
-        let text = format!("deleted; waits for {} PilotVMs whose VMs must go first", finalizer::needed_by(ctx, cloud));
+        let text = format!(
+            "deleted; waits for {} PilotVMs and {} VMs, which must go first; to let go of VMs that nobody will delete, annotate the \
+             cloud with {}=true",
+            finalizer::needed_by(ctx, cloud),
+            finalizer::listed(ctx, cloud),
+            crate::names::LET_GO
+        );
         conditions.set(condition::READY, Some(false), "Deleting", &text);
     }
     let catalogue = facts.catalogue.as_ref().map(|(_, c)| c.as_ref());
     let expires = catalogue.and_then(|c| c.credential_expires);
-    if let Some(at) = expires {
-        ctx.metrics.credential_expires(&key, at);
-    }
     let ours = ctx.vms_where(|vm| vm.spec.cloud_ref.name == key.name && Key::of(vm).namespace == key.namespace);
     CloudStatus {
         observed_generation: cloud.metadata.generation,

@@ -44,6 +44,8 @@ pub struct Facts {
     pub not_reached: Option<Trouble>,
     /// Why the task queues could not be read last time.
     pub demand_unknown: Option<Trouble>,
+    /// When they could be read again after they could not: pilots that ask the same Matcher had to wait as long.
+    pub demand_back: Timestamp,
     /// The last round that planned.
     pub round: Option<Arc<Round>>,
     /// The rows, by reference, and when they were asked for.

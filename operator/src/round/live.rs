@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::{
     installation::Rows,
     names::deleting,
-    vm::{Ending, deadline, is_old, launched, ran},
+    vm::{Ending, deadline, is_late, is_old, launched, ran},
 };
 
 /// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
@@ -30,7 +30,7 @@ pub struct Life {
 ///
 /// DIRAC tells which job a pilot got last, not how many cores it uses. So a running VM's cores are free while its pilot has no job,
 /// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
-pub fn live(vm: &PilotVM, rows: Option<&Rows>, now: Timestamp) -> Life {
+pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
     let none = |phase| Life { phase, free_cores: 0 };
     if deleting(vm) || Ending::recorded(vm).is_some() || is_old(vm, now) {
         return none(VmPhase::Ending);
@@ -38,8 +38,10 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, now: Timestamp) -> Life {
     let row = rows.and_then(|r| r.by_reference.get(&stamp::reference(&vm.uid().unwrap_or_default())));
     let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
     if !runs {
-        // Late is only who was not running when the rows were read after the deadline: with DIRAC down nobody is replaced by guess.
-        let late = rows.is_some_and(|r| r.started > deadline(vm)) || (launched(vm).is_none() && now > deadline(vm));
+        let late = match launched(vm) {
+            Some(_) => is_late(vm, rows.map(|r| r.started), Some(asking), now),
+            None => now > deadline(vm),
+        };
         return none(if late { VmPhase::Ending } else { VmPhase::Booting });
     }
     let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map_or(now, |t| t.0);

@@ -76,7 +76,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         Ok(queues) => queues,
         Err(error) => {
             tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
-            if handle.facts().demand_unknown.is_none() {
+            if facts.demand_unknown.is_none() {
                 ctx.events.warn(installation, "DemandUnknown", error.message.clone()).await;
             }
             let trouble = Trouble { reason: error.reason.to_owned(), message: error.message };
@@ -85,7 +85,11 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             return;
         }
     };
-    if handle.facts().demand_unknown.is_some() {
+    if facts.demand_unknown.is_some() {
+        handle.update(|f| {
+            f.demand_unknown = None;
+            f.demand_back = at;
+        });
         ctx.events.note(installation, "DemandKnown", "the task queues can be read again").await;
     }
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
@@ -94,14 +98,12 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let began = Instant::now();
     let plan = broker::plan::plan(&taken);
     ctx.metrics.planned(began.elapsed());
-    ctx.metrics.demand(key, &plan.waiting, at);
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
     let failed = apply::apply(ctx, &world, &plan).await;
     handle.update(|f| {
-        f.demand_unknown = None;
         f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, plan, failed }));
     });
 }
@@ -127,10 +129,17 @@ async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
 fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
     let now = Timestamp::now();
     let namespace = key.namespace.as_str();
+    let facts = handle.facts();
     let view = |object: Arc<crds::Cloud>| {
         let cloud = ctx.clouds.get(&Key::of(object.as_ref()));
         let facts = cloud.facts();
-        CloudView { object, facts, refused: Box::new(move |flavor, zone| cloud.is_refused(flavor, zone, now)) }
+        let failed = cloud.clone();
+        CloudView {
+            object,
+            facts,
+            failing: Box::new(move |pool| failed.failing(pool, now)),
+            refused: Box::new(move |flavor, zone| cloud.is_refused(flavor, zone, now)),
+        }
     };
     World {
         installation: key.clone(),
@@ -140,7 +149,8 @@ fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
         pools: ctx.stores.pools.within(namespace),
         // VMs of other installations of the namespace still use up its clouds.
         vms: ctx.stores.vms.within(namespace),
-        rows: handle.facts().read,
+        rows: facts.read,
+        asking: facts.demand_back,
         now,
     }
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use broker::{
     cloud::Allowance,
     demand::TaskQueue,
-    plan::{CloudState, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
+    pilot::user_data,
+    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
 };
 use crds::{
     Cloud, PilotPool, PilotVM, Site, VirtualOrganization,
@@ -26,12 +27,17 @@ use crate::{
 /// Whether a flavor in a zone was refused a moment ago.
 pub type Refused = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
 
+/// Flavors and zones whose VMs came to nothing in the pool of this name a moment ago.
+pub type Failed = Box<dyn Fn(&str) -> Vec<(String, Option<String>)> + Send + Sync>;
+
 /// A cloud and what is known of it.
 pub struct CloudView {
     /// The object.
     pub object: Arc<Cloud>,
     /// What is known of it.
     pub facts: Facts,
+    /// Flavors and zones whose VMs came to nothing in a pool.
+    pub failing: Failed,
     /// Flavors and zones refused a moment ago.
     pub refused: Refused,
 }
@@ -52,6 +58,8 @@ pub struct World {
     pub vms: Vec<Arc<PilotVM>>,
     /// The pilots' rows.
     pub rows: Option<Arc<Rows>>,
+    /// Since when pilots can ask for work, where they could not.
+    pub asking: Timestamp,
     /// The clock.
     pub now: Timestamp,
 }
@@ -109,6 +117,10 @@ pub fn limits(ceiling: Option<&Ceiling>) -> Limits {
 fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) -> Option<Pool> {
     let key = Key::of(pool);
     let site = resolved.site.as_ref()?;
+    // A template that cannot be rendered is a condition of the pool, not a broken VM.
+    if pool.spec.machine.user_data.as_deref().is_some_and(|template| user_data::check(template).is_err()) {
+        return None;
+    }
     let has_image = |cloud: &Cloud| {
         let view = world.clouds.iter().find(|v| v.object.name_any() == cloud.name_any());
         let catalogue = view.and_then(|v| v.facts.catalogue.as_ref());
@@ -127,7 +139,14 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) ->
         required_tags: pool.spec.matching.required_tags.clone(),
         platform: pool.spec.matching.platform.clone(),
         max: count(pool.spec.scaling.max),
+        failing: world.clouds.iter().flat_map(|view| failing(view, &key.name)).collect(),
     })
+}
+
+fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
+    let cloud = view.object.name_any();
+    let failing = |(flavor, zone)| Failing { cloud: cloud.clone(), flavor, zone };
+    (view.failing)(pool).into_iter().map(failing).collect()
 }
 
 fn requirements(r: Option<&PoolRequirements>) -> Requirements {
@@ -192,7 +211,7 @@ fn cloud_of(view: &CloudView, now: Timestamp) -> Option<CloudState> {
 fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
-    let life = live(vm, world.rows.as_deref(), world.now);
+    let life = live(vm, world.rows.as_deref(), world.asking, world.now);
     let cloud = world.clouds.iter().find(|c| c.object.name_any() == spec.cloud_ref.name);
     let quota_read = cloud.and_then(|c| c.facts.catalogue.as_ref()).map(|(at, _)| *at);
     let launched = crate::vm::launched(vm);

@@ -25,10 +25,12 @@ struct PoolPhase {
 }
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Pool {
+    namespace: String,
     pool: String,
 }
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PoolReason {
+    namespace: String,
     pool: String,
     reason: String,
 }
@@ -141,6 +143,10 @@ fn object(key: &Key) -> Object {
     Object { namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
+fn pool_labels(key: &Key) -> Pool {
+    Pool { namespace: key.namespace.clone(), pool: key.name.clone() }
+}
+
 impl Metrics {
     /// A VM is ordered from its cloud for the first time, so long after the demand for it was read.
     pub fn ordered(&self, after: jiff::SignedDuration) {
@@ -148,22 +154,31 @@ impl Metrics {
     }
 
     /// A VM was made.
-    pub fn launched(&self, pool: &str) {
-        self.launches.get_or_create(&Pool { pool: pool.to_owned() }).inc();
+    pub fn launched(&self, pool: &Key) {
+        self.launches.get_or_create(&pool_labels(pool)).inc();
     }
 
     /// A VM's life ended; `wasted`: it was made and never had a job.
-    pub fn ended(&self, pool: &str, reason: &str, wasted: bool) {
-        self.endings.get_or_create(&PoolReason { pool: pool.to_owned(), reason: reason.to_owned() }).inc();
+    pub fn ended(&self, pool: &Key, reason: &str, wasted: bool) {
+        let Pool { namespace, pool: name } = pool_labels(pool);
+        self.endings.get_or_create(&PoolReason { namespace, pool: name, reason: reason.to_owned() }).inc();
         if wasted {
-            self.never_ran_job.get_or_create(&Pool { pool: pool.to_owned() }).inc();
+            self.never_ran_job.get_or_create(&pool_labels(pool)).inc();
         }
     }
 
     /// A VM of this price an hour, in millionths, was kept for so many seconds.
-    pub fn spent(&self, pool: &str, price_micros: u64, seconds: f64) {
+    pub fn spent(&self, pool: &Key, price_micros: u64, seconds: f64) {
         let sum = price_micros as f64 / 1e6 * seconds.max(0.0) / 3600.0;
-        self.spent.get_or_create(&Pool { pool: pool.to_owned() }).inc_by(sum);
+        self.spent.get_or_create(&pool_labels(pool)).inc_by(sum);
+    }
+
+    /// Forgets what was told of single installations and clouds.
+    pub fn forget_objects(&self) {
+        self.simulated_jobs.clear();
+        self.demand_jobs.clear();
+        self.demand_read.clear();
+        self.credential_expiry.clear();
     }
 
     /// What a simulated installation has seen.

@@ -39,10 +39,23 @@ async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
 }
 
 async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    // What is known of objects is told anew each time: of one that is gone nothing stays.
+    ctx.metrics.forget_objects();
     for installation in ctx.stores.installations.all() {
         let key = Key::of(installation.as_ref());
-        if let Some(dirac) = ctx.installations.get(&key).facts().simulated {
+        let facts = ctx.installations.get(&key).facts();
+        if let Some(dirac) = facts.simulated {
             ctx.metrics.simulated(&key, &dirac.statistics());
+        }
+        if let Some(round) = facts.round {
+            ctx.metrics.demand(&key, &round.plan.waiting, round.at);
+        }
+    }
+    for cloud in ctx.stores.clouds.all() {
+        let key = Key::of(cloud.as_ref());
+        let catalogue = ctx.clouds.get(&key).facts().catalogue;
+        if let Some(at) = catalogue.and_then(|(_, c)| c.credential_expires) {
+            ctx.metrics.credential_expires(&key, at);
         }
     }
     let text = ctx.metrics.exposition(&ctx.stores.vms.all());

@@ -34,7 +34,7 @@ pub async fn keep(ctx: &Context, vm: &PilotVM, driver: &dyn Cloud, id: &str) -> 
     };
     let pool_key = key.beside(&vm.spec.pool_ref.name);
     let owner = ctx.stores.pools.get(&pool_key).and_then(|pool| pool.owner_ref(&()));
-    let name = console(&key.name);
+    let name = console(&key.name, &vm.uid().unwrap_or_default());
     let labels = [(POOL_LABEL, pool_key.name.as_str()), (CONSOLE_LABEL, "true")];
     let map = ConfigMap {
         metadata: ObjectMeta {

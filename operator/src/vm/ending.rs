@@ -44,7 +44,7 @@ impl Ending {
     pub fn blame(&self) -> Blame {
         match self.reason.as_str() {
             "NoCapacity" | "QuotaExceeded" | "Invalid" | "NotFound" => Blame::Refused,
-            "NeverRan" | "BootDeadlineMissed" => Blame::Failed,
+            "NeverRan" | "BootDeadlineMissed" | "UserDataInvalid" | "ImageMissing" => Blame::Failed,
             "Transient" | "Conflict" | "Unauthorized" | "Throttled" if self.row == PilotStatus::Aborted => {
                 Blame::Failed
             }
@@ -66,6 +66,11 @@ impl Ending {
     pub fn failed(error: &CloudError, ran: bool) -> Self {
         let row = if ran { PilotStatus::Failed } else { PilotStatus::Aborted };
         Self::new(error.reason(), format!("the cloud made no working VM: {error}"), row, true)
+    }
+
+    /// What the pool says cannot be ordered.
+    pub fn unfit(reason: &str, message: &str) -> Self {
+        Self::new(reason, message, PilotStatus::Aborted, false)
     }
 
     /// The VM went without our doing.

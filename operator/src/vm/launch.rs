@@ -28,6 +28,8 @@ pub enum Launched {
     Made(Vm, PilotStatus),
     /// The same order will not make a VM. An earlier attempt may have: the cloud is asked before the PilotVM goes.
     Refused(CloudError),
+    /// What its pool says cannot be ordered from this cloud.
+    Unfit(Trouble),
 }
 
 /// Registers the row and makes the VM.
@@ -46,14 +48,14 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
         return Err(Error::NotReady(format!("the catalogue of cloud {cloud_key} has not been read yet")));
     };
     let Some(image_id) = catalogue.images.get(&vm.spec.image).cloned() else {
-        let text = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
-        return Ok(Launched::Refused(CloudError::Invalid(text)));
+        let message = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
+        return Ok(Launched::Unfit(Trouble { reason: "ImageMissing".to_owned(), message }));
     };
     let pilot = pilot::describe(ctx, vm);
     let new = new_pilot(vm);
     let user_data = match contextualise(ctx, vm, &pilot) {
         Ok(user_data) => user_data,
-        Err(trouble) => return Ok(Launched::Refused(CloudError::Invalid(trouble.message))),
+        Err(trouble) => return Ok(Launched::Unfit(trouble)),
     };
     let order = Order {
         owner: owner(ctx, vm),

@@ -4,11 +4,16 @@ use jiff::Timestamp;
 
 use crate::context::Shared;
 
+/// What an object asks for: its generation, whether it is being deleted, whether it is let go.
+pub type Wish = (Option<i64>, bool, bool);
+
 /// What is remembered of one PilotVM.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
     /// Failed attempts of the present step.
     pub attempts: u32,
+    /// No further attempt before this moment, whatever wakes the PilotVM, unless the object asks for another step.
+    pub pause: Option<(Timestamp, Wish)>,
     /// Version of the object after our last write: an older one from the watch is not looked at.
     pub written: Option<String>,
     /// When the VM was last made or deleted by us: only a list asked for later knows.
@@ -59,7 +64,7 @@ impl Remembered {
     }
 
     /// The pause after so many failures: 1 s, doubled up to a minute.
-    pub fn pause(&self) -> std::time::Duration {
+    pub fn next_pause(&self) -> std::time::Duration {
         std::time::Duration::from_secs(1_u64 << self.attempts.min(6)).min(std::time::Duration::from_secs(60))
     }
 }
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_minute() {
-        let pause = |attempts| Remembered { attempts, ..Remembered::default() }.pause().as_secs();
+        let pause = |attempts| Remembered { attempts, ..Remembered::default() }.next_pause().as_secs();
         assert_eq!((pause(0), pause(3), pause(50)), (1, 8, 60));
     }
 }

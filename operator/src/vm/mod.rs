@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use crds::PilotVM;
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt,
     runtime::{
@@ -34,11 +34,17 @@ use tokio::sync::broadcast::error::RecvError;
 
 pub use ending::{Blame, Ending};
 pub use error::Error;
+use memory::Wish;
 pub use memory::{Memory, Remembered};
-pub use next::{Observed, Step, created, deadline, is_old, launched, next, ran};
+pub use next::{Observed, Step, created, deadline, is_late, is_old, launched, next, ran};
 pub use record::{Record, phase};
 
-use crate::{cloud::Machine, context::Context, names::Key, watch::reference};
+use crate::{
+    cloud::Machine,
+    context::Context,
+    names::{Key, deleting, let_go},
+    watch::reference,
+};
 
 /// So many PilotVMs are worked on at once.
 const CONCURRENCY: u16 = 64;
@@ -76,6 +82,12 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
         return Ok(Action::await_change());
     }
     let now = Timestamp::now();
+    if let Some((until, wish)) = remembered.pause
+        && now < until
+        && wish == wish_of(&vm)
+    {
+        return Ok(Action::requeue(Duration::try_from(until.duration_since(now)).unwrap_or_default()));
+    }
     let key = Key::of(vm.as_ref());
     let cloud = ctx.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
     let touched = launched(&vm).max(remembered.touched).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -88,14 +100,19 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
         machine,
         row: rows.and_then(|r| r.by_reference.get(&reference)),
         rows_read: rows.map(|r| r.started),
+        asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
         remembered: &remembered,
         now,
     };
     let step = next(&observed);
     tracing::debug!(vm = %key, ?step, "next step");
     let action = step::take(&ctx, &observed, step).await?;
-    ctx.memory.note(&uid, |m| m.attempts = 0);
+    ctx.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
     Ok(action)
+}
+
+fn wish_of(vm: &PilotVM) -> Wish {
+    (vm.metadata.generation, deleting(vm), let_go(vm))
 }
 
 fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
@@ -104,10 +121,15 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     let pause = match error {
         Error::Cloud { source, .. } => match source.disposition() {
             broker::cloud::Disposition::RetryAfter(pause) => pause,
-            _ => ctx.memory.of(&uid).pause(),
+            _ => ctx.memory.of(&uid).next_pause(),
         },
-        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.memory.of(&uid).pause(),
+        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.memory.of(&uid).next_pause(),
     };
+    // What is merely not ready asks nobody outside, and goes on as soon as it is.
+    if !matches!(error, Error::NotReady(_)) {
+        let until = SignedDuration::try_from(pause).map_or(Timestamp::MAX, |pause| Timestamp::now() + pause);
+        ctx.memory.note(&uid, |m| m.pause = Some((until, wish_of(vm))));
+    }
     tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
     Action::requeue(pause.max(Duration::from_millis(500)))
 }

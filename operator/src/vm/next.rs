@@ -19,6 +19,8 @@ use crate::{
 
 /// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
 const TOUCH_ROW_AFTER: SignedDuration = SignedDuration::from_hours(20);
+/// A pilot that could not ask, because the Matcher was away, does so within this time.
+const ASKS_AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A deletion that the provider accepted and did not carry out is asked for again.
 const DELETE_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
@@ -33,6 +35,8 @@ pub struct Observed<'a> {
     pub row: Option<&'a PilotRow>,
     /// When the rows were last asked for.
     pub rows_read: Option<Timestamp>,
+    /// Since when pilots can ask for work; `None`: they cannot now.
+    pub asking: Option<Timestamp>,
     /// What is remembered.
     pub remembered: &'a Remembered,
     /// The clock.
@@ -60,6 +64,8 @@ pub enum Step {
     Finish(PilotStatus),
     /// Take the finalizer off and leave everything else: the administrator said so.
     LetGo,
+    /// Wait for a list that knows, and say so where none can come.
+    AwaitList,
     /// Wait for a list, a row, a change; at most until then.
     Wait(Option<Timestamp>),
 }
@@ -109,13 +115,29 @@ pub fn is_old(vm: &PilotVM, now: Timestamp) -> bool {
     now > created(vm) + seconds(vm.spec.max_lifetime)
 }
 
+/// Whether the pilot of a VM that was made and does not run is late: its row was read after the deadline, and it could ask all the
+/// time. With DIRAC down nothing is deleted or replaced by guess.
+pub fn is_late(vm: &PilotVM, rows_read: Option<Timestamp>, asking: Option<Timestamp>, now: Timestamp) -> bool {
+    let deadline = deadline(vm);
+    let could_ask = asking.is_some_and(|since| since == Timestamp::default() || now > since + ASKS_AGAIN_WITHIN);
+    now > deadline && could_ask && rows_read.is_some_and(|read| read > deadline)
+}
+
 fn seconds(d: crds::Duration) -> SignedDuration {
     // Absurdly long durations are cut to ten years, which no clock arithmetic overflows.
     SignedDuration::from_secs(i64::try_from(d.as_secs()).unwrap_or(i64::MAX).min(10 * 365 * 86_400))
 }
 
+/// A launch that is late is given up, unless it made a VM that was not written down: that one is adopted, and may run jobs.
 fn before(o: &Observed<'_>) -> Step {
-    if o.now > deadline(o.vm) { Step::End(Ending::never_launched(o.vm)) } else { Step::Launch }
+    if o.now <= deadline(o.vm) {
+        return Step::Launch;
+    }
+    match o.machine {
+        Machine::Present(_) => Step::Launch,
+        Machine::Absent => Step::End(Ending::never_launched(o.vm)),
+        Machine::Missing | Machine::Unknown => Step::AwaitList,
+    }
 }
 
 fn alive(o: &Observed<'_>) -> Step {
@@ -155,15 +177,14 @@ fn touch_due(o: &Observed<'_>) -> Option<Timestamp> {
     Some(o.remembered.row_written.map_or(touched, |ours| ours.max(touched)) + TOUCH_ROW_AFTER)
 }
 
-/// A pilot is late only when its row was read after the deadline: with DIRAC down nothing is deleted by guess.
 fn boot(o: &Observed<'_>) -> Step {
     let deadline = deadline(o.vm);
     if o.now <= deadline {
-        return Step::Wait(Some(deadline));
-    }
-    if o.rows_read.is_some_and(|read| read > deadline) {
+        Step::Wait(Some(deadline))
+    } else if is_late(o.vm, o.rows_read, o.asking, o.now) {
         Step::End(Ending::never_booted(o.vm))
     } else {
+        // Every reading of the rows wakes it.
         Step::Wait(None)
     }
 }
@@ -182,6 +203,6 @@ fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
         // A VM that was written down has been in a list or will be: one list without it, asked for after its end, is enough.
         Machine::Missing | Machine::Absent if launched(o.vm).is_some() => Step::Finish(ending.row),
         Machine::Missing | Machine::Absent | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
-        Machine::Missing | Machine::Absent | Machine::Unknown => Step::Wait(None),
+        Machine::Missing | Machine::Absent | Machine::Unknown => Step::AwaitList,
     }
 }

@@ -15,6 +15,9 @@ fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000)
 }
 
+/// The Matcher has never been away.
+const ALWAYS: Option<Timestamp> = Some(Timestamp::UNIX_EPOCH);
+
 fn ago(seconds: i64) -> Timestamp {
     now() - SignedDuration::from_secs(seconds)
 }
@@ -57,7 +60,7 @@ fn row(status: PilotStatus, job: u64) -> PilotRow {
 
 fn step(vm: &PilotVM, machine: Machine<'_>, row: Option<&PilotRow>) -> Step {
     let remembered = Remembered::default();
-    next(&Observed { vm, machine, row, rows_read: Some(now()), remembered: &remembered, now: now() })
+    next(&Observed { vm, machine, row, rows_read: Some(now()), asking: ALWAYS, remembered: &remembered, now: now() })
 }
 
 fn deleted(mut vm: PilotVM) -> PilotVM {
@@ -96,6 +99,7 @@ fn a_pilot_that_is_late_ends_its_vm_only_when_the_rows_could_be_read() {
         machine: Machine::Present(&active),
         row: None,
         rows_read: Some(ago(300)),
+        asking: ALWAYS,
         remembered: &remembered,
         now: now(),
     };
@@ -142,7 +146,15 @@ fn a_row_that_does_not_say_that_the_vm_exists_is_written_once_a_reading() {
         let remembered = Remembered { row_written: written, ..Remembered::default() };
         let rows_read = Some(ago(10));
         let machine = Machine::Present(&active);
-        next(&Observed { vm: &vm, machine, row: Some(&submitted), rows_read, remembered: &remembered, now: now() })
+        next(&Observed {
+            vm: &vm,
+            machine,
+            row: Some(&submitted),
+            rows_read,
+            asking: ALWAYS,
+            remembered: &remembered,
+            now: now(),
+        })
     };
     assert_eq!(at(None), Step::WriteRow(PilotStatus::Waiting));
     assert_eq!(at(Some(ago(20))), Step::WriteRow(PilotStatus::Waiting));
@@ -159,11 +171,51 @@ fn the_row_of_a_job_of_many_days_is_touched_daily() {
         let remembered = Remembered { row_written: written, ..Remembered::default() };
         let row = PilotRow { idle_seconds: Some(idle_hours * 3_600), ..row(PilotStatus::Running, 7) };
         let (machine, rows_read) = (Machine::Present(&active), Some(now()));
-        next(&Observed { vm: &vm, machine, row: Some(&row), rows_read, remembered: &remembered, now: now() })
+        next(&Observed {
+            vm: &vm,
+            machine,
+            row: Some(&row),
+            rows_read,
+            asking: ALWAYS,
+            remembered: &remembered,
+            now: now(),
+        })
     };
     let in_hours = |hours: i64| Step::Wait(Some(now() + SignedDuration::from_hours(hours)));
     assert_eq!(at(1, None), in_hours(19), "it is looked at again in time, though nothing else happens to it");
     assert_eq!(at(21, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(500, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(21, Some(ago(2 * hour))), in_hours(18), "what we wrote is not yet in the rows that were read");
+}
+
+#[test]
+fn a_pilot_that_could_not_ask_is_not_late_until_it_had_the_time_to() {
+    let (late, active, waiting) = (launched_vm(700), machine(VmState::Active), row(PilotStatus::Waiting, 0));
+    let remembered = Remembered::default();
+    let at = |asking: Option<Timestamp>| {
+        let (machine, rows_read) = (Machine::Present(&active), Some(now()));
+        next(&Observed {
+            vm: &late,
+            machine,
+            row: Some(&waiting),
+            rows_read,
+            asking,
+            remembered: &remembered,
+            now: now(),
+        })
+    };
+    assert_eq!(at(None), Step::Wait(None), "the Matcher is away");
+    assert_eq!(at(Some(ago(100))), Step::Wait(None), "it is just back");
+    assert!(matches!(at(Some(ago(400))), Step::End(_)));
+}
+
+#[test]
+fn a_vm_that_was_made_and_not_written_down_is_adopted_after_any_time() {
+    let mut vm = fresh();
+    vm.metadata.creation_timestamp = Some(Time(ago(5_000)));
+    let active = machine(VmState::Active);
+    assert_eq!(step(&vm, Machine::Present(&active), None), Step::Launch);
+    assert_eq!(step(&vm, Machine::Unknown, None), Step::AwaitList);
+    assert_eq!(step(&vm, Machine::Missing, None), Step::AwaitList);
+    assert!(matches!(step(&vm, Machine::Absent, None), Step::End(e) if e.reason == "LaunchTimedOut"));
 }

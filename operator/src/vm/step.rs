@@ -34,6 +34,7 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Action,
         Step::RecordRunning => record_running(ctx, o).await?,
         Step::WriteRow(status) => return write_row(ctx, o, status).await,
         Step::End(ending) => end(ctx, o, &ending).await?,
+        Step::AwaitList => return Ok(await_list(ctx, o).await),
         Step::Look => return look(ctx, o).await,
         Step::TakeAway(id) => take_away(ctx, o, &id).await?,
         Step::Finish(row) => finish(ctx, o, row).await?,
@@ -96,16 +97,14 @@ async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
             let mut made = Record::of(o.vm, now).launched(&machine);
             made.pilot(row);
             record(ctx, o.vm, made.finish(), "the launch").await?;
-            ctx.metrics.launched(&o.vm.spec.pool_ref.name);
+            ctx.metrics.launched(&pool_of(o.vm));
             let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
             ctx.events.note(o.vm, "Launched", text).await;
             cloud_of(ctx, o.vm).wake.notify_one();
             Ok(())
         }
-        Ok(Launched::Refused(error)) => {
-            let ending = Ending::failed(&error, false);
-            end(ctx, o, &ending).await
-        }
+        Ok(Launched::Refused(error)) => end(ctx, o, &Ending::failed(&error, false)).await,
+        Ok(Launched::Unfit(trouble)) => end(ctx, o, &Ending::unfit(&trouble.reason, &trouble.message)).await,
         Err(error) => {
             let type_ = if matches!(error, Error::Row { .. }) { condition::REGISTERED } else { condition::LAUNCHED };
             let status = Record::of(o.vm, o.now).waits(type_, error.reason(), &error.to_string()).finish();
@@ -134,7 +133,7 @@ async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
         .await?;
     if first {
         let offering = &o.vm.spec.offering;
-        cloud_of(ctx, o.vm).worked(&offering.flavor, offering.zone.as_deref());
+        cloud_of(ctx, o.vm).worked(&o.vm.spec.pool_ref.name, &offering.flavor, offering.zone.as_deref());
         ctx.events.note(o.vm, "Running", "the pilot asks DIRAC for work").await;
     }
     Ok(())
@@ -151,10 +150,10 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
     match ending.blame() {
         Blame::Nothing => {}
         Blame::Refused => cloud.refused(flavor, zone, o.now),
-        Blame::Failed => cloud.failed(flavor, zone, o.now),
+        Blame::Failed => cloud.failed(&o.vm.spec.pool_ref.name, flavor, zone, o.now),
     }
     crash_point("record-end");
-    let status = Record::of(o.vm, o.now).ended(ending, kept, provider_status(o)).finish();
+    let status = Record::of(o.vm, o.now).ended(ending, kept.clone(), provider_status(o)).finish();
     record(ctx, o.vm, status, "the end").await?;
     let installation = Key::of(o.vm).beside(&o.vm.spec.installation_ref.name);
     if let Some(written) = ctx.memory.of(&uid(o.vm)).written {
@@ -163,11 +162,12 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
     }
     let served = o.vm.status.as_ref().is_some_and(|s| s.served_job) || o.row.is_some_and(|r| r.current_job > 0);
     if let (Some(since), Some(price)) = (launched(o.vm), o.vm.spec.offering.per_hour) {
-        ctx.metrics.spent(&o.vm.spec.pool_ref.name, price.micros(), o.now.duration_since(since).as_secs_f64());
+        ctx.metrics.spent(&pool_of(o.vm), price.micros(), o.now.duration_since(since).as_secs_f64());
     }
-    ctx.metrics.ended(&o.vm.spec.pool_ref.name, &ending.reason, launched(o.vm).is_some() && !served);
+    ctx.metrics.ended(&pool_of(o.vm), &ending.reason, launched(o.vm).is_some() && !served);
     if ending.is_trouble() {
-        ctx.events.warn(o.vm, "Ended", format!("{}: {}", ending.reason, ending.message)).await;
+        let kept = kept.map_or_else(String::new, |name| format!("; its console log is kept in ConfigMap {name}"));
+        ctx.events.warn(o.vm, "Ended", format!("{}: {}{kept}", ending.reason, ending.message)).await;
         ctx.installations.get(&installation).replan.notify_one();
     } else {
         ctx.events.note(o.vm, "Ended", format!("{}: {}", ending.reason, ending.message)).await;
@@ -219,6 +219,20 @@ async fn take_away(ctx: &Context, o: &Observed<'_>, id: &str) -> Result<(), Erro
     });
     cloud.wake.notify_one();
     Ok(())
+}
+
+/// A list wakes the PilotVM. Where the cloud gives none, the object says what it waits for.
+async fn await_list(ctx: &Context, o: &Observed<'_>) -> Action {
+    let facts = cloud_of(ctx, o.vm).facts();
+    let why = match (&facts.driver, &facts.refused) {
+        (None, _) => Some("it has no working driver".to_owned()),
+        (Some(_), Some(error)) => Some(error.to_string()),
+        (Some(_), None) => None,
+    };
+    if let Some(why) = why {
+        waits_for_cloud(ctx, o, &why).await;
+    }
+    Action::requeue(Duration::from_secs(60))
 }
 
 /// Says in a condition what the finalizer waits for, and how to let go.
@@ -284,7 +298,7 @@ async fn finish(ctx: &Context, o: &Observed<'_>, row: PilotStatus) -> Result<(),
 async fn let_go(ctx: &Context, vm: &PilotVM) -> Result<(), Error> {
     let text = "let go by annotation: its VM and its row, if any, are left as they are";
     ctx.events.warn(vm, "LetGo", text).await;
-    ctx.metrics.ended(&vm.spec.pool_ref.name, "LetGo", false);
+    ctx.metrics.ended(&pool_of(vm), "LetGo", false);
     release(ctx, vm).await
 }
 
@@ -294,6 +308,10 @@ async fn release(ctx: &Context, vm: &PilotVM) -> Result<(), Error> {
         Err(error) if write::is_gone(&error) => Ok(()),
         Err(error) => Err(Error::kubernetes("the removal of the finalizer")(error)),
     }
+}
+
+fn pool_of(vm: &PilotVM) -> Key {
+    Key::of(vm).beside(&vm.spec.pool_ref.name)
 }
 
 fn cloud_of(ctx: &Context, vm: &PilotVM) -> std::sync::Arc<crate::cloud::Handle> {
