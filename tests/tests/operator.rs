@@ -2,6 +2,9 @@
 //! a real DIRAC.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "operator/impostor.rs"]
+mod impostor;
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -136,6 +139,7 @@ async fn simulated_jobs_are_served_drained_and_never_lost() {
     let mut f = fixture(state.path()).await;
     all_jobs_are_served_and_everything_goes(&f).await;
     a_broken_pool_says_so_and_stops_no_other(&f).await;
+    a_pool_with_a_bad_template_gets_no_vm_and_the_jobs_run_elsewhere(&f).await;
     a_lowered_maximum_loses_no_job(&f).await;
     a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(&f).await;
     a_namespace_deleted_under_load_goes(&f).await;
@@ -226,6 +230,38 @@ spec:
     .await;
     f.kubectl.run(&["delete", "cloud", "mist", "--namespace", "served", "--timeout=60s"]).unwrap();
     f.kubectl.run(&["delete", "pilotpool", "broken", "--namespace", "served"]).unwrap();
+}
+
+async fn a_pool_with_a_bad_template_gets_no_vm_and_the_jobs_run_elsewhere(f: &Fixture) {
+    let before = f.jobs("served", "served").await;
+    // By its name it would be the first to be bought from.
+    let pool = r#"
+apiVersion: diracgrid.org/v1alpha1
+kind: PilotPool
+metadata: {name: a-scrawl, namespace: served}
+spec:
+  siteRef: {name: here}
+  vos: [biomed]
+  clouds: [{name: sky}]
+  machine: {flavors: [c4], userData: "runcmd: [{{ no_such_name }}]"}
+  matching: {maxCpuTime: 24h}
+  scaling: {max: 5}
+"#;
+    f.kubectl.apply(pool).unwrap();
+    let arrival = |jobs: u64, cpu: &str| json!({"vo": "biomed", "group": "biomed_user", "jobsPerHour": 36_000, "cpuTime": cpu, "runTime": "5s", "jobs": jobs});
+    let patch = json!({"spec": {"simulated": {"arrivals": [arrival(6, "2h")]}}}).to_string();
+    f.kubectl.run(&["patch", "dirac", "sim", "--namespace", "served", "--type=merge", "--patch", &patch]).unwrap();
+    until("the jobs run on VMs of the other pool", 120, async || {
+        let of = |vm: &Value| vm["spec"]["poolRef"]["name"].as_str().unwrap_or_default().to_owned();
+        let pools: Vec<String> = f.vms("served").iter().map(of).collect();
+        assert!(pools.iter().all(|p| p == "cpu"), "a pool whose template is broken gets no VM: {pools:?}");
+        match f.jobs("served", "served").await - before {
+            6 => Ok(()),
+            n => Err(format!("{n} served, {pools:?}")),
+        }
+    })
+    .await;
+    f.kubectl.run(&["delete", "pilotpool", "a-scrawl", "--namespace", "served"]).unwrap();
 }
 
 async fn a_lowered_maximum_loses_no_job(f: &Fixture) {
@@ -376,7 +412,9 @@ spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enm
     says("False", "Unreachable", "nothing is scaled").await;
     dirac.start_service("MATCHER").unwrap();
     says("True", "Read", "").await;
+    a_pilotmanager_that_is_away_is_said_before_a_vm_is_made(&f, &mut dirac).await;
     each_kind_of_bad_credentials_has_its_sentence(&f, &dirac).await;
+    a_matcher_that_answers_nonsense_is_said_and_costs_no_memory(&f, &dirac).await;
     credentials_that_are_taken_back_stop_the_planning(&f, &dirac, &log_file).await;
     let log = std::fs::read_to_string(log_file).unwrap();
     assert!(!log.contains("PRIVATE KEY"), "no secret in the log");
@@ -395,6 +433,70 @@ fn put_secret(f: &Fixture, namespace: &str, name: &str, keys: &Value) {
     let metadata = json!({"name": name, "namespace": namespace});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys});
     f.kubectl.apply(&secret.to_string()).unwrap();
+}
+
+async fn a_pilotmanager_that_is_away_is_said_before_a_vm_is_made(f: &Fixture, dirac: &mut Dirac) {
+    let says = async |status: &str, reason: &str| {
+        until(&format!("RowsRead is {status} for {reason}"), 60, async || {
+            let (s, r, m) = f.condition("real", "diracinstallation/egi", "RowsRead");
+            let ready = f.condition("real", "diracinstallation/egi", "Ready").0;
+            if s == status && r == reason && ready == status { Ok(()) } else { Err(format!("{s} {r}: {m}; {ready}")) }
+        })
+        .await;
+    };
+    says("True", "Read").await;
+    dirac.stop_service("PILOTMANAGER");
+    says("False", "Unreachable").await;
+    dirac.start_service("PILOTMANAGER").unwrap();
+    says("True", "Read").await;
+}
+
+async fn a_matcher_that_answers_nonsense_is_said_and_costs_no_memory(f: &Fixture, dirac: &Dirac) {
+    const HUNDRED_MB: usize = 100 << 20;
+    f.kubectl.run(&["create", "namespace", "nonsense"]).unwrap();
+    put_secret(f, "nonsense", "cert", &keys(&dirac.credentials("user").unwrap()));
+    let framed = |text: String| format!("{}:{text}", text.len()).into_bytes();
+    let cases = [
+        ("no-diset", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "Garbage"),
+        ("no-json", framed("<html>".to_owned()), "Garbage"),
+        ("hundred-megabytes", framed("x".repeat(HUNDRED_MB)), "AnswerTooLarge"),
+        (
+            "million-values",
+            framed(format!(r#"{{"OK": true, "Value": [0{}]}}"#, ",0".repeat(4 << 20))),
+            "AnswerTooLarge",
+        ),
+        ("hangs-up", Vec::new(), "Unreachable"),
+    ];
+    for (name, answer, _) in &cases {
+        let port = impostor::start(dirac.state(), answer.clone()).await;
+        let external = json!({
+            "matcher": format!("dips://localhost:{port}/WorkloadManagement/Matcher"),
+            "pilotManager": dirac.url("PILOTMANAGER").unwrap(),
+            "credentials": {"certificateSecretRef": {"name": "cert"}, "group": "biomed_admin"},
+        });
+        let installation = json!({
+            "apiVersion": "diracgrid.org/v1alpha1", "kind": "DiracInstallation",
+            "metadata": {"name": name, "namespace": "nonsense"},
+            "spec": {"demand": {"pollInterval": "2s"}, "external": external},
+        });
+        f.kubectl.apply(&installation.to_string()).unwrap();
+    }
+    for (name, _, reason) in &cases {
+        until(&format!("installation {name} says {reason}"), 40, async || {
+            let (s, r, m) = f.condition("nonsense", &format!("diracinstallation/{name}"), "DemandRead");
+            let all = s == "False" && r == *reason && m.contains("nothing is scaled");
+            if all { Ok(()) } else { Err(format!("{s} {r}: {m}")) }
+        })
+        .await;
+    }
+    // They are asked every two seconds.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let resident = f.operator.metric(&["resident_memory_bytes"]).await.unwrap();
+    eprintln!("resident memory while five Matchers answer nonsense: {:.0} MB", resident / 1e6);
+    assert!(resident < 256e6, "{resident} bytes are more than the chart allows the operator");
+    let (status, ..) = f.condition("real", "diracinstallation/egi", "DemandRead");
+    assert_eq!(status, "True", "the installation beside them is read as before");
+    f.kubectl.run(&["delete", "namespace", "nonsense", "--timeout=60s"]).unwrap();
 }
 
 async fn each_kind_of_bad_credentials_has_its_sentence(f: &Fixture, dirac: &Dirac) {

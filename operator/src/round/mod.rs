@@ -66,11 +66,6 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     }
     let facts = handle.facts();
     let Some(source) = facts.demand else { return };
-    if let Some(trouble) = facts.rows_unknown {
-        // Whether pilots run is not known, and new ones could not be registered.
-        tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
-        return;
-    }
     let at = Timestamp::now();
     let queues = match source.task_queues().await {
         Ok(queues) => queues,
@@ -93,6 +88,13 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         ctx.events.note(installation, "DemandKnown", "the task queues can be read again").await;
     }
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
+    if let Some(trouble) = facts.rows_unknown {
+        // Whether pilots run is not known, and new ones could not be registered: what was decided last stands.
+        tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
+        let last = facts.round.as_deref().cloned().unwrap_or_default();
+        handle.update(|f| f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, ..last })));
+        return;
+    }
     let world = world(ctx, key, handle);
     let taken = snapshot(&world, queues);
     let began = Instant::now();
