@@ -35,7 +35,7 @@ pub struct Run {
     /// Form of the log lines. What is logged is chosen with RUST_LOG.
     #[arg(long, env = "DIRAC_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
-    /// Whether to wait for the Lease before acting.
+    /// Whether to wait for the Lease before acting. `false` is for one replica alone: two that act at once may make twin VMs.
     #[arg(long, env = "DIRAC_OPERATOR_LEADER_ELECT", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value_t = true, default_missing_value = "true")]
     pub leader_elect: bool,

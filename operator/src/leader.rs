@@ -1,4 +1,5 @@
-//! Leader election by Lease. It is comfort, not safety: names and orders derived from UIDs keep two that believe to lead from harm.
+//! Leader election by Lease. Two that act at once make no second PilotVM, since they choose the same names; they might make a second
+//! server of one, which is deleted as a twin. So a replica acts only while it sees that the Lease is its own.
 
 use std::time::{Duration, Instant};
 
