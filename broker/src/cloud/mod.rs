@@ -146,8 +146,11 @@ pub trait Cloud: Send + Sync {
     /// Makes one VM, or adopts the one that this order already made.
     ///
     /// After any unclear outcome (time-out, reset, 5xx) the driver looks for the owner's VM until the doubt is over, adopts
-    /// one and deletes any twin. `Ok` is the one VM, perhaps still building. `Err` means: no VM of this order exists, except
-    /// with [`CloudError::Transient`] or [`CloudError::Throttled`], where the caller repeats the same order.
+    /// one and deletes any twin. `Ok` is the one VM, perhaps still building.
+    ///
+    /// With [`CloudError::Transient`] and [`CloudError::Throttled`] it is unknown whether a VM of this order exists: the caller
+    /// repeats the same order, which looks first. With every other `Err` the order itself was refused after a look that found
+    /// none, and no VM of it exists.
     /// The order is refused as [`CloudError::Invalid`] where image, flavor or network do not exist.
     async fn create(&self, order: &Order) -> Result<Vm, CloudError>;
 

@@ -1,18 +1,17 @@
 //! What the project offers and allows: flavors, quota, and the ids of images and networks that are known by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::{availability_zone, flavor, limit};
-use openstack_sdk_core::api::{QueryAsync, RestEndpoint};
 use openstack_sdk_image::v2::image;
 use openstack_sdk_network::v2::{network, security_group};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
+    answer::ask,
     config::NameOrId,
-    fault, gpu, identity,
+    gpu, identity,
     session::Session,
     wire::{self, Named},
 };
@@ -28,6 +27,8 @@ pub struct Resolved {
     pub flavors: BTreeMap<String, String>,
     /// Network ids, in the order of the Cloud object.
     pub networks: Vec<String>,
+    /// A sentence for each network of the Cloud object that is missing or ambiguous: nothing is bought while there is one.
+    pub no_networks: Vec<String>,
 }
 
 /// Reads everything; the calls go out together.
@@ -41,10 +42,11 @@ pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError
         missing_zones(session),
         expiry(session),
     )?;
-    let mut resolved = Resolved { networks, ..Resolved::default() };
+    let mut resolved = Resolved { networks, no_networks: no_networks.clone(), ..Resolved::default() };
     let mut missing: Vec<String> = [no_images, no_networks, no_groups, no_zones].concat();
     let mut offered = Vec::new();
-    for wire in flavors.into_iter().filter(|f| !f.disabled) {
+    // Servers are made from an image on the hypervisor's own disk: a flavor without one would need a volume, and Nova refuses it.
+    for wire in flavors.into_iter().filter(|f| !f.disabled && f.disk != Some(0)) {
         if resolved.flavors.insert(wire.name.clone(), wire.id).is_some() {
             missing.push(format!("two flavors are called {:?}: one of them is used; have one renamed", wire.name));
             continue;
@@ -63,24 +65,18 @@ pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError
     Ok((catalogue, resolved))
 }
 
-async fn ask<T, E>(session: &Session, what: &str, endpoint: Result<E, impl std::fmt::Display>) -> Result<T, CloudError>
-where
-    T: DeserializeOwned + 'static,
-    E: RestEndpoint + Sync,
-{
-    let endpoint = endpoint.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
-    endpoint.query_async(session).await.map_err(|e| fault::of_sdk(what, e))
-}
-
 async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
     let mut all: Vec<wire::Flavor> = Vec::new();
+    let mut seen = HashSet::new();
     loop {
         let mut request = flavor::list_detailed_20::Request::builder();
         request.limit(PAGE);
         if let Some(last) = all.last() {
             request.marker(last.id.clone());
         }
-        let page: Vec<wire::Flavor> = ask(session, "list flavors", request.build()).await?;
+        let mut page: Vec<wire::Flavor> = ask(session, "list flavors", request.build()).await?;
+        // Who does not know the marker gives the same page for ever.
+        page.retain(|flavor| seen.insert(flavor.id.clone()));
         if page.is_empty() {
             return Ok(all);
         }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::server::create_257 as create;
-use openstack_sdk_core::api::QueryAsync;
 use secrecy::ExposeSecret;
 
-use super::{OpenStackCloud, catalogue::Resolved, fault, tags, wire::Made};
+use super::{OpenStackCloud, answer::ask, catalogue::Resolved, tags, wire::Made};
 use crate::cloud::{Cloud, CloudError, Order, Vm, VmState};
 
 /// Pauses between the looks for a server whose creation had no clear outcome.
@@ -21,27 +20,27 @@ const LONGEST_METADATA: usize = 255;
 
 /// Makes the order's server, or adopts the one that an earlier try made.
 pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudError> {
-    // An earlier try may have been cut off, by a crash of ours or a time-out: its server counts.
-    if let Some(vm) = adopt(cloud, order).await? {
+    // An earlier try may have been cut off, by a crash of ours or a time-out: its server counts. Who cannot look does not
+    // know that there is none, whatever keeps it from looking.
+    if let Some(vm) = adopt(cloud, order).await.map_err(in_doubt)? {
         return Ok(vm);
     }
     let resolved = cloud.resolved().await?;
     let request = request(cloud, order, &resolved)?;
-    let answer: Result<Made, _> =
-        request.query_async(&cloud.session).await.map_err(|e| fault::of_sdk("make a server", e));
+    let answer: Result<Made, _> = ask(&cloud.session, "make a server", Ok::<_, CloudError>(request)).await;
     match answer {
         Ok(made) => {
-            let now = Timestamp::now();
-            cloud.known.made(&made.id, &order.name, &order.owner, now).await;
-            Ok(Vm {
+            let vm = Vm {
                 id: made.id,
                 owner: order.owner.clone(),
                 name: order.name.clone(),
                 state: VmState::Building,
                 provider_status: "BUILD".to_owned(),
-                created: now,
+                created: Timestamp::now(),
                 flavor: Some(order.flavor.clone()),
-            })
+            };
+            cloud.known.made(&vm);
+            Ok(vm)
         }
         Err(unclear @ CloudError::Transient(_)) => look(cloud, order, unclear).await,
         // What the order names is missing here: that makes the order invalid, and nothing else.
@@ -62,41 +61,62 @@ async fn look(cloud: &OpenStackCloud, order: &Order, unclear: CloudError) -> Res
         match adopt(cloud, order).await {
             Ok(Some(vm)) => return Ok(vm),
             Ok(None) => {}
+            // Asked to be silent, it is silent; the caller comes back when that is over.
+            Err(error @ CloudError::Throttled { .. }) => return Err(error),
             Err(error) => outcome = error,
         }
     }
-    // Only "repeat the same order" is safe to say while the doubt lasts.
-    Err(match outcome {
-        error @ (CloudError::Transient(_) | CloudError::Throttled { .. }) => error,
-        other => CloudError::Transient(format!("it is not clear whether the server was made: {other}")),
-    })
+    Err(in_doubt(outcome))
 }
 
-/// The server of this order that is there already; its twins are deleted. The oldest is kept, as the garbage collection does.
+/// Only "repeat the same order" is safe to say while nobody knows whether there is a server.
+fn in_doubt(error: CloudError) -> CloudError {
+    match error {
+        error @ (CloudError::Transient(_) | CloudError::Throttled { .. }) => error,
+        other => CloudError::Transient(format!("it is not clear whether the server was made: {other}")),
+    }
+}
+
+/// The server of this order that is there already; its twins are deleted.
 async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, CloudError> {
     let mut found = cloud.find(&order.owner).await?;
     let going = found.iter().any(|vm| vm.state == VmState::Deleting);
     found.retain(|vm| vm.state != VmState::Deleting);
-    found.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let mut found = found.into_iter();
-    let Some(kept) = found.next() else {
+    let Some((kept, twins)) = choose(found) else {
         return if going {
             Err(CloudError::Conflict(format!("the server {} of this PilotVM is still being deleted", order.name)))
         } else {
             Ok(None)
         };
     };
-    for twin in found {
+    // A list of changes may not tell of it, and whoever misses it buys another.
+    cloud.known.made(&kept);
+    for twin in twins {
         tracing::warn!(server = twin.id, kept = kept.id, "a twin is deleted");
         cloud.delete(&twin.id).await?;
     }
     Ok(Some(kept))
 }
 
+/// Of twins the one to keep: the oldest that works, else the oldest.
+fn choose(mut found: Vec<Vm>) -> Option<(Vm, Vec<Vm>)> {
+    let failed = |vm: &Vm| matches!(vm.state, VmState::Failed(_));
+    found.sort_by(|a, b| (failed(a), a.created, &a.id).cmp(&(failed(b), b.created, &b.id)));
+    let mut found = found.into_iter();
+    Some((found.next()?, found.collect()))
+}
+
 fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Result<create::Request<'a>, CloudError> {
     let flavor = resolved.flavors.get(&order.flavor).ok_or_else(|| {
-        CloudError::Invalid(format!("flavor {:?} does not exist any more, or is disabled", order.flavor))
+        CloudError::Invalid(format!("flavor {:?} does not exist any more, is disabled or has no disk", order.flavor))
     })?;
+    if !resolved.no_networks.is_empty() {
+        // On the networks that are left the server would not be what was ordered.
+        return Err(CloudError::Invalid(format!(
+            "{}: correct spec.openstack.networks",
+            resolved.no_networks.join("; ")
+        )));
+    }
     let user_data = STANDARD.encode(order.user_data.expose_secret());
     if user_data.len() > LARGEST_USER_DATA {
         return Err(CloudError::Invalid(format!(
@@ -134,3 +154,7 @@ fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Re
     let server = server.build().map_err(|e| invalid(&e))?;
     create::RequestBuilder::default().server(server).build().map_err(|e| invalid(&e))
 }
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

@@ -3,18 +3,25 @@
 //! | question | file |
 //! |---|---|
 //! | how is the project entered, where are its services | `identity` |
-//! | how is a call made, a token renewed, an answer read | `session` |
+//! | which version of an API is used | `endpoint`, `wire` |
+//! | how is a call made, a token renewed | `session` |
+//! | how is an answer read | `answer` |
 //! | what does a refusal mean | `fault` |
-//! | which servers are ours, in what state | `servers`, `tags` |
+//! | which servers are ours, in what state | `servers`, `pages`, `tags` |
 //! | how is exactly one server made | `create` |
 //! | what can be bought | `catalogue`, `gpu` |
 
+mod answer;
 mod catalogue;
 mod config;
 mod create;
+mod endpoint;
+#[cfg(test)]
+mod fake;
 mod fault;
 mod gpu;
 mod identity;
+mod pages;
 mod servers;
 mod session;
 mod tags;
@@ -91,15 +98,10 @@ impl Cloud for OpenStackCloud {
 
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
         let what = "read a console log";
-        let invalid = |e: &dyn std::fmt::Display| CloudError::Invalid(format!("{what}: {e}"));
         let output = console::OsGetConsoleOutputBuilder::default().length(Some(CONSOLE_LINES)).build();
-        let request = console::Request::builder()
-            .id(id.to_owned())
-            .os_get_console_output(output.map_err(|e| invalid(&e))?)
-            .build()
-            .map_err(|e| invalid(&e))?;
-        let console: Result<wire::Console, _> =
-            request.query_async(&self.session).await.map_err(|e| fault::of_sdk(what, e));
+        let output = output.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
+        let request = console::Request::builder().id(id.to_owned()).os_get_console_output(output).build();
+        let console: Result<wire::Console, _> = answer::ask(&self.session, what, request).await;
         match console {
             Ok(console) => Ok(last(&console.output, max_bytes).to_owned()),
             // No log of this hypervisor, or none yet.

@@ -10,19 +10,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, request::Builder};
 use openstack_sdk_core::{
     api::{ApiError, AsyncClient, RestClient},
     catalog::ServiceEndpoint,
     types::{ApiVersion, BoxedAsyncRead, ServiceType},
 };
-use reqwest::{Certificate, StatusCode, redirect};
+use reqwest::{Certificate, Method, StatusCode, redirect};
 use tokio::sync::Mutex;
 
 use super::{
+    answer,
     config::Config,
-    fault,
+    endpoint, fault,
     identity::{self, Token},
     wire::MICROVERSION,
 };
@@ -39,9 +40,6 @@ const IDLE_CONNECTIONS: usize = 4;
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 /// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
-/// Largest answer that is read: a page of a thousand servers has 3 MB.
-const LARGEST_ANSWER: usize = 64 << 20;
-
 /// A session with one project of one cloud.
 pub struct Session {
     pub(super) config: Config,
@@ -133,7 +131,12 @@ impl Session {
                 refused = Some(token);
                 continue;
             }
-            return read(&what, answer).await;
+            let answer = answer::read(&what, answer).await?;
+            if parts.method == Method::GET {
+                // Not of a POST: what it made is made. A look always goes before it.
+                answer::in_our_microversion(&what, &parts.headers, answer.headers())?;
+            }
+            return Ok(answer);
         }
     }
 
@@ -143,24 +146,6 @@ impl Session {
         let request = Request::get(uri).body(Vec::new()).map_err(|e| CloudError::Invalid(e.to_string()))?;
         Ok(self.send(request).await?.into_body())
     }
-}
-
-async fn read(what: &str, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
-    let mut response = Response::builder().status(answer.status());
-    if let Some(headers) = response.headers_mut() {
-        headers.clone_from(answer.headers());
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|e| fault::of_transport(what, &e))? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(CloudError::Invalid(format!("{what}: the answer is larger than {LARGEST_ANSWER} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if !answer.status().is_success() {
-        return Err(fault::of_answer(what, answer.status(), answer.headers(), &body));
-    }
-    response.body(body.freeze()).map_err(|e| CloudError::Transient(format!("{what}: {e}")))
 }
 
 impl RestClient for Session {
@@ -201,7 +186,8 @@ impl AsyncClient for Session {
     ) -> Result<ServiceEndpoint, ApiError<CloudError>> {
         let token = self.token(None).await.map_err(client)?;
         let url = token.endpoint(&service.to_string(), &self.config).map_err(client)?;
-        let mut endpoint = ServiceEndpoint::from_url_string(url, Some(&token.project))?;
+        let url = if *service == ServiceType::Compute { endpoint::compute(url) } else { url.to_owned() };
+        let mut endpoint = ServiceEndpoint::from_url_string(&url, Some(&token.project))?;
         if endpoint.version().major == 0 {
             // Glance and Neutron are often listed without their version.
             let version = if *service == ServiceType::Network { "v2.0" } else { "v2" };

@@ -53,6 +53,23 @@ pub struct Server {
     pub fault: Option<Fault>,
 }
 
+impl Server {
+    /// Whether it is there no more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.status.as_str(), "DELETED" | "SOFT_DELETED")
+    }
+
+    /// Whether it is up and nothing is done with it.
+    pub fn is_settled(&self) -> bool {
+        self.status == "ACTIVE" && self.task_state.is_none()
+    }
+
+    /// Whether it failed and does not say why.
+    pub fn is_mute(&self) -> bool {
+        self.status == "ERROR" && self.fault.is_none()
+    }
+}
+
 /// The flavor of a server.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ServerFlavor {
@@ -86,6 +103,9 @@ pub struct Flavor {
     pub vcpus: u32,
     /// Memory in MiB.
     pub ram: u64,
+    /// Disk in GB. 0: the server's disk must be a volume.
+    #[serde(default)]
+    pub disk: Option<u64>,
     /// Whether it can be bought no more.
     #[serde(rename = "OS-FLV-DISABLED:disabled", default)]
     pub disabled: bool,

@@ -1,0 +1,124 @@
+//! Answers: read up to a bound, held against the microversion that was asked for, taken apart.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response};
+use openstack_sdk_core::api::{QueryAsync, RestEndpoint, raw};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{fault, session::Session, wire::MICROVERSION};
+use crate::cloud::CloudError;
+
+/// Largest answer of a service that is read: a page of a thousand servers has 3 MB.
+pub const LARGEST: usize = 64 << 20;
+/// As much of a refusal is read as can hold its sentence.
+const LARGEST_REFUSAL: usize = 64 << 10;
+
+/// Asks, and takes the answer apart.
+///
+/// A success that cannot be understood is [`CloudError::Transient`]: what came of the call is not known.
+pub async fn ask<T, E>(
+    session: &Session,
+    what: &str,
+    endpoint: Result<E, impl std::fmt::Display>,
+) -> Result<T, CloudError>
+where
+    T: DeserializeOwned,
+    E: RestEndpoint + Sync,
+{
+    let endpoint = endpoint.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
+    let key = endpoint.response_key();
+    let answer = raw(endpoint).query_async(session).await.map_err(|e| fault::of_sdk(what, e))?;
+    of_body(what, key.as_deref(), answer.body())
+}
+
+fn of_body<T: DeserializeOwned>(what: &str, key: Option<&str>, body: &[u8]) -> Result<T, CloudError> {
+    let not_understood =
+        |why: &dyn std::fmt::Display| CloudError::Transient(format!("{what}: the answer was not understood: {why}"));
+    let mut value: Value = serde_json::from_slice(body).map_err(|e| not_understood(&e))?;
+    if let Some(key) = key {
+        value = value.get_mut(key).map(Value::take).ok_or_else(|| not_understood(&format!("it has no {key:?}")))?;
+    }
+    serde_json::from_value(value).map_err(|e| not_understood(&e))
+}
+
+/// Reads an answer; what is no success becomes its error.
+pub async fn read(what: &str, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
+    let body = body(what, &mut answer, LARGEST).await?;
+    if !answer.status().is_success() {
+        return Err(fault::of_answer(what, answer.status(), answer.headers(), &body));
+    }
+    let mut response = Response::builder().status(answer.status());
+    if let Some(headers) = response.headers_mut() {
+        headers.clone_from(answer.headers());
+    }
+    response.body(body).map_err(|e| CloudError::Transient(format!("{what}: {e}")))
+}
+
+/// The body of an answer: of a success all, if it has no more than `longest` bytes; of a refusal the beginning.
+pub async fn body(what: &str, answer: &mut reqwest::Response, longest: usize) -> Result<Bytes, CloudError> {
+    let success = answer.status().is_success();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|e| fault::of_transport(what, &e))? {
+        if !success && body.len() + chunk.len() > LARGEST_REFUSAL {
+            body.extend_from_slice(&chunk[..LARGEST_REFUSAL - body.len()]);
+            break;
+        }
+        if body.len() + chunk.len() > longest {
+            // Not "invalid": the call was carried out, and what came of it could not be read.
+            return Err(CloudError::Transient(format!("{what}: the answer is larger than {longest} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Refuses an answer that was not given in the microversion that was asked for.
+///
+/// Such a Nova, or what stands before it, ignores tags: our servers would be made and never be found again.
+pub fn in_our_microversion(what: &str, asked: &HeaderMap, answer: &HeaderMap) -> Result<(), CloudError> {
+    let of = |headers: &HeaderMap, name: &str| {
+        headers.get(name).and_then(|v| v.to_str().ok()).map(|text| text.trim().to_lowercase())
+    };
+    let Some(wanted) = of(asked, "openstack-api-version").filter(|v| v.starts_with("compute ")) else { return Ok(()) };
+    let number = wanted.trim_start_matches("compute ").trim();
+    if of(answer, "openstack-api-version").is_some_and(|v| v == wanted)
+        || of(answer, "x-openstack-nova-api-version").is_some_and(|v| v == number)
+    {
+        return Ok(());
+    }
+    Err(CloudError::Invalid(format!(
+        "{what}: Nova does not answer in microversion {MICROVERSION}, without which its servers cannot be told apart: have \
+         Keystone's catalogue lead to its v2.1 API, of Rocky (2018) or later"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_nova_that_ignores_the_microversion_is_refused() {
+        let asked = headers("openstack-api-version", "compute 2.61");
+        let check = |answer: &HeaderMap| in_our_microversion("list servers", &asked, answer);
+        assert_eq!(check(&headers("openstack-api-version", "compute 2.61")), Ok(()));
+        assert_eq!(check(&headers("x-openstack-nova-api-version", "2.61")), Ok(()));
+        for other in [HeaderMap::new(), headers("openstack-api-version", "compute 2.1")] {
+            assert!(matches!(check(&other), Err(CloudError::Invalid(text)) if text.contains("2.61")));
+        }
+        let network = in_our_microversion("list networks", &HeaderMap::new(), &HeaderMap::new());
+        assert_eq!(network, Ok(()), "only Nova has them");
+    }
+
+    #[test]
+    fn a_success_that_is_not_understood_leaves_the_outcome_open() {
+        for body in ["<html>", "[]", "{}", r#"{"server": {}}"#, r#"{"server": 1}"#] {
+            let made: Result<super::super::wire::Made, _> = of_body("make a server", Some("server"), body.as_bytes());
+            assert!(matches!(made, Err(CloudError::Transient(_))), "{body}: {made:?}");
+        }
+    }
+}
