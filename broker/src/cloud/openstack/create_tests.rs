@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::fake::{self, Asked, Said, Site, order, server};
+use super::super::fake::{self, Asked, PASSWORD, Said, Site, order, server};
 use super::*;
 
 const LIST: &str = "GET /compute/v2.1/servers/detail";
@@ -174,4 +174,29 @@ fn of_twins_the_oldest_that_works_is_kept() {
     assert_eq!(kept(&all), Some(("2".to_owned(), 2)));
     assert_eq!(kept(&[vm("2", 2, failed()), vm("1", 1, failed())]), Some(("1".to_owned(), 1)));
     assert_eq!(kept(&[]), None);
+}
+
+#[tokio::test]
+async fn no_error_holds_what_was_sent() {
+    let site = Site::open(|asked| {
+        let sent = asked.body.clone();
+        let echo = format!("Invalid input for field/attribute server. Value: {sent}. Additional properties…");
+        if asked.is("POST /v3/auth") {
+            return None;
+        }
+        asked.is(POST).then(|| Said::json(400, &json!({"badRequest": {"message": echo}})))
+    })
+    .await;
+    let error = site.cloud().create(&order("a")).await.unwrap_err().to_string();
+    assert!(error.contains("field/attribute server") && !error.contains("user_data"), "{error}");
+    let keystone = Site::open(|asked| asked.is("POST /v3").then(|| Said::new(400, asked.body.clone()))).await;
+    let error = keystone.cloud().list("k").await.unwrap_err().to_string();
+    assert!(!error.contains(PASSWORD) && error.contains("correct authUrl"), "{error}");
+    let talkative = Site::open(|asked| {
+        let text = format!("Wrong password {PASSWORD}");
+        asked.is("POST /v3").then(|| refusal(401, &text))
+    })
+    .await;
+    let error = talkative.cloud().list("k").await.unwrap_err().to_string();
+    assert!(error.contains("Wrong password ") && !error.contains(PASSWORD), "{error}");
 }

@@ -17,21 +17,42 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
 /// Longest text of a provider that is handed on.
 const LONGEST_TEXT: usize = 300;
 
+/// What the fault texts of a cloud without room have in them: hosts, or addresses on the network.
+const FULL: [&str; 9] = [
+    "no valid host",
+    "not enough",
+    "insufficient",
+    "exceeded maximum number of retries",
+    "no hosts",
+    "no fixed ip addresses available",
+    "failed to allocate the network",
+    "no more ip addresses",
+    "no more fixed ip",
+];
+
 /// The meaning of an answer that is no success.
 ///
 /// Statuses as in the API reference of Compute and, for 413 with `Retry-After`, as older Nova limits its rate.
 pub fn of_answer(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CloudError {
-    let said = format!("{what}: {} {}", status.as_u16(), text(body));
+    of_refusal(what, status, headers, &text(body))
+}
+
+/// The same, where the caller says what of the answer may be quoted.
+pub fn of_refusal(what: &str, status: StatusCode, headers: &HeaderMap, quoted: &str) -> CloudError {
+    let said = format!("{what}: {} {}", status.as_u16(), shortened(quoted));
     let retry_after = retry_after(headers, Timestamp::now());
     match status {
         StatusCode::UNAUTHORIZED => CloudError::Unauthorized(said),
-        StatusCode::FORBIDDEN if speaks_of_quota(&said) => CloudError::Quota(said),
+        StatusCode::FORBIDDEN if said.to_lowercase().contains("zero disk") => {
+            CloudError::Invalid(format!("{said}; choose a flavor with a disk"))
+        }
+        StatusCode::FORBIDDEN if refuses_for_quota(quoted) => CloudError::Quota(said),
         StatusCode::FORBIDDEN => CloudError::Unauthorized(format!("{said}; the credential's roles do not allow it")),
         StatusCode::NOT_FOUND | StatusCode::GONE => CloudError::NotFound(said),
         StatusCode::CONFLICT => CloudError::Conflict(said),
         StatusCode::TOO_MANY_REQUESTS => CloudError::Throttled { message: said, retry_after },
         StatusCode::PAYLOAD_TOO_LARGE if retry_after.is_some() => CloudError::Throttled { message: said, retry_after },
-        StatusCode::PAYLOAD_TOO_LARGE if speaks_of_quota(&said) => CloudError::Quota(said),
+        StatusCode::PAYLOAD_TOO_LARGE if speaks_of_quota(quoted) => CloudError::Quota(said),
         StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
             CloudError::Throttled { message: said, retry_after }
         }
@@ -50,10 +71,7 @@ pub fn of_server(text: &str) -> CloudError {
     let lower = text.to_lowercase();
     if speaks_of_quota(&lower) {
         CloudError::Quota(text)
-    } else if ["no valid host", "not enough", "insufficient", "exceeded maximum number of retries", "no hosts"]
-        .iter()
-        .any(|words| lower.contains(words))
-    {
+    } else if FULL.iter().any(|words| lower.contains(words)) {
         // "Exceeded maximum number of retries" is what is left to see when every host that was tried refused.
         CloudError::NoCapacity(text)
     } else {
@@ -88,9 +106,18 @@ pub fn of_transport(what: &str, error: &reqwest::Error) -> CloudError {
     CloudError::Transient(format!("{what}: {said}"))
 }
 
+/// Whether a text, of a refusal or of a failed server, means a quota.
 fn speaks_of_quota(text: &str) -> bool {
     let lower = text.to_lowercase();
-    lower.contains("quota") || lower.contains("limit exceeded")
+    ["quota", "limit exceeded", "maximum number of ports", "maximum number of fixed ips"]
+        .iter()
+        .any(|words| lower.contains(words))
+}
+
+/// Whether a 403 means a quota. Each kind of quota has its own words there, and a matter of rights has none of these.
+fn refuses_for_quota(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    speaks_of_quota(text) || lower.contains("maximum number of") || lower.contains("exceed")
 }
 
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
@@ -121,10 +148,13 @@ fn text(body: &[u8]) -> String {
         };
         direct.or_else(nested)
     });
-    shortened(&message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()))
+    let whole = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    // Nova's validator repeats the value it refuses, which may be the whole order with its user-data.
+    whole.split("Value:").next().unwrap_or_default().to_owned()
 }
 
-fn shortened(text: &str) -> String {
+/// At most so much of a provider's text, on one line.
+pub fn shortened(text: &str) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match flat.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", &flat[..end]),
@@ -157,6 +187,28 @@ mod tests {
     }
 
     #[test]
+    fn quotas_of_ports_and_others_are_quotas_at_once_and_later() {
+        let at_once = |text: &str| answer(403, None, &serde_json::json!({"forbidden": {"message": text}}).to_string());
+        for text in ["Maximum number of ports exceeded", "Maximum number of metadata items exceeds 128"] {
+            assert!(matches!(at_once(text), CloudError::Quota(_)), "{text}");
+        }
+        assert!(matches!(of_server("Maximum number of ports exceeded"), CloudError::Quota(_)));
+        let diskless = at_once("Only volume-backed servers are allowed for flavors with zero disk. ");
+        assert!(matches!(diskless, CloudError::Invalid(_)), "{diskless}");
+    }
+
+    #[test]
+    fn what_nova_refuses_is_not_repeated() {
+        for body in [
+            r##"{"badRequest": {"message": "Invalid input for field/attribute user_data. Value: I2Nsb3Vk. 'I2Nsb3Vk' is too long"}}"##,
+            "Invalid input for field/attribute user_data. Value: I2Nsb3Vk",
+        ] {
+            let said = answer(400, None, body).to_string();
+            assert!(said.contains("attribute user_data") && !said.contains("I2Nsb3Vk"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_403_without_a_quota_is_a_matter_of_rights() {
         let refused =
             answer(403, None, r#"{"forbidden": {"message": "Policy doesn't allow os_compute_api:servers:create"}}"#);
@@ -180,6 +232,9 @@ mod tests {
     fn fault_texts_of_full_clouds_send_the_demand_elsewhere() {
         for text in [
             "No valid host was found. There are not enough hosts available.",
+            "Build of instance 1 aborted: Failed to allocate the network(s), not rescheduling.",
+            "No fixed IP addresses available for network: 2",
+            "No more IP addresses available on network 2.",
             "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures",
         ] {
             assert!(matches!(of_server(text), CloudError::NoCapacity(_)), "{text}");

@@ -11,10 +11,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    answer,
     config::{Config, Credential},
     fault,
 };
 use crate::cloud::CloudError;
+
+/// Largest answer of Keystone that is read: the catalogue of a large site has 100 kB.
+const LARGEST_ANSWER: usize = 1 << 20;
 
 /// What an authentication brought.
 pub struct Token {
@@ -84,11 +88,11 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     let url = format!("{}/auth/tokens", config.auth_url.trim_end_matches('/'));
     let what = "authenticate at Keystone";
     let request = http.post(&url).timeout(longest).json(&request_body(&config.credential));
-    let answer = request.send().await.map_err(|e| fault::of_transport(what, &e))?;
+    let mut answer = request.send().await.map_err(|e| fault::of_transport(what, &e))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(|e| fault::of_transport(what, &e))?;
+    let body = answer::body(what, &mut answer, LARGEST_ANSWER).await?;
     if !status.is_success() {
-        return Err(match fault::of_answer(what, status, &headers, &body) {
+        return Err(match fault::of_refusal(what, status, &headers, &quotable(&body, &config.credential)) {
             CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
                 "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
             )),
@@ -103,7 +107,8 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     };
     let mut value = headers.get("x-subject-token").cloned().ok_or_else(|| no_keystone("no token in the answer"))?;
     value.set_sensitive(true);
-    let Answer { token } = serde_json::from_slice(&body).map_err(|e| no_keystone(&e.to_string()))?;
+    let Answer { token } = serde_json::from_slice(&body)
+        .map_err(|e| no_keystone(&redacted(&fault::shortened(&e.to_string()), &config.credential)))?;
     let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
     Ok(Token {
         value,
@@ -113,6 +118,20 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
         user: token.user.id,
         endpoints: endpoints(token.catalog, config),
     })
+}
+
+/// What of a refusal may be quoted: a sentence as Keystone writes it. Whatever else listens at the address may echo what it got.
+fn quotable(body: &[u8], credential: &Credential) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    redacted(value["error"]["message"].as_str().unwrap_or_default(), credential)
+}
+
+fn redacted(text: &str, credential: &Credential) -> String {
+    let (Credential::Password { password: secret, .. } | Credential::Application { secret, .. }) = credential;
+    match secret.expose_secret() {
+        "" => text.to_owned(),
+        secret => text.replace(secret, "(the secret)"),
+    }
 }
 
 fn request_body(credential: &Credential) -> Value {
@@ -159,5 +178,20 @@ impl Token {
                 config.interface, config.region
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keystones_own_sentence_is_quoted_and_never_the_secret() {
+        let credential = Credential::Application { id: "id".to_owned(), secret: "s3cret".into() };
+        let quoted = |body: &str| quotable(body.as_bytes(), &credential);
+        assert_eq!(quoted(r#"{"error": {"code": 401, "message": "not s3cret"}}"#), "not (the secret)");
+        for echo in [r#"{"auth": {"secret": "s3cret"}}"#, r#"{"message": "s3cret"}"#, "s3cret", "[]", ""] {
+            assert_eq!(quoted(echo), "", "{echo}");
+        }
     }
 }
