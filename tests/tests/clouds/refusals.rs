@@ -129,6 +129,14 @@ pub async fn orders_that_cannot_work_are_invalid(it: &OpenStack, cloud: &dyn Clo
         matches!(&outcome, Err(CloudError::Invalid(text)) if text.contains("spec.openstack.networks")),
         "the testbed has two networks: {outcome:?}"
     );
+    let mut no_network = password(it, PROJECT);
+    no_network.networks.push(NameOrId::Name("no-net".to_owned()));
+    let outcome =
+        OpenStackCloud::new(no_network).unwrap().create(&order("orders", "no-net", "m1.tiny", image, "")).await;
+    assert!(
+        matches!(&outcome, Err(CloudError::Invalid(text)) if text.contains("\"no-net\"")),
+        "nothing is bought on the networks that are left: {outcome:?}"
+    );
     let no_image = "00000000-0000-0000-0000-000000000000";
     let mut no_zone = order("orders", "zone", "m1.tiny", image, "");
     no_zone.zone = Some("no-zone".to_owned());

@@ -92,13 +92,15 @@ pub fn of_sdk(what: &str, error: ApiError<CloudError>) -> CloudError {
 
 /// The meaning of a request that got no answer.
 pub fn of_transport(what: &str, error: &reqwest::Error) -> CloudError {
-    let mut said = error.to_string();
+    let mut why = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(deeper) = source {
-        said = format!("{said}: {deeper}");
+        why = format!("{why}: {deeper}");
         source = deeper.source();
     }
-    if said.contains("certificate") {
+    let said = format!("{error}{why}");
+    // Not in the error itself: it has the address, and a host may be called so.
+    if why.contains("certificate") {
         return CloudError::Invalid(format!(
             "{what}: {said}; where the site signs its certificates itself, give its CA in spec.openstack.caSecretRef"
         ));
