@@ -1,6 +1,6 @@
 //! Clouds: one trait, a closed set of errors, decorators, and a folder for each driver.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ pub mod decorate;
 pub mod error;
 pub mod openstack;
 
+use self::decorate::Pace;
 pub use error::{CloudError, Disposition};
 
 /// What every VM of ours carries, so that it can be found and told from everybody else's.
@@ -140,6 +141,12 @@ pub struct Catalogue {
 /// * No error, log line or span holds a credential, a token or user-data.
 #[async_trait]
 pub trait Cloud: Send + Sync {
+    /// Takes the pace for the requests that its calls are made of, and says whether it did: whoever does not is paced call by
+    /// call, as suits a driver whose call is one request.
+    fn paces_requests(&self, _pace: &Arc<Pace>) -> bool {
+        false
+    }
+
     /// Flavors, quota, images. Used for planning; read at most once a minute.
     async fn catalogue(&self) -> Result<Catalogue, CloudError>;
 

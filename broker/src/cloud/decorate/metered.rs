@@ -1,6 +1,6 @@
 //! Counts and traces calls. The time a call waits for its turn is part of what is measured: that is what the caller feels.
 
-use std::{future::Future, time::Instant};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use prometheus_client::{
@@ -68,15 +68,15 @@ fn buckets() -> Histogram {
 }
 
 /// A cloud whose calls are counted.
-pub struct Metered<C> {
-    inner: C,
+pub struct Metered {
+    inner: Arc<dyn Cloud>,
     name: String,
     metrics: CloudMetrics,
 }
 
-impl<C: Cloud> Metered<C> {
+impl Metered {
     /// Counts the calls of `inner` under `name`.
-    pub fn new(inner: C, name: &str, metrics: CloudMetrics) -> Self {
+    pub fn new(inner: Arc<dyn Cloud>, name: &str, metrics: CloudMetrics) -> Self {
         Self { inner, name: name.to_owned(), metrics }
     }
 
@@ -99,7 +99,7 @@ impl<C: Cloud> Metered<C> {
 }
 
 #[async_trait]
-impl<C: Cloud> Cloud for Metered<C> {
+impl Cloud for Metered {
     async fn catalogue(&self) -> Result<Catalogue, CloudError> {
         self.call("catalogue", self.inner.catalogue()).await
     }

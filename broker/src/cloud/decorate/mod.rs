@@ -1,17 +1,20 @@
-//! Decorators of clouds: what every driver gets without knowing of it. Metrics, a bound on the rate of calls, and spans.
+//! Decorators of clouds: what every driver gets without knowing of it. Metrics, spans, and a bound on the rate of calls where the
+//! driver does not bound its requests itself.
 
 mod metered;
+mod pace;
 mod paced;
 
 use std::sync::Arc;
 
 pub use metered::{CallLabels, CloudMetrics};
-pub use paced::Rate;
+pub use pace::{Pace, Rate};
 
 use super::Cloud;
 
-/// `cloud` with its calls paced, counted and traced under `name`.
+/// `cloud` paced, and its calls counted and traced under `name`.
 pub fn wrap(cloud: Arc<dyn Cloud>, name: &str, rate: Rate, metrics: &CloudMetrics) -> Arc<dyn Cloud> {
-    let paced = paced::Paced::new(cloud, rate);
-    Arc::new(metered::Metered::new(paced, name, metrics.clone()))
+    let pace = Arc::new(Pace::new(rate));
+    let cloud = if cloud.paces_requests(&pace) { cloud } else { Arc::new(paced::Paced::new(cloud, pace)) };
+    Arc::new(metered::Metered::new(cloud, name, metrics.clone()))
 }

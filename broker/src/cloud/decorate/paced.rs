@@ -1,97 +1,53 @@
-//! Keeps calls to a cloud below a rate, and silent for as long as the provider asked for silence.
+//! Keeps the calls to a cloud in pace, for drivers that do not do so with their requests.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::{sync::watch, time::Instant};
 
-use crate::cloud::{Catalogue, Cloud, CloudError, Disposition, Order, Owner, Vm};
-
-/// How fast a provider may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls a second in the long run.
-    pub per_second: NonZeroU32,
-    /// Calls at once after a pause.
-    pub burst: NonZeroU32,
-}
-
-impl Default for Rate {
-    fn default() -> Self {
-        let (per_second, burst) = (NonZeroU32::MIN.saturating_add(9), NonZeroU32::MIN.saturating_add(19));
-        Self { per_second, burst }
-    }
-}
+use super::Pace;
+use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm};
 
 /// A cloud whose calls wait for their turn.
 pub struct Paced {
     inner: Arc<dyn Cloud>,
-    limiter: DefaultDirectRateLimiter,
-    /// No call before this moment: the provider said so.
-    silent_until: watch::Sender<Instant>,
+    pace: Arc<Pace>,
 }
 
 impl Paced {
     /// Paces the calls of `inner`.
-    pub fn new(inner: Arc<dyn Cloud>, rate: Rate) -> Self {
-        let limiter = RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(rate.burst));
-        Self { inner, limiter, silent_until: watch::Sender::new(Instant::now()) }
-    }
-
-    async fn turn(&self) {
-        loop {
-            let until = *self.silent_until.borrow();
-            if until <= Instant::now() {
-                break;
-            }
-            tokio::time::sleep_until(until).await;
-        }
-        self.limiter.until_ready().await;
+    pub fn new(inner: Arc<dyn Cloud>, pace: Arc<Pace>) -> Self {
+        Self { inner, pace }
     }
 
     fn heed<T>(&self, outcome: Result<T, CloudError>) -> Result<T, CloudError> {
-        if let Err(error @ CloudError::Throttled { .. }) = &outcome
-            && let Disposition::RetryAfter(pause) = error.disposition()
-        {
-            let until = Instant::now() + pause;
-            self.silent_until.send_if_modified(|old| {
-                if until > *old {
-                    *old = until;
-                    true
-                } else {
-                    false
-                }
-            });
-        }
-        outcome
+        outcome.inspect_err(|error| self.pace.heed(error))
     }
 }
 
 #[async_trait]
 impl Cloud for Paced {
     async fn catalogue(&self) -> Result<Catalogue, CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.catalogue().await)
     }
     async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.create(order).await)
     }
     async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.list(cluster).await)
     }
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.find(owner).await)
     }
     async fn delete(&self, id: &str) -> Result<(), CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.delete(id).await)
     }
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
-        self.turn().await;
+        self.pace.turn().await;
         self.heed(self.inner.console(id, max_bytes).await)
     }
 }
@@ -100,9 +56,11 @@ impl Cloud for Paced {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::Instant;
+
     use super::*;
     use crate::{
-        cloud::decorate::{CallLabels, CloudMetrics, wrap},
+        cloud::decorate::{CallLabels, CloudMetrics, Rate, wrap},
         simulation::{CloudConfig, SimulatedCloud},
     };
 

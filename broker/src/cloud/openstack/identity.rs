@@ -108,7 +108,7 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     let mut value = headers.get("x-subject-token").cloned().ok_or_else(|| no_keystone("no token in the answer"))?;
     value.set_sensitive(true);
     let Answer { token } = serde_json::from_slice(&body)
-        .map_err(|e| no_keystone(&redacted(&fault::shortened(&e.to_string()), &config.credential)))?;
+        .map_err(|e| no_keystone(&fault::shortened(&redacted(&e.to_string(), &config.credential))))?;
     let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
     Ok(Token {
         value,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | how is the project entered, where are its services | `identity` |
 //! | which version of an API is used | `endpoint`, `wire` |
-//! | how is a call made, a token renewed | `session` |
+//! | how is a call made, a token renewed | `session`, `hold` |
 //! | how is an answer read | `answer` |
 //! | what does a refusal mean | `fault` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
@@ -20,12 +20,15 @@ mod endpoint;
 mod fake;
 mod fault;
 mod gpu;
+mod hold;
 mod identity;
 mod pages;
 mod servers;
 mod session;
 mod tags;
 mod wire;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console};
@@ -35,7 +38,7 @@ use tokio::sync::RwLock;
 pub use config::{Config, Credential, NameOrId};
 
 use self::{catalogue::Resolved, servers::Known, session::Session};
-use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm};
+use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm, decorate::Pace};
 
 /// Lines of a console log that are asked for: Nova counts lines, we count bytes.
 const CONSOLE_LINES: i32 = 2_000;
@@ -69,6 +72,11 @@ impl OpenStackCloud {
 
 #[async_trait]
 impl Cloud for OpenStackCloud {
+    fn paces_requests(&self, pace: &Arc<Pace>) -> bool {
+        self.session.keep(pace);
+        true
+    }
+
     async fn catalogue(&self) -> Result<Catalogue, CloudError> {
         let (catalogue, resolved) = catalogue::read(&self.session).await?;
         *self.resolved.write().await = Some(resolved);

@@ -2,8 +2,9 @@
 //! their `Retry-After`, and nothing that is sent or received is ever logged.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, request::Builder};
+use http::{Request, Response, Uri, request::Builder};
 use openstack_sdk_core::{
     api::{ApiError, AsyncClient, RestClient},
     catalog::ServiceEndpoint,
@@ -24,10 +25,11 @@ use super::{
     answer,
     config::Config,
     endpoint, fault,
+    hold::Hold,
     identity::{self, Token},
     wire::MICROVERSION,
 };
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, Disposition, decorate::Pace};
 
 /// Longest time for a connection, and for a whole call.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,8 +38,6 @@ const CALL: Duration = Duration::from_secs(60);
 const AUTHENTICATION: Duration = Duration::from_secs(20);
 /// Connections that are kept for the next call.
 const IDLE_CONNECTIONS: usize = 4;
-/// A refused credential is not tried again before this: many calls at once must not lock an account.
-const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 /// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
 /// A session with one project of one cloud.
@@ -45,6 +45,9 @@ pub struct Session {
     pub(super) config: Config,
     http: reqwest::Client,
     token: Mutex<Known>,
+    /// Services that refuse tokens that Keystone just gave: not every call to them asks for another.
+    spurning: std::sync::Mutex<HashMap<String, Hold>>,
+    pace: OnceLock<Arc<Pace>>,
     authentications: AtomicU64,
 }
 
@@ -53,6 +56,8 @@ struct Known {
     token: Option<Arc<Token>>,
     /// Why there is none, and until when nobody asks again.
     failed: Option<(Instant, CloudError)>,
+    /// A refused credential is tried again ever more rarely: a changed Secret is another driver, and accounts get locked.
+    refusals: Hold,
 }
 
 impl Session {
@@ -76,7 +81,25 @@ impl Session {
             http = http.tls_certs_merge(certificates);
         }
         let http = http.build().map_err(|e| CloudError::Invalid(format!("the HTTP client cannot be made: {e}")))?;
-        Ok(Self { config, http, token: Mutex::default(), authentications: AtomicU64::new(0) })
+        Ok(Self {
+            config,
+            http,
+            token: Mutex::default(),
+            spurning: std::sync::Mutex::default(),
+            pace: OnceLock::new(),
+            authentications: AtomicU64::new(0),
+        })
+    }
+
+    /// Sends no request but in its turn of this pace; the first pace stays.
+    pub(super) fn keep(&self, pace: &Arc<Pace>) {
+        self.pace.get_or_init(|| pace.clone());
+    }
+
+    async fn turn(&self) {
+        if let Some(pace) = self.pace.get() {
+            pace.turn().await;
+        }
     }
 
     /// How often Keystone was asked for a token.
@@ -99,16 +122,23 @@ impl Session {
         {
             return Err(error.clone());
         }
+        self.turn().await;
         self.authentications.fetch_add(1, Ordering::Relaxed);
         match identity::authenticate(&self.http, &self.config, AUTHENTICATION).await {
             Ok(token) => {
                 let token = Arc::new(token);
-                *known = Known { token: Some(token.clone()), failed: None };
+                *known = Known { token: Some(token.clone()), ..Known::default() };
                 Ok(token)
             }
             Err(error) => {
-                let holds = if matches!(error, CloudError::Unauthorized(_)) { REFUSAL_HOLDS } else { SILENCE_HOLDS };
-                *known = Known { token: None, failed: Some((Instant::now() + holds, error.clone())) };
+                let now = Instant::now();
+                let until = match (&error, error.disposition()) {
+                    (CloudError::Unauthorized(_), _) => known.refusals.grow(now),
+                    (CloudError::Throttled { .. }, Disposition::RetryAfter(pause)) => now + pause,
+                    _ => now + SILENCE_HOLDS,
+                };
+                known.token = None;
+                known.failed = Some((until, error.clone()));
                 Err(error)
             }
         }
@@ -124,19 +154,41 @@ impl Session {
             let token = self.token(refused.as_ref()).await?;
             let mut headers = parts.headers.clone();
             headers.insert("x-auth-token", token.value.clone());
+            self.turn().await;
             let call =
                 self.http.request(parts.method.clone(), parts.uri.to_string()).headers(headers).body(body.clone());
             let answer = call.send().await.map_err(|e| fault::of_transport(&what, &e))?;
-            if answer.status() == StatusCode::UNAUTHORIZED && refused.is_none() {
+            if self.is_worth_another_token(&parts.uri, answer.status(), refused.is_some()) {
                 refused = Some(token);
                 continue;
             }
-            let answer = answer::read(&what, answer).await?;
+            let answer = answer::read(&what, answer).await.inspect_err(|error| {
+                if let Some(pace) = self.pace.get() {
+                    pace.heed(error);
+                }
+            })?;
             if parts.method == Method::GET {
                 // Not of a POST: what it made is made. A look always goes before it.
                 answer::in_our_microversion(&what, &parts.headers, answer.headers())?;
             }
             return Ok(answer);
+        }
+    }
+
+    /// Whether a request that got this status is to be repeated with another token; `fresh`: its token was already another.
+    fn is_worth_another_token(&self, uri: &Uri, status: StatusCode, fresh: bool) -> bool {
+        let mut spurning = self.spurning.lock().unwrap_or_else(PoisonError::into_inner);
+        let (service, now) = (service(uri), Instant::now());
+        match (status, fresh) {
+            (StatusCode::UNAUTHORIZED, true) => {
+                spurning.entry(service).or_default().grow(now);
+                false
+            }
+            (StatusCode::UNAUTHORIZED, false) => !spurning.get(&service).is_some_and(|hold| hold.is_on(now)),
+            _ => {
+                spurning.remove(&service);
+                false
+            }
         }
     }
 
@@ -146,6 +198,12 @@ impl Session {
         let request = Request::get(uri).body(Vec::new()).map_err(|e| CloudError::Invalid(e.to_string()))?;
         Ok(self.send(request).await?.into_body())
     }
+}
+
+/// Which service an address belongs to: several may share a host.
+fn service(uri: &Uri) -> String {
+    let first = uri.path().split('/').find(|s| !s.is_empty()).unwrap_or_default();
+    format!("{}/{first}", uri.authority().map(|a| a.as_str()).unwrap_or_default())
 }
 
 impl RestClient for Session {
@@ -204,3 +262,7 @@ impl AsyncClient for Session {
 fn client(source: CloudError) -> ApiError<CloudError> {
     ApiError::Client { source }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

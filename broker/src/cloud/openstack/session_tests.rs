@@ -1,0 +1,69 @@
+//! Of tokens that are refused, and of the pace.
+
+use std::num::NonZeroU32;
+
+use serde_json::json;
+
+use super::super::fake::{Said, Site, owner};
+use super::*;
+use crate::cloud::{Cloud, decorate::Rate};
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_and_a_service_that_refuses_every_token_costs_no_more() {
+    let site = Site::open(|asked| {
+        let expired = asked.is("GET /compute") && asked.token == "token-0";
+        (expired || asked.is("GET /network")).then(|| Said::new(401, ""))
+    })
+    .await;
+    let cloud = site.cloud();
+    cloud.find(&owner("a")).await.unwrap();
+    assert_eq!(cloud.authentications(), 2, "the token was renewed");
+    for _ in 0..5 {
+        let refused = cloud.catalogue().await;
+        assert!(matches!(refused, Err(CloudError::Unauthorized(_))), "{refused:?}");
+        cloud.find(&owner("a")).await.unwrap();
+    }
+    assert_eq!(cloud.authentications(), 3, "one more try, and no other while it holds");
+}
+
+#[tokio::test]
+async fn a_keystone_that_wants_silence_gets_it() {
+    let site = Site::open(|asked| asked.is("POST /v3").then(|| Said::new(429, "").with("Retry-After", "60"))).await;
+    let cloud = site.cloud();
+    for pause in [0, 1_200] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let outcome = cloud.find(&owner("a")).await;
+        assert!(matches!(outcome, Err(CloudError::Throttled { .. })), "{outcome:?}");
+    }
+    assert_eq!(cloud.authentications(), 1);
+}
+
+#[tokio::test]
+async fn the_pace_is_of_requests_and_not_of_calls() {
+    let site = Site::open(|_| None).await;
+    let cloud = site.cloud();
+    let two = NonZeroU32::MIN.saturating_add(1);
+    assert!(cloud.paces_requests(&Arc::new(Pace::new(Rate { per_second: two.saturating_add(2), burst: two }))));
+    let begun = Instant::now();
+    cloud.catalogue().await.unwrap();
+    // A token, two pages of flavors, the limits, a network: three of the five wait a quarter of a second each.
+    assert_eq!(site.asked(""), 5);
+    assert!(begun.elapsed() >= Duration::from_millis(700), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_service_that_wants_silence_silences_what_comes_after() {
+    let mut answers = 0;
+    let site = Site::open(move |asked| {
+        answers += usize::from(asked.is("GET /compute"));
+        (answers == 1 && asked.is("GET /compute"))
+            .then(|| Said::json(429, &json!({"overLimit": {"message": "slow down"}})).with("Retry-After", "1"))
+    })
+    .await;
+    let cloud = site.cloud();
+    cloud.paces_requests(&Arc::new(Pace::new(Rate::default())));
+    assert!(matches!(cloud.find(&owner("a")).await, Err(CloudError::Throttled { .. })));
+    let begun = Instant::now();
+    cloud.find(&owner("a")).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+}
