@@ -121,4 +121,16 @@ mod tests {
             assert!(matches!(made, Err(CloudError::Transient(_))), "{body}: {made:?}");
         }
     }
+
+    #[tokio::test]
+    async fn an_answer_is_read_to_a_bound_and_of_a_refusal_the_beginning_is_enough() {
+        use super::super::fake::{Said, Site};
+        use crate::cloud::Cloud;
+        let endless = Site::open(|asked| asked.is("POST /v3").then(|| Said::new(201, vec![b' '; 2 << 20]))).await;
+        let outcome = endless.cloud().list("k").await;
+        assert!(matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("larger than")), "{outcome:?}");
+        let wordy = Site::open(|asked| asked.is("GET /compute").then(|| Said::new(403, vec![b'x'; 2 << 20]))).await;
+        let outcome = wordy.cloud().list("k").await;
+        assert!(matches!(outcome, Err(CloudError::Unauthorized(_))), "{outcome:?}");
+    }
 }

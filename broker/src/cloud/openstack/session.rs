@@ -185,6 +185,8 @@ impl Session {
                 false
             }
             (StatusCode::UNAUTHORIZED, false) => !spurning.get(&service).is_some_and(|hold| hold.is_on(now)),
+            // A server error may have come before anybody looked at the token.
+            (status, _) if status.is_server_error() => false,
             _ => {
                 spurning.remove(&service);
                 false
