@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use broker::cloud::Vm;
+use broker::cloud::{Vm, VmState};
 use jiff::Timestamp;
 
 /// What the provider listed, by the UID of the PilotVM.
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub struct Listing {
     /// When the list was asked for: what happened later need not be in it.
     pub started: Timestamp,
-    /// The VMs; more than one of a UID are twins.
+    /// The VMs; more than one of a UID are twins, the one to keep first.
     pub vms: HashMap<String, Vec<Vm>>,
     before: Option<Before>,
 }
@@ -31,7 +31,7 @@ pub enum Machine<'a> {
     Missing,
     /// It is not there, and a list before said so too.
     Absent,
-    /// It is there; of twins the first.
+    /// It is there; of twins the oldest that works, which is the one that the drivers adopt.
     Present(&'a Vm),
 }
 
@@ -42,8 +42,9 @@ impl Listing {
         for vm in vms {
             by_uid.entry(vm.owner.uid.clone()).or_default().push(vm);
         }
+        let failed = |vm: &Vm| matches!(vm.state, VmState::Failed(_));
         for twins in by_uid.values_mut() {
-            twins.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+            twins.sort_by(|a, b| (failed(a), a.created, &a.id).cmp(&(failed(b), b.created, &b.id)));
         }
         let before = previous.map(|p| Before { started: p.started, uids: p.vms.keys().cloned().collect() });
         Self { started, vms: by_uid, before }
@@ -65,7 +66,7 @@ impl Listing {
 
 #[cfg(test)]
 mod tests {
-    use broker::cloud::{Owner, VmState};
+    use broker::cloud::Owner;
     use jiff::SignedDuration;
 
     use super::*;
@@ -116,5 +117,15 @@ mod tests {
         late.created = at(9);
         let list = Listing::new(at(10), vec![late, vm("1", "a")], None);
         assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "1"));
+    }
+
+    #[test]
+    fn a_younger_twin_that_works_is_kept_before_an_older_that_does_not() {
+        let mut old = vm("1", "a");
+        old.state = VmState::Failed(broker::cloud::CloudError::NoCapacity("no valid host".into()));
+        let mut young = vm("2", "a");
+        young.created = at(9);
+        let list = Listing::new(at(10), vec![old, young], None);
+        assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "2"));
     }
 }

@@ -88,13 +88,6 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         ctx.events.note(installation, "DemandKnown", "the task queues can be read again").await;
     }
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
-    if let Some(trouble) = facts.rows_unknown {
-        // Whether pilots run is not known, and new ones could not be registered: what was decided last stands.
-        tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
-        let last = facts.round.as_deref().cloned().unwrap_or_default();
-        handle.update(|f| f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, ..last })));
-        return;
-    }
     let world = world(ctx, key, handle);
     let taken = snapshot(&world, queues);
     let began = Instant::now();
@@ -104,7 +97,15 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
-    let failed = apply::apply(ctx, &world, &plan).await;
+    let failed = match facts.rows_unknown {
+        None => apply::apply(ctx, &world, &plan).await,
+        // Whether pilots run is not known, and new ones could not be registered: the plan is only told.
+        Some(trouble) => {
+            tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
+            let why = format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message);
+            plan.launches.iter().map(|launch| (launch.pool.clone(), why.clone())).collect()
+        }
+    };
     handle.update(|f| {
         f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, plan, failed }));
     });
