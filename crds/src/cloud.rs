@@ -197,6 +197,10 @@ pub struct CloudStatus {
     /// When the credential ends, where the provider says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_expires: Option<Time>,
+    /// Id of the project or account that the credential opens: our VMs live there. A credential that opens another one is refused
+    /// while there are PilotVMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// VMs of ours that are alive.
     #[serde(default)]
     pub vms: i64,

@@ -129,6 +129,8 @@ pub struct Catalogue {
     pub missing: Vec<String>,
     /// When the credential ends, where the provider says so.
     pub credential_expires: Option<Timestamp>,
+    /// Id of the project or account that the credential opens.
+    pub project: Option<String>,
 }
 
 /// A cloud.

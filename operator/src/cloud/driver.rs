@@ -8,7 +8,7 @@ use std::{
 
 use broker::{
     cloud::{
-        CloudError,
+        Cloud as Driver,
         decorate::{Rate, wrap},
         openstack::OpenStackCloud,
     },
@@ -16,7 +16,7 @@ use broker::{
 };
 use crds::{Cloud, cloud::CloudSpec};
 
-use super::{Handle, Trouble, openstack};
+use super::{Handle, Trouble, finalizer, openstack};
 use crate::{
     context::Context,
     names::Key,
@@ -31,9 +31,14 @@ const BOOT_SECONDS: u64 = 60;
 /// What the present driver was made from.
 #[derive(Default)]
 pub struct Driven {
-    made_from: Option<(CloudSpec, String)>,
+    made_from: Option<MadeFrom>,
     looked: Option<Instant>,
+    /// What no driver could be made from, when that was found, and why.
+    refused: Option<(MadeFrom, Instant, Trouble)>,
 }
+
+/// A cloud's spec and the versions of its Secrets.
+type MadeFrom = (CloudSpec, String);
 
 impl Driven {
     /// Makes the driver anew where spec or Secret changed; whether it did.
@@ -85,16 +90,45 @@ impl Driven {
         if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
             return Ok(false);
         }
-        let invalid = |e: CloudError| Trouble { reason: e.reason().to_owned(), message: e.to_string() };
-        let project = OpenStackCloud::new(config).map_err(invalid)?;
+        let project = OpenStackCloud::new(config).map_err(|e| Trouble::from(&e))?;
         let driver = wrap(Arc::new(project), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+        if let Some(home) = home(ctx, cloud, handle) {
+            self.leads_home(&home, &made_from, driver.as_ref()).await?;
+        }
         handle.update(|f| {
             f.driver = Some(driver);
+            f.listing = None;
             // What was refused was refused to another credential or another place.
             f.refused = None;
         });
         self.made_from = Some(made_from);
         Ok(true)
+    }
+
+    /// An error where the driver enters another project than the one in which our VMs live, or cannot tell: it would list none of them,
+    /// and they would be forgotten. The same credential is not tried again for a while.
+    async fn leads_home(&mut self, home: &str, made_from: &MadeFrom, driver: &dyn Driver) -> Result<(), Trouble> {
+        if let Some((tried, at, trouble)) = &self.refused
+            && tried == made_from
+            && at.elapsed() < REREAD
+        {
+            return Err(trouble.clone());
+        }
+        let trouble = match driver.catalogue().await {
+            Ok(catalogue) => match catalogue.project {
+                Some(other) if other != home => Trouble {
+                    reason: "OtherProject".to_owned(),
+                    message: format!(
+                        "the credential opens project {other}, and VMs of ours live in project {home}, where nobody else would delete \
+                         them: put back a credential of that project, or make another Cloud for the new one"
+                    ),
+                },
+                Some(_) | None => return Ok(()),
+            },
+            Err(error) => Trouble::from(&error),
+        };
+        self.refused = Some((made_from.clone(), Instant::now(), trouble.clone()));
+        Err(trouble)
     }
 
     fn simulate(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
@@ -129,6 +163,13 @@ impl Driven {
         self.made_from = Some((cloud.spec.clone(), String::new()));
         Ok(true)
     }
+}
+
+/// The project in which VMs of ours live; nothing where there are none.
+fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
+    let known = handle.facts().catalogue.and_then(|(_, c)| c.project.clone());
+    let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
+    (finalizer::needed_by(ctx, cloud) > 0).then_some(home)
 }
 
 fn rate(spec: &CloudSpec) -> Rate {

@@ -49,6 +49,7 @@ pub fn status(ctx: &Context, cloud: &Cloud) -> CloudStatus {
         flavors: catalogue.map(|c| flavors(cloud, c)).unwrap_or_default(),
         images: catalogue.map(|c| c.images.clone()).unwrap_or_default(),
         credential_expires: expires.map(Time),
+        project: catalogue.and_then(|c| c.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
         vms: ours.len().try_into().unwrap_or(i64::MAX),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
         orphans_deleted: i64::try_from(facts.orphans).unwrap_or(i64::MAX),
@@ -79,6 +80,10 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
 fn reachable(facts: &Facts, conditions: &mut Conditions) {
     let unauthorized = |error: &CloudError| matches!(error, CloudError::Unauthorized(_));
     match (&facts.not_driven, &facts.refused, &facts.catalogue) {
+        (Some(trouble), _, _) if trouble.reason == "Unauthorized" => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            conditions.set(condition::CREDENTIAL_VALID, Some(false), &trouble.reason, &trouble.message);
+        }
         (Some(trouble), _, _) => {
             conditions.set(condition::REACHABLE, Some(false), &trouble.reason, &trouble.message);
             conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider was not asked");

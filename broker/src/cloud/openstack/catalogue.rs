@@ -61,7 +61,8 @@ pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError
             price_micros: None,
         });
     }
-    let catalogue = Catalogue { flavors: offered, quota, images, missing, credential_expires };
+    let project = Some(session.token(None).await?.project.clone());
+    let catalogue = Catalogue { flavors: offered, quota, images, missing, credential_expires, project };
     Ok((catalogue, resolved))
 }
 
