@@ -113,7 +113,8 @@ pub struct CloudSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of flavors, an hour, in the currency of the VOs' budgets. A flavor without a price counts as free.
+    /// Prices of flavors, an hour, in the currency of the VOs' budgets. Of flavors that
+    /// fulfil a pool's requirements the cheapest a core is bought, and one without a price comes last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
     pub prices: Vec<FlavorPrice>,

@@ -193,7 +193,7 @@ pub struct DiracInstallationStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead.
+    /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead, RowsRead.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -227,17 +226,27 @@ pub struct ComponentOverride {
     pub resources: Option<Resources>,
 }
 
+/// An amount as Kubernetes writes it: a whole number, or a text with a unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Amount {
+    /// In the basic unit: cores, or bytes.
+    Number(i64),
+    /// With a unit, as in `500m` or `512Mi`.
+    Text(String),
+}
+
 /// CPU and memory of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// What is set aside for it, as in `{cpu: 500m, memory: 512Mi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
-    pub requests: BTreeMap<String, IntOrString>,
+    pub requests: BTreeMap<String, Amount>,
     /// What it may not exceed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
-    pub limits: BTreeMap<String, IntOrString>,
+    pub limits: BTreeMap<String, Amount>,
 }
 
 /// The web portal.

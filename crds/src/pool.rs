@@ -105,7 +105,8 @@ pub struct Machine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
     /// Ways of buying, in order of preference, as in `[Spot, OnDemand]`. Absent: `[OnDemand]`. Spot is cheaper, and the
-    /// provider may take the VM with its jobs away at any time.
+    /// provider may take the VM with its jobs away at any time. Accepted and kept; this version buys on demand only, which the
+    /// condition Supported says, and buys nothing for a pool that names Spot alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub purchase: Vec<Purchase>,
@@ -172,7 +173,8 @@ pub struct GpuRequirement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub max: Option<i64>,
-    /// One of these models, as in `[A100, L4, T4]`. Absent: any.
+    /// One of these models, as in `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the operator of the cloud
+    /// wrote into its extra specs: see `flavors` in the Cloud's status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
@@ -196,7 +198,7 @@ pub struct Matching {
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub queue: Option<String>,
     /// The longest CPU time of a job, 1m to 60d, as in `48h`: jobs that ask for more do not match. Keep it well below
-    /// scaling.maxLifetime, or long jobs are cut.
+    /// scaling.maxLifetime, so that a VM can run more than one of them.
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
     /// Tags the VMs offer, as in `[MultiProcessor]`: a job matches only where all of its tags are offered.
@@ -255,7 +257,9 @@ pub struct Scaling {
     #[serde(default = "default_boot_deadline")]
     #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
     pub boot_deadline: Duration,
-    /// Time without a job after which a VM stops by itself, 30s to 7d. Longer saves boots between bursts; shorter saves money.
+    /// Time without a job after which a VM stops by itself, 30s to 7d. Longer saves boots between bursts; shorter saves money. The VM is
+    /// told in `DIRAC_IDLE_TIMEOUT`, in seconds, and what starts the pilot (the image, or `machine.userData`) must have it obeyed: in
+    /// DIRAC's JobAgent it is StopAfterFailedMatches times PollingTime.
     #[serde(default = "default_idle_timeout")]
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
@@ -283,7 +287,7 @@ pub struct PilotPoolStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, DemandMet.
+    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,

@@ -119,7 +119,7 @@ pub struct PilotVMSpec {
     pub boot_deadline: Duration,
     /// Time without a job after which the VM stops by itself.
     pub idle_timeout: Duration,
-    /// Age at which the VM is given back.
+    /// Age from which the VM counts as ending: no jobs are planned onto it, and it goes when it finds no more work.
     pub max_lifetime: Duration,
     /// Why it was made.
     #[schemars(length(max = 4096))]

@@ -26,6 +26,9 @@ pub struct Run {
     /// Namespace of the leader's Lease.
     #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
     pub namespace: String,
+    /// Name of the leader's Lease. Two releases in one namespace need two.
+    #[arg(long, env = "DIRAC_OPERATOR_LEASE_NAME", default_value = "dirac-operator")]
+    pub lease_name: String,
     /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
     #[arg(long = "watch-namespace", env = "DIRAC_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,

@@ -13,8 +13,6 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-/// Name of the Lease, in the operator's namespace.
-const LEASE: &str = "dirac-operator";
 /// Seconds for which a lease holds without renewal, and seconds before its end at which it is renewed.
 const HOLDS: u64 = 15;
 const RENEWED_BEFORE: u64 = 10;
@@ -43,11 +41,11 @@ impl Leadership {
         Self { leads, kept: None, alone: Some(sender) }
     }
 
-    /// Seeks the Lease in this namespace.
-    pub async fn seek(client: Client, namespace: &str) -> anyhow::Result<Self> {
+    /// Seeks the Lease of this name in this namespace.
+    pub async fn seek(client: Client, namespace: &str, lease: &str) -> anyhow::Result<Self> {
         let random: String = rand::rng().sample_iter(&Alphanumeric).take(12).map(char::from).collect();
-        let identity = format!("{}_{random}", std::env::var("HOSTNAME").unwrap_or_else(|_| LEASE.to_owned()));
-        let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
+        let identity = format!("{}_{random}", std::env::var("HOSTNAME").unwrap_or_else(|_| lease.to_owned()));
+        let manager = LeaseManagerBuilder::new(client.clone(), lease)
             .with_namespace(namespace)
             .with_identity(&identity)
             .with_duration(HOLDS)
@@ -56,7 +54,8 @@ impl Leadership {
             .await?;
         let (held, keeper) = manager.watch().await;
         let (sender, leads) = watch::channel(false);
-        let guard = tokio::spawn(guard(Api::namespaced(client, namespace), identity, held, sender)).abort_handle();
+        let leases = Api::namespaced(client, namespace);
+        let guard = tokio::spawn(guard(leases, lease.to_owned(), identity, held, sender)).abort_handle();
         Ok(Self { leads, kept: Some(Kept { keeper, guard }), alone: None })
     }
 
@@ -82,12 +81,18 @@ impl Leadership {
 
 /// Says that this replica leads only while the Lease is seen to be its own. Whose calls to the API server hang hears nothing of the
 /// Lease being lost: it stops before another may take it.
-async fn guard(leases: Api<Lease>, identity: String, mut held: watch::Receiver<bool>, leads: watch::Sender<bool>) {
+async fn guard(
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    mut held: watch::Receiver<bool>,
+    leads: watch::Sender<bool>,
+) {
     let mut until: Option<Instant> = None;
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
         let patience = left.map_or(LOOKED_AT_EVERY * 2, |left| left.min(LOOKED_AT_EVERY * 2));
-        if let Ok(Ok(Some(lease))) = tokio::time::timeout(patience, leases.get_opt(LEASE)).await {
+        if let Ok(Ok(Some(lease))) = tokio::time::timeout(patience, leases.get_opt(&name)).await {
             let left = holds_for(&lease, &identity, Timestamp::now()).and_then(|left| Duration::try_from(left).ok());
             until = left.map(|left| Instant::now() + left);
         }

@@ -36,7 +36,8 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut leadership = match ctx.args.leader_elect {
         true => {
-            Leadership::seek(ctx.client.clone(), &ctx.args.namespace).await.context("the lease cannot be sought")?
+            let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
+            Leadership::seek(ctx.client.clone(), namespace, lease).await.context("the lease cannot be sought")?
         }
         false => Leadership::alone(),
     };

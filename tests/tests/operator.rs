@@ -143,6 +143,7 @@ async fn simulated_jobs_are_served_drained_and_never_lost() {
     a_lowered_maximum_loses_no_job(&f).await;
     a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(&f).await;
     a_namespace_deleted_under_load_goes(&f).await;
+    what_this_version_does_not_act_on_is_said_by_the_object(&f).await;
     the_operator_ends_when_it_is_told_to(&mut f).await;
 }
 
@@ -306,6 +307,38 @@ async fn a_namespace_deleted_under_load_goes(f: &Fixture) {
     })
     .await;
     f.kubectl.run(&["delete", "namespace", "doomed", "--timeout=90s"]).unwrap();
+}
+
+/// The examples of what a later version brings: never silence, never a crash.
+async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
+    for namespace in ["dirac", "escape"] {
+        f.kubectl.run(&["create", "namespace", namespace]).unwrap();
+    }
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    for folder in ["egi", "managed"] {
+        f.kubectl.run(&["apply", "--validate=strict", "-f", &format!("{examples}/{folder}")]).unwrap();
+    }
+    for (namespace, object, words) in [
+        ("escape", "diracinstallation/escape", "spec.managed"),
+        ("dirac", "diracinstallation/egi", "spec.external.diracx"),
+        ("dirac", "vo/biomed", "spec.budget"),
+        ("dirac", "vo/biomed", "spec.share"),
+        ("dirac", "vo/biomed", "spec.identityProvider"),
+        ("dirac", "site/cppm", "spec.computingElements"),
+        ("dirac", "site/cppm", "spec.gocdbName"),
+        ("dirac", "cloud/aws-paris", "spec.ec2"),
+        ("dirac", "cloud/fedcloud-lpsc", "spec.openstack.auth.oidc"),
+        ("dirac", "pilotpool/biomed-gpu", "Spot"),
+        ("dirac", "downtime/cppm-maintenance", "downtimes"),
+    ] {
+        until(&format!("{object} says that {words} is not acted on"), 40, async || {
+            let (status, reason, message) = f.condition(namespace, object, "Supported");
+            let all = status == "False" && reason == "NotActedOn" && message.contains(words);
+            if all { Ok(()) } else { Err(format!("{status} {reason}: {message}")) }
+        })
+        .await;
+    }
+    f.kubectl.run(&["delete", "namespace", "dirac", "escape", "--timeout=90s"]).unwrap();
 }
 
 async fn the_operator_ends_when_it_is_told_to(f: &mut Fixture) {

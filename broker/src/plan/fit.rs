@@ -73,7 +73,8 @@ pub fn accepts(pool: &Pool, offering: &Offering) -> bool {
     let within =
         |(min, max): (Option<u64>, Option<u64>), n: u64| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
     let r = &pool.requirements;
-    let model = r.gpu_models.is_empty() || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.contains(m));
+    let model = r.gpu_models.is_empty()
+        || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.iter().any(|n| n.eq_ignore_ascii_case(m)));
     // Whole GiB a core, rounded down: a flavor that has 15.9 GiB for 8 cores has less than 2.
     let ram = offering.ram_mib / 1024 / offering.cores.max(1);
     within(r.cores, offering.cores) && within(r.gpus, offering.gpus) && model && within(r.ram_gib_per_core, ram)

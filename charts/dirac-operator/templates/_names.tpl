@@ -1,4 +1,4 @@
-{{- define "dirac-operator.name" -}}{{ .Release.Name | trunc 53 | trimSuffix "-" }}{{- end -}}
+{{- define "dirac-operator.name" -}}{{ .Release.Name | replace "." "-" | trunc 53 | trimSuffix "-" }}{{- end -}}
 {{- define "dirac-operator.account" -}}{{ .Values.serviceAccount.name | default (include "dirac-operator.name" .) }}{{- end -}}
 {{- define "dirac-operator.labels" -}}
 app.kubernetes.io/name: dirac-operator

@@ -25,7 +25,8 @@ pub fn status(ctx: &Context, vo: &VirtualOrganization) -> VirtualOrganizationSta
     }
     conditions.resolved(&missing);
     let mut not = Vec::new();
-    if vo.spec.share.is_some() {
+    // The default is no wish.
+    if vo.spec.share.is_some_and(|share| share != 1) {
         not.push("spec.share");
     }
     if vo.spec.budget.is_some() {

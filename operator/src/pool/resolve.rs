@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crds::{Cloud, PilotPool, Site, VirtualOrganization};
+use crds::{Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization};
 use kube::ResourceExt;
 
 /// What a pool's references name.
@@ -21,6 +21,7 @@ pub struct Resolved {
 /// Follows the references of a pool among the objects of its namespace.
 pub fn resolve(
     pool: &PilotPool,
+    installations: &[Arc<DiracInstallation>],
     sites: &[Arc<Site>],
     vos: &[Arc<VirtualOrganization>],
     clouds: &[Arc<Cloud>],
@@ -60,11 +61,25 @@ pub fn resolve(
             }
         }
     }
+    let simulated = installation
+        .and_then(|name| installations.iter().find(|i| i.name_any() == name))
+        .map(|i| i.spec.simulated.is_some());
     for reference in &spec.clouds {
         match clouds.iter().find(|c| c.name_any() == reference.name) {
             None => found
                 .missing
                 .push(format!("Cloud {:?} does not exist: create it or take it out of spec.clouds", reference.name)),
+            Some(cloud) if cloud.spec.site_ref != spec.site_ref => found.missing.push(format!(
+                "Cloud {:?} belongs to site {:?} and the pool to {:?}: name a cloud of the pool's site",
+                reference.name, cloud.spec.site_ref.name, spec.site_ref.name
+            )),
+            // Real VMs would cost money and find no jobs; simulated ones serve none.
+            Some(cloud) if simulated.is_some_and(|s| s != cloud.spec.simulated.is_some()) => found.missing.push(format!(
+                "Cloud {:?} is {} and the pool's installation is not: simulated jobs run on simulated clouds only, and real jobs on \
+                 real ones",
+                reference.name,
+                if cloud.spec.simulated.is_some() { "simulated" } else { "real" }
+            )),
             Some(cloud) if !cloud.spec.images.contains_key(&spec.machine.image) => found.missing.push(format!(
                 "Cloud {:?} has no image called {:?}: add it to the cloud's spec.images or correct spec.machine.image",
                 reference.name, spec.machine.image
@@ -110,21 +125,37 @@ mod tests {
 
     #[test]
     fn a_pool_whose_references_exist_misses_nothing() {
-        let r = resolve(&pool(), &[site(&["biomed"])], &[vo()], &[cloud()]);
+        let r = resolve(&pool(), &[], &[site(&["biomed"])], &[vo()], &[cloud()]);
         assert_eq!(r.missing, Vec::<String>::new());
         assert_eq!(r.installation(), Some("i"));
     }
 
     #[test]
     fn every_missing_reference_is_named() {
-        let r = resolve(&pool(), &[], &[], &[]);
+        let r = resolve(&pool(), &[], &[], &[], &[]);
         assert_eq!(r.missing.len(), 3);
         assert!(r.missing[0].contains("Site \"s\""));
     }
 
     #[test]
     fn a_vo_that_the_site_does_not_serve_is_left_out() {
-        let r = resolve(&pool(), &[site(&["other"])], &[vo()], &[cloud()]);
+        let r = resolve(&pool(), &[], &[site(&["other"])], &[vo()], &[cloud()]);
         assert!(r.vos.is_empty() && r.missing[0].contains("does not serve"));
+    }
+
+    #[test]
+    fn a_cloud_of_another_site_is_left_out() {
+        let mut elsewhere = (*cloud()).clone();
+        elsewhere.spec.site_ref.name = "t".into();
+        let r = resolve(&pool(), &[], &[site(&["biomed"])], &[vo()], &[Arc::new(elsewhere)]);
+        assert!(r.clouds.is_empty() && r.missing[0].contains("belongs to site \"t\""), "{:?}", r.missing);
+    }
+
+    #[test]
+    fn simulated_jobs_buy_no_real_vms() {
+        let spec = json!({"simulated": {"arrivals": []}});
+        let installation = Arc::new(DiracInstallation::new("i", serde_json::from_value(spec).unwrap()));
+        let r = resolve(&pool(), &[installation], &[site(&["biomed"])], &[vo()], &[cloud()]);
+        assert!(r.clouds.is_empty() && r.missing[0].contains("is real"), "{:?}", r.missing);
     }
 }

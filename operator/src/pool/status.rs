@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Resolved, resolve};
-use crate::{cloud::Trouble, context::Context, names::Key, status::Conditions, vm::phase};
+use crate::{cloud::Trouble, context::Context, names::Key, round::buys_on_demand, status::Conditions, vm::phase};
 
 /// The status of this pool now.
 pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
@@ -20,12 +20,14 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
     let namespace = key.namespace.as_str();
     let resolved = resolve(
         pool,
+        &ctx.stores.installations.within(namespace),
         &ctx.stores.sites.within(namespace),
         &ctx.stores.vos.within(namespace),
         &ctx.stores.clouds.within(namespace),
     );
     let mut conditions = Conditions::of(pool.status.as_ref().map(|s| &s.conditions), pool.metadata.generation);
-    conditions.resolved(&resolved.missing);
+    let missing = [resolved.missing.clone(), flavors_nobody_has(ctx, pool, &resolved)].concat();
+    conditions.resolved(&missing);
     conditions.supported(&unsupported(pool));
     match pool.spec.machine.user_data.as_deref().map(user_data::check) {
         None | Some(Ok(())) => {
@@ -35,7 +37,7 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
             conditions.set(condition::USER_DATA_VALID, Some(false), "UserDataInvalid", &error.to_string())
         }
     }
-    clouds(ctx, &key, &resolved, &mut conditions);
+    clouds(ctx, &key, buys_on_demand(pool), &resolved, &mut conditions);
     conditions.ready(
         &[condition::RESOLVED, condition::USER_DATA_VALID, condition::CLOUD_USABLE],
         "VMs are made here when jobs ask for them",
@@ -87,8 +89,13 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
 }
 
 /// Says whether any of the pool's clouds can be bought from, and what is wrong with the first where none can.
-fn clouds(ctx: &Context, key: &Key, resolved: &Resolved, conditions: &mut Conditions) {
+fn clouds(ctx: &Context, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
     let now = Timestamp::now();
+    if !buys {
+        let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
+        conditions.set(condition::CLOUD_USABLE, Some(false), "SpotOnly", text);
+        return;
+    }
     let facts = |cloud: &Arc<Cloud>| ctx.clouds.get(&key.beside(&cloud.name_any())).facts();
     let usable: Vec<String> = resolved.clouds.iter().filter(|c| facts(c).usable(now)).map(|c| c.name_any()).collect();
     if !usable.is_empty() {
@@ -112,6 +119,23 @@ fn clouds(ctx: &Context, key: &Key, resolved: &Resolved, conditions: &mut Condit
         ),
         None => conditions.set(condition::CLOUD_USABLE, None, "NotAsked", "no cloud of the pool has answered yet"),
     }
+}
+
+/// Flavors of the pool that none of its clouds has, once all have said what they have.
+fn flavors_nobody_has(ctx: &Context, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
+    let key = Key::of(pool);
+    let catalogue = |cloud: &Arc<Cloud>| ctx.clouds.get(&key.beside(&cloud.name_any())).facts().catalogue;
+    let Some(all) = resolved.clouds.iter().map(catalogue).collect::<Option<Vec<_>>>() else { return Vec::new() };
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let nobody_has = |name: &&String| !all.iter().any(|(_, c)| c.flavors.iter().any(|f| f.name == **name));
+    let sentence = |name: &String| {
+        format!(
+            "no cloud of the pool has the flavor {name:?}: correct spec.machine.flavors, or have it made visible to the project"
+        )
+    };
+    pool.spec.machine.flavors.iter().filter(nobody_has).map(sentence).collect()
 }
 
 fn unsupported(pool: &PilotPool) -> Vec<&'static str> {

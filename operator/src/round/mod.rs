@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 pub use expectations::Expectations;
 
-pub use snapshot::{CloudView, World, count, limits, snapshot};
+pub use snapshot::{CloudView, World, buys_on_demand, count, limits, snapshot};
 
 use crate::{
     cloud::Trouble,
@@ -146,6 +146,7 @@ fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
     };
     World {
         installation: key.clone(),
+        installations: ctx.stores.installations.within(namespace),
         sites: ctx.stores.sites.within(namespace),
         vos: ctx.stores.vos.within(namespace),
         clouds: ctx.stores.clouds.within(namespace).into_iter().map(view).collect(),

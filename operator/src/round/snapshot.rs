@@ -9,8 +9,8 @@ use broker::{
     plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
 };
 use crds::{
-    Cloud, PilotPool, PilotVM, Site, VirtualOrganization,
-    pool::Requirements as PoolRequirements,
+    Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization,
+    pool::{Purchase, Requirements as PoolRequirements},
     quantity::{Ceiling, Range},
 };
 use jiff::Timestamp;
@@ -46,6 +46,8 @@ pub struct CloudView {
 pub struct World {
     /// The installation.
     pub installation: Key,
+    /// The installations of the namespace.
+    pub installations: Vec<Arc<DiracInstallation>>,
     /// The sites.
     pub sites: Vec<Arc<Site>>,
     /// The VOs.
@@ -73,7 +75,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         .iter()
         .filter(|pool| !deleting(pool.as_ref()))
         .filter_map(|pool| {
-            let resolved = resolve(pool, &world.sites, &world.vos, &objects);
+            let resolved = resolve(pool, &world.installations, &world.sites, &world.vos, &objects);
             (resolved.installation() == Some(installation)).then(|| pool_of(world, pool, &resolved)).flatten()
         })
         .collect();
@@ -117,6 +119,9 @@ pub fn limits(ceiling: Option<&Ceiling>) -> Limits {
 fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) -> Option<Pool> {
     let key = Key::of(pool);
     let site = resolved.site.as_ref()?;
+    if !buys_on_demand(pool) {
+        return None;
+    }
     // A template that cannot be rendered is a condition of the pool, not a broken VM.
     if pool.spec.machine.user_data.as_deref().is_some_and(|template| user_data::check(template).is_err()) {
         return None;
@@ -143,6 +148,12 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) ->
     })
 }
 
+/// Whether the pool may be bought for as this version buys.
+pub fn buys_on_demand(pool: &PilotPool) -> bool {
+    let ways = &pool.spec.machine.purchase;
+    ways.is_empty() || ways.contains(&Purchase::OnDemand)
+}
+
 fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
     let cloud = view.object.name_any();
     let failing = |(flavor, zone)| Failing { cloud: cloud.clone(), flavor, zone };
@@ -155,7 +166,8 @@ fn requirements(r: Option<&PoolRequirements>) -> Requirements {
     Requirements {
         cores: range(r.cores.as_ref()),
         ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
-        gpus: r.gpus.as_ref().map_or((None, None), |g| (g.min.map(count), g.max.map(count))),
+        // Who says nothing of GPUs does not want to pay for them.
+        gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
         gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
     }
 }
