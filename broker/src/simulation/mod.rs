@@ -6,6 +6,8 @@
 
 mod arrivals;
 mod cloud;
+mod faults;
+mod machines;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::Timestamp;
 
 pub use arrivals::Arrival;
-pub use cloud::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor};
+pub use cloud::{CloudConfig, SimulatedCloud, SimulatedFlavor};
+pub use faults::{Call, Faults};
 pub use world::{Statistics, World};
 
 /// Where the time comes from.

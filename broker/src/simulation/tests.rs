@@ -1,8 +1,12 @@
 //! A simulated DIRAC and cloud together.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -25,6 +29,20 @@ struct Fixture {
 }
 
 fn fixture(jobs: u64, faults: Faults) -> Fixture {
+    of(jobs, CloudConfig { faults, ..config() })
+}
+
+fn config() -> CloudConfig {
+    CloudConfig {
+        seed: 3,
+        flavors: vec![SimulatedFlavor { name: "c8".into(), cores: 8, ram_mib: 16_384, ..SimulatedFlavor::default() }],
+        quota: Limits { vms: Some(2), ..Limits::default() },
+        boot_seconds: 40,
+        ..CloudConfig::default()
+    }
+}
+
+fn of(jobs: u64, config: CloudConfig) -> Fixture {
     let time = Arc::new(AtomicI64::new(1_000_000));
     let clock: Clock = {
         let time = time.clone();
@@ -40,14 +58,6 @@ fn fixture(jobs: u64, faults: Faults) -> Fixture {
         ..Arrival::default()
     };
     let dirac = SimulatedDirac::new(7, vec![arrival], clock.clone());
-    let config = CloudConfig {
-        seed: 3,
-        flavors: vec![SimulatedFlavor { name: "c8".into(), cores: 8, ram_mib: 16_384, ..SimulatedFlavor::default() }],
-        quota: Limits { vms: Some(2), ..Limits::default() },
-        boot_seconds: 40,
-        faults,
-        ..CloudConfig::default()
-    };
     Fixture { time, cloud: SimulatedCloud::new(config, Some(dirac.clone()), clock), dirac }
 }
 
@@ -166,13 +176,105 @@ async fn a_slow_boot_takes_five_times_as_long() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_not_in_the_catalogue_is_refused() {
+    let f = of(0, CloudConfig { images: vec!["default".into()], ..config() });
+    assert_eq!(f.cloud.catalogue().await.unwrap().images, BTreeMap::from([("default".into(), "default".into())]));
+    assert_eq!(f.order("a").await, Err(CloudError::Invalid("there is no image any".into())));
+    f.cloud.configure(CloudConfig { images: vec!["default".into(), "any".into()], ..config() });
+    assert!(f.order("a").await.is_ok());
+}
+
+#[tokio::test]
+async fn of_a_flavor_as_many_vms_fit_as_it_says_and_one_more_once_one_is_gone() {
+    let quota = Limits::default();
+    let f = of(0, CloudConfig { capacity: BTreeMap::from([("c8".into(), 2), ("c1".into(), 0)]), quota, ..config() });
+    let first = f.order("a").await.unwrap();
+    f.order("b").await.unwrap();
+    let refused = f.order("c").await;
+    assert_eq!(refused, Err(CloudError::NoCapacity("2 VMs of c8 fit, and 2 are there".into())));
+    assert_eq!(f.order("a").await, Ok(first.clone()), "a full cloud still adopts");
+    f.cloud.delete(&first.id).await.unwrap();
+    assert!(f.order("c").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_vm_that_the_provider_takes_away_is_gone_within_the_hour_and_its_jobs_wait_again() {
+    let f = fixture(8, Faults { spot_reclaim: 1.0, ..Faults::default() });
+    f.order("a").await.unwrap();
+    let jobs = Arrival { group: "biomed_user".into(), jobs_per_hour: 3_600, run_time: 86_400, ..Arrival::default() };
+    f.dirac.set_arrivals(vec![Arrival { processors: 1, jobs: Some(8), ..jobs }]);
+    f.pass(40);
+    assert_eq!(f.state().await, Some(VmState::Active), "it runs before it is taken away");
+    let mut seconds = 0;
+    while f.state().await.is_some() {
+        f.pass(10);
+        seconds += 10;
+        assert!(seconds <= 3_600);
+    }
+    let after = f.dirac.statistics();
+    assert_eq!((after.running, after.waiting), (0, 8), "{after:?}");
+    assert!(after.requeued > 0);
+    assert_eq!(f.cloud.find(&Owner { cluster: "k".into(), uid: "a".into() }).await, Ok(vec![]));
+    assert_eq!(f.cloud.catalogue().await.unwrap().quota.vms.used, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_its_latency_and_acts_in_the_middle_of_it() {
+    let latency = Duration::from_secs(2);
+    let f = fixture(0, Faults { latency, ..Faults::default() });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(f.cloud.list("k").await, Ok(vec![]));
+    assert_eq!(begun.elapsed(), latency);
+    for (patience, made) in [(latency / 4, 0), (latency * 3 / 4, 1)] {
+        assert!(tokio::time::timeout(patience, f.order("a")).await.is_err());
+        assert_eq!(f.cloud.list("k").await.unwrap().len(), made, "after {patience:?} the caller went away");
+    }
+    f.cloud.fail_next(CloudError::Conflict("busy".into()));
+    let begun = tokio::time::Instant::now();
+    assert!(f.cloud.delete("a").await.is_err());
+    assert_eq!(begun.elapsed(), latency, "an error takes as long");
+}
+
+#[tokio::test]
+async fn an_error_asked_for_meets_the_next_call_of_its_kind_and_no_other() {
+    let f = fixture(0, Faults::default());
+    f.cloud.fail_next_call(Call::Create, CloudError::NoCapacity("full".into()));
+    assert_eq!(f.cloud.list("k").await, Ok(vec![]));
+    assert_eq!(f.order("a").await, Err(CloudError::NoCapacity("full".into())));
+    assert_eq!(f.cloud.list("k").await, Ok(vec![]), "it did nothing");
+    assert!(f.order("a").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_console_ends_with_its_last_bytes() {
+    let f = fixture(0, Faults::default());
+    let vm = f.order("é").await.unwrap();
+    let whole = f.cloud.console(&vm.id, 1_000).await.unwrap();
+    for max_bytes in 0..=whole.len() {
+        let part = f.cloud.console(&vm.id, max_bytes).await.unwrap();
+        assert!(part.len() <= max_bytes && whole.ends_with(&part), "{max_bytes}: {part:?}");
+    }
+    assert!(f.cloud.console(&vm.id, 20).await.unwrap().ends_with("Building\n"));
+}
+
+#[tokio::test]
 async fn the_same_seed_gives_the_same_history() {
     let history = async || {
-        let f = fixture(500, Faults { capacity: 0.3, ..Faults::default() });
+        let faults = Faults {
+            capacity: 0.3,
+            boot_failure: 0.1,
+            lost_reply: 0.1,
+            transient: 0.1,
+            slow_boot: 0.2,
+            spot_reclaim: 0.9,
+            list_lag: 10,
+            latency: Duration::ZERO,
+        };
+        let f = of(500, CloudConfig { faults, quota: Limits::default(), ..config() });
         let mut seen = Vec::new();
         for i in 0..50 {
             f.pass(30);
-            seen.push((f.order(&i.to_string()).await.is_ok(), f.dirac.statistics()));
+            seen.push((f.order(&i.to_string()).await, f.cloud.list("k").await, f.dirac.statistics()));
         }
         seen
     };
