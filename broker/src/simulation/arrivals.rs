@@ -62,10 +62,17 @@ impl Pacer {
     /// The pacer of stream `number` from `start` on, in seconds.
     pub fn new(seed: u64, number: usize, arrival: &Arrival, start: f64) -> Self {
         let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
-        let mut pacer =
-            Self { rng, mean_pause: 3_600.0 / arrival.jobs_per_hour as f64, left: arrival.jobs, next: start };
-        pacer.schedule();
+        let mean_pause = 3_600.0 / arrival.jobs_per_hour as f64;
+        let mut pacer = Self { rng, mean_pause, left: None, next: f64::INFINITY };
+        pacer.begin(arrival.jobs, start);
         pacer
+    }
+
+    /// `jobs` jobs, or jobs without end, arrive from `start` on, in seconds.
+    pub fn begin(&mut self, jobs: Option<u64>, start: f64) {
+        self.left = jobs;
+        self.next = start;
+        self.schedule();
     }
 
     /// The job at `next` has arrived.

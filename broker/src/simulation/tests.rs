@@ -258,6 +258,43 @@ async fn a_console_ends_with_its_last_bytes() {
 }
 
 #[tokio::test]
+async fn a_stream_that_was_removed_and_is_put_back_brings_jobs_again() {
+    let f = fixture(10, Faults::default());
+    let stream = Arrival { group: "biomed_user".into(), jobs_per_hour: 3_600, jobs: Some(10), ..Arrival::default() };
+    f.dirac.set_arrivals(vec![stream.clone()]);
+    f.pass(3_600);
+    assert_eq!(f.dirac.statistics().arrived, 10);
+    f.dirac.set_arrivals(vec![stream.clone()]);
+    f.pass(3_600);
+    assert_eq!(f.dirac.statistics().arrived, 10, "one that stays does not begin again");
+    for arrived in [20, 30] {
+        f.dirac.set_arrivals(vec![]);
+        f.pass(3_600);
+        f.dirac.set_arrivals(vec![stream.clone()]);
+        f.pass(3_600);
+        assert_eq!(f.dirac.statistics().arrived, arrived);
+    }
+    let queues = f.dirac.task_queues().await.unwrap();
+    assert_eq!(queues.iter().map(|q| q.jobs).collect::<Vec<_>>(), [30], "equal jobs wait in one task queue");
+}
+
+#[tokio::test]
+async fn two_equal_streams_bring_twice_the_jobs_and_one_of_them_can_go() {
+    let f = fixture(0, Faults::default());
+    let stream = Arrival { group: "biomed_user".into(), jobs_per_hour: 3_600, ..Arrival::default() };
+    let hour = async |streams: usize| {
+        let before = f.dirac.statistics().arrived;
+        f.dirac.set_arrivals(vec![stream.clone(); streams]);
+        f.pass(3_600);
+        f.dirac.statistics().arrived - before
+    };
+    for streams in [2, 1, 2, 3, 0] {
+        let (arrived, expected) = (hour(streams).await, 3_600 * streams as u64);
+        assert!(arrived.abs_diff(expected) < 300 * (streams as u64).max(1), "{arrived} jobs of {streams} streams");
+    }
+}
+
+#[tokio::test]
 async fn the_same_seed_gives_the_same_history() {
     let history = async || {
         let faults = Faults {

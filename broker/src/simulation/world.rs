@@ -51,6 +51,8 @@ struct Stream {
     arrival: Arrival,
     queue: TaskQueue,
     pacer: Pacer,
+    /// Taken out of the list: it brings no more jobs, and goes on when it is put back.
+    ended: bool,
     /// When each waiting job arrived.
     waiting: VecDeque<f64>,
 }
@@ -96,20 +98,25 @@ impl World {
         world
     }
 
-    /// Replaces the streams; those that stay the same go on, and those that are gone bring no more jobs.
-    pub fn set_arrivals(&mut self, arrivals: Vec<Arrival>) {
-        for stream in &mut self.streams {
-            if !arrivals.contains(&stream.arrival) {
-                stream.pacer.next = f64::INFINITY;
+    /// Replaces the streams. Those that stay the same go on, those that are gone bring no more jobs, and one that is put
+    /// back begins again. Equal entries are as many streams.
+    pub fn set_arrivals(&mut self, mut arrivals: Vec<Arrival>) {
+        for stream in self.streams.iter_mut().filter(|s| !s.ended) {
+            match arrivals.iter().position(|arrival| *arrival == stream.arrival) {
+                Some(same) => drop(arrivals.remove(same)),
+                None => stream.end(),
             }
         }
         for arrival in arrivals {
-            if !self.streams.iter().any(|s| s.arrival == arrival) {
-                let number = self.streams.len();
-                let pacer = Pacer::new(self.seed, number, &arrival, self.now);
-                let queue = TaskQueue { id: number as u64 + 1, ..arrival.task_queue() };
-                self.streams.push(Stream { arrival, queue, pacer, waiting: VecDeque::new() });
+            // Equal jobs wait in one task queue, as in DIRAC, and a list that goes to and fro makes no new streams for ever.
+            if let Some(stream) = self.streams.iter_mut().find(|s| s.ended && s.arrival == arrival) {
+                stream.begin_again(self.now);
+                continue;
             }
+            let number = self.streams.len();
+            let pacer = Pacer::new(self.seed, number, &arrival, self.now);
+            let queue = TaskQueue { id: number as u64 + 1, ..arrival.task_queue() };
+            self.streams.push(Stream { arrival, queue, pacer, ended: false, waiting: VecDeque::new() });
         }
     }
 
@@ -261,6 +268,18 @@ impl World {
             oldest_wait: (self.now - oldest) as u64,
             ..self.counts
         }
+    }
+}
+
+impl Stream {
+    fn end(&mut self) {
+        self.ended = true;
+        self.pacer.next = f64::INFINITY;
+    }
+
+    fn begin_again(&mut self, now: f64) {
+        self.ended = false;
+        self.pacer.begin(self.arrival.jobs, now);
     }
 }
 
