@@ -142,12 +142,17 @@ pub struct DemandSettings {
 /// A seeded queue whose jobs arrive, wait, run on simulated VMs and end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.seed == oldSelf.seed",
+     "seed cannot change, the jobs that it gives have begun to arrive: make another DiracInstallation"),
+])))]
 pub struct SimulatedQueue {
-    /// Seed of the arrivals: the same seed gives the same jobs at the same times.
+    /// Seed of the arrivals: the same seed gives the same jobs at the same times. Cannot change.
     #[serde(default)]
     #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
     pub seed: u32,
-    /// Streams of jobs, each of equal jobs.
+    /// Streams of jobs, each of equal jobs. They can be changed at any time: a stream that is taken out brings no more jobs
+    /// (those that wait or run stay), one that is put in begins, and two equal entries are two streams.
     #[schemars(length(min = 1, max = 64))]
     pub arrivals: Vec<Arrival>,
 }

@@ -3,13 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, Price, duration::between, quantity::Ceiling};
+use crate::{Duration, Price, duration::between, quantity::Ceiling, rule::rules};
 
 /// A cloud that exists only in the operator's memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.seed == oldSelf.seed",
+     "seed cannot change, the faults that it gives have begun: make another Cloud"),
+])))]
 pub struct SimulatedCloud {
-    /// Seed of the faults: the same seed gives the same faults in the same order of calls.
+    /// Seed of the faults: the same seed gives the same faults in the same order of calls. Cannot change.
     #[serde(default)]
     #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
     pub seed: u32,
@@ -56,9 +60,14 @@ pub struct SimulatedFlavor {
     /// Price of an hour, a quoted decimal number, as in `"0.10"`. Absent: free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,
+    /// How many VMs of this flavor fit at once, as in 20: a create beyond them is refused for lack of capacity. Unlike the
+    /// quota nobody can read it beforehand. Absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub capacity: Option<i64>,
 }
 
-/// Probabilities of faults, from 0 (never) to 1 (always).
+/// Faults: how likely each is, from 0 (never) to 1 (always), and how slow the cloud answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFaults {
@@ -78,4 +87,22 @@ pub struct SimulatedFaults {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub transient: f64,
+    /// A VM takes five times bootTime to boot, as in 0.1 for one in ten. Its pool gives it up where that is longer than
+    /// scaling.bootDeadline.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub slow_boot: f64,
+    /// The provider takes a running VM away, as spot VMs are taken: how likely within each hour that it runs, as in 0.1 for
+    /// one in ten. Its jobs wait again. A change counts for VMs made from then on.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub spot_reclaim: f64,
+    /// For how long a new VM is missing from the provider's list, up to 1h, as in `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1h")))]
+    pub list_lag: Option<Duration>,
+    /// How long every call to the provider takes, up to 1m, as in `2s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1m")))]
+    pub latency: Option<Duration>,
 }

@@ -197,6 +197,7 @@ fn simulated_config(spec: &CloudSpec) -> CloudConfig {
                 price_micros: f.per_hour.map(crds::Price::micros),
             })
             .collect(),
+        capacity: simulated.flavors.iter().filter_map(|f| Some((f.name.clone(), count(f.capacity?)))).collect(),
         images: spec.images.keys().cloned().collect(),
         quota: limits(simulated.quota.as_ref()),
         boot_seconds: simulated.boot_time.map_or(BOOT_SECONDS, crds::Duration::as_secs),
@@ -205,7 +206,10 @@ fn simulated_config(spec: &CloudSpec) -> CloudConfig {
             boot_failure: faults.boot_failure,
             lost_reply: faults.lost_reply,
             transient: faults.transient,
-            ..Faults::default()
+            slow_boot: faults.slow_boot,
+            spot_reclaim: faults.spot_reclaim,
+            list_lag: faults.list_lag.map_or(0, crds::Duration::as_secs),
+            latency: faults.latency.map(Duration::from).unwrap_or_default(),
         },
     }
 }
