@@ -1,13 +1,19 @@
 //! The OpenStack testbed does what the other layers count on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 use testbeds::openstack::{OpenStack, PROJECT, Service};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For what takes a second on a machine that has nothing else to do.
+const HALF: Duration = Duration::from_secs(30);
 
 async fn status(cloud: &OpenStack, id: &str) -> String {
     cloud.servers(PROJECT).await.unwrap().into_iter().find(|s| s.id == id).unwrap().status
@@ -23,6 +29,15 @@ async fn await_console(cloud: &OpenStack, id: &str, wanted: &str) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     panic!("no {wanted:?} in the console of {id}: {}", cloud.console(id).await.unwrap());
+}
+
+/// Waits until no process of this machine has `word` in its command line: what is killed may take a moment to go.
+async fn await_no_process(word: &str, what: &str) {
+    let begun = Instant::now();
+    while processes(word) > 0 {
+        assert!(begun.elapsed() < HALF, "{} processes with {word}: {what}", processes(word));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Processes of this machine whose command line has `word`.
@@ -105,23 +120,26 @@ async fn two_clouds_stand_apart_and_their_guests_apart_from_this_machine() {
     let stays = cloud.boot(PROJECT, "stays", &stays, json!({})).await.unwrap();
     let ends = cloud.boot(PROJECT, "ends", &ends, json!({})).await.unwrap();
     await_console(&cloud, &ends, "the guest powers off").await;
-    let begun = std::time::Instant::now();
-    cloud.await_status(PROJECT, &ends, "SHUTOFF", PATIENCE).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(10), "SHUTOFF only after {:?}", begun.elapsed());
+    // By the event, and not by Nova's look at all power states once in ten minutes.
+    cloud.await_status(PROJECT, &ends, "SHUTOFF", HALF).await.unwrap();
     await_console(&cloud, &stays, "staying").await;
     assert_eq!(status(&cloud, &stays).await, "ACTIVE");
-    assert_eq!(processes(&mark), 1, "the guest that stays has a process, the one that ended has none");
+    let begun = Instant::now();
+    while processes(&mark) != 1 {
+        let there = processes(&mark);
+        assert!(begun.elapsed() < HALF, "{there} processes: the guest that stays has one, the one that ended none");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     cloud.delete_and_wait(PROJECT, &stays, PATIENCE).await.unwrap();
     cloud.delete_and_wait(PROJECT, &ends, PATIENCE).await.unwrap();
-    assert_eq!(processes(&mark), 0);
+    await_no_process(&mark, "guests that were deleted").await;
 
     // The end of the testbed is the end of its guests.
     let last = cloud.boot(PROJECT, "last", &format!("#!/bin/sh\nsleep 600 # {mark}\nexit\n"), json!({})).await.unwrap();
     await_console(&cloud, &last, "is up").await;
     let here = a.display().to_string();
     drop(cloud);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(processes(&here), 0, "something of the testbed is left");
+    await_no_process(&here, "something of the testbed is left").await;
     assert!(other.servers(PROJECT).await.unwrap().is_empty(), "the other one goes on");
     servers_fail_and_wait_as_a_test_asks(&mut other).await;
 }
@@ -141,7 +159,7 @@ async fn servers_fail_and_wait_as_a_test_asks(cloud: &mut OpenStack) {
     assert!(server.node.unwrap().starts_with("gpu-"), "a virtual GPU is a node's that has one");
     cloud.delete_and_wait(PROJECT, &gpu, PATIENCE).await.unwrap();
     // A hypervisor that hangs does not make new servers, and its guests go on.
-    let ticking = "#!/bin/sh\nwhile :; do date +tick-%s; sleep 1; done\n";
+    let ticking = "#!/bin/sh\nwhile :; do date +tick-%s; sleep 0.5; done\n";
     let ticking = cloud.boot(PROJECT, "ticking", ticking, json!({})).await.unwrap();
     await_console(cloud, &ticking, "tick-").await;
     cloud.pause(Service::NovaCompute).unwrap();
@@ -149,9 +167,13 @@ async fn servers_fail_and_wait_as_a_test_asks(cloud: &mut OpenStack) {
     let slow = cloud.boot(PROJECT, "slow", "", json!({})).await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(status(cloud, &slow).await, "BUILD");
+    let resumed = now();
     cloud.resume(Service::NovaCompute).unwrap();
     cloud.await_status(PROJECT, &slow, "ACTIVE", PATIENCE).await.unwrap();
-    await_console(cloud, &ticking, &format!("tick-{}", held + 2)).await;
+    // A busy machine skips a second now and then: any tick between says that the guest went on.
+    let console = cloud.console(&ticking).await.unwrap();
+    let ticks = console.lines().filter_map(|l| l.split_once("tick-")?.1.trim().parse::<u64>().ok());
+    assert!(ticks.clone().any(|t| t > held && t < resumed), "no tick between {held} and {resumed}: {console}");
 }
 
 fn now() -> u64 {
