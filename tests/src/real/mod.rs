@@ -1,12 +1,15 @@
 //! The whole of it for real: a Kubernetes control plane, DIRAC's services and an OpenStack on this machine, with the manifests that
 //! join them. The end-to-end test and `demo --real` start the same.
 
+mod history;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+pub use history::{Life, peak};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
