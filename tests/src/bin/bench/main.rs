@@ -1,0 +1,61 @@
+//! `cargo xtask bench`: the figures of `docs/figures.md`, as one table, on the machine it runs on. Progress goes to standard error.
+//!
+//! First the plan, in this process; then the operator with simulated VMs, none, 200, and to their end; with `--real` the forty jobs on a
+//! real DIRAC and a real OpenStack; at last what the commands took. What is not measured has its row all the same.
+
+mod counts;
+mod planning;
+mod real;
+mod simulated;
+mod times;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+/// The figures of docs/figures.md, as a table.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Args {
+    /// Also starts DIRAC's own services and an OpenStack on this machine (Debian, as root), and measures forty real jobs.
+    #[arg(long)]
+    real: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
+    // Said before minutes are spent on the rest.
+    ensure!(
+        !args.real || nix::unistd::geteuid().is_root(),
+        "--real starts guests, which only root may: run this as root"
+    );
+    println!("| what | figure | budget |\n|---|---|---|");
+    row(planning::WHAT, &planning::time(), "100 ms");
+    simulated::measure().await?;
+    if args.real {
+        real::measure().await?;
+    } else {
+        real::ROWS.iter().for_each(|(what, budget)| {
+            row(what, "not measured: run `cargo xtask bench --real` as root on Debian", budget)
+        });
+    }
+    times::rows()?.iter().for_each(|(what, figure, budget)| row(what, figure, budget));
+    let cores = std::thread::available_parallelism()?;
+    println!("\nmeasured on {cores} cores by `cargo xtask bench{}`", if args.real { " --real" } else { "" });
+    Ok(())
+}
+
+fn row(what: &str, figure: &str, budget: &str) {
+    println!("| {what} | {figure} | {budget} |");
+}
