@@ -74,11 +74,14 @@ impl Scene {
             let odd = of_pool().find(|life| life.flavor != flavor);
             assert!(odd.is_none(), "pool {pool} has a server of another flavor than {flavor}: {odd:?}");
         }
+        // Read after the servers: a row is there before its server is asked for.
+        let rows: BTreeSet<String> = self.real.references().unwrap().into_iter().collect();
         let mut pilots = BTreeSet::new();
         for life in &history {
             assert!(POOLS.iter().any(|(pool, ..)| *pool == life.pool), "a server of no pool: {life:?}");
             let pilot = life.reference().unwrap();
             assert!(pilots.insert(pilot), "two servers of one PilotVM, {pilot}");
+            assert!(rows.contains(pilot), "a server without a row: {life:?}");
             let found = self.secrets.iter().find(|secret| life.user_data.contains(*secret));
             assert!(found.is_none(), "a secret is in the user-data of a server of pool {}", life.pool);
             assert!(life.user_data.len() < LARGEST, "{} bytes of user-data", life.user_data.len());
