@@ -62,7 +62,10 @@ impl Counts {
     pub fn order(&self) -> Result<String> {
         let [n, seconds, soon] = self.orders;
         ensure!(n > 0.0, "no VM was ordered: there is nothing to measure");
-        Ok(format!("{:.2} s in the mean, {} of {n} later than 2 s", seconds / n, n - soon))
+        let text = format!("{:.2} s in the mean, {} of {n} later than 2 s", seconds / n, n - soon);
+        // A VM whose launch began before its order was noted, or after a restart, has no such time.
+        let unknown = self.made - n;
+        Ok(if unknown > 0.0 { format!("{text}; {unknown} more VMs without a time") } else { text })
     }
 }
 
@@ -76,6 +79,8 @@ mod tests {
         let now = Counts { made: 5.0, ended: 5.0, orders: [5.0, 11.0, 3.0], ..Counts::default() };
         assert_eq!(now.since(&then).lives().unwrap(), 4.0);
         assert_eq!(now.since(&then).order().unwrap(), "0.50 s in the mean, 1 of 4 later than 2 s");
+        let more = Counts { made: 7.0, ..now }.since(&then).order().unwrap();
+        assert_eq!(more, "0.50 s in the mean, 1 of 4 later than 2 s; 2 more VMs without a time");
     }
 
     #[test]

@@ -14,10 +14,7 @@ use crate::{counts::Counts, row};
 /// What is measured, and its budget.
 pub const ROWS: [(&str, &str); 6] = [
     ("40 real jobs of 4 kinds in 2 VOs, all Done", ""),
-    (
-        "first of them submitted to the first POST at Nova, in which DIRAC's optimizers and one pause of demand.pollInterval (5 s)",
-        "",
-    ),
+    ("submission of the first to the first POST at Nova, DIRAC's optimizers and a poll every 5 s included", ""),
     ("demand read to POST at Nova", "2 s"),
     ("VMs made for them (limits: 4 + 2 + 2 at once)", ""),
     ("of these, VMs that never ran a job", "2 %"),
