@@ -9,10 +9,18 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, process::run, say::Step};
+use crate::{
+    cache,
+    process::{run, run_undisturbed},
+    say::Step,
+};
 
 /// Debian's own way to keep a package from starting its daemon: the testbeds start their own, with their own configuration.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// In our policy: one that a run which was killed left behind is ours to take away, the machine's own is not.
+const MARK: &str = "# Made by dirac-operator's testbeds while they install packages; remove it when none runs.";
+/// Where dpkg notes what it has begun and not ended.
+const JOURNAL: &str = "/var/lib/dpkg/updates";
 
 /// Installs those of `packages` that are missing. Needs Debian and root; otherwise the error holds the command to run.
 pub fn ensure(what: &str, packages: &[&str]) -> Result<()> {
@@ -33,40 +41,55 @@ pub fn ensure(what: &str, packages: &[&str]) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!("{what} needs packages that only root can install; as root: {line}");
     }
-    let _quiet = NoDaemons::begin()?;
+    let _quiet = NoDaemons::begin(Path::new(POLICY))?;
+    heal()?;
     let step = Step::start(format!("{what}: installing {} Debian packages (some minutes)", missing.len()));
     let apt = |args: &[&str]| {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=900"]).args(args);
         command
     };
-    run("apt-get update", &mut apt(&["update"]))?;
+    run_undisturbed("apt-get update", &mut apt(&["update"]))?;
     let mut args = vec!["-y", "-o", "Dpkg::Options::=--force-unsafe-io", "--no-install-recommends", "install"];
     args.extend(&missing);
-    run(&line, &mut apt(&args))?;
+    run_undisturbed(&line, &mut apt(&args))?;
+    step.done();
+    Ok(())
+}
+
+/// Ends what an installation that was cut off left half done, before which apt refuses everything.
+fn heal() -> Result<()> {
+    let begun = fs::read_dir(JOURNAL).is_ok_and(|mut entries| entries.next().is_some());
+    if !begun && run("dpkg --audit", Command::new("dpkg").arg("--audit"))?.trim().is_empty() {
+        return Ok(());
+    }
+    let step = Step::start("ending an installation of Debian packages that was cut off");
+    let mut dpkg = Command::new("dpkg");
+    dpkg.env("DEBIAN_FRONTEND", "noninteractive").args(["--force-confdef", "--force-confold", "--configure", "-a"]);
+    run_undisturbed("dpkg --configure -a", &mut dpkg)?;
     step.done();
     Ok(())
 }
 
 /// While this lives, no package starts its daemon.
-struct NoDaemons;
+struct NoDaemons<'a>(&'a Path);
 
-impl NoDaemons {
+impl<'a> NoDaemons<'a> {
     /// `None` where the machine has such a policy of its own.
-    fn begin() -> Result<Option<Self>> {
-        if Path::new(POLICY).exists() {
+    fn begin(policy: &'a Path) -> Result<Option<Self>> {
+        if fs::read_to_string(policy).map_or_else(|_| policy.exists(), |text| !text.contains(MARK)) {
             return Ok(None);
         }
-        fs::write(POLICY, "#!/bin/sh\nexit 101\n").context("cannot keep daemons from starting")?;
-        let it = Self;
-        fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))?;
+        fs::write(policy, format!("#!/bin/sh\n{MARK}\nexit 101\n")).context("cannot keep daemons from starting")?;
+        let it = Self(policy);
+        fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
         Ok(Some(it))
     }
 }
 
-impl Drop for NoDaemons {
+impl Drop for NoDaemons<'_> {
     fn drop(&mut self) {
-        fs::remove_file(POLICY).ok();
+        fs::remove_file(self.0).ok();
     }
 }
 
@@ -75,4 +98,22 @@ fn installed(package: &str) -> bool {
         .args(["-W", "-f", "${Status}", package])
         .output()
         .is_ok_and(|o| o.status.success() && o.stdout.starts_with(b"install ok installed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_a_killed_run_left_is_ours_and_the_machines_own_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy-rc.d");
+        std::mem::forget(NoDaemons::begin(&policy).unwrap().unwrap());
+        assert!(policy.exists(), "the run was killed");
+        drop(NoDaemons::begin(&policy).unwrap().unwrap());
+        assert!(!policy.exists());
+        fs::write(&policy, "#!/bin/sh\nexit 101\n").unwrap();
+        assert!(NoDaemons::begin(&policy).unwrap().is_none());
+        assert!(policy.exists());
+    }
 }

@@ -23,10 +23,15 @@ impl Helm {
 
     /// Runs `helm ARGS`; standard output when it succeeds.
     pub fn run(&self, args: &[&str]) -> Result<String> {
-        run(
-            &format!("helm {}", args.join(" ")),
-            Command::new(&self.program).env("KUBECONFIG", &self.kubeconfig).args(args),
-        )
+        let mut command = Command::new(&self.program);
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.kubeconfig.with_file_name("kube-cache"));
+        for kind in ["CACHE", "CONFIG", "DATA"] {
+            command.env(
+                format!("HELM_{kind}_HOME"),
+                self.kubeconfig.with_file_name(format!("helm-{kind}").to_lowercase()),
+            );
+        }
+        run(&format!("helm {}", args.join(" ")), command.args(args))
     }
 }
 

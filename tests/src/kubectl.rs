@@ -1,12 +1,13 @@
 //! `kubectl` as an administrator runs it, against a testbed's control plane.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+
+use crate::{controlplane::build::is_on_path, process::output};
 
 /// `kubectl` with one kubeconfig.
 #[derive(Clone)]
@@ -21,6 +22,11 @@ impl Kubectl {
         Self { program, kubeconfig: kubeconfig.to_owned() }
     }
 
+    /// How a person calls it: by its name where the shell finds it, else by its place.
+    pub fn word(&self) -> String {
+        if is_on_path(&self.program) { "kubectl".to_owned() } else { self.program.display().to_string() }
+    }
+
     /// Runs `kubectl ARGS`; standard output when it succeeds, an error with standard error when it does not.
     pub fn run(&self, args: &[&str]) -> Result<String> {
         self.run_with(args, "")
@@ -33,18 +39,9 @@ impl Kubectl {
 
     /// Runs `kubectl ARGS` with `input`.
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
-        let mut child = Command::new(&self.program)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.program.display()))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes()).ok();
-        }
-        let output = child.wait_with_output()?;
+        let mut command = Command::new(&self.program);
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.kubeconfig.with_file_name("kube-cache"));
+        let output = output(command.args(args), input).with_context(|| format!("kubectl {}", args.join(" ")))?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {

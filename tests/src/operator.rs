@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{controlplane::ControlPlane, helm::chart, port, process::Process};
+use crate::{
+    controlplane::ControlPlane,
+    helm::chart,
+    port,
+    process::{Process, check_interrupted},
+};
 
 /// Namespace and release of the chart in testbeds.
 pub const NAMESPACE: &str = "dirac-operator";
@@ -45,7 +50,7 @@ impl Operator {
         let kubectl = plane.kubectl();
         let crds = kubectl.run(&["get", "crd", "--output=name"])?;
         let ours: Vec<&str> = crds.lines().filter(|l| l.ends_with("diracgrid.org")).collect();
-        let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
+        let mut wait = vec!["wait", "--for=condition=Established", "--timeout=300s"];
         wait.extend(&ours);
         kubectl.run(&wait)?;
         Ok(())
@@ -79,7 +84,9 @@ impl Operator {
     pub async fn ready(&mut self) -> Result<()> {
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
         let mut answer = String::new();
-        for _ in 0..300 {
+        // Two minutes: two layers share the machine's cores.
+        for _ in 0..1_200 {
+            check_interrupted().context("waiting for the operator")?;
             if !self.process.is_running() {
                 break;
             }

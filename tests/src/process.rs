@@ -1,5 +1,7 @@
 //! A process of a testbed: in a group of its own, its output in a log, ended with everything it started.
 
+mod run;
+
 use std::{
     fs::{self, OpenOptions},
     io::{Read, Seek, SeekFrom},
@@ -16,18 +18,43 @@ use nix::{
     unistd::Pid,
 };
 
+pub use run::{check_interrupted, go_on, interrupt, output, run, run_undisturbed};
+
 /// A running process and its group.
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
-    /// Ends the group when we die without a chance to: it reads a pipe whose other end only we hold.
-    watchdog: Child,
+    _watchdog: Watchdog,
+}
+
+/// Ends a group when we die without a chance to: it reads a pipe whose other end only we hold.
+struct Watchdog(Child);
+
+impl Watchdog {
+    fn of(group: u32) -> std::io::Result<Self> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "read -r _; kill -s KILL -- -\"$1\" 2>/dev/null", "watchdog", &group.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        Ok(Self(command.spawn()?))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 impl Process {
     /// Starts `command` with its output appended to `log`. It leads a process group of its own.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        check_interrupted().with_context(|| format!("starting {name}"))?;
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -40,15 +67,8 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name} ({})", program.display()))?;
-        let watchdog = Command::new("sh")
-            .args(["-c", "read -r _; kill -s KILL -- -\"$1\" 2>/dev/null", "watchdog", &child.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("cannot start a watchdog")?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned(), watchdog })
+        let watchdog = Watchdog::of(child.id()).context("cannot start a watchdog")?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned(), _watchdog: watchdog })
     }
 
     /// The process id, which is also the group's.
@@ -118,6 +138,7 @@ impl Process {
     pub fn wait_until(&mut self, what: &str, patience: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let begun = Instant::now();
         while !ready() {
+            check_interrupted().with_context(|| format!("waiting for {what} of {}", self.name))?;
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "{} ended ({status}) before {what} was there; its last words in {}:\n{}",
@@ -161,25 +182,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        self.watchdog.kill().ok();
-        self.watchdog.wait().ok();
     }
-}
-
-/// Runs a command to its end; its output when it succeeds, an error with its last words when it does not.
-pub fn run(what: &str, command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{what}: cannot start {:?}", command.get_program()))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(text);
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let all = format!("{text}{errors}");
-    let from = all.char_indices().rev().nth(3_000).map_or(0, |(i, _)| i);
-    bail!("{what}: {}\n{}", output.status, &all[from..])
 }
 
 #[cfg(test)]

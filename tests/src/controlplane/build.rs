@@ -156,3 +156,9 @@ fn go_there() -> Result<()> {
 fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).find(|dir| dir.join(program).is_file())
 }
+
+/// Whether a shell that is given the program's name finds this one.
+pub fn is_on_path(program: &Path) -> bool {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    on_path(&name).is_some_and(|dir| Some(dir.as_path()) == program.parent())
+}

@@ -29,6 +29,9 @@ use crate::{
     process::Process,
 };
 
+/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A running control plane. Dropping it ends it; its folder stays.
 pub struct ControlPlane {
     state: PathBuf,
@@ -90,7 +93,7 @@ impl ControlPlane {
             "--log-level=warn",
         ]);
         let mut etcd = Process::spawn("etcd", etcd, &log.join("etcd.log"))?;
-        etcd.wait_tcp(clients, Duration::from_secs(30))?;
+        etcd.wait_tcp(clients, PATIENCE)?;
         let mut server = Command::new(bin.join("kube-apiserver"));
         server.args([
             &format!("--etcd-servers=http://127.0.0.1:{clients}"),
@@ -121,9 +124,9 @@ impl ControlPlane {
             "--controllers=*,-nodeipam,-route,-cloud-node-lifecycle",
         ]);
         let admin = Kubectl::new(kubectl.clone(), &state.join("admin.kubeconfig"));
-        server.wait_until("/readyz", Duration::from_secs(90), || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
+        server.wait_until("/readyz", PATIENCE, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
         let manager = Process::spawn("kube-controller-manager", manager, &log.join("kube-controller-manager.log"))?;
-        server.wait_until("the default service account", Duration::from_secs(60), || {
+        server.wait_until("the default service account", PATIENCE, || {
             admin.run(&["get", "serviceaccount", "default", "--namespace", "default"]).is_ok()
         })?;
         Ok(Self { state: state.to_owned(), url, processes: vec![manager, server, etcd], kubectl })
@@ -160,7 +163,7 @@ impl ControlPlane {
         let crds = crds.to_str().context("the chart's path is no UTF-8")?;
         let kubectl = self.kubectl();
         kubectl.run(&["apply", "--server-side", "-f", crds])?;
-        kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", crds])?;
+        kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", "-f", crds])?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -21,12 +21,13 @@ use serde_json::Value;
 
 use crate::{
     port,
-    process::{Process, run},
+    process::{Process, output, run},
 };
 
 /// The site of the testbed.
 pub const SITE: &str = "CLOUD.Lyon.fr";
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Names of the services as the configuration's placeholders have them, with what DIRAC calls them.
 const SERVICES: [(&str, &str); 10] = [
     ("CONFIGURATION", "Configuration/Server"),
@@ -212,18 +213,9 @@ impl Dirac {
 
     /// Runs SQL as the database's root; the rows, tab-separated.
     pub fn sql(&self, statement: &str) -> Result<String> {
-        use std::io::Write;
-        let mut child = Command::new("mariadb")
-            .args(["--no-defaults", "-uroot", "-N", "-B", "-S"])
-            .arg(self.state.join("run/mariadb.sock"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(statement.as_bytes())?;
-        }
-        let output = child.wait_with_output()?;
+        let mut command = Command::new("mariadb");
+        command.args(["--no-defaults", "-uroot", "-N", "-B", "-S"]).arg(self.state.join("run/mariadb.sock"));
+        let output = output(&mut command, statement).context("SQL")?;
         if !output.status.success() {
             bail!("SQL: {}", String::from_utf8_lossy(&output.stderr));
         }

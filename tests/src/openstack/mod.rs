@@ -7,6 +7,7 @@
 mod api;
 mod config;
 pub mod lossy;
+mod rights;
 mod schema;
 mod watch;
 
@@ -26,7 +27,7 @@ use config::Ports;
 
 use crate::{
     apt,
-    process::{Process, run},
+    process::{Process, check_interrupted, run},
     say::Step,
 };
 
@@ -40,7 +41,8 @@ pub const USER: &str = "dirac";
 pub const PASSWORD: &str = "testbed-password";
 
 const PYTHON: &str = "/usr/bin/python3";
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+const PATIENCE: Duration = Duration::from_secs(300);
 const PACKAGES: [&str; 14] = [
     "mariadb-server-core",
     "mariadb-client-core",
@@ -125,6 +127,7 @@ impl OpenStack {
             nix::unistd::geteuid().is_root(),
             "the guests of the OpenStack testbed need mounts and namespaces, which only root may make: run this as root"
         );
+        rights::check()?;
         apt::ensure("the OpenStack testbed", &PACKAGES)?;
         let step = Step::start(
             "OpenStack: starting Keystone, Glance, Placement, Neutron and Nova (half a minute; two the first time)",
@@ -192,6 +195,9 @@ impl OpenStack {
         let mut epmd = self.command("epmd");
         epmd.args(["-address", "127.0.0.1", "-port", &self.ports.epmd.to_string()]);
         self.spawn("epmd", epmd)?;
+        // RabbitMQ that finds no epmd starts one of its own, at another port and outside our care.
+        let port = self.ports.epmd;
+        self.process("epmd")?.wait_tcp(port, PATIENCE)?;
         self.spawn("rabbitmq", self.rabbitmq())?;
         let port = self.ports.mariadb;
         self.process("mariadb")?.wait_tcp(port, PATIENCE)
@@ -292,6 +298,7 @@ impl OpenStack {
         let wanted: usize = NODES.split(' ').filter_map(|n| n.split(':').nth(1)?.parse::<usize>().ok()).sum();
         let give_up = std::time::Instant::now() + PATIENCE;
         loop {
+            check_interrupted().context("waiting for the hypervisor")?;
             let there = self.hypervisors().await.unwrap_or(0);
             if there >= wanted {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -39,7 +40,7 @@ pub fn load(it: &OpenStack) -> Result<()> {
     })?;
     if !made_here {
         let mut command = client(it, "mariadb");
-        let status = command.stdin(Stdio::from(File::open(cached.join("schema.sql"))?)).status()?;
+        let status = command.stdin(Stdio::from(File::open(cached.join("schema.sql"))?)).process_group(0).status()?;
         ensure!(status.success(), "the cached schema {} cannot be loaded: delete that folder", cached.display());
     }
     cells(it)

@@ -18,6 +18,7 @@ use crate::{
     dirac::{self, Ce, Dirac},
     openstack::{OpenStack, PROJECT},
     operator::Operator,
+    say::Step,
 };
 
 /// Namespace of the manifests.
@@ -61,10 +62,16 @@ pub const FORTY: [Kind; 4] = [
 impl Real {
     /// Starts all three, with their state below `state`.
     pub async fn start(state: &Path) -> Result<Self> {
+        let step = Step::start("starting a Kubernetes control plane");
         let plane = ControlPlane::start(&state.join("controlplane")).await?;
+        step.done();
+        let step = Step::start("installing the chart");
         Operator::install_chart(&plane)?;
+        step.done();
         let queues = ["m1.medium", "m1.large", "g1.vgpu"].map(str::to_owned).to_vec();
+        let step = Step::start("DIRAC: starting its services over a MariaDB (half a minute)");
         let dirac = Dirac::start(&state.join("dirac"), &[Ce { name: CE.to_owned(), queues }]).await?;
+        step.done();
         let openstack = OpenStack::start(&state.join("openstack")).await?;
         openstack.in_the_image(&dirac.image(Path::new(IMAGE))?, IMAGE)?;
         Ok(Self { plane, dirac, openstack })

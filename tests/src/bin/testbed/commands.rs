@@ -14,12 +14,15 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use testbeds::say::Step;
+use testbeds::{controlplane::build, say::Step};
 
-use crate::place::{Found, Place, Ready, Record};
+use crate::{
+    place::{Found, Place, Ready, Record},
+    system::{System, quoted},
+};
 
-/// How long a holder may take to end its system before it is killed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a holder may take to end its system before it is killed. It lets an installation of packages finish.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Starts what is missing, one after the other, and returns when all is ready.
 pub async fn up(places: &[Place], state: &Path) -> Result<()> {
@@ -52,6 +55,12 @@ pub async fn up(places: &[Place], state: &Path) -> Result<()> {
                 holder_ends(place, i32::try_from(holder.id())?)?;
                 bail!("interrupted; {name} was ended, what was up before still is");
             }
+        }
+    }
+    if places.iter().any(|p| p.system == System::Controlplane) {
+        let kubectl = build::kubectl()?;
+        if let Some(folder) = kubectl.parent().filter(|_| !build::is_on_path(&kubectl)) {
+            eprintln!("kubectl is not on your PATH; for this shell: export PATH={}:\"$PATH\"", quoted(folder));
         }
     }
     eprintln!("everything is in {0}; to end it: cargo xtask testbed down --state {0}", state.display());

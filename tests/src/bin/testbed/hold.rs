@@ -3,10 +3,8 @@
 use std::{fs::File, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::{Pid, setsid},
-};
+use nix::unistd::setsid;
+use testbeds::process::interrupt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::place::{Place, now};
@@ -22,15 +20,15 @@ pub async fn hold(places: &[Place]) -> Result<()> {
     place.write(began, None)?;
     let (system, folder) = (place.system, place.folder.clone());
     // A task of its own: a start that blocks would not let us hear the signal.
-    let start = tokio::spawn(async move { system.start(&folder).await });
+    let mut start = tokio::spawn(async move { system.start(&folder).await });
     let running = tokio::select! {
-        started = start => started.context("the start was cut off").flatten(),
+        started = &mut start => started.context("the start was cut off").flatten(),
         _ = term.recv() => {
             eprintln!("told to end while {} was starting", place.system.name());
+            // What it runs is ended and the rest refused, so that it comes to its end; packages are let finish.
+            interrupt();
+            drop(start.await);
             place.forget()?;
-            // The start goes on in a thread that nobody waits for. Watchdogs end its processes once we are gone; what it is
-            // building is in our own group.
-            kill(Pid::from_raw(0), Signal::SIGKILL)?;
             std::process::exit(0);
         }
     };

@@ -45,7 +45,8 @@ enum Action {
     Hold,
 }
 
-#[tokio::main]
+// A start blocks a thread; another has to hear the signals, on a machine of one core too.
+#[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

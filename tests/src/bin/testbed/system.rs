@@ -103,7 +103,7 @@ async fn openstack(folder: &Path) -> Result<Running> {
 }
 
 /// A path as a shell takes it for one word.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
