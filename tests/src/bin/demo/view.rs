@@ -1,8 +1,11 @@
 //! What the demo shows: what the queue wants, what the VMs do, and why.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
+    fs::File,
     io::{IsTerminal, Write as _, stdout},
+    process::Command,
     time::Duration,
 };
 
@@ -16,12 +19,14 @@ use crate::jobs::Numbers;
 pub struct View {
     namespace: &'static str,
     drawn: usize,
+    /// VMs whose reason was said, where nothing is drawn.
+    said: BTreeSet<String>,
 }
 
 impl View {
     /// Of what is in this namespace.
     pub fn new(namespace: &'static str) -> Self {
-        Self { namespace, drawn: 0 }
+        Self { namespace, drawn: 0, said: BTreeSet::new() }
     }
 
     /// Time between two pictures.
@@ -50,21 +55,26 @@ impl View {
         let items = vms["items"].as_array().cloned().unwrap_or_default();
         if !stdout().is_terminal() {
             let count = |phase: &str| items.iter().filter(|vm| vm["status"]["phase"] == phase).count();
-            println!(
-                "{head}   VMs: {} booting, {} running, {} ending",
+            let mut text = format!(
+                "{head}   VMs: {} booting, {} running, {} ending\n",
                 count("Booting"),
                 count("Running"),
                 count("Ending")
             );
+            for vm in &items {
+                let (name, vo, flavor, why) = about(vm);
+                if self.said.insert(name.clone()) {
+                    writeln!(text, "       new: {name} for {vo} of flavor {flavor}: {why}")?;
+                }
+            }
+            // Who reads may have gone.
+            stdout().write_all(text.as_bytes()).ok();
             return Ok(());
         }
         let mut text = format!("{head}\n\n{:<10} {:<8} {:<8} {:<9} why\n", "VM", "VO", "flavor", "phase");
         for vm in items.iter().take(25) {
-            let word = |path: &Value| path.as_str().unwrap_or("-").to_owned();
-            let why: String = word(&vm["spec"]["reason"]).chars().take(90).collect();
             let phase = vm["status"]["phase"].as_str().unwrap_or("Pending");
-            let (name, vo, flavor) =
-                (word(&vm["metadata"]["name"]), word(&vm["spec"]["vo"]), word(&vm["spec"]["offering"]["flavor"]));
+            let (name, vo, flavor, why) = about(vm);
             writeln!(text, "{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}")?;
         }
         let pools: Value = serde_json::from_str(&kubectl.run(&[
@@ -91,15 +101,57 @@ impl View {
         self.draw(&text)
     }
 
-    /// Draws over the last picture.
+    /// Draws over the last picture. What does not fit is cut: a terminal that scrolls could not be drawn over.
     fn draw(&mut self, text: &str) -> Result<()> {
+        let (rows, columns) = size();
+        let lines: Vec<String> =
+            text.lines().take(rows.saturating_sub(1)).map(|l| l.chars().take(columns).collect()).collect();
         let mut out = stdout().lock();
         if self.drawn > 0 {
             write!(out, "\x1b[{}A\x1b[J", self.drawn)?;
         }
-        write!(out, "{text}")?;
+        writeln!(out, "{}", lines.join("\n"))?;
         out.flush()?;
-        self.drawn = text.lines().count();
+        self.drawn = lines.len();
         Ok(())
+    }
+}
+
+/// Name, VO, flavor and reason of a VM.
+fn about(vm: &Value) -> (String, String, String, String) {
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    (
+        word(&vm["metadata"]["name"]),
+        word(&vm["spec"]["vo"]),
+        word(&vm["spec"]["offering"]["flavor"]),
+        word(&vm["spec"]["reason"]),
+    )
+}
+
+/// Rows and columns of the terminal, each time anew: it may be made smaller.
+fn size() -> (usize, usize) {
+    let ask = || {
+        let answer = Command::new("stty").arg("size").stdin(File::open("/dev/tty").ok()?).output().ok()?;
+        parse(&String::from_utf8_lossy(&answer.stdout))
+    };
+    ask().unwrap_or((24, 80))
+}
+
+/// What `stty size` says; a terminal that does not know its size says zero.
+fn parse(answer: &str) -> Option<(usize, usize)> {
+    let (rows, columns) = answer.trim().split_once(' ')?;
+    let size = (rows.parse().ok()?, columns.parse().ok()?);
+    (size.0 > 1 && size.1 > 0).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_a_size_is_not_believed() {
+        assert_eq!(parse("40 132\n"), Some((40, 132)));
+        assert_eq!(parse("0 0\n"), None);
+        assert_eq!(parse(""), None);
     }
 }

@@ -1,0 +1,146 @@
+//! The end of the demo: everything is deleted, it is waited for, and said what came of it all.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use testbeds::{
+    operator::Operator,
+    say::{Step, line},
+};
+
+use crate::{
+    Begun,
+    home::{Home, Lives},
+    jobs::Numbers,
+    signals::{Cut, Signals},
+};
+
+/// The VMs go while there is still all that they need to end well: their cloud, DIRAC's address, the operator's rights.
+const IN_TURN: [&str; 2] = ["pilotpools,pilotvms", "downtimes,clouds,sites,virtualorganizations,diracinstallations"];
+
+/// After a start that failed or was interrupted: only somebody else's cluster has anything that does not go with our processes.
+pub async fn after_failed_start(begun: &mut Begun, signals: &mut Signals) -> Result<()> {
+    let Some(home) = &begun.home else { return Ok(()) };
+    if !matches!(home.lives, Lives::Elsewhere(_)) {
+        return Ok(());
+    }
+    match watched(begun, signals).await? {
+        left if left.is_empty() => Ok(()),
+        left => bail!("{} objects are left:\n{}", left.len(), left.join("\n")),
+    }
+}
+
+/// After the live part, however it ended: cleans up, and then says what came of it.
+pub async fn after_life(
+    begun: &mut Begun,
+    lived: Result<Option<Cut>>,
+    signals: &mut Signals,
+    seen: Numbers,
+) -> Result<ExitCode> {
+    let left = watched(begun, signals).await;
+    let cut = match lived {
+        Ok(cut) => cut,
+        Err(error) => {
+            match left {
+                Ok(left) if left.is_empty() => line("cleaned up; nothing is left"),
+                Ok(left) => line(&format!("{} objects are left:\n{}", left.len(), left.join("\n"))),
+                Err(also) => line(&format!("error while cleaning up: {also:#}")),
+            }
+            return Err(error);
+        }
+    };
+    let left = left?;
+    let (Some(home), Some(operator)) = (&begun.home, &begun.operator) else { bail!("nothing was started") };
+    summary(operator, seen, left.len() + home.servers_left().await?).await?;
+    if !left.is_empty() || home.servers_left().await? > 0 {
+        bail!("objects or servers are left:\n{}", left.join("\n"));
+    }
+    match cut {
+        // Ctrl-C is how a demo is meant to end, at any time.
+        Some(Cut::Interrupt) => {}
+        Some(cut) => return Ok(ExitCode::from(cut.code())),
+        None if seen.served == 0 => bail!("no job was served: the first VMs need about a minute, try --for 3m"),
+        None => {}
+    }
+    print("\nNext: read examples/egi and docs/architecture.md, or run `cargo xtask test`.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The clean-up, which a second signal cuts off; what is left.
+async fn watched(begun: &mut Begun, signals: &mut Signals) -> Result<Vec<String>> {
+    tokio::select! {
+        left = clean_up(begun) => left,
+        _ = signals.next() => bail!("interrupted while cleaning up: look what is left in the namespace of the demo"),
+    }
+}
+
+async fn clean_up(begun: &mut Begun) -> Result<Vec<String>> {
+    let home = begun.home.as_mut().context("nothing was started")?;
+    let step = Step::start("cleaning up: the pools go, and their VMs with them");
+    let mut left = Vec::new();
+    if home.applied {
+        if let Some(operator) = &mut begun.operator
+            && !operator.process().is_running()
+        {
+            // Only an operator frees what carries its finalizer.
+            *operator = home.start_operator(&begun.log)?;
+            operator.ready().await?;
+        }
+        for kinds in IN_TURN {
+            left.extend(delete(home, kinds).await?);
+        }
+    }
+    let namespace = home.namespace;
+    match &mut home.lives {
+        Lives::Elsewhere(borrowed) if left.is_empty() => left.extend(borrowed.give_back().await?),
+        // Without its rights the operator could not end what is left.
+        Lives::Elsewhere(_) => {}
+        Lives::Here(_) | Lives::ForReal(_) => {
+            home.kubectl.run(&["delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s"])?;
+            let vms = home.kubectl.run(&["get", "pilotvms", "--all-namespaces", "--output=name"])?;
+            left.extend(vms.lines().map(str::to_owned));
+        }
+    }
+    step.done();
+    Ok(left)
+}
+
+/// Deletes the objects of some kinds; what is left after three minutes.
+async fn delete(home: &Home, kinds: &str) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for turn in 0..360 {
+        if turn % 20 == 0 {
+            let args = ["delete", kinds, "--all", "--namespace", home.namespace, "--wait=false"];
+            home.kubectl.run(&args)?;
+        }
+        let names = home.kubectl.run(&["get", kinds, "--namespace", home.namespace, "--output=name"])?;
+        left = names.lines().map(str::to_owned).collect();
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(left)
+}
+
+async fn summary(operator: &Operator, seen: Numbers, left: usize) -> Result<()> {
+    let sum = async |words: &[&str]| operator.metric(words).await;
+    let (made, idle) = (sum(&["launches_total"]).await?, sum(&["vms_never_ran_job_total"]).await?);
+    print(&format!("jobs arrived              {}", seen.arrived));
+    print(&format!("jobs served               {}", seen.served));
+    print(&format!("jobs that lost their VM   {} before the clean-up", seen.requeued));
+    print(&format!("VMs made                  {made}"));
+    print(&format!("VMs that never ran a job  {idle} (those that still booted at the end are among them)"));
+    print(&format!("cost                      {:.2}", sum(&["spent_total"]).await?));
+    print(&format!(
+        "left                      {}",
+        if left == 0 { "nothing".to_owned() } else { format!("{left} objects") }
+    ));
+    Ok(())
+}
+
+/// A line to standard output, also when nobody reads it any more.
+fn print(text: &str) {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").ok();
+}
