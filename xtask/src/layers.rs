@@ -45,9 +45,9 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         name: "chart",
-        what: "the Helm chart in a real control plane",
+        what: "the Helm chart in a real control plane; the demo as a person meets it",
         operator: Some(Operator::Shipped),
-        tests: &[&["--package", "testbeds", "--test", "chart"]],
+        tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
     },
     Layer {
         name: "dirac",
@@ -195,6 +195,9 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), Stri
         })?;
         list.push(layer.name);
     }
+    if LAYERS.iter().all(|l| skip.contains(&l.name) || !(only.is_empty() || only.contains(&l.name))) {
+        return Err("no layer is left to run: what --only names, --skip takes away".to_owned());
+    }
     Ok((only, skip))
 }
 
@@ -212,5 +215,17 @@ fn summary(outcomes: &[Outcome], skip: &[&str], total: Duration) -> Result<(), S
     match failed.first() {
         None => Ok(()),
         Some(first) => Err(format!("failed: {}; look closer with: cargo xtask test --only {first}", failed.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_nothing_is_refused() {
+        let words = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(words("--only e2e --skip e2e").unwrap_err().contains("no layer is left"));
+        assert_eq!(words("--only e2e --skip unit"), Ok((vec!["e2e"], vec!["unit"])));
     }
 }

@@ -7,10 +7,12 @@ mod tools;
 
 use std::process::ExitCode;
 
+use tools::Words;
+
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  demo [--for 4m] [--context NAME]            a live run on this machine: a control plane, the operator, a queue, a cloud
+  demo [--for 4m] [--context NAME]            a live run on this machine, or in a cluster of yours: a control plane, the operator, a queue, a cloud
   demo --real [--for 10m]                     the same with a real DIRAC and a real OpenStack
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need; layers: unit crds chart dirac openstack operator crash e2e
   testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
@@ -20,15 +22,28 @@ cargo xtask COMMAND
 
 Start with `cargo xtask demo`.";
 
+/// The words of the programs, which are refused before anything is built; each program says the rest itself.
+const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real"] };
+const TESTBED: Words = Words {
+    places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack"]],
+    valued: &["--state"],
+    plain: &[],
+};
+const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
+    if rest.iter().any(|word| word == "-h" || word == "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let outcome = match command.as_str() {
-        "demo" => tools::run_program("demo", &rest),
-        "testbed" => tools::run_program("testbed", &rest),
-        "bench" => tools::run_bench(&rest),
-        "generate" => tools::generate(),
+        "demo" => DEMO.check("demo", &rest).and_then(|()| tools::run_program("demo", &rest)),
+        "testbed" => TESTBED.check("testbed", &rest).and_then(|()| tools::run_program("testbed", &rest)),
+        "bench" => NONE.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
+        "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {
             println!("{USAGE}");

@@ -93,3 +93,72 @@ pub fn generate() -> Result<(), String> {
     println!("wrote the CRDs into {}; commit what changed", out.display());
     Ok(())
 }
+
+/// What a command takes.
+pub struct Words {
+    /// Words without dashes: what may be the first; what may be the later ones. Empty: none.
+    pub places: &'static [&'static [&'static str]],
+    /// Options with a value.
+    pub valued: &'static [&'static str],
+    /// Options without.
+    pub plain: &'static [&'static str],
+}
+
+impl Words {
+    /// Refuses what the command would refuse after a build of minutes.
+    pub fn check(&self, command: &str, args: &[String]) -> Result<(), String> {
+        let mut args = args.iter();
+        let mut place = 0;
+        while let Some(arg) = args.next() {
+            let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
+            if self.valued.contains(&name) {
+                if value.is_none() && args.next().is_none() {
+                    return Err(format!("cargo xtask {command}: {name} needs a value"));
+                }
+            } else if !arg.starts_with('-') && !self.places.is_empty() {
+                let fitting = self.places[place.min(self.places.len() - 1)];
+                if !fitting.contains(&arg.as_str()) {
+                    return Err(format!(
+                        "cargo xtask {command} does not know {arg:?}; here goes one of {}",
+                        fitting.join(", ")
+                    ));
+                }
+                place += 1;
+            } else if !self.plain.contains(&arg.as_str()) {
+                let known: Vec<&str> = self.valued.iter().chain(self.plain).copied().collect();
+                let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+                return Err(format!("cargo xtask {command} does not know {arg:?}; it takes {known}"));
+            }
+        }
+        if place == 0 && !self.places.is_empty() {
+            return Err(format!("cargo xtask {command} needs one of {}", self.places[0].join(", ")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_would_refuse_is_refused_before_it_is_built() {
+        let words = Words { places: &[&["up", "down"], &["dirac"]], valued: &["--state"], plain: &["--all"] };
+        let check =
+            |line: &str| words.check("testbed", &line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        for good in ["up", "up dirac dirac", "--state x up", "down --state=x --all"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (bad, said) in [
+            ("", "needs one of up, down"),
+            ("dirac", "one of up, down"),
+            ("up x", "one of dirac"),
+            ("up --x", "--state, --all"),
+        ] {
+            assert!(check(bad).unwrap_err().contains(said), "{bad}");
+        }
+        assert!(check("up --state").unwrap_err().contains("needs a value"));
+        let none = Words { places: &[], valued: &[], plain: &[] };
+        assert!(none.check("bench", &["foo".to_owned()]).unwrap_err().contains("takes nothing"));
+    }
+}
