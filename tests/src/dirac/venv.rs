@@ -10,7 +10,9 @@ use crate::{apt, cache, process::run, say::Step};
 pub const DIRAC: &str = "9.1.22";
 
 /// What DIRAC's services need of Debian.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
+    "python3-venv",
+    "python3-dev",
     "mariadb-server-core",
     "mariadb-client-core",
     "mariadb-client",
@@ -21,6 +23,9 @@ const PACKAGES: [&str; 9] = [
     "libssl-dev",
     "openssl",
 ];
+
+/// Debian's own, for which `python3-dev` has the headers; another that comes first on the PATH may lack them.
+const PYTHON3: &str = "/usr/bin/python3";
 
 /// What DIRAC imports. It is installed without its own list, which has packages that need a grid's libraries to build.
 const PYTHON: [&str; 38] = [
@@ -69,10 +74,10 @@ pub fn ensure() -> Result<PathBuf> {
     apt::ensure("DIRAC", &PACKAGES)?;
     // The cache holds what is complete only, but a virtual environment cannot be moved: it is made at its place, and a
     // folder of the cache says that it is whole.
-    let place = cache::dir()?.join(format!("dirac-{DIRAC}"));
-    cache::built(&format!("dirac-{DIRAC}.complete"), |_| {
+    let place = cache::dir()?.join(format!("dirac-{DIRAC}-debian"));
+    cache::built(&format!("dirac-{DIRAC}-debian.complete"), |_| {
         let step = Step::start(format!("installing DIRAC {DIRAC} from PyPI (two minutes, once)"));
-        run("python3 -m venv", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place))?;
+        run("python3 -m venv", Command::new(PYTHON3).args(["-m", "venv", "--clear"]).arg(&place))?;
         let pip = || {
             let mut command = Command::new(place.join("bin/pip"));
             command.args(["install", "--quiet", "--disable-pip-version-check"]);
