@@ -27,7 +27,7 @@ const WATCHED: Duration = Duration::from_secs(30);
 
 /// Measures, and prints its rows.
 pub async fn measure() -> Result<()> {
-    let step = Step::start("measuring the operator with simulated VMs (eight minutes)");
+    let step = Step::start("measuring the operator with simulated VMs (six minutes)");
     let state = tempfile::tempdir()?;
     let begun = Instant::now();
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
