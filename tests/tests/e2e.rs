@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use testbeds::{
     kubectl::Kubectl,
-    openstack::{PASSWORD, PROJECT, Server},
+    openstack::{PASSWORD, PROJECT, Server, TINY},
     operator::{NAMESPACE as OPERATOR, Operator},
     real::{FORTY, Life, NAMESPACE, Real, peak},
 };
@@ -182,6 +182,7 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
     a_server_deleted_behind_our_back_is_replaced(&mut scene).await;
     a_lowered_maximum_loses_no_job(&mut scene).await;
     a_matcher_that_is_away_for_a_while_loses_nothing(&mut scene).await;
+    a_credential_of_another_project_forgets_no_vm(&mut scene).await;
 
     let strangers: Vec<_> = scene.real.openstack.servers(PROJECT).await.unwrap().into_iter().map(|s| s.id).collect();
     assert_eq!(strangers, [stranger], "the stranger is still there, and nobody else");
@@ -341,4 +342,41 @@ fn pilots(scene: &Scene) -> BTreeSet<String> {
     let ordered = scene.real.history().unwrap().into_iter().map(|life| life.reference().unwrap().to_owned());
     let planned = scene.pilotvms().into_iter().map(|vm| format!("cloud://{}", vm["metadata"]["uid"].as_str().unwrap()));
     planned.chain(ordered).collect()
+}
+
+async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
+    scene.real.submit(&FORTY[0], 2, 100).unwrap();
+    scene
+        .until("jobs run", 180, |s| match s.real.jobs("Running").unwrap() {
+            2 => Ok(()),
+            n => Err(format!("{n} run")),
+        })
+        .await;
+    let ours = scene.servers().await.len();
+    let path = "--output=jsonpath={.data}";
+    let data = scene.kubectl.run(&["get", "secret", "openstack-lyon", "--namespace", NAMESPACE, path]).unwrap();
+    let right: Value = serde_json::from_str(&data).unwrap();
+    let (id, secret) = scene.real.openstack.application_credential(TINY, None).await.unwrap();
+    put_secret(scene, "stringData", &serde_json::json!({"id": id, "secret": secret}));
+    // Secrets are read again each minute.
+    let says = |wanted: (&'static str, &'static str)| {
+        move |s: &Scene| match s.condition("cloud/lyon", "Reachable") {
+            (status, reason, _) if (status.as_str(), reason.as_str()) == wanted => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    scene.until("the cloud refuses the credential of another project", 120, says(("False", "OtherProject"))).await;
+    assert_eq!(scene.servers().await.len(), ours, "the VMs live");
+    assert!(scene.pilotvms().len() >= ours, "and are not forgotten");
+    put_secret(scene, "data", &right);
+    scene.until("the right credential is taken again", 120, says(("True", "Answers"))).await;
+    scene.all_done(59, 300).await;
+    scene.nothing_left().await;
+}
+
+/// Writes the Secret of the cloud; `field` is `data` or `stringData`.
+fn put_secret(scene: &Scene, field: &str, values: &Value) {
+    let metadata = serde_json::json!({"name": "openstack-lyon", "namespace": NAMESPACE});
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, field: values});
+    scene.kubectl.apply(&secret.to_string()).unwrap();
 }

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     say::{Step, human},
+    times::Figure,
     tools::{cargo, require_compiler, run, run_prefixed},
 };
 
@@ -97,10 +98,13 @@ pub fn test(args: &[String]) -> Result<(), String> {
     require_compiler()?;
     let chosen = |l: &&Layer| (only.is_empty() || only.contains(&l.name)) && !skip.contains(&l.name);
     let chosen: Vec<&'static Layer> = LAYERS.iter().filter(chosen).collect();
-    let begun = Instant::now();
+    let (begun, figure) = (Instant::now(), Figure::of("test"));
     build(&chosen)?;
     let mut outcomes = in_lanes(&chosen);
     outcomes.sort_by_key(|o| LAYERS.iter().position(|l| l.name == o.layer));
+    if outcomes.len() == LAYERS.len() && outcomes.iter().all(|o| o.ok) {
+        figure.note(begun.elapsed());
+    }
     summary(&outcomes, &skip, begun.elapsed())
 }
 

@@ -3,6 +3,7 @@
 
 mod layers;
 mod say;
+mod times;
 mod tools;
 
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ cargo xtask COMMAND
   testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   generate                                    every generated file
-  bench                                       the figures of docs/figures.md, as a table
+  bench [--real]                              the figures of docs/figures.md, as a table
 
 Start with `cargo xtask demo`.";
 
@@ -29,6 +30,7 @@ const TESTBED: Words = Words {
     valued: &["--state"],
     plain: &[],
 };
+const BENCH: Words = Words { places: &[], valued: &[], plain: &["--real"] };
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "demo" => DEMO.check("demo", &rest).and_then(|()| tools::run_program("demo", &rest)),
         "testbed" => TESTBED.check("testbed", &rest).and_then(|()| tools::run_program("testbed", &rest)),
-        "bench" => NONE.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
+        "bench" => BENCH.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
         "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {

@@ -6,9 +6,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::SystemTime,
 };
 
-use crate::say::Step;
+use crate::{say::Step, times::Figure};
 
 /// The workspace's root: the folder above this package.
 pub fn root() -> PathBuf {
@@ -63,8 +64,13 @@ pub fn require_compiler() -> Result<(), String> {
 
 /// Builds the operator and the programs, then becomes the program `name`: Ctrl-C is the program's to handle.
 pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
+    let (begun, figure) = (SystemTime::now(), Figure::of(name));
     build(&["build", "--package", "operator", "--package", "testbeds", "--bins"])?;
     let mut command = cargo();
+    if let (Some(file), Ok(begun)) = (figure.file(), begun.duration_since(SystemTime::UNIX_EPOCH)) {
+        // Until there is something to see: only the program knows when that is.
+        command.env("DIRAC_OPERATOR_BEGUN", begun.as_millis().to_string()).env("DIRAC_OPERATOR_NOTE_TIME", file);
+    }
     command.args(["run", "--quiet", "--package", "testbeds", "--bin", name, "--"]).args(args);
     Err(format!("{name}: {}", command.exec()))
 }

@@ -12,7 +12,7 @@ mod view;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -113,6 +113,9 @@ impl Begun {
     async fn start(args: Args, state: PathBuf) -> Self {
         let mut it = Self { operator: None, home: None, log: state.join("log/operator.log"), outcome: Ok(()) };
         it.outcome = it.everything(&args, &state).await;
+        if it.outcome.is_ok() && !args.real && args.context.is_none() {
+            note_time();
+        }
         it
     }
 
@@ -132,6 +135,19 @@ impl Begun {
         ));
         Ok(())
     }
+}
+
+/// Notes for `cargo xtask bench` how long `cargo xtask demo` took until there was something to see.
+fn note_time() {
+    let said = |name: &str| std::env::var(name).ok();
+    let (Some(begun), Some(file)) = (said("DIRAC_OPERATOR_BEGUN"), said("DIRAC_OPERATOR_NOTE_TIME")) else { return };
+    let begun = begun.parse().ok().map(|millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+    let Some(took) = begun.and_then(|begun| begun.elapsed().ok()) else { return };
+    let file = Path::new(&file);
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).ok();
+    }
+    std::fs::write(file, format!("{:.1}\n", took.as_secs_f64())).ok();
 }
 
 /// Shows what happens until the time is over, or a signal comes: which.
