@@ -51,7 +51,7 @@ pub struct Run {
     /// Time between two readings of the pilots' rows, in seconds, while nothing boots.
     #[arg(long, env = "DIRAC_OPERATOR_ROWS_INTERVAL", value_parser = seconds, default_value = "20")]
     pub rows_interval: Duration,
-    /// Time between two readings of a cloud's catalogue and quota, in seconds.
+    /// Time between two readings of a cloud's catalogue, quota and Secrets, in seconds.
     #[arg(long, env = "DIRAC_OPERATOR_CATALOGUE_INTERVAL", value_parser = seconds, default_value = "60")]
     pub catalogue_interval: Duration,
     /// Age, in seconds, from which a VM that carries our tag and has no PilotVM is deleted.

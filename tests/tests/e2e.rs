@@ -345,7 +345,7 @@ fn pilots(scene: &Scene) -> BTreeSet<String> {
 }
 
 async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
-    scene.real.submit(&FORTY[0], 2, 100).unwrap();
+    scene.real.submit(&FORTY[0], 2, 60).unwrap();
     scene
         .until("jobs run", 180, |s| match s.real.jobs("Running").unwrap() {
             2 => Ok(()),
@@ -358,7 +358,6 @@ async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
     let right: Value = serde_json::from_str(&data).unwrap();
     let (id, secret) = scene.real.openstack.application_credential(TINY, None).await.unwrap();
     put_secret(scene, "stringData", &serde_json::json!({"id": id, "secret": secret}));
-    // Secrets are read again each minute.
     let says = |wanted: (&'static str, &'static str)| {
         move |s: &Scene| match s.condition("cloud/lyon", "Reachable") {
             (status, reason, _) if (status.as_str(), reason.as_str()) == wanted => Ok(()),

@@ -23,8 +23,6 @@ use crate::{
     round::{count, limits},
 };
 
-/// Secrets are read again after this time.
-const REREAD: Duration = Duration::from_secs(60);
 /// Boot time of simulated VMs where the cloud gives none, in seconds.
 const BOOT_SECONDS: u64 = 60;
 
@@ -44,7 +42,10 @@ impl Driven {
     /// Makes the driver anew where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
         let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
-        if same && self.looked.is_some_and(|at| at.elapsed() < REREAD) && handle.facts().not_driven.is_none() {
+        if same
+            && self.looked.is_some_and(|at| at.elapsed() < ctx.args.catalogue_interval)
+            && handle.facts().not_driven.is_none()
+        {
             return false;
         }
         self.looked = Some(Instant::now());
@@ -93,7 +94,7 @@ impl Driven {
         let project = OpenStackCloud::new(config).map_err(|e| Trouble::from(&e))?;
         let driver = wrap(Arc::new(project), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
         if let Some(home) = home(ctx, cloud, handle) {
-            self.leads_home(&home, &made_from, driver.as_ref()).await?;
+            self.leads_home(&home, &made_from, driver.as_ref(), ctx.args.catalogue_interval).await?;
         }
         handle.update(|f| {
             f.driver = Some(driver);
@@ -107,10 +108,16 @@ impl Driven {
 
     /// An error where the driver enters another project than the one in which our VMs live, or cannot tell: it would list none of them,
     /// and they would be forgotten. The same credential is not tried again for a while.
-    async fn leads_home(&mut self, home: &str, made_from: &MadeFrom, driver: &dyn Driver) -> Result<(), Trouble> {
+    async fn leads_home(
+        &mut self,
+        home: &str,
+        made_from: &MadeFrom,
+        driver: &dyn Driver,
+        a_while: Duration,
+    ) -> Result<(), Trouble> {
         if let Some((tried, at, trouble)) = &self.refused
             && tried == made_from
-            && at.elapsed() < REREAD
+            && at.elapsed() < a_while
         {
             return Err(trouble.clone());
         }

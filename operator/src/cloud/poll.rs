@@ -33,8 +33,14 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         let mut pause = None;
         if let Some(driver) = handle.facts().driver {
             if Instant::now() >= catalogue_due || handle.facts().refused.is_some() {
+                let first = handle.facts().catalogue.is_none();
                 match read_catalogue(driver.as_ref(), &handle).await {
-                    Ok(()) => catalogue_due = Instant::now() + ctx.args.catalogue_interval,
+                    Ok(()) => {
+                        if first {
+                            replan(&ctx, &key);
+                        }
+                        catalogue_due = Instant::now() + ctx.args.catalogue_interval;
+                    }
                     Err(error) => pause = Some(pause_after(&error, &ctx)),
                 }
             }
@@ -51,6 +57,13 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         }
         ctx.dirty.notify_one();
         rest(&ctx, &key, &handle, pause).await;
+    }
+}
+
+/// Jobs may have waited for this cloud to be known.
+fn replan(ctx: &Context, key: &Key) {
+    for installation in ctx.stores.installations.within(&key.namespace) {
+        ctx.installations.get(&Key::of(installation.as_ref())).replan.notify_one();
     }
 }
 

@@ -97,7 +97,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
-    let failed = match facts.rows_unknown {
+    let failed = match handle.facts().rows_unknown {
         None => apply::apply(ctx, &world, &plan).await,
         // Whether pilots run is not known, and new ones could not be registered: the plan is only told.
         Some(trouble) => {

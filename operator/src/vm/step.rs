@@ -92,7 +92,12 @@ async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     match launch::launch(ctx, o.vm, o.now).await {
         Ok(Launched::Made(machine, row)) => {
             let now = Timestamp::now();
-            ctx.memory.note(&uid(o.vm), |m| m.touched = Some(now));
+            ctx.memory.note(&uid(o.vm), |m| {
+                m.touched = Some(now);
+                if row == PilotStatus::Waiting {
+                    m.row_written = Some(now);
+                }
+            });
             crash_point("record-vm");
             let mut made = Record::of(o.vm, now).launched(&machine);
             made.pilot(row);

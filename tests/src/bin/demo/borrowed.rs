@@ -80,8 +80,11 @@ impl Borrowed {
     /// Installs the chart for one namespace, and what CRDs the cluster lacks; the kubeconfig of its ServiceAccount.
     pub fn install(&mut self) -> Result<PathBuf> {
         let step = Step::start("installing the chart, for the namespace demo alone");
-        self.kubectl.run(&["create", "namespace", SIMULATED])?;
+        // Noted before: who is interrupted just now does not know whether it was made. Made by another meanwhile, it is not ours.
         self.namespace_made = true;
+        self.kubectl.run(&["create", "namespace", SIMULATED]).inspect_err(|error| {
+            self.namespace_made = !format!("{error:#}").contains("AlreadyExists");
+        })?;
         self.crds_made = true;
         for (name, file) in &self.lacking {
             self.kubectl.run(&["apply", "--server-side", "-f", &file.display().to_string()])?;
