@@ -66,21 +66,26 @@ pub fn require_compiler() -> Result<(), String> {
 pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
     let (begun, figure) = (SystemTime::now(), Figure::of(name));
     build(&["build", "--package", "operator", "--package", "testbeds", "--bins"])?;
-    let mut command = cargo();
+    let mut command = built("debug", name)?;
     if let (Some(file), Ok(begun)) = (figure.file(), begun.duration_since(SystemTime::UNIX_EPOCH)) {
         // Until there is something to see: only the program knows when that is.
         command.env("DIRAC_OPERATOR_BEGUN", begun.as_millis().to_string()).env("DIRAC_OPERATOR_NOTE_TIME", file);
     }
-    command.args(["run", "--quiet", "--package", "testbeds", "--bin", name, "--"]).args(args);
-    Err(format!("{name}: {}", command.exec()))
+    Err(format!("{name}: {}", command.args(args).exec()))
+}
+
+/// The program `name` that was built with this profile. `cargo run` would build it anew, and silently, with the features of its own
+/// package alone.
+fn built(profile: &str, name: &str) -> Result<Command, String> {
+    let own = env::current_exe().map_err(|e| format!("where are we? {e}"))?;
+    let targets = own.ancestors().nth(2).ok_or_else(|| format!("{} is in no target folder", own.display()))?;
+    Ok(Command::new(targets.join(profile).join(name)))
 }
 
 /// The figures: the operator is measured as it is shipped, optimised.
 pub fn run_bench(args: &[String]) -> Result<(), String> {
     build(&["build", "--release", "--package", "operator", "--package", "testbeds", "--bins"])?;
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "testbeds", "--bin", "bench", "--"]).args(args);
-    Err(format!("bench: {}", command.exec()))
+    Err(format!("bench: {}", built("release", "bench")?.args(args).exec()))
 }
 
 /// Builds with cargo's own progress.

@@ -1,6 +1,6 @@
 //! The decision: demand against supply first, then new VMs within all limits, then words for what is left.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     ledger::{Account, Accounts, Binding, Class, Demand, Slots, Supply},
@@ -21,12 +21,14 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         unclaimed: demand.unclaimed.clone(),
         ..Plan::default()
     };
-    let unserved: Vec<u64> = demand.classes.iter().map(|c| round.serve(c, &mut plan)).collect();
+    let unserved: Vec<u64> = demand.classes.iter().map(|c| round.serve(c)).collect();
     for (class, jobs) in demand.classes.iter().zip(unserved) {
         if jobs > 0 {
             round.launch(class, jobs, &mut plan);
         }
     }
+    let assigned = snapshot.pools.iter().zip(&round.assigned).filter(|(_, jobs)| **jobs > 0);
+    plan.assigned = assigned.map(|(pool, jobs)| (pool.name.clone(), *jobs)).collect();
     plan.surplus = surplus(snapshot);
     plan
 }
@@ -63,6 +65,8 @@ struct Round<'a> {
     /// The shape with the cores of the pool's largest offering and the memory of that with most; `None`: it may buy nothing.
     largest: Vec<Option<usize>>,
     fit: Fit,
+    /// Jobs given to each pool.
+    assigned: Vec<u64>,
 }
 
 impl<'a> Round<'a> {
@@ -112,11 +116,12 @@ impl<'a> Round<'a> {
             let offer = |(cloud, offering)| Offer { cloud, offering, shape: fit.shape(i, pool, offering) };
             offers.push(all.into_iter().map(offer).collect());
         }
-        Self { snapshot, accounts, supply, pools_of: pools_of.collect(), offers, largest, fit }
+        let assigned = vec![0; snapshot.pools.len()];
+        Self { snapshot, accounts, supply, pools_of: pools_of.collect(), offers, largest, fit, assigned }
     }
 
     /// Gives jobs of a class to supply; how many found none.
-    fn serve(&mut self, class: &Class<'_>, plan: &mut Plan) -> u64 {
+    fn serve(&mut self, class: &Class<'_>) -> u64 {
         let mut left = class.jobs;
         for slots in self.supply.of(class.vo) {
             if left == 0 {
@@ -125,7 +130,7 @@ impl<'a> Round<'a> {
             if slots.has_room() && self.fit.fits(class, slots.pool, slots.shape) {
                 let served = slots.serve(left, class.cores);
                 left -= served;
-                assign(plan, &self.snapshot.pools[slots.pool].name, served);
+                self.assigned[slots.pool] += served;
             }
         }
         left
@@ -135,7 +140,7 @@ impl<'a> Round<'a> {
     fn launch(&mut self, class: &Class<'_>, jobs: u64, plan: &mut Plan) {
         // A VM made a moment ago for a more demanding class may have cores left.
         let rest = Class { jobs, ..class.clone() };
-        let mut left = self.serve(&rest, plan);
+        let mut left = self.serve(&rest);
         let mut why: Option<(usize, usize, Obstacle)> = None;
         for n in 0..self.pools_of[class.vo].len() {
             let p = self.pools_of[class.vo][n];
@@ -179,24 +184,26 @@ impl<'a> Round<'a> {
         let at = [p, class.vo, c];
         let room = Slots::capacity(offering, class.cores);
         let wait = *left;
-        let mut reason = None;
+        let mut words = None;
         while *left > 0 {
             if let Some(binding) = self.accounts.binding(at, offering) {
                 return Some(Obstacle::Limit(binding));
             }
             self.accounts.take(at, offering);
             let jobs = room.min(*left);
-            assign(plan, &pool.name, jobs);
+            self.assigned[p] += jobs;
+            // A full VM has nothing for others: the most usual case, and none to be looked up.
             let rest = class.cores.map_or(0, |each| offering.cores - jobs * each);
-            self.supply.slots(p, class.vo, shape, offering.cores).add(rest);
-            plan.launches.push(Launch {
-                pool: pool.name.clone(),
-                cloud: cloud.name.clone(),
-                vo: vo.name.clone(),
-                offering: offering.clone(),
-                jobs,
-                reason: reason.get_or_insert_with(|| why(class, wait, &vo.name)).clone(),
-            });
+            if rest > 0 {
+                self.supply.slots(p, class.vo, shape, offering.cores).add(rest);
+            }
+            let [pool, cloud, vo, reason] = words
+                .get_or_insert_with(|| {
+                    [&pool.name, &cloud.name, &vo.name, &why(class, wait, &vo.name)]
+                        .map(|word| Arc::from(word.as_str()))
+                })
+                .clone();
+            plan.launches.push(Launch { pool, cloud, vo, offering: offering.clone(), jobs, reason });
             *left -= jobs;
         }
         None
@@ -249,12 +256,6 @@ fn why(class: &Class<'_>, jobs: u64, vo: &str) -> String {
     let tags = &class.queue.tags;
     let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
     format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
-}
-
-fn assign(plan: &mut Plan, pool: &str, jobs: u64) {
-    if jobs > 0 {
-        *plan.assigned.entry(pool.to_owned()).or_default() += jobs;
-    }
 }
 
 /// Puts a VM that exists on every account it counts against.

@@ -6,6 +6,8 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 pub use decide::plan;
@@ -29,21 +31,21 @@ pub struct Plan {
     pub unclaimed: std::collections::BTreeMap<String, u64>,
 }
 
-/// One VM to make.
+/// One VM to make. Its words are shared: a plan may have a hundred thousand launches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Launch {
     /// PilotPool object.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// Cloud object.
-    pub cloud: String,
+    pub cloud: Arc<str>,
     /// VirtualOrganization object whose pilot it runs.
-    pub vo: String,
+    pub vo: Arc<str>,
     /// What is bought.
     pub offering: Offering,
     /// Waiting jobs it is meant for at first.
     pub jobs: u64,
     /// The sentence.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// One VM to give back.

@@ -78,7 +78,7 @@ fn what_comes_to_nothing_in_a_pool_is_left_alone_there_and_bought_elsewhere() {
     assert_eq!(alone.launches, vec![]);
     assert_eq!((alone.unmet[0].reason, alone.unmet[0].pool.as_deref()), ("VmsFail", Some("cpu")));
     world.pools.push(pool("other", &["biomed"], &["c8"], 100));
-    assert_eq!(plan(&world).launches[0].pool, "other");
+    assert_eq!(plan(&world).launches[0].pool.as_ref(), "other");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_gpu_job_goes_to_the_pool_that_requires_the_tag_and_a_plain_one_never_does()
     gpu.required_tags = vec!["GPU".into()];
     world.pools.push(gpu);
     let plan = plan(&world);
-    let made: BTreeMap<_, _> = plan.launches.iter().map(|l| (l.pool.as_str(), l.offering.flavor.as_str())).collect();
+    let made: BTreeMap<_, _> = plan.launches.iter().map(|l| (l.pool.as_ref(), l.offering.flavor.as_str())).collect();
     assert_eq!(made, BTreeMap::from([("cpu", "c8"), ("gpu", "g1")]));
 }
 
@@ -247,9 +247,9 @@ fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
     let mut after = world.clone();
     after.vms.extend(plan.launches.iter().enumerate().map(|(i, l)| LiveVm {
         name: format!("new{i}"),
-        pool: l.pool.clone(),
-        cloud: l.cloud.clone(),
-        vo: l.vo.clone(),
+        pool: l.pool.to_string(),
+        cloud: l.cloud.to_string(),
+        vo: l.vo.to_string(),
         offering: l.offering.clone(),
         ..LiveVm::default()
     }));
@@ -270,11 +270,11 @@ proptest! {
         let plan = plan(&world);
         let after = carried_out(&world, &plan);
         for pool in &world.pools {
-            if plan.launches.iter().any(|l| l.pool == pool.name) {
+            if plan.launches.iter().any(|l| *l.pool == *pool.name) {
                 prop_assert!(after.vms.iter().filter(|v| v.pool == pool.name).count() as u64 <= pool.max);
             }
         }
-        if let (Some(limit), true) = (world.vos[0].limits.cores, plan.launches.iter().any(|l| l.vo == "biomed")) {
+        if let (Some(limit), true) = (world.vos[0].limits.cores, plan.launches.iter().any(|l| &*l.vo == "biomed")) {
             prop_assert!(after.vms.iter().filter(|v| v.vo == "biomed").map(|v| v.offering.cores).sum::<u64>() <= limit);
         }
         if !plan.launches.is_empty() {

@@ -80,8 +80,8 @@ async fn give_back(ctx: &Context, world: &World, name: &str, why: &str) -> Resul
 
 /// The PilotVM of a launch; nothing when pool, VO or site went meanwhile.
 fn object(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> Option<PilotVM> {
-    let pool: &Arc<PilotPool> = world.pools.iter().find(|p| p.name_any() == launch.pool)?;
-    let vo = world.vos.iter().find(|v| v.name_any() == launch.vo)?;
+    let pool: &Arc<PilotPool> = world.pools.iter().find(|p| p.name_any() == *launch.pool)?;
+    let vo = world.vos.iter().find(|v| v.name_any() == *launch.vo)?;
     let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
     let key = Key::of(pool.as_ref());
     let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
@@ -89,8 +89,8 @@ fn object(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> 
     let spec = PilotVMSpec {
         installation_ref: LocalRef { name: world.installation.name.clone() },
         pool_ref: LocalRef { name: key.name.clone() },
-        cloud_ref: LocalRef { name: launch.cloud.clone() },
-        vo: launch.vo.clone(),
+        cloud_ref: LocalRef { name: launch.cloud.to_string() },
+        vo: launch.vo.to_string(),
         dirac_vo: vo.spec.dirac_name.clone(),
         group: vo.spec.pilot.group.clone(),
         site: site.spec.dirac_name.clone(),
@@ -113,19 +113,19 @@ fn object(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> 
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
         max_lifetime: scaling.max_lifetime,
-        reason: launch.reason.clone(),
+        reason: launch.reason.to_string(),
     };
     let labels = [
-        (POOL_LABEL, &launch.pool),
-        (CLOUD_LABEL, &launch.cloud),
-        (VO_LABEL, &launch.vo),
+        (POOL_LABEL, &*launch.pool),
+        (CLOUD_LABEL, &*launch.cloud),
+        (VO_LABEL, &*launch.vo),
         (INSTALLATION_LABEL, &world.installation.name),
     ];
     let mut vm = PilotVM::new(&name(&key), spec);
     vm.metadata.namespace = Some(key.namespace.clone());
     // The finalizer is on the object from its first moment: no VM can be made for one that may go unnoticed.
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
-    vm.metadata.labels = Some(labels.into_iter().map(|(k, v)| (k.to_owned(), v.clone())).collect());
+    vm.metadata.labels = Some(labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
     vm.metadata.owner_references = pool.controller_owner_ref(&()).map(|mut o| {
         o.block_owner_deletion = None;
         vec![o]

@@ -103,7 +103,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         Some(trouble) => {
             tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
             let why = format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message);
-            plan.launches.iter().map(|launch| (launch.pool.clone(), why.clone())).collect()
+            plan.launches.iter().map(|launch| (launch.pool.to_string(), why.clone())).collect()
         }
     };
     handle.update(|f| {
