@@ -247,3 +247,31 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
         age_seconds: u64::try_from(world.now.duration_since(crate::vm::created(vm)).as_secs()).unwrap_or(0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool(machine: serde_json::Value) -> PilotPool {
+        let spec = json!({"siteRef": {"name": "s"}, "vos": ["biomed"], "clouds": [{"name": "c"}], "machine": machine,
+            "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
+        PilotPool::new("p", serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn who_says_nothing_of_gpus_gets_flavors_without() {
+        let said = pool(json!({"requirements": {"cores": {"min": 4}}}));
+        assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (None, Some(0)));
+        let said = pool(json!({"requirements": {"gpus": {"min": 1}}}));
+        assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (Some(1), None));
+    }
+
+    #[test]
+    fn spot_alone_is_not_bought_on_demand() {
+        assert!(buys_on_demand(&pool(json!({"flavors": ["c8"]}))));
+        assert!(buys_on_demand(&pool(json!({"flavors": ["c8"], "purchase": ["Spot", "OnDemand"]}))));
+        assert!(!buys_on_demand(&pool(json!({"flavors": ["c8"], "purchase": ["Spot"]}))));
+    }
+}

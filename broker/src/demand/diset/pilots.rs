@@ -140,3 +140,17 @@ fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
             .map(|updated| u64::try_from(now.duration_since(updated).as_secs()).unwrap_or(0)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_to_what_the_column_takes() {
+        let long = format!("no host → {}", "x".repeat(2_000));
+        let text = column(&long, LONGEST_REASON);
+        assert_eq!(text.chars().count(), LONGEST_REASON);
+        assert!(text.starts_with("no host ? xxx") && text.is_ascii(), "{text}");
+        assert_eq!(column("m1.large", LONGEST_NAME), "m1.large");
+    }
+}
