@@ -4,6 +4,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn(..) of kube's derive repeats its keys")]
 
+pub mod annotation;
 pub mod cloud;
 pub mod condition;
 pub mod downtime;
@@ -21,6 +22,7 @@ pub mod reference;
 pub mod rule;
 pub mod simulated;
 pub mod site;
+pub mod unmet;
 pub mod vm;
 
 pub use cloud::Cloud;

@@ -10,6 +10,8 @@ use crate::{
     duration::between,
     quantity::Ceiling,
     rule::{only_clean, rules, web_address},
+    unmet,
+    unmet::UnmetDemand,
 };
 
 const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
@@ -39,6 +41,13 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
     printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
     printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
     printcolumn(name = "Share", type_ = "integer", json_path = ".spec.share"),
+    printcolumn(
+        name = "Met",
+        type_ = "string",
+        priority = 1,
+        description = "whether every waiting job has a VM or gets one",
+        json_path = ".status.conditions[?(@.type=='DemandMet')].status"
+    ),
     printcolumn(
         name = "DIRAC",
         type_ = "string",
@@ -147,13 +156,18 @@ pub struct VirtualOrganizationStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, GroupsOwned, Supported.
+    /// The truth about the object: Ready, Resolved, GroupsOwned, DemandMet, Supported. docs/conditions.md says what each reason means
+    /// and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// Jobs of the VO that wait in task queues.
     #[serde(default)]
     pub waiting_jobs: i64,
+    /// Waiting jobs of the VO that get no VM, with the reason, over all pools, also where no pool takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "unmet::schema")]
+    pub unmet: Vec<UnmetDemand>,
     /// VMs of the VO that are alive.
     #[serde(default)]
     pub vms: i64,

@@ -5,12 +5,14 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::unmet::UnmetDemand;
 use crate::{
     Duration, LocalRef, condition,
     duration::{between, seconds},
     quantity::Range,
     reference::DNS_LABEL,
-    rule::{no_name_twice, no_text_twice, rules},
+    rule::{WORD, no_name_twice, no_text_twice, rules},
+    unmet,
 };
 
 /// A pool of pilot VMs: for which VOs, on which clouds, of what kind, for what jobs, how many and how long.
@@ -23,7 +25,7 @@ use crate::{
     status = "PilotPoolStatus",
     shortname = "pool",
     category = "dirac-all",
-    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it.",
+    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it. A pool that is deleted drains first: no job is killed.\n\nAnnotations for people, each shown in a condition while it holds. `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this pool; all is still shown. `diracgrid.org/delete-vms: now`: a pool that is being deleted does not wait for its jobs; its VMs are deleted with the jobs on them.",
     selectable = ".spec.siteRef.name",
     scale(spec_replicas_path = ".spec.scaling.max", status_replicas_path = ".status.vms"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -165,16 +167,16 @@ pub struct Requirements {
     ("!has(self.min) || !has(self.max) || self.min <= self.max", "min is larger than max, so nothing fits: lower min or raise max"),
 ])))]
 pub struct GpuRequirement {
-    /// At least so many. Absent: no lower end.
+    /// The smallest number of GPUs. Absent: no lower end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub min: Option<i64>,
-    /// At most so many. Absent: no upper end.
+    /// The largest number of GPUs. Absent: no upper end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub max: Option<i64>,
-    /// One of these models, as in `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the operator of the cloud
-    /// wrote into its extra specs: see `flavors` in the Cloud's status.
+    /// One of these models, as in `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the
+    /// provider's properties say, or the Cloud's spec.flavors instead: `flavors` in the Cloud's status shows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
@@ -205,7 +207,7 @@ pub struct Matching {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        inner(length(min = 1, max = 64), regex(pattern = WORD)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub tags: Vec<String>,
@@ -213,14 +215,14 @@ pub struct Matching {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        inner(length(min = 1, max = 64), regex(pattern = WORD)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub required_tags: Vec<String>,
     /// DIRAC platform of the image, as in `Linux_x86_64_glibc-2.34`. Absent: none is said, and jobs that ask for one do not
     /// match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub platform: Option<String>,
 }
 
@@ -229,8 +231,8 @@ pub struct Matching {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("self.max == 0 || self.min <= self.max", "min is larger than max: raise max or lower min (max: 0 alone drains the pool whatever min says)"),
-    ("self.max == 0 || self.spare <= self.max", "spare is larger than max: raise max or lower spare"),
+    ("self.max <= 0 || self.min <= self.max", "min is larger than max: raise max or lower min (max: 0 alone drains the pool whatever min says)"),
+    ("self.max <= 0 || self.spare <= self.max", "spare is larger than max: raise max or lower spare"),
     (&format!("{} < {}", seconds("self.bootDeadline"), seconds("self.maxLifetime")),
      "bootDeadline must be shorter than maxLifetime, or no VM lives to run a job"),
     (&format!("{} <= {}", seconds("self.idleTimeout"), seconds("self.maxLifetime")),
@@ -287,7 +289,8 @@ pub struct PilotPoolStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported.
+    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported, Paused. docs/conditions.md
+    /// says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -305,18 +308,6 @@ pub struct PilotPoolStatus {
     pub waiting_jobs: i64,
     /// Waiting jobs that fit the pool and get no VM, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
-}
-
-/// Waiting jobs that get no VM, and why.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct UnmetDemand {
-    /// VirtualOrganization object.
-    pub vo: String,
-    /// Waiting jobs.
-    pub jobs: i64,
-    /// Machine-readable reason.
-    pub reason: String,
-    /// The sentence: what binds, and what to do.
-    pub message: String,
 }

@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::rules};
+use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::WORD, rule::rules};
 
 /// A DIRAC site: the name under which DIRAC knows the place, the VOs served there and the computing elements it has.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,7 +100,7 @@ pub struct Queue {
     pub processors: Option<i64>,
     /// Tags the queue offers, as in `[GPU]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
 }
 

@@ -53,6 +53,7 @@ pub fn status(ctx: &Context, cloud: &Cloud) -> CloudStatus {
         vms: ours.len().try_into().unwrap_or(i64::MAX),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
         orphans_deleted: i64::try_from(facts.orphans).unwrap_or(i64::MAX),
+        ..CloudStatus::default()
     }
 }
 
@@ -147,6 +148,7 @@ fn flavors(cloud: &Cloud, catalogue: &broker::cloud::Catalogue) -> Vec<CloudFlav
             cores: i64::from(f.cores),
             ram_mib: i64::try_from(f.ram_mib).unwrap_or(i64::MAX),
             gpus: i64::from(f.gpus),
+            gpu_model: f.gpu_model.clone(),
             per_hour: price(&f.name).or(f.price_micros.map(crds::Price::from_micros)),
         })
         .collect();

@@ -55,6 +55,7 @@ pub fn status(ctx: &Context, installation: &DiracInstallation) -> DiracInstallat
             .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(jobs) })
             .collect(),
         vms: ctx.vms_where(|vm| of_installation(vm, &key)).len().try_into().unwrap_or(i64::MAX),
+        ..DiracInstallationStatus::default()
     }
 }
 

@@ -53,6 +53,7 @@ pub fn status(ctx: &Context, vo: &VirtualOrganization) -> VirtualOrganizationSta
         waiting_jobs: i64::try_from(waiting).unwrap_or(i64::MAX),
         vms: i64::try_from(ours.len()).unwrap_or(i64::MAX),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+        ..VirtualOrganizationStatus::default()
     }
 }
 
