@@ -124,11 +124,11 @@ pub struct CloudSpec {
     #[schemars(
         extend("maxProperties" = 64),
         extend("x-kubernetes-validations" = rules(&[
-            ("self.all(name, size(name) >= 1 && size(name) <= 63)", "the name of an image in this list has 1 to 63 characters, as in default or gpu"),
+            ("self.all(name, size(name) >= 1 && size(name) <= 63)", "the name of an image in this list has 1 to 63 characters, for example default or gpu"),
         ]))
     )]
     pub images: BTreeMap<String, Image>,
-    /// What may be held at once here by all pools together, as in `{vms: 200, cores: 1600}`. The provider's own quota is read
+    /// What may be held at once here by all pools together, for example `{vms: 200, cores: 1600}`. The provider's own quota is read
     /// too; whichever is smaller holds. Set it to leave room for others in the same project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
@@ -225,10 +225,10 @@ fn burst() -> i64 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlavorPrice {
-    /// Name of the flavor at the provider, as in `m1.large`.
+    /// Name of the flavor at the provider, for example `m1.large`.
     #[schemars(length(min = 1, max = 255))]
     pub flavor: String,
-    /// Price of an hour, a quoted decimal number, as in `"0.05"`.
+    /// Price of an hour, a quoted decimal number, for example `"0.05"`.
     pub per_hour: Price,
 }
 
@@ -271,7 +271,7 @@ pub struct CloudStatus {
     #[serde(default)]
     pub missing: i64,
     /// VMs seen at the provider that carry our tag, have no PilotVM and are not deleted, for example because they are too young, or
-    /// because there are so many that a person is asked: the condition Frozen says what to do.
+    /// because there are too many, so that a person is asked: the condition Frozen says what to do.
     #[serde(default)]
     pub orphans: i64,
     /// VMs that carried our tag, had no PilotVM and were deleted since the operator started.

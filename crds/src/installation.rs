@@ -103,7 +103,7 @@ pub struct External {
     /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
-    /// Address of DiracX, as in `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
+    /// Address of DiracX, for example `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub diracx: Option<String>,
@@ -125,7 +125,7 @@ fn diset_address(service: &str, port: u16) -> serde_json::Value {
                  several with commas between"
             ),
         ),
-        // What is no address at all is told so once, above.
+        // What is not an address at all gets the sentence above, and no second one.
         (&format!("self.contains('@') || !{form} || {ports}"), NO_SUCH_PORT),
     ])
 }
@@ -190,10 +190,10 @@ pub struct Arrival {
     /// Mean rate of arrival, in jobs an hour; the times between jobs are random, the rate is kept in the long run.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub jobs_per_hour: i64,
-    /// CPU time a job asks for, as in `2h`: pools with a smaller matching.maxCpuTime do not take it.
+    /// CPU time a job asks for, for example `2h`: pools with a smaller matching.maxCpuTime do not take it.
     #[schemars(extend("x-kubernetes-validations" = between("1s", "60d")))]
     pub cpu_time: Duration,
-    /// How long a job really runs, as in `1m`.
+    /// How long a job really runs, for example `1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("1s", "60d")))]
     pub run_time: Option<Duration>,
@@ -201,7 +201,7 @@ pub struct Arrival {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub processors: Option<i64>,
-    /// Tags of the jobs, as in `[GPU]`: only pools that offer all of them take the jobs.
+    /// Tags of the jobs, for example `[GPU]`: only pools that offer all of them take the jobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,

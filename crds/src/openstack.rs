@@ -34,7 +34,7 @@ pub struct OpenStack {
         (&port_exists(), NO_SUCH_PORT),
     ])))]
     pub auth_url: String,
-    /// Region of Keystone's catalogue, as in `RegionOne`. Cannot change.
+    /// Region of Keystone's catalogue, for example `RegionOne`. Cannot change.
     #[schemars(length(min = 1, max = 255))]
     pub region: String,
     /// Which of the catalogue's endpoints is used: `public`, `internal` or `admin`. Change it where the operator runs inside
@@ -55,7 +55,7 @@ pub struct OpenStack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub networks: Vec<NamedOrId>,
-    /// Names of the security groups of the VMs' ports, as in `[pilots]`. Pilots need no way in, only out. Absent: `default`.
+    /// Names of the security groups of the VMs' ports, for example `[pilots]`. Pilots need no way in, only out. Absent: `default`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     pub security_groups: Vec<String>,
@@ -166,13 +166,13 @@ fn no_inline_credential(schema: &mut Schema) {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_token, extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
 pub struct Oidc {
-    /// Keystone's name of the identity provider, as in `egi.eu`.
+    /// Keystone's name of the identity provider, for example `egi.eu`.
     #[schemars(length(min = 1, max = 255))]
     pub identity_provider: String,
-    /// Keystone's name of the protocol, as in `openid`.
+    /// Keystone's name of the protocol, for example `openid`.
     #[schemars(length(min = 1, max = 255))]
     pub protocol: String,
-    /// Address of the token's issuer, as in `https://aai.egi.eu/auth/realms/egi`.
+    /// Address of the token's issuer, for example `https://aai.egi.eu/auth/realms/egi`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
     /// Secret with `client_id`, `refresh_token` and, unless the client is public, `client_secret`.

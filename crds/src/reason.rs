@@ -111,7 +111,7 @@ words! {
             NeverRan: "It stopped before its pilot asked for work.", "See its console log: image, userData, network.";
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
             LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
-            Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask who has rights in the project.";
+            Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
             PilotSilent: "Its pilot asked for work and had no job, then stopped asking, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
             Hung: "The guest does nothing any more: neither its pilot nor its row moves.", "See its console log; often memory or a file system is full.";
             HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";

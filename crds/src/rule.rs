@@ -31,7 +31,7 @@ pub const NO_SUCH_PORT: &str = "the port does not exist: write a number from 1 t
 
 /// The rule that refuses a port beyond 65535 in an address `self`. An address without a port passes.
 ///
-/// It says nothing of what is no address, so that one mistake gets one complaint, and nothing of an address with an `@`, since the
+/// it says nothing of what is not an address, so that one mistake gets one complaint, and nothing of an address with an `@`, since the
 /// complaint would repeat the password: see [`no_secret_in`].
 pub fn port_exists() -> String {
     format!(
