@@ -54,6 +54,7 @@ pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
         vms: whole(ours.len()),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
         orphans_deleted: whole(facts.orphans),
+        ..CloudStatus::default()
     }
 }
 
@@ -148,6 +149,7 @@ fn flavors(cloud: &Cloud, catalogue: &broker::cloud::Catalogue) -> Vec<CloudFlav
             cores: i64::from(f.cores),
             ram_mib: whole(f.ram_mib),
             gpus: i64::from(f.gpus),
+            gpu_model: f.gpu_model.clone(),
             per_hour: price(&f.name).or(f.price_micros.map(crds::Price::from_micros)),
         })
         .collect();
