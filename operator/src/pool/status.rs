@@ -52,7 +52,7 @@ pub fn status(ctx: &Context, pool: &PilotPool) -> PilotPoolStatus {
         .map(|u| UnmetDemand {
             vo: u.vo.clone(),
             jobs: whole(u.jobs),
-            reason: u.reason.to_owned(),
+            reason: u.reason.to_string(),
             message: u.message.clone(),
         })
         .collect();

@@ -10,6 +10,7 @@ mod handshake;
 mod matcher;
 mod pilots;
 #[cfg(test)]
+#[path = "diset_tests.rs"]
 mod tests;
 mod tls;
 mod url;
