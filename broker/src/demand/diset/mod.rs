@@ -22,4 +22,4 @@ pub use error::DisetError;
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
 pub use tls::Credentials;
-pub use url::ServiceUrl;
+pub use url::{Addresses, ServiceUrl};
