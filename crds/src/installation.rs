@@ -84,13 +84,14 @@ pub struct DiracInstallationSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "diracx"])))]
 pub struct External {
-    /// DISET address of the Matcher, whose task queues are read, as in
+    /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
-    /// `/Systems/WorkloadManagement/URLs/Matcher`.
+    /// `/Systems/WorkloadManagement/URLs/Matcher`. Several addresses, separated by commas, are tried in order, the one that
+    /// answered last first.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
     pub matcher: String,
-    /// DISET address of the PilotManager, with which pilots are registered, as in
-    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`.
+    /// DISET address of the PilotManager, with which pilots are registered, for example
+    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`; several are separated by commas.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
     /// Address of DiracX, as in `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
@@ -103,7 +104,9 @@ pub struct External {
 
 fn diset_address(service: &str, port: u16) -> serde_json::Value {
     rules(&[(
-        &format!("self.matches('^dips://[^/ ]+:[0-9]{{1,5}}/WorkloadManagement/{service}$')"),
+        &format!(
+            "self.matches('^dips://[^/, ]+:[0-9]{{1,5}}/WorkloadManagement/{service}( *, *dips://[^/, ]+:[0-9]{{1,5}}/WorkloadManagement/{service})*$')"
+        ),
         &format!(
             "write {service}'s whole DISET address, as in dips://dirac.example.org:{port}/WorkloadManagement/{service}"
         ),
