@@ -9,9 +9,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::Pilot;
+use crate::cloud::Limits;
 
-/// What Nova takes, in bytes after base64 (Nova API reference, `user_data`).
-pub const LARGEST: usize = 65_535;
 /// Steps a template may take: an endless loop ends here.
 const FUEL: u64 = 200_000;
 
@@ -24,9 +23,9 @@ pub enum UserDataError {
     /// What was rendered is no cloud-config.
     #[error("spec.machine.userData is no cloud-config: {0}")]
     NoCloudConfig(String),
-    /// It is larger than clouds take.
-    #[error("the user-data has {0} bytes and clouds take {LARGEST} (as base64): make spec.machine.userData smaller")]
-    TooLarge(usize),
+    /// It is larger than any cloud takes.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 /// Renders `template` with a pilot that has every field, to see whether it can be used.
@@ -62,8 +61,8 @@ pub fn render(pilot: &Pilot, template: Option<&str>) -> Result<SecretString, Use
     }
     let yaml = serde_saphyr::to_string(&config).map_err(|e| UserDataError::NoCloudConfig(e.to_string()))?;
     let text = format!("#cloud-config\n{yaml}");
-    let encoded = text.len().div_ceil(3) * 4;
-    if encoded > LARGEST { Err(UserDataError::TooLarge(encoded)) } else { Ok(text.into()) }
+    Limits::WIDEST.check(&text).map_err(UserDataError::TooLarge)?;
+    Ok(text.into())
 }
 
 fn ours(pilot: &Pilot) -> Value {
