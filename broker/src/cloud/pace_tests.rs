@@ -119,12 +119,11 @@ async fn a_cloud_that_does_not_answer_is_left_alone_and_tried_again() {
 async fn creates_that_would_wait_long_for_their_turn_come_back_and_lists_wait() {
     let pace = pace(1, 1);
     let begun = moment();
-    let turns = |action| {
-        futures::future::join_all((0..6).map(|_| async {
-            let turn = pace.turn("nova", action).await;
-            (left(turn), begun.elapsed().as_secs())
-        }))
+    let one = async |action| {
+        let turn = pace.turn("nova", action).await;
+        (left(turn), begun.elapsed().as_secs())
     };
+    let turns = async |action| futures::future::join_all((0..6).map(|_| one(action))).await;
     let creates = turns(Action::Create).await;
     assert_eq!(creates.iter().filter(|(left, _)| left.is_zero()).count(), 3, "at once, after one second and after two");
     assert!(creates.iter().all(|(_, waited)| *waited <= 2));

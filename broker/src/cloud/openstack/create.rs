@@ -114,7 +114,10 @@ fn cannot_look(error: CloudError) -> CloudError {
 
 /// The server of this owner that is there already; its twins are deleted.
 async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, CloudError> {
-    let mut found = cloud.find(&order.owner).await?;
+    let mut found = cloud.find(&order.owner).await.map_err(|error| match error {
+        CloudError::Conflict(said) => CloudError::Transient(said),
+        other => other,
+    })?;
     let going = found.iter().any(|vm| vm.state == VmState::Deleting);
     found.retain(|vm| vm.state != VmState::Deleting);
     let Some((kept, twins)) = keep(found) else {

@@ -85,7 +85,8 @@ impl Known {
         if listed.cluster != cluster {
             *listed = Listed { cluster: cluster.to_owned(), ..Listed::default() };
         }
-        match listed.since.filter(|_| !listed.is_whole_due()) {
+        let since = listed.since.filter(|_| !listed.is_whole_due());
+        match since {
             Some(since) => {
                 let (changed, date) = pages(session, &Filter::ChangedSince(since - OVERLAP)).await?;
                 for server in changed {
@@ -110,7 +111,7 @@ impl Known {
         for news in std::mem::take(&mut *self.news()) {
             listed.learn(news);
         }
-        listed.ask(session).await;
+        listed.ask(session, since.is_some()).await;
         Ok(listed.vms(&session.clock))
     }
 
@@ -119,7 +120,7 @@ impl Known {
         let (servers, _) = pages(session, &Filter::Tags(&tags::of(owner))).await?;
         let mut found = Listed::default();
         servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| found.hear(server));
-        found.ask(session).await;
+        found.ask(session, false).await;
         Ok(found.vms(&session.clock))
     }
 
@@ -202,10 +203,10 @@ impl Listed {
         }
     }
 
-    /// Asks some servers one by one: those that the list lacks, those in motion, and those that do not say why they failed. Those that
-    /// were asked longest ago come first. Where no answer comes the server stays as it is.
-    async fn ask(&mut self, session: &Session) {
-        let open = |e: &&Entry| !e.seen || e.doubted || e.server.is_moving() || e.server.is_mute();
+    /// Asks some servers one by one: those that the list lacks, those that do not say why they failed, and with `moving` those in
+    /// motion. Those that were asked longest ago come first. Where no answer comes the server stays as it is.
+    async fn ask(&mut self, session: &Session, moving: bool) {
+        let open = |e: &&Entry| !e.seen || e.doubted || e.server.is_mute() || (moving && e.server.is_moving());
         let mut open: Vec<_> = self.servers.values().filter(open).map(|e| (e.asked, e.server.id.clone())).collect();
         open.sort();
         open.truncate(MOST_ASKED);
