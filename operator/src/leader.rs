@@ -1,24 +1,26 @@
-//! Leader election by Lease. Two that act at once make no second PilotVM, since they choose the same names; they might make a second
-//! server of one, which is deleted as a twin. So a replica acts only while it sees that the Lease is its own.
+//! Leader election by Lease. Two replicas that act at once make no second PilotVM, since they choose the same names; they might make
+//! a second server of one, which is deleted as a twin. So a replica acts only while it sees that the Lease is its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use rand::{RngExt, distr::Alphanumeric};
 use tokio::{
     sync::watch,
-    task::{AbortHandle, JoinHandle},
+    task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 
 /// Seconds for which a lease holds without renewal, and seconds before its end at which it is renewed.
 const HOLDS: u64 = 15;
 const RENEWED_BEFORE: u64 = 10;
-/// How often the Lease is looked at, and how long before its end a replica that could not renew it stops to act.
+/// How often the Lease is looked at.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
-const STOPS_BEFORE: SignedDuration = SignedDuration::from_secs(3);
+/// A replica may act for this time after a renewal: it stops three seconds before another replica may take the Lease.
+const ACTS: Duration = Duration::from_secs(HOLDS - 3);
 
 /// Whether this replica leads, kept up to date.
 pub struct Leadership {
@@ -31,7 +33,7 @@ pub struct Leadership {
 /// What keeps the Lease and looks after it.
 struct Kept {
     keeper: JoinHandle<kube_lease_manager::Result<LeaseManager>>,
-    guard: AbortHandle,
+    guard: JoinSet<()>,
 }
 
 impl Leadership {
@@ -43,6 +45,7 @@ impl Leadership {
 
     /// Seeks the Lease of this name in this namespace.
     pub async fn seek(client: Client, namespace: &str, lease: &str) -> anyhow::Result<Self> {
+        let began = Instant::now();
         let random: String = rand::rng().sample_iter(&Alphanumeric).take(12).map(char::from).collect();
         let identity = format!("{}_{random}", std::env::var("HOSTNAME").unwrap_or_else(|_| lease.to_owned()));
         let manager = LeaseManagerBuilder::new(client.clone(), lease)
@@ -55,8 +58,9 @@ impl Leadership {
         let (held, keeper) = manager.watch().await;
         let (sender, leads) = watch::channel(false);
         let leases = Api::namespaced(client, namespace);
-        let guard = tokio::spawn(guard(leases, lease.to_owned(), identity, held, sender)).abort_handle();
-        Ok(Self { leads, kept: Some(Kept { keeper, guard }), alone: None })
+        let mut guards = JoinSet::new();
+        guards.spawn(guard(leases, lease.to_owned(), identity, held, sender, Hold::begun(began)));
+        Ok(Self { leads, kept: Some(Kept { keeper, guard: guards }), alone: None })
     }
 
     /// Gives the Lease back, so that another replica need not wait for its end.
@@ -66,7 +70,7 @@ impl Leadership {
         drop(alone);
         let Some(Kept { keeper, guard }) = kept else { return };
         // The keeper ends when nobody listens to it.
-        guard.abort();
+        drop(guard);
         match tokio::time::timeout(Duration::from_secs(5), keeper).await {
             Ok(Ok(Ok(manager))) => {
                 if let Err(error) = manager.release().await {
@@ -79,26 +83,26 @@ impl Leadership {
     }
 }
 
-/// Says that this replica leads only while the Lease is seen to be its own. Whose calls to the API server hang hears nothing of the
-/// Lease being lost: it stops before another may take it.
+/// Says that this replica leads only while the Lease is seen to be its own. A replica whose API calls hang never learns that it lost
+/// the Lease, so it stops acting before another can take over.
 async fn guard(
     leases: Api<Lease>,
     name: String,
     identity: String,
     mut held: watch::Receiver<bool>,
     leads: watch::Sender<bool>,
+    mut hold: Hold,
 ) {
-    let mut until: Option<Instant> = None;
     loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        let asked = Instant::now();
+        let left = hold.until.map(|until| until.saturating_duration_since(asked)).filter(|left| !left.is_zero());
         let patience = left.map_or(LOOKED_AT_EVERY * 2, |left| left.min(LOOKED_AT_EVERY * 2));
         if let Ok(Ok(Some(lease))) = tokio::time::timeout(patience, leases.get_opt(&name)).await {
-            let left = holds_for(&lease, &identity, Timestamp::now()).and_then(|left| Duration::try_from(left).ok());
-            until = left.map(|left| Instant::now() + left);
+            hold.saw(renewed_by(&lease, &identity), asked);
         }
-        let now = *held.borrow_and_update() && until.is_some_and(|until| Instant::now() < until);
+        let now = *held.borrow_and_update() && hold.until.is_some_and(|until| Instant::now() < until);
         leads.send_if_modified(|before| std::mem::replace(before, now) != now);
-        let due = until.map_or(LOOKED_AT_EVERY, |until| until.saturating_duration_since(Instant::now()));
+        let due = hold.until.map_or(LOOKED_AT_EVERY, |until| until.saturating_duration_since(Instant::now()));
         tokio::select! {
             changed = held.changed() => if changed.is_err() { return },
             () = leads.closed() => return,
@@ -107,12 +111,37 @@ async fn guard(
     }
 }
 
-/// How long this holder may act by what the Lease says; `None`: it is another's, or over.
-fn holds_for(lease: &Lease, identity: &str, now: Timestamp) -> Option<SignedDuration> {
+/// When this holder last renewed the Lease, by the holder's own date; `None`: it is another's.
+fn renewed_by(lease: &Lease, identity: &str) -> Option<Timestamp> {
     let spec = lease.spec.as_ref().filter(|s| s.holder_identity.as_deref() == Some(identity))?;
-    let renewed = spec.renew_time.as_ref()?.0;
-    let left = (renewed + SignedDuration::from_secs(HOLDS.cast_signed()) - STOPS_BEFORE).duration_since(now);
-    left.is_positive().then_some(left)
+    Some(spec.renew_time.as_ref()?.0)
+}
+
+/// Until when this replica may act. Dates of two machines are not compared, nor two dates of one machine, whose clock may jump: a
+/// renewal that a look shows for the first time happened after the look before it began.
+#[derive(Debug)]
+struct Hold {
+    renewed: Option<Timestamp>,
+    looked: Instant,
+    until: Option<Instant>,
+}
+
+impl Hold {
+    /// The Lease is sought from this moment on: a renewal of ours comes later.
+    fn begun(at: Instant) -> Self {
+        Self { renewed: None, looked: at, until: None }
+    }
+
+    /// A look that began at `asked` showed this renewal of ours.
+    fn saw(&mut self, renewed: Option<Timestamp>, asked: Instant) {
+        if renewed.is_none() {
+            self.until = None;
+        } else if renewed != self.renewed {
+            self.until = Some(self.looked + ACTS);
+        }
+        self.renewed = renewed;
+        self.looked = asked;
+    }
 }
 
 #[cfg(test)]
@@ -122,18 +151,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_ours_for_twelve_seconds_after_its_renewal() {
-        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-        let left = |holder: &str, renewed: i64| {
+    fn a_lease_of_another_holder_is_not_ours() {
+        let lease = |holder: &str| {
             let spec = LeaseSpec {
                 holder_identity: Some(holder.to_owned()),
-                renew_time: Some(MicroTime(now - SignedDuration::from_secs(renewed))),
+                renew_time: Some(MicroTime(Timestamp::UNIX_EPOCH)),
                 ..LeaseSpec::default()
             };
-            holds_for(&Lease { spec: Some(spec), ..Lease::default() }, "we", now).map(|d| d.as_secs())
+            Lease { spec: Some(spec), ..Lease::default() }
         };
-        assert_eq!(left("we", 5), Some(7));
-        assert_eq!(left("we", 12), None);
-        assert_eq!(left("they", 5), None);
+        assert_eq!(renewed_by(&lease("we"), "we"), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(renewed_by(&lease("they"), "we"), None);
+        assert_eq!(renewed_by(&Lease::default(), "we"), None);
+    }
+
+    #[test]
+    fn a_replica_acts_for_twelve_seconds_after_the_last_look_without_the_renewal() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let date = |seconds| Some(Timestamp::from_second(seconds).unwrap());
+        let mut hold = Hold::begun(start);
+        hold.saw(date(100), at(1));
+        assert_eq!(hold.until, Some(at(12)), "it was renewed after it was sought");
+        hold.saw(date(100), at(3));
+        assert_eq!(hold.until, Some(at(12)), "the same renewal gives no more time");
+        hold.saw(date(5_000_000), at(6));
+        assert_eq!(hold.until, Some(at(15)), "whatever date the renewal has");
+        hold.saw(date(90), at(8));
+        assert_eq!(hold.until, Some(at(18)));
+        hold.saw(None, at(9));
+        assert_eq!(hold.until, None, "another has it");
     }
 }

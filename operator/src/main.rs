@@ -1,27 +1,30 @@
 //! The operator: wiring only.
 
+mod amounts;
+mod api;
 mod args;
+mod bells;
+mod clock;
 mod cloud;
-mod collect;
+mod conditions;
 mod context;
 mod crash;
-mod downtime;
-mod events;
+mod each;
+mod ending;
 mod installation;
+mod known;
 mod leader;
+mod life;
 mod log;
+mod metrics;
 mod names;
-mod organization;
-mod pool;
+mod resolve;
 mod round;
 mod run;
-mod secret;
 mod serve;
-mod site;
 mod status;
+mod trouble;
 mod vm;
-mod watch;
-mod write;
 
 use clap::Parser;
 

@@ -9,20 +9,23 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, broadcast, watch},
+    sync::watch,
     task::JoinSet,
 };
 
 use crate::{
+    api::{
+        self, Events, Stores,
+        watch::{self as watching, Kind, Seen},
+    },
     args::Run,
-    cloud,
-    context::{Context, Stores},
-    events::Events,
-    installation,
+    bells::Bells,
+    context::{Context, State},
+    each,
     leader::Leadership,
+    metrics::Metrics,
     names::Key,
     serve, status, vm,
-    watch::{self as watching, Kind, Seen},
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -31,13 +34,13 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
         .await
         .context("no Kubernetes API server is configured: set KUBECONFIG or run in a cluster")?;
     let mut watches = JoinSet::new();
-    let ctx = start(args, client, &mut watches).await?;
+    let ctx = start(args, client.clone(), &mut watches).await?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut leadership = match ctx.args.leader_elect {
         true => {
             let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
-            Leadership::seek(ctx.client.clone(), namespace, lease).await.context("the lease cannot be sought")?
+            Leadership::seek(client.clone(), namespace, lease).await.context("the lease cannot be sought")?
         }
         false => Leadership::alone(),
     };
@@ -65,11 +68,11 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error 
         ctx.stores_ready().await;
         tracing::info!("leading");
         let mut acting = JoinSet::new();
-        for store in ctx.stores.vms.stores() {
+        for store in ctx.state.stores.vms.stores() {
             acting.spawn(vm::run(ctx.clone(), store.clone()));
         }
-        acting.spawn(cloud::run(ctx.clone()));
-        acting.spawn(installation::run(ctx.clone()));
+        acting.spawn(each::cloud(ctx.clone()));
+        acting.spawn(each::installation(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
         let still = tokio::select! {
             lost = leadership.leads.wait_for(|leads| !*leads) => lost.is_ok(),
@@ -97,34 +100,28 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     let (pools, s5) = watching::watch(&client, &namespaces);
     let (vms, s6) = watching::watch::<PilotVM>(&client, &namespaces);
     let (downtimes, s7) = watching::watch(&client, &namespaces);
+    let metrics = Arc::new(Metrics::default());
+    let stores = Stores { installations, vos, sites, clouds, pools, vms, downtimes };
     let ctx = Arc::new(Context {
         events: Events::new(client.clone()),
-        stores: Stores { installations, vos, sites, clouds, pools, vms, downtimes },
+        api: api::Api::new(client, metrics.clone()),
+        state: State { stores, cluster, ..State::default() },
         args,
-        client,
-        clouds: Default::default(),
-        installations: Default::default(),
-        memory: Default::default(),
-        expectations: Default::default(),
-        numbers: Default::default(),
-        metrics: Default::default(),
-        cluster,
-        wake: broadcast::channel(65_536).0,
-        dirty: Notify::new(),
-        reshaped_clouds: Notify::new(),
-        reshaped_installations: Notify::new(),
+        metrics,
+        bells: Bells::default(),
+        clock: Default::default(),
         filled: watch::Sender::new(false),
     });
-    pump(watches, &ctx, s1, |ctx| ctx.reshaped_installations.notify_one());
+    pump(watches, &ctx, s1, |ctx| ctx.bells.installations_changed());
     pump(watches, &ctx, s2, |_| ());
     pump(watches, &ctx, s3, |_| ());
-    pump(watches, &ctx, s4, |ctx| ctx.reshaped_clouds.notify_one());
+    pump(watches, &ctx, s4, |ctx| ctx.bells.clouds_changed());
     pump(watches, &ctx, s5, |_| ());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));
     let filling = ctx.clone();
     watches.spawn(async move {
-        filling.fill().await;
+        filling.state.stores.fill().await;
         filling.filled.send_replace(true);
         std::future::pending().await
     });
@@ -143,7 +140,7 @@ fn pump<K: Kind>(
         let mut stream = std::pin::pin!(stream);
         while stream.next().await.is_some() {
             changed(&ctx);
-            ctx.dirty.notify_one();
+            ctx.bells.tell_statuses();
         }
     });
 }
@@ -152,41 +149,20 @@ async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> +
     let mut stream = std::pin::pin!(stream);
     while let Some(seen) = stream.next().await {
         match seen {
-            Seen::Touched(vm) => ctx.saw(&vm),
-            Seen::Refilled => ctx.stores.vms.all().iter().for_each(|vm| ctx.saw(vm)),
+            Seen::Touched(vm) => saw(&ctx, &vm),
+            Seen::Refilled => ctx.state.stores.vms.all().iter().for_each(|vm| saw(&ctx, vm)),
         }
-        ctx.dirty.notify_one();
+        ctx.bells.tell_statuses();
     }
 }
 
-impl Context {
-    /// Takes note of a PilotVM that the watch has shown.
-    fn saw(&self, vm: &PilotVM) {
-        self.expectations.seen(vm);
-        self.numbers.saw(&Key::of(vm).beside(&vm.spec.pool_ref.name), &Key::of(vm).name);
-        if self.stores.vms.get(&Key::of(vm)).is_none() {
-            self.memory.forget(&vm.metadata.uid.clone().unwrap_or_default());
-        }
-        self.wake(vm);
+/// Takes note of a PilotVM that the watch has shown.
+fn saw(ctx: &Context, vm: &PilotVM) {
+    let (state, key) = (&ctx.state, Key::of(vm));
+    state.expectations.seen(vm);
+    state.numbers.saw(&key.beside(&vm.spec.pool_ref.name), &key.name);
+    if state.stores.vms.get(&key).is_none() {
+        state.memory.forget(&vm.metadata.uid.clone().unwrap_or_default());
     }
-
-    /// Waits until every store was filled once.
-    pub async fn stores_ready(&self) {
-        // The sender lives in the context itself: it cannot be gone.
-        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
-    }
-
-    /// Waits for the stores themselves. Each may be waited for by one task only: a second would not be woken.
-    async fn fill(&self) {
-        let s = &self.stores;
-        tokio::join!(
-            s.installations.ready(),
-            s.vos.ready(),
-            s.sites.ready(),
-            s.clouds.ready(),
-            s.pools.ready(),
-            s.vms.ready(),
-            s.downtimes.ready()
-        );
-    }
+    ctx.bells.look_at(key);
 }

@@ -36,7 +36,10 @@ const LAYERS: [Layer; 8] = [
         name: "unit",
         what: "unit and property tests of every package",
         operator: None,
-        tests: &[&["--workspace", "--exclude", "testbeds"], &["--package", "testbeds", "--lib", "--bins"]],
+        tests: &[
+            &["--workspace", "--exclude", "testbeds"],
+            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms"],
+        ],
     },
     Layer {
         name: "crds",

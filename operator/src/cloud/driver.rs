@@ -1,10 +1,6 @@
 //! The driver of a cloud, made from its object and Secret, and made anew when either changes.
 
-use std::{
-    num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use broker::{
     cloud::{
@@ -12,19 +8,13 @@ use broker::{
         decorate::{Rate, wrap},
         openstack::OpenStackCloud,
     },
-    simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
+    simulation::SimulatedCloud,
 };
 use crds::{Cloud, cloud::CloudSpec};
+use tokio::time::Instant;
 
-use super::{Handle, Trouble, finalizer, openstack};
-use crate::{
-    context::Context,
-    names::Key,
-    round::{count, limits},
-};
-
-/// Boot time of simulated VMs where the cloud gives none, in seconds.
-const BOOT_SECONDS: u64 = 60;
+use super::{openstack, simulated};
+use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
 
 /// What the present driver was made from.
 #[derive(Default)]
@@ -70,12 +60,12 @@ impl Driven {
         if let Some(openstack) = &spec.openstack {
             return self.enter(ctx, cloud, openstack, handle).await;
         }
-        Err(Trouble {
-            reason: "NotSupported".to_owned(),
-            message: format!(
+        Err(Trouble::new(
+            "NotSupported",
+            format!(
                 "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
             ),
-        })
+        ))
     }
 
     async fn enter(
@@ -86,7 +76,7 @@ impl Driven {
         handle: &Handle,
     ) -> Result<bool, Trouble> {
         let key = Key::of(cloud);
-        let (config, versions) = openstack::config(ctx, &key, &cloud.spec, openstack).await?;
+        let (config, versions) = openstack::config(&ctx.api, &key, &cloud.spec, openstack).await?;
         let made_from = (cloud.spec.clone(), versions);
         if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
             return Ok(false);
@@ -123,13 +113,13 @@ impl Driven {
         }
         let trouble = match driver.catalogue().await {
             Ok(catalogue) => match catalogue.project {
-                Some(other) if other != home => Trouble {
-                    reason: "OtherProject".to_owned(),
-                    message: format!(
+                Some(other) if other != home => Trouble::new(
+                    "OtherProject",
+                    format!(
                         "the credential opens project {other}, and VMs of ours live in project {home}, where nobody else would delete \
                          them: put back a credential of that project, or make another Cloud for the new one"
                     ),
-                },
+                ),
                 Some(_) | None => return Ok(()),
             },
             Err(error) => Trouble::from(&error),
@@ -140,26 +130,29 @@ impl Driven {
 
     fn simulate(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
         let key = Key::of(cloud);
-        let site = ctx.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
-        let dirac =
-            site.and_then(|s| ctx.installations.get(&key.beside(&s.spec.installation_ref.name)).facts().simulated);
+        let site = ctx.state.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
+        let dirac = site
+            .and_then(|s| ctx.state.installations.get(&key.beside(&s.spec.installation_ref.name)).facts().simulated);
         let Some(dirac) = dirac else {
             let message = format!(
                 "the site {:?} of this simulated cloud belongs to no simulated installation that is known",
                 cloud.spec.site_ref.name
             );
-            return Err(Trouble { reason: "NoSimulatedInstallation".to_owned(), message });
+            return Err(Trouble::new("NoSimulatedInstallation", message));
         };
         let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
         let simulated = handle.facts().simulated;
         if same && simulated.is_some() {
             return Ok(false);
         }
-        let config = simulated_config(&cloud.spec);
+        let config = simulated::config(&cloud.spec);
         match simulated {
             Some(simulated) => simulated.configure(config),
             None => {
-                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), Arc::new(jiff::Timestamp::now)));
+                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), {
+                    let clock = ctx.clock.clone();
+                    Arc::new(move || clock.now())
+                }));
                 let driver = wrap(simulated.clone(), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
                 handle.update(|f| {
                     f.driver = Some(driver);
@@ -176,7 +169,7 @@ impl Driven {
 fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
     let known = handle.facts().catalogue.and_then(|(_, c)| c.project.clone());
     let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
-    (finalizer::needed_by(ctx, cloud) > 0).then_some(home)
+    (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
 }
 
 fn rate(spec: &CloudSpec) -> Rate {
@@ -184,39 +177,4 @@ fn rate(spec: &CloudSpec) -> Rate {
     spec.requests
         .as_ref()
         .map_or_else(Rate::default, |r| Rate { per_second: number(r.per_second), burst: number(r.burst) })
-}
-
-fn simulated_config(spec: &CloudSpec) -> CloudConfig {
-    let Some(simulated) = &spec.simulated else { return CloudConfig::default() };
-    let faults = simulated.faults.clone().unwrap_or_default();
-    let small = |n: i64| u32::try_from(n).unwrap_or(0);
-    CloudConfig {
-        seed: u64::from(simulated.seed),
-        flavors: simulated
-            .flavors
-            .iter()
-            .map(|f| SimulatedFlavor {
-                name: f.name.clone(),
-                cores: small(f.cores),
-                ram_mib: count(f.ram_gib).saturating_mul(1024),
-                gpus: small(f.gpus),
-                gpu_model: f.gpu_model.clone(),
-                price_micros: f.per_hour.map(crds::Price::micros),
-            })
-            .collect(),
-        capacity: simulated.flavors.iter().filter_map(|f| Some((f.name.clone(), count(f.capacity?)))).collect(),
-        images: spec.images.keys().cloned().collect(),
-        quota: limits(simulated.quota.as_ref()),
-        boot_seconds: simulated.boot_time.map_or(BOOT_SECONDS, crds::Duration::as_secs),
-        faults: Faults {
-            capacity: faults.capacity,
-            boot_failure: faults.boot_failure,
-            lost_reply: faults.lost_reply,
-            transient: faults.transient,
-            slow_boot: faults.slow_boot,
-            spot_reclaim: faults.spot_reclaim,
-            list_lag: faults.list_lag.map_or(0, crds::Duration::as_secs),
-            latency: faults.latency.map(Duration::from).unwrap_or_default(),
-        },
-    }
 }

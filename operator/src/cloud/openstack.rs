@@ -4,12 +4,15 @@ use broker::cloud::openstack::{Config, Credential, NameOrId};
 use crds::cloud::{CloudSpec, NamedOrId, OpenStack};
 use secrecy::ExposeSecret;
 
-use super::Trouble;
-use crate::{context::Context, names::Key, secret};
+use crate::{
+    api::{Api, secret::Opened},
+    names::Key,
+    trouble::Trouble,
+};
 
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
 pub async fn config(
-    ctx: &Context,
+    api: &Api,
     key: &Key,
     spec: &CloudSpec,
     openstack: &OpenStack,
@@ -17,11 +20,11 @@ pub async fn config(
     let mut versions = String::new();
     let auth = &openstack.auth;
     let credential = if let Some(via) = &auth.application_credential {
-        let secret = secret::open(ctx, &key.beside(&via.secret_ref.name)).await?;
+        let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? }
     } else if let (Some(via), Some(project)) = (&auth.password, &openstack.project) {
-        let secret = secret::open(ctx, &key.beside(&via.secret_ref.name)).await?;
+        let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Password {
             username: plain(&secret, "username")?,
@@ -31,17 +34,17 @@ pub async fn config(
             project_domain: project.domain.clone(),
         }
     } else {
-        return Err(Trouble {
-            reason: "NotSupported".to_owned(),
-            message: format!(
+        return Err(Trouble::new(
+            "NotSupported",
+            format!(
                 "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, make an \
                  application credential with it and name that in spec.openstack.auth"
             ),
-        });
+        ));
     };
     let ca_pem = match &openstack.ca_secret_ref {
         Some(reference) => {
-            let secret = secret::open(ctx, &key.beside(&reference.name)).await?;
+            let secret = api.open(&key.beside(&reference.name)).await?;
             versions.push(' ');
             versions.push_str(&secret.version);
             Some(plain(&secret, "ca.crt")?)
@@ -63,7 +66,7 @@ pub async fn config(
 }
 
 /// A value that is no secret in itself.
-fn plain(secret: &secret::Opened, name: &str) -> Result<String, Trouble> {
+fn plain(secret: &Opened, name: &str) -> Result<String, Trouble> {
     Ok(secret.get(name)?.expose_secret().to_owned())
 }
 

@@ -1,30 +1,27 @@
 //! One cloud's poller: everything that is asked of the provider regularly is asked here, and nowhere else.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use broker::cloud::{Cloud, CloudError, Disposition, VmState};
 use crds::PilotVM;
-use jiff::Timestamp;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
-use super::{Handle, Listing, driver::Driven, finalizer};
+use super::{collect, driver::Driven, finalizer};
 use crate::{
-    collect,
     context::Context,
-    names::{Key, deleting},
-    vm::{Ending, launched, ran},
+    known::{cloud::Handle, listing::Listing},
+    life::is_settled,
+    names::Key,
 };
 
 /// Polls until dropped.
-pub async fn run(ctx: Arc<Context>, key: Key) {
-    let handle = ctx.clouds.get(&key);
+pub async fn poll(ctx: Arc<Context>, key: Key) {
+    let handle = ctx.state.clouds.get(&key);
     let mut driven = Driven::default();
     let mut catalogue_due = Instant::now();
     loop {
-        let cloud = ctx.stores.clouds.get(&key);
+        let cloud = ctx.state.stores.clouds.get(&key);
         if let Some(cloud) = &cloud
             && driven.refresh(&ctx, cloud, &handle).await
         {
@@ -34,7 +31,7 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         if let Some(driver) = handle.facts().driver {
             if Instant::now() >= catalogue_due || handle.facts().refused.is_some() {
                 let first = handle.facts().catalogue.is_none();
-                match read_catalogue(driver.as_ref(), &handle).await {
+                match read_catalogue(&ctx, driver.as_ref(), &handle).await {
                     Ok(()) => {
                         if first {
                             replan(&ctx, &key);
@@ -55,26 +52,26 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         if let Some(cloud) = &cloud {
             finalizer::settle(&ctx, cloud).await;
         }
-        ctx.dirty.notify_one();
-        rest(&ctx, &key, &handle, pause).await;
+        ctx.bells.tell_statuses();
+        rest(&ctx, &key, pause).await;
     }
 }
 
 /// Jobs may have waited for this cloud to be known.
 fn replan(ctx: &Context, key: &Key) {
-    for installation in ctx.stores.installations.within(&key.namespace) {
-        ctx.installations.get(&Key::of(installation.as_ref())).replan.notify_one();
+    for installation in ctx.state.stores.installations.within(&key.namespace) {
+        ctx.bells.plan(&Key::of(installation.as_ref()));
     }
 }
 
 /// Waits for the next turn: shortly while something boots or ends, long otherwise, and never less than the short pause.
-async fn rest(ctx: &Context, key: &Key, handle: &Handle, pause: Option<Duration>) {
+async fn rest(ctx: &Context, key: &Key, pause: Option<Duration>) {
     let shortest = ctx.args.busy_interval.min(ctx.args.list_interval);
     tokio::time::sleep(pause.unwrap_or(shortest).max(shortest)).await;
     if pause.is_none() && !is_busy(ctx, key) {
         let left = ctx.args.list_interval.saturating_sub(shortest);
         tokio::select! {
-            () = handle.wake.notified() => {}
+            () = ctx.bells.to_poll(key) => {}
             () = tokio::time::sleep(left) => {}
         }
     }
@@ -88,8 +85,8 @@ fn pause_after(error: &CloudError, ctx: &Context) -> Duration {
     }
 }
 
-async fn read_catalogue(driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
-    let started = Timestamp::now();
+async fn read_catalogue(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
+    let started = ctx.clock.now();
     match driver.catalogue().await {
         Ok(catalogue) => {
             handle.update(|f| {
@@ -106,8 +103,8 @@ async fn read_catalogue(driver: &dyn Cloud, handle: &Handle) -> Result<(), Cloud
 }
 
 async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<Listing>, CloudError> {
-    let started = Timestamp::now();
-    match driver.list(&ctx.cluster).await {
+    let started = ctx.clock.now();
+    match driver.list(&ctx.state.cluster).await {
         Ok(vms) => {
             let listing = Arc::new(Listing::new(started, vms, handle.facts().listing.as_deref()));
             handle.update(|f| f.listing = Some(listing.clone()));
@@ -120,16 +117,8 @@ async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<
     }
 }
 
-fn of_cloud(vm: &PilotVM, key: &Key) -> bool {
-    vm.spec.cloud_ref.name == key.name && vm.namespace().as_deref() == Some(key.namespace.as_str())
-}
-
-fn is_settled(vm: &PilotVM) -> bool {
-    launched(vm).is_some() && ran(vm) && !deleting(vm) && Ending::recorded(vm).is_none()
-}
-
 fn is_busy(ctx: &Context, key: &Key) -> bool {
-    !ctx.vms_where(|vm| of_cloud(vm, key) && !is_settled(vm)).is_empty()
+    !ctx.state.stores.vms_of_cloud(key).iter().all(|vm| is_settled(vm))
 }
 
 /// Wakes the PilotVMs for which the list may have news: those that boot or end, and those whose VM is not up any more.
@@ -138,7 +127,9 @@ fn wake(ctx: &Context, key: &Key, listing: &Listing) {
         let twins = vm.uid().and_then(|uid| listing.vms.get(&uid));
         twins.is_some_and(|t| t.iter().all(|vm| vm.state == VmState::Active))
     };
-    for vm in ctx.vms_where(|vm| of_cloud(vm, key) && !(is_settled(vm) && is_up(vm))) {
-        ctx.wake(&vm);
+    for vm in ctx.state.stores.vms_of_cloud(key) {
+        if !(is_settled(&vm) && is_up(&vm)) {
+            ctx.bells.look_at(Key::of(vm.as_ref()));
+        }
     }
 }

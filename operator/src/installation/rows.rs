@@ -4,60 +4,54 @@ use std::sync::Arc;
 
 use broker::pilot::stamp;
 use crds::PilotVM;
-use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Handle, Rows};
 use crate::{
-    cloud::Trouble,
     context::Context,
+    known::installation::{Handle, Rows},
+    life::{is_ended, launched, ran},
     names::Key,
-    vm::{Ending, launched, ran},
+    trouble::Trouble,
 };
 
 /// Asked for while no pilot lives: an installation whose pilots cannot be registered is known before the first VM is planned.
 const NOBODY: &str = "none";
 
 /// Reads until dropped.
-pub async fn run(ctx: Arc<Context>, key: Key) {
-    let handle = ctx.installations.get(&key);
+pub async fn read_rows(ctx: Arc<Context>, key: Key) {
+    let handle = ctx.state.installations.get(&key);
     loop {
-        let live =
-            ctx.vms_where(|vm| of_installation(vm, &key) && launched(vm).is_some() && Ending::recorded(vm).is_none());
-        read(&ctx, &handle, &live).await;
+        let mut live = ctx.state.stores.vms_of_installation(&key);
+        live.retain(|vm| launched(vm).is_some() && !is_ended(vm));
+        read(&ctx, &key, &handle, &live).await;
         let boots = live.iter().any(|vm| !ran(vm));
         let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);
         tokio::time::sleep(shortest).await;
         if !boots {
             tokio::select! {
-                () = handle.reread.notified() => {}
+                () = ctx.bells.to_read_rows(&key) => {}
                 () = tokio::time::sleep(ctx.args.rows_interval.saturating_sub(shortest)) => {}
             }
         }
     }
 }
 
-/// Whether the PilotVM runs jobs of this installation.
-pub fn of_installation(vm: &PilotVM, key: &Key) -> bool {
-    vm.spec.installation_ref.name == key.name && vm.namespace().as_deref() == Some(key.namespace.as_str())
-}
-
-async fn read(ctx: &Context, handle: &Handle, live: &[Arc<PilotVM>]) {
+async fn read(ctx: &Context, key: &Key, handle: &Handle, live: &[Arc<PilotVM>]) {
     let facts = handle.facts();
     let Some(source) = facts.rows else { return };
     let references: Vec<String> = live.iter().map(|vm| stamp::reference(&vm.uid().unwrap_or_default())).collect();
-    let started = Timestamp::now();
+    let started = ctx.clock.now();
     let nobody = [stamp::reference(NOBODY)];
     let asked = if references.is_empty() { &nobody[..] } else { &references };
     let rows = match source.rows(asked).await {
         Ok(rows) => rows,
         Err(error) => {
-            tracing::warn!(reason = error.reason, %error, "the pilots' rows could not be read");
-            let trouble = Trouble { reason: error.reason.to_owned(), message: error.message };
+            tracing::warn!(installation = %key, reason = error.reason, %error, "the pilots' rows could not be read");
+            let trouble = Trouble::from(error);
             let news = facts.rows_unknown.is_none_or(|t| t.reason != trouble.reason);
             handle.update(|f| f.rows_unknown = Some(trouble));
             if news {
-                ctx.dirty.notify_one();
+                ctx.bells.tell_statuses();
             }
             return;
         }
@@ -69,15 +63,15 @@ async fn read(ctx: &Context, handle: &Handle, live: &[Arc<PilotVM>]) {
         f.rows_unknown = None;
     });
     if facts.rows_unknown.is_some() || facts.read.is_none() {
-        ctx.dirty.notify_one();
-        handle.replan.notify_one();
+        ctx.bells.tell_statuses();
+        ctx.bells.plan(key);
     }
     let before = facts.read.unwrap_or_default();
     for (vm, reference) in live.iter().zip(&references) {
         let news = |r: &Rows| r.by_reference.get(reference).map(|row| (row.status, row.current_job > 0));
         // A pilot that has not asked for work may be late: its PilotVM looks at every reading.
         if !ran(vm) || news(&rows) != news(&before) {
-            ctx.wake(vm);
+            ctx.bells.look_at(Key::of(vm.as_ref()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{
-    demand::diset::{Client, Credentials, DisetError, Matcher, PilotManager, Settings},
+    demand::diset::{Client, Credentials, Matcher, PilotManager, Settings},
     simulation::{Arrival, SimulatedDirac},
 };
 use crds::{
@@ -11,8 +11,7 @@ use crds::{
     installation::{DiracInstallationSpec, External, SimulatedQueue},
 };
 
-use super::Handle;
-use crate::{cloud::Trouble, context::Context, names::Key, round::count, secret};
+use crate::{amounts::count, context::Context, known::installation::Handle, names::Key, trouble::Trouble};
 
 /// Secrets are read again after this time.
 const REREAD: Duration = Duration::from_secs(60);
@@ -20,11 +19,11 @@ const REREAD: Duration = Duration::from_secs(60);
 const RUN_SECONDS: u64 = 60;
 
 /// Keeps the way open until dropped.
-pub async fn run(ctx: Arc<Context>, key: Key) {
-    let handle = ctx.installations.get(&key);
+pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
+    let handle = ctx.state.installations.get(&key);
     let mut made_from: Option<(DiracInstallationSpec, String)> = None;
     loop {
-        if let Some(installation) = ctx.stores.installations.get(&key) {
+        if let Some(installation) = ctx.state.stores.installations.get(&key) {
             match make(&ctx, &key, &installation, &handle, &mut made_from).await {
                 Ok(()) => handle.update(|f| f.not_reached = None),
                 Err(trouble) => {
@@ -36,10 +35,10 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
                     made_from = None;
                 }
             }
-            ctx.dirty.notify_one();
+            ctx.bells.tell_statuses();
         }
         tokio::select! {
-            () = handle.changed.notified() => {}
+            () = ctx.bells.to_remake(&key) => {}
             () = tokio::time::sleep(REREAD) => {}
         }
     }
@@ -56,18 +55,18 @@ async fn make(
     let same = |version: &str| made_from.as_ref().is_some_and(|(s, v)| s == spec && v == version);
     if let Some(queue) = &spec.simulated {
         if !same("") {
-            simulate(queue, handle);
+            simulate(ctx, queue, handle);
             *made_from = Some((spec.clone(), String::new()));
-            handle.replan.notify_one();
+            ctx.bells.plan(key);
         }
         return Ok(());
     }
     let Some(external) = &spec.external else {
         let message =
             "this version of the operator does not run managed installations; its spec is kept for one that does";
-        return Err(Trouble { reason: "NotSupported".to_owned(), message: message.to_owned() });
+        return Err(Trouble::new("NotSupported", message));
     };
-    let opened = secret::open(ctx, &key.beside(&external.credentials.certificate_secret_ref.name)).await?;
+    let opened = ctx.api.open(&key.beside(&external.credentials.certificate_secret_ref.name)).await?;
     if same(&opened.version) {
         return Ok(());
     }
@@ -80,18 +79,16 @@ async fn make(
         f.rows = Some(Arc::new(PilotManager::new(pilots)));
     });
     *made_from = Some((spec.clone(), opened.version));
-    handle.reread.notify_one();
-    handle.replan.notify_one();
+    ctx.bells.read_rows(key);
+    ctx.bells.plan(key);
     Ok(())
 }
 
 fn reach(external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
-    let trouble = |e: DisetError| Trouble { reason: e.reason().to_owned(), message: e.to_string() };
-    Client::new(address.parse().map_err(trouble)?, &external.credentials.group, credentials, Settings::default())
-        .map_err(trouble)
+    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, Settings::default())?)
 }
 
-fn simulate(queue: &SimulatedQueue, handle: &Handle) {
+fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
     let arrivals: Vec<Arrival> = queue
         .arrivals
         .iter()
@@ -110,7 +107,10 @@ fn simulate(queue: &SimulatedQueue, handle: &Handle) {
         handle.update(|f| f.demand = Some(Arc::new(dirac)));
         return;
     }
-    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, Arc::new(jiff::Timestamp::now));
+    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, {
+        let clock = ctx.clock.clone();
+        Arc::new(move || clock.now())
+    });
     handle.update(|f| {
         f.demand = Some(Arc::new(dirac.clone()));
         f.rows = Some(Arc::new(dirac.clone()));

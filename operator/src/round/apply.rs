@@ -9,14 +9,15 @@ use crds::{
     vm::{Offering, PilotVMSpec},
 };
 use futures::{StreamExt, stream};
-use kube::{Api, Resource, ResourceExt, api::PostParams};
+use kube::{Resource, ResourceExt};
 
 use super::World;
 use crate::{
+    amounts::whole,
+    api,
     context::Context,
     crash::crash_point,
-    names::{CLOUD_LABEL, INSTALLATION_LABEL, Key, OPERATOR, POOL_LABEL, VM_FINALIZER, VO_LABEL, default_ce},
-    write,
+    names::{CLOUD_LABEL, INSTALLATION_LABEL, Key, POOL_LABEL, VM_FINALIZER, VO_LABEL, default_ce},
 };
 
 /// So many objects are written at once.
@@ -27,8 +28,8 @@ pub async fn apply(ctx: &Context, world: &World, plan: &Plan) -> BTreeMap<String
     let mut orders = Vec::new();
     for launch in &plan.launches {
         if let Some(vm) = object(world, launch, |pool| {
-            let name = ctx.numbers.next(pool);
-            ctx.numbers.saw(pool, &name);
+            let name = ctx.state.numbers.next(pool);
+            ctx.state.numbers.saw(pool, &name);
             name
         }) {
             orders.push(vm);
@@ -48,15 +49,12 @@ pub async fn apply(ctx: &Context, world: &World, plan: &Plan) -> BTreeMap<String
 async fn make(ctx: &Context, world: &World, vm: PilotVM) -> Result<(), (String, String)> {
     let key = world.installation.beside(&vm.name_any());
     let pool = vm.spec.pool_ref.name.clone();
-    let api: Api<PilotVM> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
     crash_point("create-pilotvm");
-    ctx.metrics.api_write("PilotVM", "create");
-    match api.create(&params, &vm).await {
+    match ctx.api.create(&vm).await {
         Ok(made) => {
             let (uid, version) = (made.uid().unwrap_or_default(), made.resource_version().unwrap_or_default());
-            ctx.memory.note(&uid, |m| m.planned = Some(world.now));
-            ctx.expectations.expect(&world.installation, key, &uid, &version);
+            ctx.state.memory.note(&uid, |m| m.planned = Some(world.now));
+            ctx.state.expectations.expect(&world.installation, key, &uid, &version);
             Ok(())
         }
         Err(error) => {
@@ -70,10 +68,10 @@ async fn make(ctx: &Context, world: &World, vm: PilotVM) -> Result<(), (String, 
 async fn give_back(ctx: &Context, world: &World, name: &str, why: &str) -> Result<(), (String, String)> {
     let Some(vm) = world.vms.iter().find(|vm| vm.name_any() == *name) else { return Ok(()) };
     let uid = vm.uid().unwrap_or_default();
-    ctx.memory.note(&uid, |m| m.surplus = Some(why.to_owned()));
-    match write::delete(ctx, vm.as_ref()).await {
+    ctx.state.memory.note(&uid, |m| m.surplus = Some(why.to_owned()));
+    match ctx.api.delete(vm.as_ref()).await {
         Ok(()) => Ok(()),
-        Err(error) if write::is_gone(&error) || write::is_conflict(&error) => Ok(()),
+        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => Ok(()),
         Err(error) => Err((vm.spec.pool_ref.name.clone(), format!("PilotVM {name} could not be given back: {error}"))),
     }
 }
@@ -85,7 +83,6 @@ fn object(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> 
     let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
     let key = Key::of(pool.as_ref());
     let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
-    let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let spec = PilotVMSpec {
         installation_ref: LocalRef { name: world.installation.name.clone() },
         pool_ref: LocalRef { name: key.name.clone() },

@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::{
-    installation::Rows,
+    amounts::count,
+    known::installation::Rows,
+    life::{deadline, is_ended, is_late, is_old, launched, ran},
     names::deleting,
-    vm::{Ending, deadline, is_late, is_old, launched, ran},
 };
 
 /// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
@@ -32,7 +33,7 @@ pub struct Life {
 /// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
 pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
     let none = |phase| Life { phase, free_cores: 0 };
-    if deleting(vm) || Ending::recorded(vm).is_some() || is_old(vm, now) {
+    if deleting(vm) || is_ended(vm) || is_old(vm, now) {
         return none(VmPhase::Ending);
     }
     let row = rows.and_then(|r| r.by_reference.get(&stamp::reference(&vm.uid().unwrap_or_default())));
@@ -47,6 +48,6 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map_or(now, |t| t.0);
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
     let idle = row.is_none_or(|r| r.current_job == 0);
-    let cores = u64::try_from(vm.spec.offering.cores).unwrap_or(0);
+    let cores = count(vm.spec.offering.cores);
     Life { phase: VmPhase::Running, free_cores: if idle || fresh { cores } else { 0 } }
 }

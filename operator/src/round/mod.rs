@@ -4,28 +4,21 @@
 //! scaled; 3. one snapshot; 4. the plan, pure; 5. PilotVMs made and given back; 6. what was decided is kept for the statuses.
 
 mod apply;
-mod expectations;
 mod live;
 mod snapshot;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crds::DiracInstallation;
-use jiff::Timestamp;
+use tokio::time::Instant;
 
-pub use expectations::Expectations;
-
-pub use snapshot::{CloudView, World, buys_on_demand, count, limits, snapshot};
+use snapshot::{CloudView, World, snapshot};
 
 use crate::{
-    cloud::Trouble,
     context::Context,
-    installation::{Handle, Round},
+    known::installation::{Handle, Round},
     names::{Key, deleting},
-    write,
+    trouble::Trouble,
 };
 
 /// The poll interval where the installation names none.
@@ -37,19 +30,19 @@ const WATCH_IS_LATE: Duration = Duration::from_secs(10);
 
 /// Plans until dropped.
 pub async fn run(ctx: Arc<Context>, key: Key) {
-    let handle = ctx.installations.get(&key);
+    let handle = ctx.state.installations.get(&key);
     loop {
-        let pause = match ctx.stores.installations.get(&key) {
+        let pause = match ctx.state.stores.installations.get(&key) {
             Some(installation) if !deleting(installation.as_ref()) => {
                 round(&ctx, &key, &installation, &handle).await;
                 interval(&installation)
             }
             _ => POLL,
         };
-        ctx.dirty.notify_one();
+        ctx.bells.tell_statuses();
         let began = Instant::now();
         tokio::select! {
-            () = handle.replan.notified() => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
+            () = ctx.bells.to_plan(&key) => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -66,7 +59,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     }
     let facts = handle.facts();
     let Some(source) = facts.demand else { return };
-    let at = Timestamp::now();
+    let at = ctx.clock.now();
     let queues = match source.task_queues().await {
         Ok(queues) => queues,
         Err(error) => {
@@ -74,7 +67,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             if facts.demand_unknown.is_none() {
                 ctx.events.warn(installation, "DemandUnknown", error.message.clone()).await;
             }
-            let trouble = Trouble { reason: error.reason.to_owned(), message: error.message };
+            let trouble = Trouble::from(error);
             handle.update(|f| f.demand_unknown = Some(trouble));
             ctx.metrics.demand_failed(key);
             return;
@@ -113,13 +106,13 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
 
 /// Whether all own writes have been seen; a late one is looked for in the API server.
 async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
-    for late in ctx.expectations.settle(key, WATCH_IS_LATE, |vm| ctx.stores.vms.get(vm)).await {
-        match write::read::<crds::PilotVM>(ctx, &late.vm).await {
+    for late in ctx.state.expectations.settle(key, WATCH_IS_LATE, |vm| ctx.state.stores.vms.get(vm)).await {
+        match ctx.api.read::<crds::PilotVM>(&late.vm).await {
             Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) => {
                 tracing::warn!(vm = %late.vm, "an own write has not come back through the watch: this round does not plan");
                 return false;
             }
-            Ok(_) => ctx.expectations.drop(&late.uid),
+            Ok(_) => ctx.state.expectations.drop(&late.uid),
             Err(error) => {
                 tracing::warn!(vm = %late.vm, %error, "an own write could not be verified: this round does not plan");
                 return false;
@@ -130,11 +123,11 @@ async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
 }
 
 fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
-    let now = Timestamp::now();
+    let now = ctx.clock.now();
     let namespace = key.namespace.as_str();
     let facts = handle.facts();
     let view = |object: Arc<crds::Cloud>| {
-        let cloud = ctx.clouds.get(&Key::of(object.as_ref()));
+        let cloud = ctx.state.clouds.get(&Key::of(object.as_ref()));
         let facts = cloud.facts();
         let failed = cloud.clone();
         CloudView {
@@ -146,13 +139,13 @@ fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
     };
     World {
         installation: key.clone(),
-        installations: ctx.stores.installations.within(namespace),
-        sites: ctx.stores.sites.within(namespace),
-        vos: ctx.stores.vos.within(namespace),
-        clouds: ctx.stores.clouds.within(namespace).into_iter().map(view).collect(),
-        pools: ctx.stores.pools.within(namespace),
+        installations: ctx.state.stores.installations.within(namespace),
+        sites: ctx.state.stores.sites.within(namespace),
+        vos: ctx.state.stores.vos.within(namespace),
+        clouds: ctx.state.stores.clouds.within(namespace).into_iter().map(view).collect(),
+        pools: ctx.state.stores.pools.within(namespace),
         // VMs of other installations of the namespace still use up its clouds.
-        vms: ctx.stores.vms.within(namespace),
+        vms: ctx.state.stores.vms.within(namespace),
         rows: facts.read,
         asking: facts.demand_back,
         now,

@@ -9,19 +9,19 @@ use broker::{
     plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
 };
 use crds::{
-    Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization,
-    pool::{Purchase, Requirements as PoolRequirements},
-    quantity::{Ceiling, Range},
+    Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization, pool::Requirements as PoolRequirements,
+    quantity::Range,
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::live::live;
 use crate::{
-    cloud::Facts,
-    installation::Rows,
+    amounts::{count, limits},
+    known::{cloud::Facts, installation::Rows},
+    life::{created, launched},
     names::{Key, default_ce, deleting},
-    pool::resolve,
+    resolve::{Resolved, buys_on_demand, resolve},
 };
 
 /// Whether a flavor in a zone was refused a moment ago.
@@ -101,22 +101,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
     }
 }
 
-/// A number of things; what is negative is none.
-pub fn count(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-/// The bounds of a manifest.
-pub fn limits(ceiling: Option<&Ceiling>) -> Limits {
-    ceiling.map_or_else(Limits::default, |c| Limits {
-        vms: c.vms.map(count),
-        cores: c.cores.map(count),
-        ram_mib: c.ram_gib.map(|g| count(g).saturating_mul(1024)),
-        gpus: c.gpus.map(count),
-    })
-}
-
-fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) -> Option<Pool> {
+fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool> {
     let key = Key::of(pool);
     let site = resolved.site.as_ref()?;
     if !buys_on_demand(pool) {
@@ -146,12 +131,6 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &crate::pool::Resolved) ->
         max: count(pool.spec.scaling.max),
         failing: world.clouds.iter().flat_map(|view| failing(view, &key.name)).collect(),
     })
-}
-
-/// Whether the pool may be bought for as this version buys.
-pub fn buys_on_demand(pool: &PilotPool) -> bool {
-    let ways = &pool.spec.machine.purchase;
-    ways.is_empty() || ways.contains(&Purchase::OnDemand)
 }
 
 fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
@@ -226,7 +205,6 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
     let life = live(vm, world.rows.as_deref(), world.asking, world.now);
     let cloud = world.clouds.iter().find(|c| c.object.name_any() == spec.cloud_ref.name);
     let quota_read = cloud.and_then(|c| c.facts.catalogue.as_ref()).map(|(at, _)| *at);
-    let launched = crate::vm::launched(vm);
     LiveVm {
         name: vm.name_any(),
         pool: spec.pool_ref.name.clone(),
@@ -243,8 +221,8 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
         },
         phase: life.phase,
         free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },
-        counted: matches!((quota_read, launched), (Some(read), Some(launched)) if read > launched),
-        age_seconds: u64::try_from(world.now.duration_since(crate::vm::created(vm)).as_secs()).unwrap_or(0),
+        counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
+        age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
     }
 }
 
@@ -266,12 +244,5 @@ mod tests {
         assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (None, Some(0)));
         let said = pool(json!({"requirements": {"gpus": {"min": 1}}}));
         assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (Some(1), None));
-    }
-
-    #[test]
-    fn spot_alone_is_not_bought_on_demand() {
-        assert!(buys_on_demand(&pool(json!({"flavors": ["c8"]}))));
-        assert!(buys_on_demand(&pool(json!({"flavors": ["c8"], "purchase": ["Spot", "OnDemand"]}))));
-        assert!(!buys_on_demand(&pool(json!({"flavors": ["c8"], "purchase": ["Spot"]}))));
     }
 }

@@ -5,23 +5,20 @@ use std::collections::BTreeMap;
 use broker::cloud::Cloud;
 use crds::PilotVM;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
-};
+use kube::{Resource, ResourceExt};
 
 use crate::{
     context::Context,
-    names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL, console},
+    names::{CONSOLE_LABEL, Key, POOL_LABEL, console},
 };
 
 /// The end of the console, where the reason stands.
 const MOST_BYTES: usize = 64 * 1024;
-/// So many logs a pool are kept.
+/// Logs of a pool that are kept.
 const KEPT: usize = 20;
 
-/// Keeps the console log of a VM and gives the name of the ConfigMap; nothing where there is no log or it cannot be kept: a log is
-/// no reason to let a broken VM live.
+/// Keeps the console log of a VM and gives the name of the ConfigMap; nothing where there is no log or it cannot be kept: a missing
+/// log is no reason to let a broken VM live.
 pub async fn keep(ctx: &Context, vm: &PilotVM, driver: &dyn Cloud, id: &str) -> Option<String> {
     let key = Key::of(vm);
     let text = match driver.console(id, MOST_BYTES).await {
@@ -33,7 +30,7 @@ pub async fn keep(ctx: &Context, vm: &PilotVM, driver: &dyn Cloud, id: &str) -> 
         }
     };
     let pool_key = key.beside(&vm.spec.pool_ref.name);
-    let owner = ctx.stores.pools.get(&pool_key).and_then(|pool| pool.owner_ref(&()));
+    let owner = ctx.state.stores.pools.get(&pool_key).and_then(|pool| pool.owner_ref(&()));
     let name = console(&key.name, &vm.uid().unwrap_or_default());
     let labels = [(POOL_LABEL, pool_key.name.as_str()), (CONSOLE_LABEL, "true")];
     let map = ConfigMap {
@@ -47,31 +44,17 @@ pub async fn keep(ctx: &Context, vm: &PilotVM, driver: &dyn Cloud, id: &str) -> 
         data: Some(BTreeMap::from([("console.log".to_owned(), printable(&text))])),
         ..ConfigMap::default()
     };
-    let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let manager = format!("{OPERATOR}/pilotvm");
-    ctx.metrics.api_write("ConfigMap", "apply");
-    if let Err(error) = api.patch(&name, &PatchParams::apply(&manager).force(), &Patch::Apply(&map)).await {
+    if let Err(error) = ctx.api.keep_console(&map).await {
         tracing::warn!(vm = %key, %error, "the console log could not be kept");
         return None;
     }
-    prune(ctx, &api, &pool_key).await;
+    if let Err(error) = ctx.api.prune_consoles(&pool_key, KEPT).await {
+        tracing::debug!(pool = %pool_key, %error, "old console logs could not be deleted");
+    }
     Some(name)
 }
 
 /// Control characters would make the log unreadable in YAML.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
-}
-
-async fn prune(ctx: &Context, api: &Api<ConfigMap>, pool: &Key) {
-    let params = ListParams::default().labels(&format!("{POOL_LABEL}={},{CONSOLE_LABEL}=true", pool.name));
-    let Ok(list) = api.list_metadata(&params).await else { return };
-    let mut logs: Vec<_> = list.items.iter().map(|m| (m.creation_timestamp().map(|t| t.0), m.name_any())).collect();
-    logs.sort();
-    for (_, name) in logs.iter().rev().skip(KEPT) {
-        ctx.metrics.api_write("ConfigMap", "delete");
-        if let Err(error) = api.delete(name, &DeleteParams::default()).await {
-            tracing::debug!(%pool, name, %error, "an old console log could not be deleted");
-        }
-    }
 }

@@ -13,10 +13,11 @@ use kube::ResourceExt;
 
 use super::{Error, pilot};
 use crate::{
-    cloud::{Trouble, contextualise},
     context::Context,
     crash::crash_point,
+    ending::{Ending, Why},
     names::{Key, server},
+    trouble::Trouble,
 };
 
 /// What a row says when its pilot has a VM.
@@ -29,18 +30,18 @@ pub enum Launched {
     /// The same order will not make a VM. An earlier attempt may have: the cloud is asked before the PilotVM goes.
     Refused(CloudError),
     /// What its pool says cannot be ordered from this cloud.
-    Unfit(Trouble),
+    Unfit(Ending),
 }
 
 /// Registers the row and makes the VM.
 pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launched, Error> {
     let key = Key::of(vm);
     let cloud_key = key.beside(&vm.spec.cloud_ref.name);
-    let cloud = ctx.clouds.get(&cloud_key);
+    let cloud = ctx.state.clouds.get(&cloud_key);
     let facts = cloud.facts();
     let driver = facts.driver.ok_or_else(|| not_ready("cloud", &cloud_key, facts.not_driven.as_ref()))?;
     let installation_key = key.beside(&vm.spec.installation_ref.name);
-    let installation = ctx.installations.get(&installation_key).facts();
+    let installation = ctx.state.installations.get(&installation_key).facts();
     let rows = installation
         .rows
         .ok_or_else(|| not_ready("installation", &installation_key, installation.not_reached.as_ref()))?;
@@ -49,13 +50,13 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     };
     let Some(image_id) = catalogue.images.get(&vm.spec.image).cloned() else {
         let message = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
-        return Ok(Launched::Unfit(Trouble { reason: "ImageMissing".to_owned(), message }));
+        return Ok(Launched::Unfit(Ending::unfit(Why::ImageMissing, message)));
     };
-    let pilot = pilot::describe(ctx, vm);
+    let pilot = pilot::describe(&ctx.state, vm);
     let new = new_pilot(vm);
-    let user_data = match contextualise(ctx, vm, &pilot) {
+    let user_data = match pilot::contextualise(&ctx.state, vm, &pilot) {
         Ok(user_data) => user_data,
-        Err(trouble) => return Ok(Launched::Unfit(trouble)),
+        Err(error) => return Ok(Launched::Unfit(Ending::unfit(Why::UserDataInvalid, error.to_string()))),
     };
     let order = Order {
         owner: owner(ctx, vm),
@@ -71,9 +72,9 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     crash_point("register-row");
     rows.register(&new).await.map_err(|source| Error::Row { what: "registered", source })?;
     let mut planned = None;
-    ctx.memory.note(&order.owner.uid, |m| planned = m.planned.take());
+    ctx.state.memory.note(&order.owner.uid, |m| planned = m.planned.take());
     if let Some(planned) = planned {
-        ctx.metrics.ordered(Timestamp::now().duration_since(planned));
+        ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
     }
     crash_point("create-vm");
     let outcome = driver.create(&order).await;
@@ -96,7 +97,7 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
                     }
                     // A credential that may read and not make VMs would else be tried at every round.
                     cloud.refused(&order.flavor, zone, now);
-                    cloud.wake.notify_one();
+                    ctx.bells.poll(&cloud_key);
                     Ok(Launched::Refused(error))
                 }
             };
@@ -122,7 +123,7 @@ fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {
 
 /// Whose the VM is.
 pub fn owner(ctx: &Context, vm: &PilotVM) -> Owner {
-    Owner { cluster: ctx.cluster.clone(), uid: vm.uid().unwrap_or_default() }
+    Owner { cluster: ctx.state.cluster.clone(), uid: vm.uid().unwrap_or_default() }
 }
 
 /// The pilot's row.

@@ -1,16 +1,14 @@
-//! One PilotVM's life, one step a file.
+//! One PilotVM's life.
 //!
 //! Flow of a reconciliation: 1. `observe` puts together the object, the cloud's last list and the last read row;
 //! 2. [`next()`] decides, pure; 3. `step` does that one thing and writes it down; the write comes back through the watch and
 //! the next step is taken then. Nothing here asks the cloud about one VM where the list knows.
 
 mod console;
-mod ending;
 mod error;
 mod launch;
-mod memory;
 mod next;
-pub mod pilot;
+mod pilot;
 mod record;
 mod step;
 
@@ -32,18 +30,16 @@ use kube::{
 };
 use tokio::sync::broadcast::error::RecvError;
 
-pub use ending::{Blame, Ending};
-pub use error::Error;
-use memory::Wish;
-pub use memory::{Memory, Remembered};
-pub use next::{Observed, Step, created, deadline, is_late, is_old, launched, next, ran};
-pub use record::{Record, phase};
+use error::Error;
+use next::{Observed, Step, next};
+use record::Record;
 
 use crate::{
-    cloud::Machine,
+    api::watch::reference,
     context::Context,
+    known::{listing::Machine, memory::Wish},
+    life::launched,
     names::{Key, deleting, let_go},
-    watch::reference,
 };
 
 /// So many PilotVMs are worked on at once.
@@ -64,7 +60,7 @@ pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
 
 /// PilotVMs to look at: what the watch, the pollers and the rounds say. When too many were said at once: all of them.
 fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = ObjectRef<PilotVM>> + Send + 'static {
-    stream::unfold((ctx.wake.subscribe(), store), |(mut receiver, store)| async move {
+    stream::unfold((ctx.bells.vms(), store), |(mut receiver, store)| async move {
         let references = match receiver.recv().await {
             Ok(key) => vec![ObjectRef::new(&key.name).within(&key.namespace)],
             Err(RecvError::Lagged(_)) => store.state().iter().map(|vm| reference(vm.as_ref())).collect(),
@@ -77,11 +73,11 @@ fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = Ob
 
 async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {
     let uid = vm.uid().unwrap_or_default();
-    let remembered = ctx.memory.of(&uid);
+    let remembered = ctx.state.memory.of(&uid);
     if remembered.is_stale(vm.resource_version().as_deref()) {
         return Ok(Action::await_change());
     }
-    let now = Timestamp::now();
+    let now = ctx.clock.now();
     if let Some((until, wish)) = remembered.pause
         && now < until
         && wish == wish_of(&vm)
@@ -89,10 +85,10 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
         return Ok(Action::requeue(Duration::try_from(until.duration_since(now)).unwrap_or_default()));
     }
     let key = Key::of(vm.as_ref());
-    let cloud = ctx.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
+    let cloud = ctx.state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
     let touched = launched(&vm).max(remembered.touched).unwrap_or(Timestamp::UNIX_EPOCH);
     let machine = cloud.listing.as_deref().map_or(Machine::Unknown, |list| list.machine(&uid, touched));
-    let installation = ctx.installations.get(&key.beside(&vm.spec.installation_ref.name)).facts();
+    let installation = ctx.state.installations.get(&key.beside(&vm.spec.installation_ref.name)).facts();
     let rows = installation.read.as_deref();
     let reference = broker::pilot::stamp::reference(&uid);
     let observed = Observed {
@@ -107,7 +103,7 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     let step = next(&observed);
     tracing::debug!(vm = %key, ?step, "next step");
     let action = step::take(&ctx, &observed, step).await?;
-    ctx.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
+    ctx.state.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
     Ok(action)
 }
 
@@ -117,18 +113,18 @@ fn wish_of(vm: &PilotVM) -> Wish {
 
 fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     let uid = vm.uid().unwrap_or_default();
-    ctx.memory.note(&uid, |m| m.attempts += 1);
+    ctx.state.memory.note(&uid, |m| m.attempts += 1);
     let pause = match error {
         Error::Cloud { source, .. } => match source.disposition() {
             broker::cloud::Disposition::RetryAfter(pause) => pause,
-            _ => ctx.memory.of(&uid).next_pause(),
+            _ => ctx.state.memory.of(&uid).next_pause(),
         },
-        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.memory.of(&uid).next_pause(),
+        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.state.memory.of(&uid).next_pause(),
     };
     // What is merely not ready asks nobody outside, and goes on as soon as it is.
     if !matches!(error, Error::NotReady(_)) {
-        let until = SignedDuration::try_from(pause).map_or(Timestamp::MAX, |pause| Timestamp::now() + pause);
-        ctx.memory.note(&uid, |m| m.pause = Some((until, wish_of(vm))));
+        let until = SignedDuration::try_from(pause).map_or(Timestamp::MAX, |pause| ctx.clock.now() + pause);
+        ctx.state.memory.note(&uid, |m| m.pause = Some((until, wish_of(vm))));
     }
     tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
     Action::requeue(pause.max(Duration::from_millis(500)))

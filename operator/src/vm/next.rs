@@ -7,20 +7,19 @@ use broker::{
     cloud::VmState,
     pilot::rows::{PilotRow, PilotStatus},
 };
-use crds::{PilotVM, condition};
+use crds::PilotVM;
 use jiff::{SignedDuration, Timestamp};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
-use super::{Remembered, ending::Ending};
 use crate::{
-    cloud::Machine,
+    ending::Ending,
+    known::{listing::Machine, memory::Remembered},
+    life::{deadline, is_late, launched, ran},
     names::{VM_FINALIZER, deleting, let_go},
 };
 
 /// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
 const TOUCH_ROW_AFTER: SignedDuration = SignedDuration::from_hours(20);
-/// A pilot that could not ask, because the Matcher was away, does so within this time.
-const ASKS_AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A deletion that the provider accepted and did not carry out is asked for again.
 const DELETE_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
@@ -86,46 +85,6 @@ pub fn next(o: &Observed<'_>) -> Step {
         None if launched(o.vm).is_none() => before(o),
         None => alive(o),
     }
-}
-
-/// When the VM was made, where that is written down.
-pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
-    vm.status.as_ref().and_then(|s| s.launched_at.as_ref()).map(|t| t.0)
-}
-
-/// Whether the pilot ever asked for work.
-pub fn ran(vm: &PilotVM) -> bool {
-    vm.status
-        .as_ref()
-        .is_some_and(|s| condition::is_true(&s.conditions, condition::RUNNING) || s.running_since.is_some())
-}
-
-/// When the PilotVM was made.
-pub fn created(vm: &PilotVM) -> Timestamp {
-    vm.meta().creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0)
-}
-
-/// When its pilot must have asked for work.
-pub fn deadline(vm: &PilotVM) -> Timestamp {
-    launched(vm).unwrap_or_else(|| created(vm)) + seconds(vm.spec.boot_deadline)
-}
-
-/// Whether the VM has reached the age at which it is given back.
-pub fn is_old(vm: &PilotVM, now: Timestamp) -> bool {
-    now > created(vm) + seconds(vm.spec.max_lifetime)
-}
-
-/// Whether the pilot of a VM that was made and does not run is late: its row was read after the deadline, and it could ask all the
-/// time. With DIRAC down nothing is deleted or replaced by guess.
-pub fn is_late(vm: &PilotVM, rows_read: Option<Timestamp>, asking: Option<Timestamp>, now: Timestamp) -> bool {
-    let deadline = deadline(vm);
-    let could_ask = asking.is_some_and(|since| since == Timestamp::default() || now > since + ASKS_AGAIN_WITHIN);
-    now > deadline && could_ask && rows_read.is_some_and(|read| read > deadline)
-}
-
-fn seconds(d: crds::Duration) -> SignedDuration {
-    // Absurdly long durations are cut to ten years, which no clock arithmetic overflows.
-    SignedDuration::from_secs(i64::try_from(d.as_secs()).unwrap_or(i64::MAX).min(10 * 365 * 86_400))
 }
 
 /// A launch that is late is given up, unless it made a VM that was not written down: that one is adopted, and may run jobs.

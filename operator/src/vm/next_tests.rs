@@ -9,7 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::names::{LET_GO, VM_FINALIZER};
+use crate::{
+    ending::{Ending, Why},
+    known::memory::Remembered,
+    names::{LET_GO, VM_FINALIZER},
+    vm::record::Record,
+};
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000)
@@ -91,7 +96,7 @@ fn a_pilot_that_is_late_ends_its_vm_only_when_the_rows_could_be_read() {
     let waiting = row(PilotStatus::Waiting, 0);
     let late = launched_vm(700);
     assert!(
-        matches!(step(&late, Machine::Present(&active), Some(&waiting)), Step::End(e) if e.reason == "BootDeadlineMissed")
+        matches!(step(&late, Machine::Present(&active), Some(&waiting)), Step::End(e) if e.why == Why::BootDeadlineMissed)
     );
     let remembered = Remembered::default();
     let dirac_is_down = Observed {
@@ -109,12 +114,12 @@ fn a_pilot_that_is_late_ends_its_vm_only_when_the_rows_could_be_read() {
 #[test]
 fn a_halted_vm_a_broken_one_and_one_that_vanished_end_with_their_reasons() {
     let reason = |state: VmState| match step(&launched_vm(60), Machine::Present(&machine(state)), None) {
-        Step::End(ending) => ending.reason,
+        Step::End(ending) => ending.why.word().to_owned(),
         other => format!("{other:?}"),
     };
     assert_eq!(reason(VmState::Halted), "NeverRan");
     assert_eq!(reason(VmState::Failed(CloudError::Quota("cores".into()))), "QuotaExceeded");
-    assert!(matches!(step(&launched_vm(60), Machine::Absent, None), Step::End(e) if e.reason == "Vanished"));
+    assert!(matches!(step(&launched_vm(60), Machine::Absent, None), Step::End(e) if e.why == Why::Vanished));
     assert!(matches!(step(&launched_vm(60), Machine::Missing, None), Step::Wait(_)), "one list may lag");
 }
 
@@ -132,7 +137,7 @@ fn an_ended_vm_is_taken_away_and_only_then_its_row_closed() {
 #[test]
 fn a_deleted_object_whose_vm_is_in_no_list_is_asked_for_at_the_provider() {
     let mut vm = deleted(fresh());
-    assert!(matches!(step(&vm, Machine::Unknown, None), Step::End(e) if e.reason == "Deleted"));
+    assert!(matches!(step(&vm, Machine::Unknown, None), Step::End(e) if e.why == Why::Deleted));
     vm.status = Some(Record::of(&vm, now()).ended(&Ending::given_back(None, false), None, None).finish());
     assert_eq!(step(&vm, Machine::Unknown, None), Step::Look);
     vm.metadata.annotations = Some([(LET_GO.to_owned(), "true".to_owned())].into());
@@ -217,5 +222,5 @@ fn a_vm_that_was_made_and_not_written_down_is_adopted_after_any_time() {
     assert_eq!(step(&vm, Machine::Present(&active), None), Step::Launch);
     assert_eq!(step(&vm, Machine::Unknown, None), Step::AwaitList);
     assert_eq!(step(&vm, Machine::Missing, None), Step::AwaitList);
-    assert!(matches!(step(&vm, Machine::Absent, None), Step::End(e) if e.reason == "LaunchTimedOut"));
+    assert!(matches!(step(&vm, Machine::Absent, None), Step::End(e) if e.why == Why::LaunchTimedOut));
 }

@@ -1,10 +1,11 @@
 //! What a PilotVM's pilot is told about itself.
 
-use broker::pilot::{Pilot, stamp};
+use broker::pilot::{Pilot, stamp, user_data};
 use crds::PilotVM;
 use kube::ResourceExt;
+use secrecy::SecretString;
 
-use crate::{context::Context, names::Key};
+use crate::{amounts::count, context::State, names::Key};
 
 /// What the pilot may use of its CPU time before it asks for work, in normalised seconds. DIRAC's JobAgent asks for jobs that fit in
 /// what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a pool of
@@ -12,8 +13,8 @@ use crate::{context::Context, names::Key};
 const BEFORE_THE_FIRST_JOB: u64 = 3_600;
 
 /// The description; the groups whose jobs it may take come from the VO's object, or from its own group where that is gone.
-pub fn describe(ctx: &Context, vm: &PilotVM) -> Pilot {
-    let vo = ctx.stores.vos.get(&Key::of(vm).beside(&vm.spec.vo));
+pub fn describe(state: &State, vm: &PilotVM) -> Pilot {
+    let vo = state.stores.vos.get(&Key::of(vm).beside(&vm.spec.vo));
     let groups =
         vo.map_or_else(|| vec![vm.spec.group.clone()], |vo| vo.spec.groups.iter().map(|g| g.name.clone()).collect());
     from_spec(vm, groups)
@@ -23,7 +24,6 @@ pub fn describe(ctx: &Context, vm: &PilotVM) -> Pilot {
 pub fn from_spec(vm: &PilotVM, owner_groups: Vec<String>) -> Pilot {
     let uid = vm.uid().unwrap_or_default();
     let spec = &vm.spec;
-    let count = |n: i64| u64::try_from(n).unwrap_or(0);
     Pilot {
         reference: stamp::reference(&uid),
         stamp: stamp::stamp(&uid),
@@ -42,4 +42,10 @@ pub fn from_spec(vm: &PilotVM, owner_groups: Vec<String>) -> Pilot {
         platform: spec.platform.clone(),
         idle_timeout: spec.idle_timeout.as_secs(),
     }
+}
+
+/// The user-data of the PilotVM: the pilot's description, with its pool's template; a pool that is gone has none any more.
+pub fn contextualise(state: &State, vm: &PilotVM, pilot: &Pilot) -> Result<SecretString, user_data::UserDataError> {
+    let pool = state.stores.pools.get(&Key::of(vm).beside(&vm.spec.pool_ref.name));
+    user_data::render(pilot, pool.as_ref().and_then(|p| p.spec.machine.user_data.as_deref()))
 }

@@ -9,13 +9,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::Ending;
-use crate::write::{clip, go_on};
+use crate::{conditions::Conditions, ending::Ending, life::phase};
 
 /// A status in the making: the last one, changed step by step.
 pub struct Record {
     status: PilotVMStatus,
-    generation: Option<i64>,
+    conditions: Conditions,
     now: Timestamp,
 }
 
@@ -23,16 +22,15 @@ impl Record {
     /// Goes on from the object's last status.
     pub fn of(vm: &PilotVM, now: Timestamp) -> Self {
         let mut status = vm.status.clone().unwrap_or_default();
-        status.conditions = go_on(vm.status.as_ref().map(|s| &s.conditions));
         let uid = vm.uid().unwrap_or_default();
         status.pilot_reference.get_or_insert_with(|| stamp::reference(&uid));
         status.pilot_stamp.get_or_insert_with(|| stamp::stamp(&uid));
-        Self { status, generation: vm.metadata.generation, now }
+        let conditions = Conditions::of(Some(&status.conditions), vm.metadata.generation, now);
+        Self { status, conditions, now }
     }
 
     fn set(mut self, type_: &str, status: Option<bool>, reason: &str, message: &str) -> Self {
-        let condition = condition::new(type_, status, reason, clip(message), self.generation);
-        condition::set(&mut self.status.conditions, condition, self.now);
+        self.conditions.set(type_, status, reason, message);
         self
     }
 
@@ -73,31 +71,18 @@ impl Record {
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }
-        self.set(condition::RUNNING, Some(false), &ending.reason, &ending.message).set(
+        self.set(condition::RUNNING, Some(false), ending.why.word(), &ending.message).set(
             condition::ENDED,
             Some(true),
-            &ending.reason,
+            ending.why.word(),
             &ending.message,
         )
     }
 
     /// The status, with the phase that follows from its conditions.
     pub fn finish(mut self) -> PilotVMStatus {
+        self.status.conditions = self.conditions.finish();
         self.status.phase = Some(phase(&self.status).to_owned());
         self.status
-    }
-}
-
-/// The phase, derived from the conditions.
-pub fn phase(status: &PilotVMStatus) -> &'static str {
-    let is = |type_| condition::is_true(&status.conditions, type_);
-    if is(condition::ENDED) {
-        "Ending"
-    } else if is(condition::RUNNING) {
-        "Running"
-    } else if is(condition::LAUNCHED) {
-        "Booting"
-    } else {
-        "Pending"
     }
 }

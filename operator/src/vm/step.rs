@@ -1,6 +1,6 @@
 //! Takes one step of a PilotVM's life: the thin edge between the decision and the world.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use broker::{cloud::Disposition, pilot::rows::PilotStatus};
 use crds::{PilotVM, condition, vm::PilotVMStatus};
@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
-    Blame, Ending, Error, Observed, Record, Step, console,
+    Error, Observed, Record, Step, console,
     launch::{self, Launched},
-    launched, ran,
 };
 use crate::{
-    cloud::Machine,
+    api,
     context::Context,
     crash::crash_point,
+    ending::{Blame, Ending},
+    known::{cloud, listing::Machine},
+    life::{launched, ran},
     names::{Key, VM_FINALIZER, deleting},
-    write,
 };
 
 /// Takes the step and says when to look again.
@@ -26,8 +27,7 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Action,
         Step::Wait(until) => return Ok(wait(until, o.now)),
         Step::AddFinalizer => {
             crash_point("finalizer");
-            let written =
-                write::hold(ctx, o.vm, VM_FINALIZER, true).await.map_err(Error::kubernetes("the finalizer"))?;
+            let written = ctx.api.hold(o.vm, VM_FINALIZER, true).await.map_err(Error::kubernetes("the finalizer"))?;
             remember(ctx, &written);
         }
         Step::Launch => launch(ctx, o).await?,
@@ -47,7 +47,7 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Action,
 async fn write_row(ctx: &Context, o: &Observed<'_>, status: PilotStatus) -> Result<Action, Error> {
     let why = if status == PilotStatus::Waiting { launch::EXISTS } else { "still running" };
     set_row(ctx, o.vm, status, why).await?;
-    ctx.memory.note(&uid(o.vm), |m| m.row_written = Some(Timestamp::now()));
+    ctx.state.memory.note(&uid(o.vm), |m| m.row_written = Some(ctx.clock.now()));
     let mut said = Record::of(o.vm, o.now);
     said.pilot(status);
     record(ctx, o.vm, said.finish(), "the pilot's state").await?;
@@ -69,14 +69,14 @@ fn wait(until: Option<Timestamp>, now: Timestamp) -> Action {
 }
 
 fn remember(ctx: &Context, written: &PilotVM) {
-    ctx.memory.note(&uid(written), |m| m.written = written.resource_version());
+    ctx.state.memory.note(&uid(written), |m| m.written = written.resource_version());
 }
 
 async fn record(ctx: &Context, vm: &PilotVM, status: PilotVMStatus, what: &'static str) -> Result<(), Error> {
     if vm.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let written = write::apply_status(ctx, vm, &status).await.map_err(Error::kubernetes(what))?;
+    let written = ctx.api.apply_status(vm, &status).await.map_err(Error::kubernetes(what))?;
     remember(ctx, &written);
     Ok(())
 }
@@ -91,8 +91,8 @@ fn provider_status<'a>(o: &Observed<'a>) -> Option<&'a str> {
 async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     match launch::launch(ctx, o.vm, o.now).await {
         Ok(Launched::Made(machine, row)) => {
-            let now = Timestamp::now();
-            ctx.memory.note(&uid(o.vm), |m| {
+            let now = ctx.clock.now();
+            ctx.state.memory.note(&uid(o.vm), |m| {
                 m.touched = Some(now);
                 if row == PilotStatus::Waiting {
                     m.row_written = Some(now);
@@ -105,11 +105,11 @@ async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
             ctx.metrics.launched(&pool_of(o.vm));
             let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
             ctx.events.note(o.vm, "Launched", text).await;
-            cloud_of(ctx, o.vm).wake.notify_one();
+            ctx.bells.poll(&cloud_key(o.vm));
             Ok(())
         }
         Ok(Launched::Refused(error)) => end(ctx, o, &Ending::failed(&error, false)).await,
-        Ok(Launched::Unfit(trouble)) => end(ctx, o, &Ending::unfit(&trouble.reason, &trouble.message)).await,
+        Ok(Launched::Unfit(ending)) => end(ctx, o, &ending).await,
         Err(error) => {
             let type_ = if matches!(error, Error::Row { .. }) { condition::REGISTERED } else { condition::LAUNCHED };
             let status = Record::of(o.vm, o.now).waits(type_, error.reason(), &error.to_string()).finish();
@@ -147,7 +147,9 @@ async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
 async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Error> {
     let cloud = cloud_of(ctx, o.vm);
     let mut kept = None;
-    if let (true, Machine::Present(machine), Some(driver)) = (ending.console, o.machine, cloud.facts().driver) {
+    if let (true, Machine::Present(machine), Some(driver)) =
+        (ending.why.wants_console(), o.machine, cloud.facts().driver)
+    {
         crash_point("keep-console");
         kept = console::keep(ctx, o.vm, driver.as_ref(), &machine.id).await;
     }
@@ -161,21 +163,21 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
     let status = Record::of(o.vm, o.now).ended(ending, kept.clone(), provider_status(o)).finish();
     record(ctx, o.vm, status, "the end").await?;
     let installation = Key::of(o.vm).beside(&o.vm.spec.installation_ref.name);
-    if let Some(written) = ctx.memory.of(&uid(o.vm)).written {
+    if let Some(written) = ctx.state.memory.of(&uid(o.vm)).written {
         // The next round must not count this VM as supply.
-        ctx.expectations.expect(&installation, Key::of(o.vm), &uid(o.vm), &written);
+        ctx.state.expectations.expect(&installation, Key::of(o.vm), &uid(o.vm), &written);
     }
     let served = o.vm.status.as_ref().is_some_and(|s| s.served_job) || o.row.is_some_and(|r| r.current_job > 0);
     if let (Some(since), Some(price)) = (launched(o.vm), o.vm.spec.offering.per_hour) {
         ctx.metrics.spent(&pool_of(o.vm), price.micros(), o.now.duration_since(since).as_secs_f64());
     }
-    ctx.metrics.ended(&pool_of(o.vm), &ending.reason, launched(o.vm).is_some() && !served);
-    if ending.is_trouble() {
+    ctx.metrics.ended(&pool_of(o.vm), ending.why.word(), launched(o.vm).is_some() && !served);
+    if ending.why.is_trouble() {
         let kept = kept.map_or_else(String::new, |name| format!("; its console log is kept in ConfigMap {name}"));
-        ctx.events.warn(o.vm, "Ended", format!("{}: {}{kept}", ending.reason, ending.message)).await;
-        ctx.installations.get(&installation).replan.notify_one();
+        ctx.events.warn(o.vm, "Ended", format!("{}: {}{kept}", ending.why.word(), ending.message)).await;
+        ctx.bells.plan(&installation);
     } else {
-        ctx.events.note(o.vm, "Ended", format!("{}: {}", ending.reason, ending.message)).await;
+        ctx.events.note(o.vm, "Ended", format!("{}: {}", ending.why.word(), ending.message)).await;
     }
     Ok(())
 }
@@ -217,12 +219,12 @@ async fn take_away(ctx: &Context, o: &Observed<'_>, id: &str) -> Result<(), Erro
         }
         Ok(()) | Err(_) => {}
     }
-    let now = Timestamp::now();
-    ctx.memory.note(&uid(o.vm), |m| {
+    let now = ctx.clock.now();
+    ctx.state.memory.note(&uid(o.vm), |m| {
         m.touched = Some(now);
         m.delete_asked = Some(now);
     });
-    cloud.wake.notify_one();
+    ctx.bells.poll(&cloud_key(o.vm));
     Ok(())
 }
 
@@ -255,12 +257,12 @@ async fn waits_for_cloud(ctx: &Context, o: &Observed<'_>, why: &str) -> Error {
 
 async fn set_row(ctx: &Context, vm: &PilotVM, status: PilotStatus, why: &str) -> Result<(), Error> {
     let key = Key::of(vm).beside(&vm.spec.installation_ref.name);
-    match ctx.installations.get(&key).facts().rows {
+    match ctx.state.installations.get(&key).facts().rows {
         Some(rows) => rows
             .set_status(&launch::new_pilot(vm), status, why)
             .await
             .map_err(|source| Error::Row { what: "written", source }),
-        None if ctx.stores.installations.get(&key).is_none() => {
+        None if ctx.state.stores.installations.get(&key).is_none() => {
             let text =
                 format!("installation {key} is gone: the pilot's row cannot be closed, and DIRAC drops it in its time");
             ctx.events.warn(vm, "RowLeft", text).await;
@@ -278,19 +280,19 @@ async fn close_row(ctx: &Context, o: &Observed<'_>, row: PilotStatus, why: &str)
         record_trouble(ctx, o.vm, status, condition::READY).await;
         return Err(error);
     }
-    ctx.memory.note(&uid(o.vm), |m| m.row_closed = true);
+    ctx.state.memory.note(&uid(o.vm), |m| m.row_closed = true);
     Ok(())
 }
 
 async fn finish(ctx: &Context, o: &Observed<'_>, row: PilotStatus) -> Result<(), Error> {
-    let message = Ending::recorded(o.vm).map_or_else(String::new, |e| format!("{}: {}", e.reason, e.message));
+    let message = Ending::recorded(o.vm).map_or_else(String::new, |e| format!("{}: {}", e.why.word(), e.message));
     if !o.remembered.row_closed {
         close_row(ctx, o, row, &message).await?;
     }
     if !deleting(o.vm) {
         crash_point("delete-pilotvm");
-        match write::delete(ctx, o.vm).await {
-            Err(error) if !write::is_gone(&error) => return Err(Error::kubernetes("the deletion")(error)),
+        match ctx.api.delete(o.vm).await {
+            Err(error) if !api::is_gone(&error) => return Err(Error::kubernetes("the deletion")(error)),
             Ok(()) | Err(_) => {}
         }
         // The deletion comes back through the watch, and only the finalizer is left to do.
@@ -308,9 +310,9 @@ async fn let_go(ctx: &Context, vm: &PilotVM) -> Result<(), Error> {
 }
 
 async fn release(ctx: &Context, vm: &PilotVM) -> Result<(), Error> {
-    match write::hold(ctx, vm, VM_FINALIZER, false).await {
+    match ctx.api.hold(vm, VM_FINALIZER, false).await {
         Ok(_) => Ok(()),
-        Err(error) if write::is_gone(&error) => Ok(()),
+        Err(error) if api::is_gone(&error) => Ok(()),
         Err(error) => Err(Error::kubernetes("the removal of the finalizer")(error)),
     }
 }
@@ -319,6 +321,10 @@ fn pool_of(vm: &PilotVM) -> Key {
     Key::of(vm).beside(&vm.spec.pool_ref.name)
 }
 
-fn cloud_of(ctx: &Context, vm: &PilotVM) -> std::sync::Arc<crate::cloud::Handle> {
-    ctx.clouds.get(&Key::of(vm).beside(&vm.spec.cloud_ref.name))
+fn cloud_key(vm: &PilotVM) -> Key {
+    Key::of(vm).beside(&vm.spec.cloud_ref.name)
+}
+
+fn cloud_of(ctx: &Context, vm: &PilotVM) -> Arc<cloud::Handle> {
+    ctx.state.clouds.get(&cloud_key(vm))
 }

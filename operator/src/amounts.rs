@@ -1,0 +1,36 @@
+//! Numbers of manifests, in the numbers that the broker counts with, and back.
+
+use broker::plan::Limits;
+use crds::quantity::Ceiling;
+use jiff::SignedDuration;
+
+/// A number of things as the broker counts them; a negative number is zero.
+pub fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// A small number of things; a negative number is zero.
+pub fn small(n: i64) -> u32 {
+    u32::try_from(n).unwrap_or(0)
+}
+
+/// A number of things as a manifest has it.
+pub fn whole(n: impl TryInto<i64>) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
+/// A duration of a manifest. One that is absurdly long is cut to ten years, which no clock arithmetic overflows.
+pub fn seconds(duration: crds::Duration) -> SignedDuration {
+    const LONGEST: i64 = 10 * 365 * 86_400;
+    SignedDuration::from_secs(whole(duration.as_secs()).min(LONGEST))
+}
+
+/// The bounds of a manifest.
+pub fn limits(ceiling: Option<&Ceiling>) -> Limits {
+    ceiling.map_or_else(Limits::default, |c| Limits {
+        vms: c.vms.map(count),
+        cores: c.cores.map(count),
+        ram_mib: c.ram_gib.map(|gib| count(gib).saturating_mul(1024)),
+        gpus: c.gpus.map(count),
+    })
+}

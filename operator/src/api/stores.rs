@@ -1,0 +1,66 @@
+//! The stores: every object of ours, as the watches last showed it.
+
+use std::sync::Arc;
+
+use crds::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, VirtualOrganization};
+
+use super::watch::Objects;
+use crate::names::Key;
+
+/// The stores, one a kind.
+#[derive(Clone, Default)]
+pub struct Stores {
+    /// Installations.
+    pub installations: Objects<DiracInstallation>,
+    /// VOs.
+    pub vos: Objects<VirtualOrganization>,
+    /// Sites.
+    pub sites: Objects<Site>,
+    /// Clouds.
+    pub clouds: Objects<Cloud>,
+    /// Pools.
+    pub pools: Objects<PilotPool>,
+    /// VMs.
+    pub vms: Objects<PilotVM>,
+    /// Downtimes.
+    pub downtimes: Objects<Downtime>,
+}
+
+impl Stores {
+    /// Waits until every store was filled once. Each may be waited for by one task only: a second would not be woken.
+    pub async fn fill(&self) {
+        tokio::join!(
+            self.installations.ready(),
+            self.vos.ready(),
+            self.sites.ready(),
+            self.clouds.ready(),
+            self.pools.ready(),
+            self.vms.ready(),
+            self.downtimes.ready()
+        );
+    }
+
+    /// The PilotVMs of a cloud.
+    pub fn vms_of_cloud(&self, cloud: &Key) -> Vec<Arc<PilotVM>> {
+        self.vms_where(cloud, |vm| vm.spec.cloud_ref.name == cloud.name)
+    }
+
+    /// The PilotVMs of a pool.
+    pub fn vms_of_pool(&self, pool: &Key) -> Vec<Arc<PilotVM>> {
+        self.vms_where(pool, |vm| vm.spec.pool_ref.name == pool.name)
+    }
+
+    /// The PilotVMs that run jobs of an installation.
+    pub fn vms_of_installation(&self, installation: &Key) -> Vec<Arc<PilotVM>> {
+        self.vms_where(installation, |vm| vm.spec.installation_ref.name == installation.name)
+    }
+
+    /// The PilotVMs of a VO.
+    pub fn vms_of_vo(&self, vo: &Key) -> Vec<Arc<PilotVM>> {
+        self.vms_where(vo, |vm| vm.spec.vo == vo.name)
+    }
+
+    fn vms_where(&self, key: &Key, belongs: impl Fn(&PilotVM) -> bool) -> Vec<Arc<PilotVM>> {
+        self.vms.those(|vm| vm.metadata.namespace.as_deref() == Some(&key.namespace) && belongs(vm))
+    }
+}

@@ -1,0 +1,209 @@
+//! The objects as the API server shows them: one shared watch per kind and namespace, each mirrored into a store.
+//!
+//! A malformed object cannot stop a watch: it is reported, and its last good version stays until it is mended or deleted.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, future};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Lookup, ObjectRef, Store, store::Writer},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+
+use crate::names::Key;
+
+/// What can be watched here.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Every object of one kind, over all watched namespaces.
+#[derive(Clone)]
+pub struct Objects<K: Kind> {
+    stores: Vec<Store<K>>,
+}
+
+impl<K: Kind> Objects<K> {
+    /// The object, if it is there.
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        let reference = ObjectRef::new(&key.name).within(&key.namespace);
+        self.stores.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.stores.iter().flat_map(Store::state).collect()
+    }
+
+    /// Those of one namespace.
+    pub fn within(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.those(|object| object.meta().namespace.as_deref() == Some(namespace))
+    }
+
+    /// Those that `belong`.
+    pub fn those(&self, belong: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.stores.iter().flat_map(|store| store.state_filter(|object| belong(object))).collect()
+    }
+
+    /// The stores themselves, one a watched namespace.
+    pub fn stores(&self) -> &[Store<K>] {
+        &self.stores
+    }
+
+    /// Waits until every store was filled once.
+    pub async fn ready(&self) {
+        future::join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+    }
+}
+
+impl<K: Kind> Default for Objects<K> {
+    /// No objects, and none that come.
+    fn default() -> Self {
+        Self { stores: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+impl<K: Kind> Objects<K> {
+    /// These objects, for a test.
+    pub fn of(objects: impl IntoIterator<Item = K>) -> Self {
+        let (store, mut writer) = reflector::store();
+        for object in objects {
+            writer.apply_watcher_event(&watcher::Event::Apply(object));
+        }
+        Self { stores: vec![store] }
+    }
+}
+
+/// What a watch saw.
+pub enum Seen<K> {
+    /// This object appeared, changed or went.
+    Touched(K),
+    /// The store was filled anew.
+    Refilled,
+}
+
+/// Watches a kind in these namespaces (none: all of them). The stream must be polled for the stores to be filled; it never ends.
+pub fn watch<K: Kind>(
+    client: &Client,
+    namespaces: &[String],
+) -> (Objects<K>, impl Stream<Item = Seen<K>> + Send + use<K>) {
+    let apis: Vec<Api<DeserializeGuard<K>>> = match namespaces {
+        [] => vec![Api::all(client.clone())],
+        some => some.iter().map(|ns| Api::namespaced(client.clone(), ns)).collect(),
+    };
+    let (stores, streams): (Vec<_>, Vec<_>) = apis
+        .into_iter()
+        .map(|api| {
+            let (store, writer) = reflector::store();
+            (store.clone(), mirror(api, store, writer).boxed())
+        })
+        .unzip();
+    (Objects { stores }, futures::stream::select_all(streams))
+}
+
+fn mirror<K: Kind>(
+    api: Api<DeserializeGuard<K>>,
+    store: Store<K>,
+    writer: Writer<K>,
+) -> impl Stream<Item = Seen<K>> + Send {
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .filter_map(move |event| {
+            future::ready(match event {
+                Ok(event) => sift(event, |meta| store.get(&ObjectRef::new(&meta.name).within(&meta.namespace))).map(Ok),
+                Err(error) => Some(Err(error)),
+            })
+        })
+        .reflect(writer)
+        .filter_map(|event| {
+            future::ready(match event {
+                Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => Some(Seen::Touched(object)),
+                Ok(watcher::Event::InitDone) => Some(Seen::Refilled),
+                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => None,
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and is taken up again");
+                    None
+                }
+            })
+        })
+}
+
+/// Lets whole objects through; in the place of a malformed one, its last good version.
+fn sift<K: Kind>(
+    event: watcher::Event<DeserializeGuard<K>>,
+    last_good: impl Fn(&Key) -> Option<Arc<K>>,
+) -> Option<watcher::Event<K>> {
+    let whole = |guard: DeserializeGuard<K>| {
+        guard.0.or_else(|broken| {
+            let key = Key {
+                namespace: broken.metadata.namespace.clone().unwrap_or_default(),
+                name: broken.metadata.name.clone().unwrap_or_default(),
+            };
+            tracing::warn!(kind = %K::kind(&()), object = %key, error = %broken.error,
+                "the object is malformed: its last good version, if any, stays in force; mend or delete it");
+            last_good(&key).map(|object| (*object).clone()).ok_or(())
+        })
+    };
+    match event {
+        watcher::Event::Init => Some(watcher::Event::Init),
+        watcher::Event::InitDone => Some(watcher::Event::InitDone),
+        watcher::Event::Apply(guard) => whole(guard).ok().map(watcher::Event::Apply),
+        watcher::Event::InitApply(guard) => whole(guard).ok().map(watcher::Event::InitApply),
+        watcher::Event::Delete(guard) => whole(guard).ok().map(watcher::Event::Delete),
+    }
+}
+
+/// A reference to an object of a store.
+pub fn reference<K: Kind + Lookup<DynamicType = ()>>(object: &K) -> ObjectRef<K> {
+    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn guard(data: serde_json::Value) -> DeserializeGuard<ConfigMap> {
+        serde_json::from_value(json!({"metadata": {"name": "a", "namespace": "b"}, "data": data})).unwrap()
+    }
+    fn good() -> Arc<ConfigMap> {
+        Arc::new(guard(json!({"k": "v"})).0.unwrap())
+    }
+
+    #[test]
+    fn a_malformed_object_is_replaced_by_its_last_good_version() {
+        let event = sift(watcher::Event::Apply(guard(json!("not a map"))), |_| Some(good()));
+        assert!(matches!(event, Some(watcher::Event::Apply(o)) if o == *good()));
+    }
+
+    #[test]
+    fn a_malformed_object_that_never_was_good_is_not_seen() {
+        assert!(sift(watcher::Event::Apply(guard(json!("not a map"))), |_| None).is_none());
+    }
+
+    #[test]
+    fn the_deletion_of_a_malformed_object_is_seen() {
+        let event = sift(watcher::Event::Delete(guard(json!("not a map"))), |_| Some(good()));
+        assert!(matches!(event, Some(watcher::Event::Delete(_))));
+    }
+}

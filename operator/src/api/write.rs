@@ -1,0 +1,112 @@
+//! Writes to the API server: server-side apply, one field manager per controller, counted.
+
+use std::collections::HashSet;
+
+use crds::PilotVM;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Api, in_time, watch::Kind};
+use crate::names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL};
+
+/// Whether the API server says that the object is not there.
+pub fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether the API server says that somebody was faster.
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+impl Api {
+    fn of<K: Kind>(&self, namespace: &str) -> kube::Api<K> {
+        kube::Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Makes a PilotVM.
+    pub async fn create(&self, vm: &PilotVM) -> Result<PilotVM, kube::Error> {
+        let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
+        self.metrics.api_write("PilotVM", "create");
+        in_time(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
+    }
+
+    /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.
+    pub async fn apply_status<K: Kind>(&self, object: &K, status: &impl Serialize) -> Result<K, kube::Error> {
+        let key = Key::of(object);
+        let kind = K::kind(&());
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": kind,
+            "metadata": {"name": key.name, "namespace": key.namespace, "uid": object.uid()},
+            "status": status,
+        });
+        let manager = format!("{OPERATOR}/{}", kind.to_lowercase());
+        self.metrics.api_write(&kind, "status");
+        let api = self.of::<K>(&key.namespace);
+        in_time(api.patch_status(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(&patch))).await
+    }
+
+    /// Adds a finalizer, or takes it off, provided that nobody wrote the object since it was read: an edit in between is no loss.
+    pub async fn hold<K: Kind>(&self, object: &K, finalizer: &str, held: bool) -> Result<K, kube::Error> {
+        let others = object.finalizers().iter().filter(|f| *f != finalizer).cloned();
+        let finalizers: Vec<String> = others.chain(held.then(|| finalizer.to_owned())).collect();
+        let metadata =
+            json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": finalizers});
+        let patch = json!({ "metadata": metadata });
+        self.metrics.api_write(&K::kind(&()), "finalizer");
+        let key = Key::of(object);
+        in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+    }
+
+    /// Deletes this very object, not another of its name.
+    pub async fn delete<K: Kind>(&self, object: &K) -> Result<(), kube::Error> {
+        let key = Key::of(object);
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
+            ..DeleteParams::background()
+        };
+        self.metrics.api_write(&K::kind(&()), "delete");
+        in_time(self.of::<K>(&key.namespace).delete(&key.name, &params)).await.map(drop)
+    }
+
+    /// The object as the API server has it now.
+    pub async fn read<K: Kind>(&self, key: &Key) -> Result<Option<K>, kube::Error> {
+        in_time(self.of::<K>(&key.namespace).get_opt(&key.name)).await
+    }
+
+    /// The UIDs of the PilotVMs of all namespaces, as the API server has them now.
+    pub async fn pilot_vms(&self) -> Result<HashSet<String>, kube::Error> {
+        let api: kube::Api<PilotVM> = kube::Api::all(self.client.clone());
+        let list = in_time(api.list_metadata(&ListParams::default())).await?;
+        Ok(list.items.iter().filter_map(ResourceExt::uid).collect())
+    }
+
+    /// Keeps a console log; fails where that namespace takes no new objects.
+    pub async fn keep_console(&self, map: &ConfigMap) -> Result<(), kube::Error> {
+        let key = Key::of(map);
+        let manager = format!("{OPERATOR}/pilotvm");
+        self.metrics.api_write("ConfigMap", "apply");
+        let api = self.of::<ConfigMap>(&key.namespace);
+        in_time(api.patch(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(map))).await.map(drop)
+    }
+
+    /// Deletes the console logs of a pool but the newest `kept`.
+    pub async fn prune_consoles(&self, pool: &Key, kept: usize) -> Result<(), kube::Error> {
+        let api = self.of::<ConfigMap>(&pool.namespace);
+        let params = ListParams::default().labels(&format!("{POOL_LABEL}={},{CONSOLE_LABEL}=true", pool.name));
+        let list = in_time(api.list_metadata(&params)).await?;
+        let mut logs: Vec<_> = list.items.iter().map(|m| (m.creation_timestamp().map(|t| t.0), m.name_any())).collect();
+        logs.sort();
+        for (_, name) in logs.iter().rev().skip(kept) {
+            self.metrics.api_write("ConfigMap", "delete");
+            in_time(api.delete(name, &DeleteParams::default())).await?;
+        }
+        Ok(())
+    }
+}

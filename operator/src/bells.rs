@@ -1,0 +1,141 @@
+//! Bells: how one loop tells another that there is news. None carries news itself: who hears one looks at what is known.
+//!
+//! | bell | who rings | who listens | if it is missed |
+//! |---|---|---|---|
+//! | `look_at(vm)` | the watch of PilotVMs, a cloud's poller, the reader of rows | the reconciler of that PilotVM | it looks when its own timer ends, or at the next list or reading |
+//! | `plan(installation)` | its source, its rows, a VM that ended in trouble, a cloud that is known for the first time | its round | it plans at its next interval |
+//! | `read_rows(installation)` | its source, when the way to DIRAC is new | its reader of rows | it reads at its next interval |
+//! | `poll(cloud)` | a VM that was made or deleted, a refused launch | its poller | it polls at its next interval |
+//! | `remake(installation)` | the supervisor, when installations changed | its source | it is remade within a minute |
+//! | `remake_cloud(cloud)` | the supervisor, when clouds changed | its poller | it is remade at the next poll |
+//! | `clouds_changed()`, `installations_changed()` | the watches | the supervisors | they look every 30 seconds |
+//! | `tell_statuses()` | everybody who changes what a status shows | the writer of statuses | it looks every 30 seconds |
+
+use tokio::sync::{Notify, broadcast};
+
+use crate::{known::Registry, names::Key};
+
+/// As many PilotVMs may wait to be looked at; when there are more, all are looked at.
+const WAITING: usize = 65_536;
+
+/// The bells.
+pub struct Bells {
+    vms: broadcast::Sender<Key>,
+    rounds: Registry<Notify>,
+    rows: Registry<Notify>,
+    sources: Registry<Notify>,
+    clouds: Registry<Notify>,
+    cloud_set: Notify,
+    installation_set: Notify,
+    statuses: Notify,
+}
+
+impl Default for Bells {
+    fn default() -> Self {
+        Self {
+            vms: broadcast::channel(WAITING).0,
+            rounds: Registry::default(),
+            rows: Registry::default(),
+            sources: Registry::default(),
+            clouds: Registry::default(),
+            cloud_set: Notify::new(),
+            installation_set: Notify::new(),
+            statuses: Notify::new(),
+        }
+    }
+}
+
+impl Bells {
+    /// Has a PilotVM looked at.
+    pub fn look_at(&self, vm: Key) {
+        // Nobody listens on a replica that does not lead.
+        let _ = self.vms.send(vm);
+    }
+
+    /// The PilotVMs to look at, from now on.
+    pub fn vms(&self) -> broadcast::Receiver<Key> {
+        self.vms.subscribe()
+    }
+
+    /// Has the installation planned soon.
+    pub fn plan(&self, installation: &Key) {
+        self.rounds.get(installation).notify_one();
+    }
+
+    /// Waits until the installation is to be planned.
+    pub async fn to_plan(&self, installation: &Key) {
+        self.rounds.get(installation).notified().await;
+    }
+
+    /// Has the installation's rows read soon.
+    pub fn read_rows(&self, installation: &Key) {
+        self.rows.get(installation).notify_one();
+    }
+
+    /// Waits until the installation's rows are to be read.
+    pub async fn to_read_rows(&self, installation: &Key) {
+        self.rows.get(installation).notified().await;
+    }
+
+    /// Has the cloud polled soon.
+    pub fn poll(&self, cloud: &Key) {
+        self.clouds.get(cloud).notify_one();
+    }
+
+    /// Waits until the cloud is to be polled.
+    pub async fn to_poll(&self, cloud: &Key) {
+        self.clouds.get(cloud).notified().await;
+    }
+
+    /// Has the way to the installation made from what its object says now.
+    pub fn remake(&self, installation: &Key) {
+        self.sources.get(installation).notify_one();
+    }
+
+    /// Waits until the way to the installation is to be made.
+    pub async fn to_remake(&self, installation: &Key) {
+        self.sources.get(installation).notified().await;
+    }
+
+    /// The set of clouds or the spec of one changed.
+    pub fn clouds_changed(&self) {
+        self.cloud_set.notify_one();
+    }
+
+    /// Waits until clouds changed.
+    pub async fn to_look_at_clouds(&self) {
+        self.cloud_set.notified().await;
+    }
+
+    /// The set of installations or the spec of one changed.
+    pub fn installations_changed(&self) {
+        self.installation_set.notify_one();
+    }
+
+    /// Waits until installations changed.
+    pub async fn to_look_at_installations(&self) {
+        self.installation_set.notified().await;
+    }
+
+    /// Something changed that a status might show.
+    pub fn tell_statuses(&self) {
+        self.statuses.notify_one();
+    }
+
+    /// Waits until a status might be another.
+    pub async fn to_tell_statuses(&self) {
+        self.statuses.notified().await;
+    }
+
+    /// Forgets the bells of clouds that `keep` does not name.
+    pub fn retain_clouds(&self, keep: impl Fn(&Key) -> bool) {
+        self.clouds.retain(keep);
+    }
+
+    /// Forgets the bells of installations that `keep` does not name.
+    pub fn retain_installations(&self, keep: impl Fn(&Key) -> bool + Copy) {
+        self.rounds.retain(keep);
+        self.rows.retain(keep);
+        self.sources.retain(keep);
+    }
+}

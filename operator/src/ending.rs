@@ -1,0 +1,253 @@
+//! Why a VM's life ended: the reason, the sentence, and the word with which its row is closed.
+
+use broker::{cloud::CloudError, pilot::rows::PilotStatus};
+use crds::{PilotVM, condition};
+
+/// An end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The reason.
+    pub why: Why,
+    /// The sentence.
+    pub message: String,
+    /// How the row is closed.
+    pub row: PilotStatus,
+}
+
+/// What an end says of the offering that was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Nothing.
+    Nothing,
+    /// It cannot be had now.
+    Refused,
+    /// Its VM came to nothing, which may be an accident.
+    Failed,
+}
+
+/// What follows from a reason.
+struct Facts {
+    /// The reason in CamelCase: of the condition, the event and the metric.
+    word: &'static str,
+    /// How the row of a pilot that had asked for work is closed.
+    row: PilotStatus,
+    /// What the reason says of the offering, where the pilot never asked for work.
+    blame: Blame,
+    /// Whether an administrator would want to look.
+    trouble: bool,
+    /// Whether the console log may tell why.
+    console: bool,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $why:ident: $row:ident, $blame:ident, $trouble:literal, $console:literal;)*) => {
+        /// Why a VM's life ended. The reason of the condition `Ended`, of the event and of the metric is the variant's name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Why {
+            $($(#[doc = $doc])* $why,)*
+        }
+
+        impl Why {
+            /// All reasons.
+            const ALL: &'static [Self] = &[$(Self::$why,)*];
+
+            fn facts(self) -> Facts {
+                match self {
+                    $(Self::$why => Facts {
+                        word: stringify!($why),
+                        row: PilotStatus::$row,
+                        blame: Blame::$blame,
+                        trouble: $trouble,
+                        console: $console,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    // reason: row of a pilot that ran, blame, trouble, console
+    /// The VM stopped by itself: its pilot found no more work.
+    Idle: Done, Nothing, false, false;
+    /// The plan gave it back.
+    Surplus: Deleted, Nothing, false, false;
+    /// Somebody deleted the PilotVM.
+    Deleted: Deleted, Nothing, false, false;
+    /// Somebody deleted the VM at the provider.
+    Vanished: Deleted, Nothing, true, false;
+    /// The VM stopped before its pilot asked for work.
+    NeverRan: Failed, Failed, true, true;
+    /// The pilot did not ask for work in time.
+    BootDeadlineMissed: Failed, Failed, true, true;
+    /// The cloud made no VM in time.
+    LaunchTimedOut: Failed, Nothing, true, false;
+    /// The pool's template cannot be rendered.
+    UserDataInvalid: Failed, Failed, true, false;
+    /// The cloud does not have the pool's image.
+    ImageMissing: Failed, Failed, true, false;
+    /// The provider has no room for the offering.
+    NoCapacity: Failed, Refused, true, true;
+    /// The project's quota is used up.
+    QuotaExceeded: Failed, Refused, true, true;
+    /// The provider refuses the order as it is.
+    Invalid: Failed, Refused, true, true;
+    /// The provider lacks something that the order names.
+    NotFound: Failed, Refused, true, true;
+    /// The provider made a VM that does not work, and says nothing useful.
+    Transient: Failed, Failed, true, true;
+    /// The provider says that the state of something does not allow it.
+    Conflict: Failed, Failed, true, true;
+    /// The provider refuses the credential.
+    Unauthorized: Failed, Failed, true, true;
+    /// The provider had too many requests.
+    Throttled: Failed, Failed, true, true;
+    /// Another version of the operator ended it for a reason that this one does not know.
+    Other: Failed, Nothing, true, false;
+}
+
+impl Why {
+    /// The reason in CamelCase.
+    pub fn word(self) -> &'static str {
+        self.facts().word
+    }
+
+    /// The reason of this word.
+    pub fn of(word: &str) -> Self {
+        Self::ALL.iter().copied().find(|why| why.word() == word).unwrap_or(Self::Other)
+    }
+
+    /// Whether an administrator would want to look.
+    pub fn is_trouble(self) -> bool {
+        self.facts().trouble
+    }
+
+    /// Whether the console log may tell why.
+    pub fn wants_console(self) -> bool {
+        self.facts().console
+    }
+
+    /// How the row is closed: DIRAC's `Aborted` is for pilots that never asked for work.
+    fn row(self, ran: bool) -> PilotStatus {
+        if ran { self.facts().row } else { PilotStatus::Aborted }
+    }
+}
+
+impl Ending {
+    fn new(why: Why, message: impl Into<String>, ran: bool) -> Self {
+        Self { why, message: message.into(), row: why.row(ran) }
+    }
+
+    /// What the offering has to do with it.
+    pub fn blame(&self) -> Blame {
+        match self.why.facts().blame {
+            Blame::Failed if self.row != PilotStatus::Aborted => Blame::Nothing,
+            blame => blame,
+        }
+    }
+
+    /// The VM stopped by itself.
+    pub fn halted(ran: bool) -> Self {
+        if ran {
+            Self::new(Why::Idle, "the VM stopped by itself: its pilot found no more work", true)
+        } else {
+            Self::new(Why::NeverRan, "the VM stopped before its pilot asked for work: see its console log", false)
+        }
+    }
+
+    /// The provider says that the VM is broken, or refused to make it.
+    pub fn failed(error: &CloudError, ran: bool) -> Self {
+        Self::new(Why::of(error.reason()), format!("the cloud made no working VM: {error}"), ran)
+    }
+
+    /// What the pool asks for cannot be ordered.
+    pub fn unfit(why: Why, message: impl Into<String>) -> Self {
+        Self::new(why, message, false)
+    }
+
+    /// The VM went without our doing.
+    pub fn vanished(ran: bool) -> Self {
+        Self::new(Why::Vanished, "the VM was deleted at the provider, and not by the operator", ran)
+    }
+
+    /// The pilot never asked for work.
+    pub fn never_booted(vm: &PilotVM) -> Self {
+        let text = format!(
+            "the pilot did not ask DIRAC for work within {} of the launch: see the VM's console log",
+            vm.spec.boot_deadline
+        );
+        Self::new(Why::BootDeadlineMissed, text, false)
+    }
+
+    /// The cloud made no VM in time.
+    pub fn never_launched(vm: &PilotVM) -> Self {
+        let text = format!(
+            "no VM was made within {}: see the conditions of its cloud and installation",
+            vm.spec.boot_deadline
+        );
+        Self::new(Why::LaunchTimedOut, text, false)
+    }
+
+    /// The object was deleted: by the round, which gives the reason, or by hand.
+    pub fn given_back(surplus: Option<&str>, ran: bool) -> Self {
+        match surplus {
+            Some(why) => Self::new(Why::Surplus, why, ran),
+            None => Self::new(Why::Deleted, "the PilotVM was deleted, and its VM with it", ran),
+        }
+    }
+
+    /// The end that is written in the status.
+    pub fn recorded(vm: &PilotVM) -> Option<Self> {
+        let status = vm.status.as_ref()?;
+        let ended = condition::get(&status.conditions, condition::ENDED).filter(|c| c.status == "True")?;
+        let why = Why::of(&ended.reason);
+        // A VM that stopped by itself has had a pilot that asked, also where that was never seen.
+        let row = if why == Why::Idle { PilotStatus::Done } else { why.row(status.running_since.is_some()) };
+        Some(Self { why, message: ended.message.clone(), row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_found_again_by_its_word() {
+        for why in Why::ALL {
+            assert_eq!(Why::of(why.word()), *why);
+        }
+        assert_eq!(Why::of("SomethingOfALaterVersion"), Why::Other);
+    }
+
+    #[test]
+    fn each_error_of_a_cloud_keeps_its_kind() {
+        let errors = [
+            CloudError::NotFound(String::new()),
+            CloudError::Conflict(String::new()),
+            CloudError::NoCapacity(String::new()),
+            CloudError::Quota(String::new()),
+            CloudError::Throttled { message: String::new(), retry_after: None },
+            CloudError::Unauthorized(String::new()),
+            CloudError::Invalid(String::new()),
+            CloudError::Transient(String::new()),
+        ];
+        for error in errors {
+            assert_eq!(Ending::failed(&error, false).why.word(), error.reason());
+        }
+    }
+
+    #[test]
+    fn a_vm_whose_pilot_worked_blames_no_offering_for_a_fault() {
+        let error = CloudError::Transient("a host is gone".into());
+        assert_eq!(Ending::failed(&error, false).blame(), Blame::Failed);
+        assert_eq!(Ending::failed(&error, true).blame(), Blame::Nothing);
+        assert_eq!(Ending::failed(&CloudError::NoCapacity("full".into()), true).blame(), Blame::Refused);
+    }
+
+    #[test]
+    fn the_row_of_a_pilot_that_never_asked_is_aborted() {
+        assert_eq!(Ending::vanished(false).row, PilotStatus::Aborted);
+        assert_eq!(Ending::vanished(true).row, PilotStatus::Deleted);
+        assert_eq!(Ending::halted(true).row, PilotStatus::Done);
+    }
+}

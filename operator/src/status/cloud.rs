@@ -1,0 +1,157 @@
+//! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
+
+use broker::cloud::{Allowance, CloudError};
+use crds::{
+    Cloud,
+    cloud::{CloudFlavor, CloudQuota, CloudStatus},
+    condition,
+    quantity::Ceiling,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    amounts::whole,
+    conditions::Conditions,
+    context::State,
+    known::cloud::Facts,
+    names::{Key, deleting},
+};
+
+/// The status of this cloud now.
+pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
+    let key = Key::of(cloud);
+    let facts = state.clouds.get(&key).facts();
+    let old = cloud.status.as_ref();
+    let ours = state.stores.vms_of_cloud(&key);
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), cloud.metadata.generation, now);
+    references(state, cloud, &facts, &mut conditions);
+    conditions.supported(&unsupported(cloud));
+    reachable(&facts, now, &mut conditions);
+    let needs = [condition::REACHABLE, condition::CREDENTIAL_VALID, condition::RESOLVED];
+    conditions.ready(&needs, "VMs can be made here");
+    if deleting(cloud) {
+        let text = format!(
+            "deleted; waits for {} PilotVMs and {} VMs, which must go first; to let go of VMs that nobody will delete, annotate the \
+             cloud with {}=true",
+            ours.len(),
+            facts.listing.as_ref().map_or(0, |list| list.vms.len()),
+            crate::names::LET_GO
+        );
+        conditions.set(condition::READY, Some(false), "Deleting", &text);
+    }
+    let catalogue = facts.catalogue.as_ref().map(|(_, c)| c.as_ref());
+    let expires = catalogue.and_then(|c| c.credential_expires);
+    CloudStatus {
+        observed_generation: cloud.metadata.generation,
+        conditions: conditions.finish(),
+        quota: catalogue
+            .map(|c| CloudQuota { limit: ceiling(|a| a.limit, &c.quota), used: ceiling(|a| Some(a.used), &c.quota) }),
+        flavors: catalogue.map(|c| flavors(cloud, c)).unwrap_or_default(),
+        images: catalogue.map(|c| c.images.clone()).unwrap_or_default(),
+        credential_expires: expires.map(Time),
+        project: catalogue.and_then(|c| c.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
+        vms: whole(ours.len()),
+        cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+        orphans_deleted: whole(facts.orphans),
+    }
+}
+
+fn references(state: &State, cloud: &Cloud, facts: &Facts, conditions: &mut Conditions) {
+    let mut missing = Vec::new();
+    let site = &cloud.spec.site_ref.name;
+    if state.stores.sites.get(&Key::of(cloud).beside(site)).is_none() {
+        missing.push(format!("Site {site:?} does not exist: create it or correct spec.siteRef"));
+    }
+    missing.extend(facts.catalogue.iter().flat_map(|(_, c)| c.missing.clone()));
+    conditions.resolved(&missing);
+}
+
+fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
+    let mut not = Vec::new();
+    if cloud.spec.ec2.is_some() {
+        not.push("spec.ec2");
+    }
+    if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
+        not.push("spec.openstack.auth.oidc");
+    }
+    not
+}
+
+fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
+    let unauthorized = |error: &CloudError| matches!(error, CloudError::Unauthorized(_));
+    match (&facts.not_driven, &facts.refused, &facts.catalogue) {
+        (Some(trouble), _, _) if trouble.reason == "Unauthorized" => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            conditions.set(condition::CREDENTIAL_VALID, Some(false), &trouble.reason, &trouble.message);
+        }
+        (Some(trouble), _, _) => {
+            conditions.set(condition::REACHABLE, Some(false), &trouble.reason, &trouble.message);
+            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider was not asked");
+        }
+        (None, Some(error), _) if unauthorized(error) => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            conditions.set(condition::CREDENTIAL_VALID, Some(false), error.reason(), &error.to_string());
+        }
+        (None, Some(error), _) => conditions.set(condition::REACHABLE, Some(false), error.reason(), &error.to_string()),
+        (None, None, None) => {
+            conditions.set(condition::REACHABLE, None, "NotAsked", "the provider has not been asked yet");
+            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider has not been asked yet");
+        }
+        (None, None, Some((_, catalogue))) => {
+            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
+            match catalogue.credential_expires {
+                Some(at) if at < now => {
+                    conditions.set(
+                        condition::CREDENTIAL_VALID,
+                        Some(false),
+                        "Expired",
+                        &format!("the credential ended at {at}: renew it"),
+                    );
+                }
+                Some(at) => conditions.set(
+                    condition::CREDENTIAL_VALID,
+                    Some(true),
+                    "Valid",
+                    &format!("the credential ends at {at}"),
+                ),
+                None => conditions.set(
+                    condition::CREDENTIAL_VALID,
+                    Some(true),
+                    "Valid",
+                    "the provider accepts the credential",
+                ),
+            }
+        }
+    }
+}
+
+fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &broker::cloud::Quota) -> Ceiling {
+    let bound = |a: &Allowance| of(a).map(whole);
+    Ceiling {
+        vms: bound(&quota.vms),
+        cores: bound(&quota.cores),
+        ram_gib: bound(&quota.ram_mib).map(|mib| mib / 1024),
+        gpus: bound(&quota.gpus),
+    }
+}
+
+fn flavors(cloud: &Cloud, catalogue: &broker::cloud::Catalogue) -> Vec<CloudFlavor> {
+    /// A status is no catalogue: the first so many by name are enough to see what there is.
+    const MOST: usize = 200;
+    let price = |name: &str| cloud.spec.prices.iter().find(|p| p.flavor == name).map(|p| p.per_hour);
+    let mut all: Vec<CloudFlavor> = catalogue
+        .flavors
+        .iter()
+        .map(|f| CloudFlavor {
+            name: f.name.clone(),
+            cores: i64::from(f.cores),
+            ram_mib: whole(f.ram_mib),
+            gpus: i64::from(f.gpus),
+            per_hour: price(&f.name).or(f.price_micros.map(crds::Price::from_micros)),
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.truncate(MOST);
+    all
+}
