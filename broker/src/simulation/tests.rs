@@ -185,7 +185,10 @@ async fn a_slow_boot_takes_five_times_as_long() {
 async fn an_image_that_is_not_in_the_catalogue_is_refused() {
     let f = of(0, CloudConfig { images: vec!["default".into()], ..config() });
     let images = f.cloud.offers(&Wanted::default()).await.unwrap().images;
-    assert_eq!(images.iter().map(|(name, image)| (name.as_str(), image.id.as_str())).collect::<Vec<_>>(), [("default", "default")]);
+    assert_eq!(
+        images.iter().map(|(name, image)| (name.as_str(), image.id.as_str())).collect::<Vec<_>>(),
+        [("default", "default")]
+    );
     assert_eq!(f.order("a").await, Err(CloudError::Invalid("there is no image any".into())));
     f.cloud.configure(CloudConfig { images: vec!["default".into(), "any".into()], ..config() });
     assert!(f.order("a").await.is_ok());

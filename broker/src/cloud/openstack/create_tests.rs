@@ -1,10 +1,8 @@
 //! Of making exactly one server.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 use serde_json::{Value, json};
@@ -58,7 +56,10 @@ async fn a_post_that_was_refused_made_nothing() {
         assert_eq!(site.asked(LIST), 1, "nobody looks for what was refused");
         outcome.unwrap_err()
     };
-    assert!(matches!(refused(403, "Quota exceeded for instances").await, CloudError::Quota { scope: Scope::Cloud, .. }));
+    assert!(matches!(
+        refused(403, "Quota exceeded for instances").await,
+        CloudError::Quota { scope: Scope::Cloud, .. }
+    ));
     assert!(matches!(refused(400, "no such image").await, CloudError::Invalid(_)));
     assert!(matches!(refused(404, "no such image").await, CloudError::Invalid(_)));
 }

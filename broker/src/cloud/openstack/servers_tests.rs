@@ -178,7 +178,8 @@ async fn servers_that_a_list_lacks_are_unknown_until_nova_says_that_there_are_no
 #[tokio::test]
 async fn only_a_404_of_nova_itself_proves_that_a_server_is_gone() {
     for (status, body) in [(404, "<html>no such page</html>"), (502, ""), (500, ""), (403, ""), (200, "{}")] {
-        let site = Site::open(move |asked| asked.is("GET /compute/v2.1/servers/1").then(|| Said::new(status, body))).await;
+        let site =
+            Site::open(move |asked| asked.is("GET /compute/v2.1/servers/1").then(|| Said::new(status, body))).await;
         let outcome = site.cloud().get("1").await;
         assert!(outcome.is_err(), "{status}: {outcome:?}");
     }
@@ -225,7 +226,8 @@ async fn two_hundred_servers_that_do_not_say_why_they_failed_cost_twenty_questio
     let cloud = site.cloud_with(crate::cloud::Rate { per_second: rate, burst: rate }, Clock::system());
     for round in 1..=12 {
         age(&cloud).await;
-        let failed = states(&cloud).await.into_iter().filter(|(_, state)| matches!(state, VmState::Ended(End::Failed(_))));
+        let failed =
+            states(&cloud).await.into_iter().filter(|(_, state)| matches!(state, VmState::Ended(End::Failed(_))));
         assert_eq!(failed.count(), (round * 20).min(200), "a fault that is known is kept");
     }
     assert_eq!(site.asked("GET /compute/v2.1/servers/") - site.asked("GET /compute/v2.1/servers/detail"), 200);
