@@ -64,6 +64,13 @@ impl Kubectl {
         Ok(conditions.iter().map(read).collect())
     }
 
+    /// Status, reason and message of a condition; `-` for each when it is not there.
+    pub fn says(&self, namespace: &str, object: &str, kind: &str) -> Result<(String, String, String)> {
+        let found = self.conditions(namespace, object)?.into_iter().find(|c| c.kind == kind);
+        let absent = || ["-"; 3].map(str::to_owned).into();
+        Ok(found.map_or_else(absent, |c| (c.status, c.reason, c.message)))
+    }
+
     /// Writes a Secret that says that the operator may use it; `field` is `data` or `stringData`.
     pub fn put_secret(&self, namespace: &str, name: &str, field: &str, values: &Value) -> Result<()> {
         self.apply(&secret(namespace, name, field, values)).map(|_| ())
