@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::pilot::user_data::Verdicts;
 use tokio::sync::watch;
 
 use crate::{
@@ -28,6 +29,8 @@ pub struct State {
     pub expectations: Expectations,
     /// Names of PilotVMs.
     pub numbers: Numbers,
+    /// What is known of user-data templates.
+    pub templates: Arc<Verdicts>,
     /// UID of the `kube-system` namespace: it says whose VMs are ours.
     pub cluster: String,
 }

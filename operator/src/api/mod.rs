@@ -6,6 +6,7 @@
 mod events;
 pub mod secret;
 mod stores;
+mod tally;
 pub mod watch;
 mod write;
 
@@ -15,6 +16,7 @@ use kube::Client;
 
 pub use events::Events;
 pub use stores::Stores;
+pub use tally::Tally;
 pub use write::{is_conflict, is_gone};
 
 use crate::metrics::Metrics;

@@ -7,7 +7,7 @@ use std::{fmt::Debug, sync::Arc};
 use futures::{Stream, StreamExt, future};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta},
     runtime::{
         WatchStreamExt,
         reflector::{self, Lookup, ObjectRef, Store, store::Writer},
@@ -38,9 +38,20 @@ impl<K> Kind for K where
 #[derive(Clone)]
 pub struct Objects<K: Kind> {
     stores: Vec<Store<K>>,
+    /// How many objects were looked at, for tests of what a pass costs.
+    #[cfg(test)]
+    pub looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl<K: Kind> Objects<K> {
+    fn over(stores: Vec<Store<K>>) -> Self {
+        Self {
+            stores,
+            #[cfg(test)]
+            looks: Arc::default(),
+        }
+    }
+
     /// The object, if it is there.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
@@ -49,7 +60,7 @@ impl<K: Kind> Objects<K> {
 
     /// All of them.
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.stores.iter().flat_map(Store::state).collect()
+        self.those(|_| true)
     }
 
     /// Those of one namespace.
@@ -59,7 +70,13 @@ impl<K: Kind> Objects<K> {
 
     /// Those that `belong`.
     pub fn those(&self, belong: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        self.stores.iter().flat_map(|store| store.state_filter(|object| belong(object))).collect()
+        self.stores.iter().flat_map(|store| store.state_filter(|object| self.look(object, &belong))).collect()
+    }
+
+    fn look(&self, object: &K, belongs: impl Fn(&K) -> bool) -> bool {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        belongs(object)
     }
 
     /// The stores themselves, one a watched namespace.
@@ -76,7 +93,7 @@ impl<K: Kind> Objects<K> {
 impl<K: Kind> Default for Objects<K> {
     /// No objects, and none that come.
     fn default() -> Self {
-        Self { stores: Vec::new() }
+        Self::over(Vec::new())
     }
 }
 
@@ -88,7 +105,7 @@ impl<K: Kind> Objects<K> {
         for object in objects {
             writer.apply_watcher_event(&watcher::Event::Apply(object));
         }
-        Self { stores: vec![store] }
+        Self::over(vec![store])
     }
 }
 
@@ -116,7 +133,7 @@ pub fn watch<K: Kind>(
             (store.clone(), mirror(api, store, writer).boxed())
         })
         .unzip();
-    (Objects { stores }, futures::stream::select_all(streams))
+    (Objects::over(stores), futures::stream::select_all(streams))
 }
 
 fn mirror<K: Kind>(
@@ -162,12 +179,28 @@ fn sift<K: Kind>(
             last_good(&key).map(|object| (*object).clone()).ok_or(())
         })
     };
+    let whole = |guard| {
+        whole(guard).map(|mut object| {
+            slim(object.meta_mut());
+            object
+        })
+    };
     match event {
         watcher::Event::Init => Some(watcher::Event::Init),
         watcher::Event::InitDone => Some(watcher::Event::InitDone),
         watcher::Event::Apply(guard) => whole(guard).ok().map(watcher::Event::Apply),
         watcher::Event::InitApply(guard) => whole(guard).ok().map(watcher::Event::InitApply),
         watcher::Event::Delete(guard) => whole(guard).ok().map(watcher::Event::Delete),
+    }
+}
+
+/// Takes off what nobody here reads and what can be larger than the rest of the object.
+fn slim(meta: &mut ObjectMeta) {
+    /// What `kubectl apply` keeps for itself: the whole manifest once more.
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 
@@ -205,5 +238,14 @@ mod tests {
     fn the_deletion_of_a_malformed_object_is_seen() {
         let event = sift(watcher::Event::Delete(guard(json!("not a map"))), |_| Some(good()));
         assert!(matches!(event, Some(watcher::Event::Delete(_))));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_taken_off_before_an_object_is_kept() {
+        let meta = json!({"name": "a", "namespace": "b", "managedFields": [{"manager": "kubectl"}],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "diracgrid.org/let-go": "true"}});
+        let guard: DeserializeGuard<ConfigMap> = serde_json::from_value(json!({ "metadata": meta })).unwrap();
+        let Some(watcher::Event::InitApply(kept)) = sift(watcher::Event::InitApply(guard), |_| None) else { panic!() };
+        assert_eq!((kept.metadata.managed_fields, kept.metadata.annotations.unwrap().len()), (None, 1));
     }
 }

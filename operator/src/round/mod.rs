@@ -146,6 +146,7 @@ fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
         pools: ctx.state.stores.pools.within(namespace),
         // VMs of other installations of the namespace still use up its clouds.
         vms: ctx.state.stores.vms.within(namespace),
+        templates: ctx.state.templates.clone(),
         rows: facts.read,
         asking: facts.demand_back,
         now,

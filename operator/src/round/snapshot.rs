@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use broker::{
     cloud::{Offer, Purchase},
     demand::TaskQueue,
-    pilot::user_data,
+    pilot::user_data::Verdicts,
     plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
 };
 use crds::{
@@ -21,7 +21,7 @@ use crate::{
     known::{cloud::Facts, installation::Rows},
     life::{created, launched},
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, resolve},
+    resolve::{Resolved, buys_on_demand, groups_of, resolve},
 };
 
 /// Whether a flavor in a zone was refused a moment ago.
@@ -58,6 +58,8 @@ pub struct World {
     pub pools: Vec<Arc<PilotPool>>,
     /// The VMs.
     pub vms: Vec<Arc<PilotVM>>,
+    /// What is known of user-data templates.
+    pub templates: Arc<Verdicts>,
     /// The pilots' rows.
     pub rows: Option<Arc<Rows>>,
     /// Since when pilots can ask for work, where they could not.
@@ -86,7 +88,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         .filter(|vo| vo.spec.installation_ref.name == installation && !deleting(vo.as_ref()))
         .map(|vo| Vo {
             name: vo.name_any(),
-            groups: vo.spec.groups.iter().map(|g| g.name.clone()).collect::<BTreeSet<_>>(),
+            groups: groups_of(vo, &world.vos),
             share: count(vo.spec.share.unwrap_or(1)),
             limits: limits(vo.spec.limits.as_ref()),
         })
@@ -108,7 +110,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         return None;
     }
     // A template that cannot be rendered is a condition of the pool, not a broken VM.
-    if pool.spec.machine.user_data.as_deref().is_some_and(|template| user_data::check(template).is_err()) {
+    if pool.spec.machine.user_data.as_deref().is_some_and(|template| world.templates.of(template).is_err()) {
         return None;
     }
     let has_image = |cloud: &Cloud| {
