@@ -67,6 +67,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error 
         }
         ctx.stores_ready().await;
         tracing::info!("leading");
+        ctx.metrics.leads(true);
         let mut acting = JoinSet::new();
         for store in ctx.state.stores.vms.stores() {
             acting.spawn(vm::run(ctx.clone(), store.clone()));
@@ -80,6 +81,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error 
             _ = acting.join_next() => return anyhow::anyhow!("a part of the operator ended, which none should"),
         };
         acting.shutdown().await;
+        ctx.metrics.leads(false);
         tracing::info!("not leading any more");
         if !still {
             return lost();

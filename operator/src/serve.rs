@@ -1,5 +1,7 @@
 //! What the operator serves by HTTP: health, readiness, metrics.
 
+mod gauges;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
@@ -10,7 +12,11 @@ use axum::{
     routing::get,
 };
 
-use crate::{context::Context, names::Key};
+use crate::{
+    api::{Tally, watch::Kind},
+    context::Context,
+    names::Key,
+};
 
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
@@ -35,25 +41,15 @@ async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
 }
 
 async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    // What is known of objects is told anew each time: of one that is gone nothing stays.
-    ctx.metrics.forget_objects();
-    for installation in ctx.state.stores.installations.all() {
-        let key = Key::of(installation.as_ref());
-        let facts = ctx.state.installations.get(&key).facts();
-        if let Some(dirac) = facts.simulated {
-            ctx.metrics.simulated(&key, &dirac.statistics());
-        }
-        if let Some(round) = facts.round {
-            ctx.metrics.demand(&key, &round.plan.waiting, round.at);
-        }
-    }
-    for cloud in ctx.state.stores.clouds.all() {
-        let key = Key::of(cloud.as_ref());
-        let offers = ctx.state.clouds.get(&key).facts().offers;
-        if let Some(at) = offers.and_then(|offers| offers.credential_expires) {
-            ctx.metrics.credential_expires(&key, at);
-        }
-    }
-    let text = ctx.metrics.exposition(&ctx.state.stores.vms.all());
+    let stores = &ctx.state.stores;
+    let tally = Tally::of(stores.vms.all().iter().map(AsRef::as_ref));
+    let clouds = keys(&stores.clouds.all());
+    let pools: Vec<Key> = keys(&stores.pools.all()).into_iter().chain(tally.pools().cloned()).collect();
+    ctx.metrics.retain(&pools, &keys(&stores.installations.all()), &clouds);
+    let text = ctx.metrics.exposition(&[gauges::of_objects(&ctx.state, &tally), gauges::of_process()]);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+fn keys<K: Kind>(objects: &[Arc<K>]) -> Vec<Key> {
+    objects.iter().map(|object| Key::of(object.as_ref())).collect()
 }

@@ -16,7 +16,7 @@ use kube::Client;
 
 pub use events::Events;
 pub use stores::Stores;
-pub use tally::Tally;
+pub use tally::{PHASES, Tally};
 pub use write::{is_conflict, is_gone};
 
 use crate::metrics::Metrics;

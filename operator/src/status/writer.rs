@@ -128,6 +128,7 @@ async fn write<K: Kind, S: Status>(ctx: &Context, object: &K, old: Option<&S>, n
         // It went meanwhile.
         Err(error) if api::is_gone(&error) || api::is_conflict(&error) => None,
         Err(error) => {
+            ctx.metrics.step_failed(&K::kind(&()), crds::Reason::ApiServer.as_str());
             tracing::warn!(kind = %K::kind(&()), object = %Key::of(object), %error, "the status could not be written");
             None
         }

@@ -126,6 +126,7 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
         let until = SignedDuration::try_from(pause).map_or(Timestamp::MAX, |pause| ctx.clock.now() + pause);
         ctx.state.memory.note(&uid, |m| m.pause = Some((until, wish_of(vm))));
     }
+    ctx.metrics.step_failed("PilotVM", error.reason());
     tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
     Action::requeue(pause.max(Duration::from_millis(500)))
 }

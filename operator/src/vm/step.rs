@@ -181,7 +181,7 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
     }
     let served = o.vm.status.as_ref().is_some_and(|s| s.served_job) || o.row.is_some_and(|r| r.current_job > 0);
     if let (Some(since), Some(price)) = (launched(o.vm), o.vm.spec.offering.per_hour) {
-        ctx.metrics.spent(&pool_of(o.vm), price.micros(), o.now.duration_since(since).as_secs_f64());
+        ctx.metrics.spent(&pool_of(o.vm), "", price.micros(), o.now.duration_since(since).as_secs_f64());
     }
     ctx.metrics.ended(&pool_of(o.vm), ending.why.word(), launched(o.vm).is_some() && !served);
     if ending.why.is_trouble() {
