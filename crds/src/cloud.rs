@@ -29,7 +29,7 @@ pub use crate::{
     namespaced,
     status = "CloudStatus",
     category = "dirac-all",
-    doc = "A place where VMs can be bought: one OpenStack project and region, one EC2 account and region, or a simulated cloud. PilotPools name it.",
+    doc = "A place where VMs can be bought: one OpenStack project and region, one EC2 account and region, or a simulated cloud. PilotPools name it.\n\nAnnotations for people, each shown in a condition while it holds. `diracgrid.org/paused: \"true\"`: no VM is made or taken away here; all is still shown. `diracgrid.org/acknowledge-orphans: \"N\"`: up to N VMs that carry our tag and have no PilotVM may be deleted, after the condition Frozen asked. `diracgrid.org/acknowledge-change: \"N\"`: up to N VMs of ours that the provider says are gone may be believed gone, after the condition Frozen asked. `diracgrid.org/let-go: \"true\"`: a Cloud that is being deleted goes at once, and the VMs that it still has are left to whoever pays for them.",
     selectable = ".spec.siteRef.name",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
@@ -55,7 +55,28 @@ pub use crate::{
         json_path = ".status.quota.used.cores"
     ),
     printcolumn(
+        name = "Frozen",
+        type_ = "string",
+        priority = 1,
+        description = "whether nothing is made or taken away here until a person says so",
+        json_path = ".status.conditions[?(@.type=='Frozen')].status"
+    ),
+    printcolumn(
+        name = "Missing",
+        type_ = "integer",
+        priority = 1,
+        description = "VMs that the provider's lists lack and that are not proved gone",
+        json_path = ".status.missing"
+    ),
+    printcolumn(
         name = "Orphans",
+        type_ = "integer",
+        priority = 1,
+        description = "VMs of ours without a PilotVM, not deleted",
+        json_path = ".status.orphans"
+    ),
+    printcolumn(
+        name = "Deleted",
         type_ = "integer",
         priority = 1,
         description = "orphans deleted since the operator started",
@@ -80,6 +101,8 @@ pub use crate::{
      "the provider of a Cloud cannot change, its VMs would be forgotten: make another Cloud"),
     ("self.siteRef.name == oldSelf.siteRef.name",
      "siteRef cannot change, pilots carry the site's name: make another Cloud"),
+    ("!has(self.simulated) || !has(self.flavors) || size(self.flavors) == 0",
+     "the flavors of a simulated cloud say their GPUs themselves: remove flavors and write gpus in simulated.flavors"),
     ("!has(self.ec2) || !has(self.images) || self.images.all(name, has(self.images[name].id))",
      "EC2 knows images by id: write id: ami-... instead of a name"),
 ])))]
@@ -101,11 +124,11 @@ pub struct CloudSpec {
     #[schemars(
         extend("maxProperties" = 64),
         extend("x-kubernetes-validations" = rules(&[
-            ("self.all(name, size(name) >= 1 && size(name) <= 63)", "the name of an image in this list has 1 to 63 characters, as in default or gpu"),
+            ("self.all(name, size(name) >= 1 && size(name) <= 63)", "the name of an image in this list has 1 to 63 characters, for example default or gpu"),
         ]))
     )]
     pub images: BTreeMap<String, Image>,
-    /// What may be held at once here by all pools together, as in `{vms: 200, cores: 1600}`. The provider's own quota is read
+    /// What may be held at once here by all pools together, for example `{vms: 200, cores: 1600}`. The provider's own quota is read
     /// too; whichever is smaller holds. Set it to leave room for others in the same project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
@@ -113,11 +136,45 @@ pub struct CloudSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of flavors, an hour, in the currency of the VOs' budgets. Of flavors that
+    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of flavors that
     /// fulfil a pool's requirements the cheapest a core is bought, and one without a price comes last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
     pub prices: Vec<FlavorPrice>,
+    /// What the provider's own properties do not say of a flavor, or say wrongly, by the flavor's name. What is given here holds
+    /// instead of what the provider says; what is not given stays as the provider says. `flavors` in the status shows the
+    /// outcome.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub flavors: Vec<FlavorFacts>,
+}
+
+/// What is said of a flavor in place of what the provider says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlavorFacts {
+    /// Name of the flavor at the provider, for example `g1.a100`. A name that the provider does not have does no harm.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// The GPUs of a VM of this flavor. Needed where the provider's properties do not tell them, or take another device
+    /// for a GPU: OpenStack has no rule for such properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<FlavorGpus>,
+}
+
+/// The GPUs of a flavor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.count > 0 || !has(self.model)", "a flavor without GPUs has no model of them: remove model, or write how many there are in count"),
+])))]
+pub struct FlavorGpus {
+    /// Number of GPUs of a VM, for example 1. 0: it has none, and the device that the provider names is something else.
+    #[schemars(range(min = 0, max = 64))]
+    pub count: i64,
+    /// Their model, for example `A100`: pools ask for it in machine.requirements.gpus.models. Absent: unknown, and a pool
+    /// that asks for a model does not take the flavor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub model: Option<String>,
 }
 
 /// A thing known by name or by id: exactly one of them.
@@ -168,10 +225,10 @@ fn burst() -> i64 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlavorPrice {
-    /// Name of the flavor at the provider, as in `m1.large`.
+    /// Name of the flavor at the provider, for example `m1.large`.
     #[schemars(length(min = 1, max = 255))]
     pub flavor: String,
-    /// Price of an hour, a quoted decimal number, as in `"0.05"`.
+    /// Price of an hour, a quoted decimal number, for example `"0.05"`.
     pub per_hour: Price,
 }
 
@@ -182,7 +239,8 @@ pub struct CloudStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported.
+    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported, Frozen, Paused. docs/conditions.md
+    /// says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -208,6 +266,14 @@ pub struct CloudStatus {
     /// Cores of those VMs.
     #[serde(default)]
     pub cores: i64,
+    /// VMs of ours that the provider's lists lack and that nobody has proved gone: the provider is asked for each of them by its id.
+    /// They count as alive. More than a few: the condition Frozen says what to do.
+    #[serde(default)]
+    pub missing: i64,
+    /// VMs seen at the provider that carry our tag, have no PilotVM and are not deleted, for example because they are too young, or
+    /// because there are too many, so that a person is asked: the condition Frozen says what to do.
+    #[serde(default)]
+    pub orphans: i64,
     /// VMs that carried our tag, had no PilotVM and were deleted since the operator started.
     #[serde(default)]
     pub orphans_deleted: i64,
@@ -224,7 +290,7 @@ pub struct CloudQuota {
     pub used: Ceiling,
 }
 
-/// A flavor of the provider.
+/// A flavor of the provider, with what the spec's `flavors` and `prices` say of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudFlavor {
@@ -238,6 +304,9 @@ pub struct CloudFlavor {
     /// GPUs.
     #[serde(default)]
     pub gpus: i64,
+    /// Model of the GPUs, where known: what machine.requirements.gpus.models of a pool is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_model: Option<String>,
     /// Price of an hour, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

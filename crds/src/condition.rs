@@ -1,39 +1,112 @@
-//! Condition types and reasons, in one place, as the API they are.
+//! Conditions: their types, and how one is made, put in and found. Their reasons are in [`crate::reason`].
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::json;
 
-/// `True` when the object is valid, its references resolve, and the operator acts on it.
-pub const READY: &str = "Ready";
-/// `False` when the object asks for something this version accepts and does not act on; the message names it.
-pub const SUPPORTED: &str = "Supported";
-/// Whether every object named by this one exists and fits.
-pub const RESOLVED: &str = "Resolved";
-/// DiracInstallation: whether the task queues were read at the last round.
-pub const DEMAND_READ: &str = "DemandRead";
-/// DiracInstallation: whether the pilots' rows were read the last time; while no pilot lives, whether they could be.
-pub const ROWS_READ: &str = "RowsRead";
-/// Cloud: whether the provider answers and accepts the credential.
-pub const REACHABLE: &str = "Reachable";
-/// Cloud: how long the credential lasts.
-pub const CREDENTIAL_VALID: &str = "CredentialValid";
-/// VirtualOrganization: whether its groups are its own; the jobs of a group that two claim go to the first by name.
-pub const GROUPS_OWNED: &str = "GroupsOwned";
-/// PilotPool: whether all demand that fits the pool is served or being served.
-pub const DEMAND_MET: &str = "DemandMet";
-/// PilotPool: whether the user-data template can be rendered.
-pub const USER_DATA_VALID: &str = "UserDataValid";
-/// PilotPool: whether VMs can be bought from at least one of its clouds.
-pub const CLOUD_USABLE: &str = "CloudUsable";
-/// PilotVM: the pilot's row exists in DIRAC.
-pub const REGISTERED: &str = "Registered";
-/// PilotVM: the cloud has made the VM.
-pub const LAUNCHED: &str = "Launched";
-/// PilotVM: the pilot has asked the Matcher for work (its row says Running).
-pub const RUNNING: &str = "Running";
-/// PilotVM: the VM's life has ended, with the reason.
-pub const ENDED: &str = "Ended";
+use crate::{reason::Reason, word::words};
+
+words! {
+    /// What a condition speaks of. Most are good when they are `True`; Frozen, Paused and Ended are news when they are `True`.
+    pub enum ConditionType / UnknownCondition {
+        "Every kind" {
+            Ready: "`True` when the object is valid, its references resolve, and the operator acts on it.", "The reason and the message are those of the first thing that is lacking.";
+            Supported: "`False` when the object asks for something that this version accepts and does not act on; the message names it.", "Take it out, or know that it has no effect.";
+            Resolved: "Whether every object that this one names exists and fits.", "Create what the message names, or correct the name.";
+        }
+        "DiracInstallation, Cloud, PilotPool" {
+            Paused: "Whether a person has asked, by the annotation diracgrid.org/paused, that nothing is made or taken away here.", "Take the annotation off to go on.";
+        }
+        "DiracInstallation, VirtualOrganization, PilotPool" {
+            DemandMet: "Whether every waiting job has a VM or gets one; `Unknown` while demand is not known. status.unmet has the jobs that wait, with the reason.", "Do what the message says; it names the limit that binds.";
+        }
+        "DiracInstallation" {
+            DemandRead: "Whether the task queues were read at the last round.", "See the message: address, certificate, group.";
+            RowsRead: "Whether the pilots' rows were read the last time; while no pilot lives, whether they could be.", "See the message: address, certificate, group.";
+        }
+        "VirtualOrganization" {
+            GroupsOwned: "Whether its groups are its own.", "Take a group that two VOs claim out of one of them.";
+        }
+        "Cloud" {
+            Reachable: "Whether the provider answers. A refused credential is an answer: CredentialValid says that.", "See the message: address, certificate, network policy.";
+            CredentialValid: "Whether the provider accepts the credential, and until when where it says so.", "Renew the credential in its Secret.";
+            Frozen: "`True` while the cloud's lists contradict the PilotVMs so much that a person is asked before anything is believed or deleted.", "Look at the cloud, then acknowledge as the message says.";
+        }
+        "PilotPool" {
+            UserDataValid: "Whether the user-data template can be rendered.", "Correct machine.userData.";
+            CloudUsable: "Whether VMs can be bought from at least one of its clouds.", "See the conditions of the clouds that the message names.";
+        }
+        "PilotVM" {
+            Registered: "Whether the pilot's row exists in DIRAC.", "See the message, and the DiracInstallation.";
+            Launched: "Whether the cloud has made the VM.", "See the message, and the Cloud.";
+            Running: "Whether the pilot has asked the Matcher for work: its row says Running.", "Before scaling.bootDeadline: wait. After it the VM is replaced.";
+            Ended: "`True` when the VM's life has ended, with the reason.", "Look the reason up below.";
+        }
+    }
+}
+
+/// The word of [`ConditionType::Ready`].
+pub const READY: &str = ConditionType::Ready.as_str();
+/// The word of [`ConditionType::Supported`].
+pub const SUPPORTED: &str = ConditionType::Supported.as_str();
+/// The word of [`ConditionType::Resolved`].
+pub const RESOLVED: &str = ConditionType::Resolved.as_str();
+/// The word of [`ConditionType::DemandRead`].
+pub const DEMAND_READ: &str = ConditionType::DemandRead.as_str();
+/// The word of [`ConditionType::RowsRead`].
+pub const ROWS_READ: &str = ConditionType::RowsRead.as_str();
+/// The word of [`ConditionType::Reachable`].
+pub const REACHABLE: &str = ConditionType::Reachable.as_str();
+/// The word of [`ConditionType::CredentialValid`].
+pub const CREDENTIAL_VALID: &str = ConditionType::CredentialValid.as_str();
+/// The word of [`ConditionType::GroupsOwned`].
+pub const GROUPS_OWNED: &str = ConditionType::GroupsOwned.as_str();
+/// The word of [`ConditionType::DemandMet`].
+pub const DEMAND_MET: &str = ConditionType::DemandMet.as_str();
+/// The word of [`ConditionType::UserDataValid`].
+pub const USER_DATA_VALID: &str = ConditionType::UserDataValid.as_str();
+/// The word of [`ConditionType::CloudUsable`].
+pub const CLOUD_USABLE: &str = ConditionType::CloudUsable.as_str();
+/// The word of [`ConditionType::Registered`].
+pub const REGISTERED: &str = ConditionType::Registered.as_str();
+/// The word of [`ConditionType::Launched`].
+pub const LAUNCHED: &str = ConditionType::Launched.as_str();
+/// The word of [`ConditionType::Running`].
+pub const RUNNING: &str = ConditionType::Running.as_str();
+/// The word of [`ConditionType::Ended`].
+pub const ENDED: &str = ConditionType::Ended.as_str();
+/// The word of [`ConditionType::Frozen`].
+pub const FROZEN: &str = ConditionType::Frozen.as_str();
+/// The word of [`ConditionType::Paused`].
+pub const PAUSED: &str = ConditionType::Paused.as_str();
+
+impl ConditionType {
+    /// A condition of this type; `status` as in [`new`]. Its transition time is set by [`set`].
+    pub fn says(
+        self,
+        status: Option<bool>,
+        reason: Reason,
+        message: impl Into<String>,
+        generation: Option<i64>,
+    ) -> Condition {
+        new(self.as_str(), status, reason.as_str(), message, generation)
+    }
+
+    /// The condition of this type, if it is there.
+    pub fn among(self, conditions: &[Condition]) -> Option<&Condition> {
+        get(conditions, self.as_str())
+    }
+
+    /// Whether the condition of this type is `True`.
+    pub fn holds(self, conditions: &[Condition]) -> bool {
+        is_true(conditions, self.as_str())
+    }
+}
+
+/// The reason of a condition; `None` for a word that this version does not know.
+pub fn reason(condition: &Condition) -> Option<Reason> {
+    condition.reason.parse().ok()
+}
 
 /// Puts `condition` into `conditions`: the transition time moves only when the status flips.
 ///
@@ -112,6 +185,17 @@ mod tests {
         assert_eq!(conditions[0].last_transition_time.0, at(30));
         assert!(is_true(&conditions, READY));
         assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn a_condition_made_of_types_is_the_one_made_of_words() {
+        let typed = ConditionType::Frozen.says(Some(true), Reason::MassLoss, "7 VMs are gone", Some(3));
+        assert_eq!(typed, new("Frozen", Some(true), "MassLoss", "7 VMs are gone", Some(3)));
+        assert_eq!(reason(&typed), Some(Reason::MassLoss));
+        let conditions = [typed, new(PAUSED, Some(false), "OfALaterVersion", "", None)];
+        assert!(ConditionType::Frozen.holds(&conditions) && !ConditionType::Paused.holds(&conditions));
+        assert_eq!(ConditionType::Paused.among(&conditions).and_then(reason), None);
+        assert!(ConditionType::Ready.among(&conditions).is_none());
     }
 
     #[test]

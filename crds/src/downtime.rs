@@ -46,13 +46,13 @@ pub struct DowntimeSpec {
     /// One Cloud of the site. Absent: all of the site. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_ref: Option<LocalRef>,
-    /// When it begins, with a time zone, as in `"2026-12-07T06:00:00Z"`. At that moment nothing is left but what `keep` allows.
+    /// When it begins, with a time zone, for example `"2026-12-07T06:00:00Z"`. At that moment nothing is left but what `keep` allows.
     #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub start: Timestamp,
     /// When it ends, at most 366 days later. From then on VMs are made again.
     #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub end: Timestamp,
-    /// What may stay, as in `{cores: 800}`. Absent: nothing.
+    /// What may stay, for example `{cores: 800}`. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Ceiling>,
     /// How long before the start draining begins, up to 60d: jobs that end before the start still start, longer ones do not.
@@ -60,7 +60,7 @@ pub struct DowntimeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("0s", "60d")))]
     pub drain_for: Option<Duration>,
-    /// Why, for people, as in `power works in the machine room`.
+    /// Why, for people, for example `power works in the machine room`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,

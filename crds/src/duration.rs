@@ -12,7 +12,7 @@ use crate::rule::rules;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(u64);
 
-/// Why a text is no [`Duration`].
+/// Why a text is not a [`Duration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDuration(String);
 
@@ -20,7 +20,7 @@ impl fmt::Display for InvalidDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no duration: write whole numbers with units d, h, m, s from large to small, as in 90s, 20m, 1h30m or 7d",
+            "{:?} is not a duration: write whole numbers with units d, h, m, s from large to small, for example 90s, 20m, 1h30m or 7d",
             self.0
         )
     }
@@ -111,13 +111,13 @@ impl JsonSchema for Duration {
             "maxLength": 24,
             "x-kubernetes-validations": rules(&[(
                 &format!("self.matches('{FORMAT}')"),
-                "write a duration as whole numbers with units d, h, m, s from large to small, as in 90s, 20m, 1h30m or 7d",
+                "write a duration as whole numbers with units d, h, m, s from large to small, for example 90s, 20m, 1h30m or 7d",
             )]),
         })
     }
 }
 
-/// Rules for a field that holds a duration of at least `least` and at most `most`, as in `between("1m", "24h")`.
+/// Rules for a field that holds a duration of at least `least` and at most `most`, for example `between("1m", "24h")`.
 pub fn between(least: &str, most: &str) -> Value {
     let bound = |text: &str| text.parse::<Duration>().unwrap_or_default().as_secs();
     let rule = format!(
@@ -127,7 +127,7 @@ pub fn between(least: &str, most: &str) -> Value {
         bound(most)
     );
     let message = format!(
-        "write a duration between {least} and {most}: whole numbers with units d, h, m, s from large to small, as in 90s, 20m, 1h30m or 7d"
+        "write a duration between {least} and {most}: whole numbers with units d, h, m, s from large to small, for example 90s, 20m, 1h30m or 7d"
     );
     rules(&[(&rule, &message)])
 }
@@ -179,7 +179,7 @@ mod tests {
             "5é",
         ] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
-            assert!(error.contains("is no duration: write whole numbers"), "{text}: {error}");
+            assert!(error.contains("is not a duration: write whole numbers"), "{text}: {error}");
         }
     }
 

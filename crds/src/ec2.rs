@@ -17,17 +17,17 @@ use crate::{
     ("self.region == oldSelf.region", "region cannot change, its VMs would be forgotten: make another Cloud"),
 ])))]
 pub struct Ec2 {
-    /// AWS region, as in `eu-west-3`. Cannot change.
+    /// AWS region, for example `eu-west-3`. Cannot change.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub region: String,
-    /// Address of another service that speaks EC2's language, as in `https://ec2.example.org`. Absent: AWS's own of the region.
+    /// Address of another service that speaks EC2's language, for example `https://ec2.example.org`. Absent: AWS's own of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub endpoint: Option<String>,
     /// How the account is entered. Absent: by the role of the operator's own pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Ec2Auth>,
-    /// Ids of subnets VMs may be put in, in order of preference, as in `[subnet-0aa]`. Each lies in one availability zone.
+    /// Ids of subnets VMs may be put in, in order of preference, for example `[subnet-0aa]`. Each lies in one availability zone.
     /// Absent: the account's default subnets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -36,7 +36,7 @@ pub struct Ec2 {
         extend("x-kubernetes-validations" = no_text_twice())
     )]
     pub subnets: Vec<String>,
-    /// Ids of the VMs' security groups, as in `[sg-0cc]`. Pilots need no way in, only out.
+    /// Ids of the VMs' security groups, for example `[sg-0cc]`. Pilots need no way in, only out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -70,7 +70,7 @@ fn no_inline_key(schema: &mut Schema) {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebIdentity {
-    /// ARN of the role, as in `arn:aws:iam::123456789012:role/pilots`.
+    /// ARN of the role, for example `arn:aws:iam::123456789012:role/pilots`.
     #[schemars(length(max = 512), regex(pattern = "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"))]
     pub role_arn: String,
 }

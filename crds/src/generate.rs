@@ -9,7 +9,7 @@ use crate::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, Virtua
 
 /// Every kind's definition, as a Kubernetes API server wants it.
 ///
-/// An error names the kind whose schema is none.
+/// An error names the kind whose schema cannot be made.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, String> {
     [
         (DiracInstallation::crd(), 63),

@@ -11,7 +11,9 @@ use crate::{
     Duration, SecretRef, condition,
     duration::between,
     reference::{DNS_LABEL, refuse_inline},
-    rule::{only_clean, rules, web_address},
+    rule::{NO_SUCH_PORT, PORT, WORD, only_clean, rules, web_address},
+    unmet,
+    unmet::UnmetDemand,
 };
 
 /// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated`
@@ -25,7 +27,7 @@ use crate::{
     status = "DiracInstallationStatus",
     shortname = "dirac",
     category = "dirac-all",
-    doc = "A DIRAC installation (short name `dirac`): the operator reads its waiting jobs, registers pilots with it and makes VMs for them. VirtualOrganization and Site objects name it.",
+    doc = "A DIRAC installation (short name `dirac`): the operator reads its waiting jobs, registers pilots with it and makes VMs for them. VirtualOrganization and Site objects name it.\n\nAnnotation for people: `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this installation; all is still shown, and the condition Paused says so.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(
@@ -35,6 +37,13 @@ use crate::{
         json_path = ".status.waitingJobs"
     ),
     printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(
+        name = "Met",
+        type_ = "string",
+        priority = 1,
+        description = "whether every waiting job has a VM or gets one",
+        json_path = ".status.conditions[?(@.type=='DemandMet')].status"
+    ),
     printcolumn(
         name = "Queues",
         type_ = "integer",
@@ -84,16 +93,17 @@ pub struct DiracInstallationSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "diracx"])))]
 pub struct External {
-    /// DISET address of the Matcher, whose task queues are read, as in
+    /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
-    /// `/Systems/WorkloadManagement/URLs/Matcher`.
-    #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
+    /// `/Systems/WorkloadManagement/URLs/Matcher`; several addresses with commas between, as DIRAC writes them, are tried one after
+    /// the other.
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
     pub matcher: String,
-    /// DISET address of the PilotManager, with which pilots are registered, as in
-    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`.
-    #[schemars(length(max = 512), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
+    /// DISET address of the PilotManager, with which pilots are registered, for example
+    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between.
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
-    /// Address of DiracX, as in `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
+    /// Address of DiracX, for example `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub diracx: Option<String>,
@@ -102,12 +112,22 @@ pub struct External {
 }
 
 fn diset_address(service: &str, port: u16) -> serde_json::Value {
-    rules(&[(
-        &format!("self.matches('^dips://[^/ ]+:[0-9]{{1,5}}/WorkloadManagement/{service}$')"),
-        &format!(
-            "write {service}'s whole DISET address, as in dips://dirac.example.org:{port}/WorkloadManagement/{service}"
+    let list = |number: &str| {
+        let one = format!("dips://[^/,[:space:]]+:{number}/WorkloadManagement/{service}");
+        format!("self.matches('^{one}( *, *{one})*$')")
+    };
+    let (form, ports) = (list("[0-9]+"), list(PORT));
+    rules(&[
+        (
+            &format!("self.contains('@') || {form}"),
+            &format!(
+                "write {service}'s whole DISET address, for example dips://dirac.example.org:{port}/WorkloadManagement/{service}, or \
+                 several with commas between"
+            ),
         ),
-    )])
+        // What is not an address at all gets the sentence above, and no second one.
+        (&format!("self.contains('@') || !{form} || {ports}"), NO_SUCH_PORT),
+    ])
 }
 
 /// A client certificate and the DIRAC group to act as.
@@ -165,15 +185,15 @@ pub struct Arrival {
     #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub vo: String,
     /// DIRAC group of the jobs' owner: one of the VO's groups.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub group: String,
     /// Mean rate of arrival, in jobs an hour; the times between jobs are random, the rate is kept in the long run.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub jobs_per_hour: i64,
-    /// CPU time a job asks for, as in `2h`: pools with a smaller matching.maxCpuTime do not take it.
+    /// CPU time a job asks for, for example `2h`: pools with a smaller matching.maxCpuTime do not take it.
     #[schemars(extend("x-kubernetes-validations" = between("1s", "60d")))]
     pub cpu_time: Duration,
-    /// How long a job really runs, as in `1m`.
+    /// How long a job really runs, for example `1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("1s", "60d")))]
     pub run_time: Option<Duration>,
@@ -181,9 +201,9 @@ pub struct Arrival {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub processors: Option<i64>,
-    /// Tags of the jobs, as in `[GPU]`: only pools that offer all of them take the jobs.
+    /// Tags of the jobs, for example `[GPU]`: only pools that offer all of them take the jobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
     /// Arrivals end after this many jobs. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,7 +218,8 @@ pub struct DiracInstallationStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead, RowsRead.
+    /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead, RowsRead,
+    /// DemandMet, Paused. docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -215,6 +236,10 @@ pub struct DiracInstallationStatus {
     /// never get a VM.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<UnclaimedGroup>,
+    /// Waiting jobs of all VOs that get no VM, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "unmet::schema")]
+    pub unmet: Vec<UnmetDemand>,
     /// VMs of the installation that are alive.
     #[serde(default)]
     pub vms: i64,

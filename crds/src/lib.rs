@@ -4,6 +4,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn(..) of kube's derive repeats its keys")]
 
+pub mod annotation;
 pub mod cloud;
 pub mod condition;
 pub mod downtime;
@@ -15,21 +16,27 @@ pub mod managed;
 pub mod money;
 pub mod openstack;
 pub mod organization;
+pub mod page;
 pub mod pool;
 pub mod quantity;
+pub mod reason;
 pub mod reference;
 pub mod rule;
 pub mod simulated;
 pub mod site;
+pub mod unmet;
 pub mod vm;
+mod word;
 
 pub use cloud::Cloud;
+pub use condition::ConditionType;
 pub use downtime::Downtime;
 pub use duration::Duration;
 pub use installation::DiracInstallation;
 pub use money::Price;
 pub use organization::VirtualOrganization;
 pub use pool::PilotPool;
+pub use reason::Reason;
 pub use reference::{LocalRef, SecretRef};
 pub use site::Site;
 pub use vm::PilotVM;

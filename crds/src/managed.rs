@@ -20,13 +20,13 @@ const SIZE: &str = "^[1-9][0-9]{0,5}(Mi|Gi|Ti)$";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Managed {
-    /// Version of DIRAC, as in `9.1.22`. Raise it to upgrade.
+    /// Version of DIRAC, for example `9.1.22`. Raise it to upgrade.
     #[schemars(length(max = 32), regex(pattern = VERSION))]
     pub dirac_version: String,
-    /// Version of DiracX, as in `0.7.0`. DIRAC's release notes say which versions fit together.
+    /// Version of DiracX, for example `0.7.0`. DIRAC's release notes say which versions fit together.
     #[schemars(length(max = 32), regex(pattern = VERSION))]
     pub diracx_version: String,
-    /// Public host name under which users and pilots reach the installation, as in `dirac.example.org`.
+    /// Public host name under which users and pilots reach the installation, for example `dirac.example.org`.
     #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
     pub host: String,
     /// The host certificate of the services.
@@ -47,7 +47,7 @@ pub struct Managed {
     /// The web portal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<Web>,
-    /// Sections and options merged into DIRAC's configuration: anything that the other objects do not say, as in
+    /// Sections and options merged into DIRAC's configuration: anything that the other objects do not say, for example
     /// `Operations: {Defaults: {Pilot: {CheckVersion: "False"}}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "free_form")]
@@ -74,7 +74,7 @@ fn quantities(_: &mut SchemaGenerator) -> Schema {
         "additionalProperties": {
             "x-kubernetes-int-or-string": true,
             "maxLength": 32,
-            "description": "An amount with a Kubernetes unit, as in `500m`, `2` or `512Mi`.",
+            "description": "An amount with a Kubernetes unit, for example `500m`, `2` or `512Mi`.",
         },
     })
 }
@@ -112,7 +112,7 @@ pub struct IssuerRef {
 /// Space for a server that this operator runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Storage {
-    /// Size of the volume with unit Mi, Gi or Ti, as in `20Gi`. It can grow later, never shrink.
+    /// Size of the volume with unit Mi, Gi or Ti, for example `20Gi`. It can grow later, never shrink.
     #[schemars(length(max = 16), regex(pattern = SIZE))]
     pub storage: String,
 }
@@ -185,7 +185,7 @@ pub struct ObjectStore {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = only_clean(&["endpoint"])))]
 pub struct Bucket {
-    /// Address of the store, as in `https://s3.example.org`.
+    /// Address of the store, for example `https://s3.example.org`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub endpoint: String,
     /// Name of the bucket.
@@ -211,7 +211,7 @@ pub struct Components {
 /// One component that differs from the profile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentOverride {
-    /// System and component, as in `WorkloadManagement/Matcher`.
+    /// System and component, for example `WorkloadManagement/Matcher`.
     #[schemars(length(max = 128), regex(pattern = "^[A-Za-z]+/[A-Za-z]+$"))]
     pub name: String,
     /// Whether it runs. Absent: what the profile says; naming a component here runs it.
@@ -232,14 +232,14 @@ pub struct ComponentOverride {
 pub enum Amount {
     /// In the basic unit: cores, or bytes.
     Number(i64),
-    /// With a unit, as in `500m` or `512Mi`.
+    /// With a unit, for example `500m` or `512Mi`.
     Text(String),
 }
 
 /// CPU and memory of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// What is set aside for it, as in `{cpu: 500m, memory: 512Mi}`.
+    /// What is set aside for it, for example `{cpu: 500m, memory: 512Mi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
     pub requests: BTreeMap<String, Amount>,
@@ -260,7 +260,7 @@ pub struct Web {
 /// When and where things are saved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {
-    /// Times in cron's five fields, UTC, as in `0 3 * * *` for every night at three.
+    /// Times in cron's five fields, UTC, for example `0 3 * * *` for every night at three.
     #[schemars(length(max = 64), regex(pattern = "^[-0-9*,/A-Za-z]+( [-0-9*,/A-Za-z]+){4}$"))]
     pub schedule: String,
     /// Number of backups kept; the oldest goes first.
@@ -308,7 +308,7 @@ pub struct Exposure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Class {
-    /// Name of the GatewayClass or IngressClass, as in `envoy` or `nginx`.
+    /// Name of the GatewayClass or IngressClass, for example `envoy` or `nginx`.
     #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub class_name: String,
 }

@@ -27,7 +27,7 @@ impl FromStr for Price {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || {
             format!(
-                "{:?} is no amount: write a decimal number such as \"0.05\", with at most six decimals",
+                "{:?} is not an amount: write a decimal number such as \"0.05\", with at most six decimals",
                 text.chars().take(40).collect::<String>()
             )
         };
@@ -108,7 +108,7 @@ mod tests {
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "1.0000001", "5 EUR", "99999999999999999999", "NaN"]
         {
             let error = text.parse::<Price>().unwrap_err();
-            assert!(error.contains("is no amount: write a decimal number"), "{text}: {error}");
+            assert!(error.contains("is not an amount: write a decimal number"), "{text}: {error}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     SecretRef,
     cloud::NamedOrId,
     reference::refuse_inline,
-    rule::{no_secret_in, no_text_twice, only_clean, rules, web_address},
+    rule::{NO_SUCH_PORT, no_secret_in, no_text_twice, only_clean, port_exists, rules, web_address},
 };
 
 /// One OpenStack project in one region.
@@ -15,7 +15,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_secret, extend("x-kubernetes-validations" = rules(&[
     ("has(self.auth.applicationCredential) || has(self.project)",
-     "say which project: give project with name and domain (only an application credential knows its own)"),
+     "say which project: give project with name and domain, or with id (only an application credential knows its own)"),
     ("!has(self.auth.applicationCredential) || !has(self.project)",
      "an application credential already belongs to one project: remove project"),
     (&no_secret_in(&["authUrl"]).0, &no_secret_in(&["authUrl"]).1),
@@ -24,13 +24,17 @@ use crate::{
      "project cannot change, its VMs would be forgotten: make another Cloud"),
 ])))]
 pub struct OpenStack {
-    /// Keystone's v3 address, as in `https://keystone.example.org:5000/v3`.
+    /// Keystone's v3 address, for example `https://keystone.example.org:5000/v3`. The credential is sent there, so it is
+    /// `https`: an address with `http` is accepted here, and used only where the operator was installed with `allowHttp`; the
+    /// condition Reachable says so otherwise. The same holds for addresses inside the cluster's own networks and
+    /// `allowPrivateAddresses`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = rules(&[
-        ("self.matches('^https?://.+/v3/?$')",
-         "write Keystone's whole address with its version, as in https://keystone.example.org:5000/v3"),
+        ("self.contains('@') || self.matches('^https?://[^/[:space:]]+(/[^[:space:]]*)?/v3/?$')",
+         "write Keystone's whole address with its version, for example https://keystone.example.org:5000/v3"),
+        (&port_exists(), NO_SUCH_PORT),
     ])))]
     pub auth_url: String,
-    /// Region of Keystone's catalogue, as in `RegionOne`. Cannot change.
+    /// Region of Keystone's catalogue, for example `RegionOne`. Cannot change.
     #[schemars(length(min = 1, max = 255))]
     pub region: String,
     /// Which of the catalogue's endpoints is used: `public`, `internal` or `admin`. Change it where the operator runs inside
@@ -51,7 +55,7 @@ pub struct OpenStack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub networks: Vec<NamedOrId>,
-    /// Names of the security groups of the VMs' ports, as in `[pilots]`. Pilots need no way in, only out. Absent: `default`.
+    /// Names of the security groups of the VMs' ports, for example `[pilots]`. Pilots need no way in, only out. Absent: `default`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     pub security_groups: Vec<String>,
@@ -59,21 +63,60 @@ pub struct OpenStack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)), extend("x-kubernetes-validations" = no_text_twice()))]
     pub availability_zones: Vec<String>,
+    /// Whether a VM gets its user-data on a config drive, a small disk that Nova attaches, as well as from the metadata
+    /// service. With `true` a VM learns what it is for also where no metadata service is reachable from its network. Write
+    /// `false` only where the provider refuses config drives. Holds for new VMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub config_drive: Option<bool>,
+    /// Size in GiB of a volume made from the image for each VM, from which it boots and which is deleted with it, for example
+    /// 20. Needed for flavors that have no disk of their own, which are left out without it; the project needs Cinder and a
+    /// quota of volumes. It must hold the image. Absent: VMs boot from the flavor's disk. Holds for new VMs.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "rootVolumeGiB")]
+    #[schemars(range(min = 1, max = 16_384))]
+    pub root_volume_gib: Option<i64>,
+}
+
+impl OpenStack {
+    /// Whether VMs are asked for with a config drive: unless the manifest says no.
+    pub fn wants_config_drive(&self) -> bool {
+        self.config_drive.unwrap_or(true)
+    }
 }
 
 fn no_inline_secret(schema: &mut Schema) {
     refuse_inline(schema, &["username", "password", "token"], None);
 }
 
-/// A Keystone project.
+/// A Keystone project: by its id, or by its name and its domain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.id) || has(self.name)", "say which project: give its id, or its name and its domain"),
+    ("!has(self.id) || (!has(self.name) && !has(self.domain) && !has(self.domainId))",
+     "an id is enough to find the project: remove name, domain and domainId, or remove id"),
+    ("!has(self.name) || has(self.id) || has(self.domain) || has(self.domainId)",
+     "a project's name is unique only in its domain: add domain (a name, for example Default) or domainId"),
+    ("!has(self.domain) || !has(self.domainId)", "give domain or domainId, not both: they might not agree"),
+])))]
 pub struct Project {
-    /// Name of the project, as in `biomed`.
+    /// Id of the project, for example `9a1f4c0b6d0e4bb79b7cbb6a2e0f4b1c`. It alone says which project; `openstack project list`
+    /// shows it. Federated sites often know a project by its id only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
-    pub name: String,
-    /// Name of the project's domain, as in `egi.eu` or `Default`.
+    pub id: Option<String>,
+    /// Name of the project, for example `biomed`; with `domain` or `domainId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
-    pub domain: String,
+    pub name: Option<String>,
+    /// Name of the project's domain, for example `egi.eu` or `Default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub domain: Option<String>,
+    /// Id of the project's domain, for example `default`. Either this or `domain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub domain_id: Option<String>,
 }
 
 /// How an OpenStack project is entered: exactly one way.
@@ -86,7 +129,8 @@ pub struct Project {
      "a project is entered one way: keep one of password, applicationCredential and oidc"),
 ])))]
 pub struct OpenStackAuth {
-    /// By a user and password: Secret with `username`, `password` and, unless it is `Default`, `user_domain`.
+    /// By a user and password: Secret with `username`, `password` and, unless the user is of the domain `Default`, `user_domain` (its
+    /// name) or `user_domain_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<ViaSecret>,
     /// By an application credential: Secret with `id` and `secret`. The best way: it can be revoked alone and carries one
@@ -108,8 +152,8 @@ fn no_inline_login(schema: &mut Schema) {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_credential)]
 pub struct ViaSecret {
-    /// The Secret: `username`, `password`, `user_domain` (default `Default`) for a password; `id`, `secret` for an
-    /// application credential.
+    /// The Secret: `username`, `password`, `user_domain` or `user_domain_id` (absent: the domain `Default`) for a password; `id`,
+    /// `secret` for an application credential.
     pub secret_ref: SecretRef,
 }
 
@@ -122,13 +166,13 @@ fn no_inline_credential(schema: &mut Schema) {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_token, extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
 pub struct Oidc {
-    /// Keystone's name of the identity provider, as in `egi.eu`.
+    /// Keystone's name of the identity provider, for example `egi.eu`.
     #[schemars(length(min = 1, max = 255))]
     pub identity_provider: String,
-    /// Keystone's name of the protocol, as in `openid`.
+    /// Keystone's name of the protocol, for example `openid`.
     #[schemars(length(min = 1, max = 255))]
     pub protocol: String,
-    /// Address of the token's issuer, as in `https://aai.egi.eu/auth/realms/egi`.
+    /// Address of the token's issuer, for example `https://aai.egi.eu/auth/realms/egi`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
     /// Secret with `client_id`, `refresh_token` and, unless the client is public, `client_secret`.

@@ -10,6 +10,8 @@ use crate::{
     duration::between,
     quantity::Ceiling,
     rule::{only_clean, rules, web_address},
+    unmet,
+    unmet::UnmetDemand,
 };
 
 const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
@@ -40,6 +42,13 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
     printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
     printcolumn(name = "Share", type_ = "integer", json_path = ".spec.share"),
     printcolumn(
+        name = "Met",
+        type_ = "string",
+        priority = 1,
+        description = "whether every waiting job has a VM or gets one",
+        json_path = ".status.conditions[?(@.type=='DemandMet')].status"
+    ),
+    printcolumn(
         name = "DIRAC",
         type_ = "string",
         priority = 1,
@@ -52,7 +61,7 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("self.groups.exists(g, g.name == self.pilot.group)",
-     "pilot.group is none of this VO's groups: add it to groups, or name one of them"),
+     "pilot.group is not among this VO's groups: add it to groups, or name one of them"),
     ("self.groups.all(g, g.name != self.pilot.group || (has(g.properties) && 'GenericPilot' in g.properties))",
      "the group of pilot.group lacks the property GenericPilot, so DIRAC would give its pilots no jobs of others: add GenericPilot to its properties"),
     ("self.installationRef.name == oldSelf.installationRef.name",
@@ -63,7 +72,7 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 pub struct VirtualOrganizationSpec {
     /// The DiracInstallation the VO belongs to. Cannot change.
     pub installation_ref: LocalRef,
-    /// The VO's name in DIRAC's configuration, as in `biomed` or `enmr.eu`. Cannot change.
+    /// The VO's name in DIRAC's configuration, for example `biomed` or `enmr.eu`. Cannot change.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub dirac_name: String,
     /// Where its members log in. Kept for managed installations; an external one has its own.
@@ -93,10 +102,10 @@ pub struct VirtualOrganizationSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
 pub struct IdentityProvider {
-    /// Issuer, as in `https://aai.egi.eu/auth/realms/egi`.
+    /// Issuer, for example `https://aai.egi.eu/auth/realms/egi`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
-    /// Entitlement (AARC G002) that members carry, as in `urn:mace:egi.eu:group:biomed:role=member#aai.egi.eu`. Absent:
+    /// Entitlement (AARC G002) that members carry, for example `urn:mace:egi.eu:group:biomed:role=member#aai.egi.eu`. Absent:
     /// everybody who can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
@@ -106,10 +115,10 @@ pub struct IdentityProvider {
 /// A DIRAC group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
-    /// The group's name in DIRAC's registry, as in `biomed_user`.
+    /// The group's name in DIRAC's registry, for example `biomed_user`.
     #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub name: String,
-    /// DIRAC properties of the group, as in `[NormalUser]`; the group of the pilots needs `GenericPilot`.
+    /// DIRAC properties of the group, for example `[NormalUser]`; the group of the pilots needs `GenericPilot`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -122,12 +131,12 @@ pub struct Group {
 /// A sum that may be spent in a sliding period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
-    /// The sum, a quoted decimal number, as in `"500"`.
+    /// The sum, a quoted decimal number, for example `"500"`.
     pub amount: Price,
-    /// Currency of the sum and of the clouds' prices: three letters of ISO 4217, as in `EUR`.
+    /// Currency of the sum and of the clouds' prices: three letters of ISO 4217, for example `EUR`.
     #[schemars(length(min = 3, max = 3), regex(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
-    /// The period, 1h to 366d, as in `30d`: the sum is what may be spent in any such period, not in a calendar month.
+    /// The period, 1h to 366d, for example `30d`: the sum is what may be spent in any such period, not in a calendar month.
     #[schemars(extend("x-kubernetes-validations" = between("1h", "366d")))]
     pub period: Duration,
 }
@@ -135,7 +144,7 @@ pub struct Budget {
 /// The identity of the VO's pilots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PilotIdentity {
-    /// The group the pilots run as: one of `groups`, with the property GenericPilot, as in `biomed_pilot`.
+    /// The group the pilots run as: one of `groups`, with the property GenericPilot, for example `biomed_pilot`.
     #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub group: String,
 }
@@ -147,13 +156,18 @@ pub struct VirtualOrganizationStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, GroupsOwned, Supported.
+    /// The truth about the object: Ready, Resolved, GroupsOwned, DemandMet, Supported. docs/conditions.md says what each reason means
+    /// and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
     /// Jobs of the VO that wait in task queues.
     #[serde(default)]
     pub waiting_jobs: i64,
+    /// Waiting jobs of the VO that get no VM, with the reason, over all pools, also where no pool takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "unmet::schema")]
+    pub unmet: Vec<UnmetDemand>,
     /// VMs of the VO that are alive.
     #[serde(default)]
     pub vms: i64,

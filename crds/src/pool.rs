@@ -5,12 +5,14 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::unmet::UnmetDemand;
 use crate::{
     Duration, LocalRef, condition,
     duration::{between, seconds},
     quantity::Range,
     reference::DNS_LABEL,
-    rule::{no_name_twice, no_text_twice, rules},
+    rule::{WORD, no_name_twice, no_text_twice, rules},
+    unmet,
 };
 
 /// A pool of pilot VMs: for which VOs, on which clouds, of what kind, for what jobs, how many and how long.
@@ -23,7 +25,7 @@ use crate::{
     status = "PilotPoolStatus",
     shortname = "pool",
     category = "dirac-all",
-    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it.",
+    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it. A pool that is deleted drains first: no job is killed.\n\nAnnotations for people, each shown in a condition while it holds. `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this pool; all is still shown. `diracgrid.org/delete-vms: now`: a pool that is being deleted does not wait for its jobs; its VMs are deleted with the jobs on them.",
     selectable = ".spec.siteRef.name",
     scale(spec_replicas_path = ".spec.scaling.max", status_replicas_path = ".status.vms"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -74,7 +76,7 @@ pub struct PilotPoolSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
-    /// Cloud objects on which VMs may be made, tried in this order where nothing else decides, as in
+    /// Cloud objects on which VMs may be made, tried in this order where nothing else decides, for example
     /// `[{name: cppm-openstack}, {name: aws-paris}]`. A cloud taken off the list gets no new VMs; those it has live on.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
@@ -96,7 +98,7 @@ pub struct PilotPoolSpec {
      "name flavors or give requirements, not both: remove one of them"),
 ])))]
 pub struct Machine {
-    /// Flavors by name, in order of preference, as in `[m1.xlarge, m1.large]`: the first that a cloud has and has room for is
+    /// Flavors by name, in order of preference, for example `[m1.xlarge, m1.large]`: the first that a cloud has and has room for is
     /// bought. Either this or `requirements`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-validations" = no_text_twice()))]
@@ -104,7 +106,7 @@ pub struct Machine {
     /// Any flavor that fulfils these, where clouds call them differently. Either this or `flavors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
-    /// Ways of buying, in order of preference, as in `[Spot, OnDemand]`. Absent: `[OnDemand]`. Spot is cheaper, and the
+    /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. Spot is cheaper, and the
     /// provider may take the VM with its jobs away at any time. Accepted and kept; this version buys on demand only, which the
     /// condition Supported says, and buys nothing for a pool that names Spot alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -148,13 +150,13 @@ pub enum Purchase {
      "requirements without a bound would buy anything: give at least one of gpus, cores and ramGiBPerCore"),
 ])))]
 pub struct Requirements {
-    /// Number and models of GPUs, as in `{min: 1, models: [A100, L4]}`. Absent: flavors without GPUs only.
+    /// Number and models of GPUs, for example `{min: 1, models: [A100, L4]}`. Absent: flavors without GPUs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<GpuRequirement>,
-    /// Number of cores, as in `{min: 4, max: 32}`.
+    /// Number of cores, for example `{min: 4, max: 32}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Range>,
-    /// GiB of memory a core, as in `{min: 2}`.
+    /// GiB of memory a core, for example `{min: 2}`.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ramGiBPerCore")]
     pub ram_gib_per_core: Option<Range>,
 }
@@ -165,16 +167,16 @@ pub struct Requirements {
     ("!has(self.min) || !has(self.max) || self.min <= self.max", "min is larger than max, so nothing fits: lower min or raise max"),
 ])))]
 pub struct GpuRequirement {
-    /// At least so many. Absent: no lower end.
+    /// The smallest number of GPUs. Absent: no lower end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub min: Option<i64>,
-    /// At most so many. Absent: no upper end.
+    /// The largest number of GPUs. Absent: no upper end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub max: Option<i64>,
-    /// One of these models, as in `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the operator of the cloud
-    /// wrote into its extra specs: see `flavors` in the Cloud's status.
+    /// One of these models, for example `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the
+    /// provider's properties say, or the Cloud's spec.flavors instead: `flavors` in the Cloud's status shows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
@@ -197,30 +199,30 @@ pub struct Matching {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub queue: Option<String>,
-    /// The longest CPU time of a job, 1m to 60d, as in `48h`: jobs that ask for more do not match. Keep it well below
+    /// The longest CPU time of a job, 1m to 60d, for example `48h`: jobs that ask for more do not match. Keep it well below
     /// scaling.maxLifetime, so that a VM can run more than one of them.
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
-    /// Tags the VMs offer, as in `[MultiProcessor]`: a job matches only where all of its tags are offered.
+    /// Tags the VMs offer, for example `[MultiProcessor]`: a job matches only where all of its tags are offered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        inner(length(min = 1, max = 64), regex(pattern = WORD)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub tags: Vec<String>,
-    /// Tags a job must have, as in `[GPU]`: plain jobs never land here. Each must be in `tags` too.
+    /// Tags a job must have, for example `[GPU]`: plain jobs never land here. Each must be in `tags` too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        inner(length(min = 1, max = 64), regex(pattern = "^[^, ]+$")),
+        inner(length(min = 1, max = 64), regex(pattern = WORD)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub required_tags: Vec<String>,
-    /// DIRAC platform of the image, as in `Linux_x86_64_glibc-2.34`. Absent: none is said, and jobs that ask for one do not
+    /// DIRAC platform of the image, for example `Linux_x86_64_glibc-2.34`. Absent: none is said, and jobs that ask for one do not
     /// match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub platform: Option<String>,
 }
 
@@ -229,15 +231,15 @@ pub struct Matching {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("self.max == 0 || self.min <= self.max", "min is larger than max: raise max or lower min (max: 0 alone drains the pool whatever min says)"),
-    ("self.max == 0 || self.spare <= self.max", "spare is larger than max: raise max or lower spare"),
+    ("self.max <= 0 || self.min <= self.max", "min is larger than max: raise max or lower min (max: 0 alone drains the pool whatever min says)"),
+    ("self.max <= 0 || self.spare <= self.max", "spare is larger than max: raise max or lower spare"),
     (&format!("{} < {}", seconds("self.bootDeadline"), seconds("self.maxLifetime")),
      "bootDeadline must be shorter than maxLifetime, or no VM lives to run a job"),
     (&format!("{} <= {}", seconds("self.idleTimeout"), seconds("self.maxLifetime")),
      "idleTimeout must not be longer than maxLifetime: shorten it or raise maxLifetime"),
 ])))]
 pub struct Scaling {
-    /// VMs kept whatever the demand, as in 2 for a pool whose first job must not wait for a boot. They cost while idle. Accepted and kept;
+    /// VMs kept whatever the demand, for example 2 for a pool whose first job must not wait for a boot. They cost while idle. Accepted and kept;
     /// this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
@@ -247,7 +249,7 @@ pub struct Scaling {
     /// killed. `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
-    /// Idle VMs kept warm beyond what waiting jobs need, as in 2, so that a burst starts at once. They cost while idle. Accepted and kept;
+    /// Idle VMs kept warm beyond what waiting jobs need, for example 2, so that a burst starts at once. They cost while idle. Accepted and kept;
     /// this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
@@ -258,7 +260,7 @@ pub struct Scaling {
     #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
     pub boot_deadline: Duration,
     /// Time without a job after which a VM stops by itself, 30s to 7d. Longer saves boots between bursts; shorter saves money. The VM is
-    /// told in `DIRAC_IDLE_TIMEOUT`, in seconds, and what starts the pilot (the image, or `machine.userData`) must have it obeyed: in
+    /// told in `DIRAC_IDLE_TIMEOUT`, in seconds, and whatever starts the pilot (the image, or `machine.userData`) must obey it: in
     /// DIRAC's JobAgent it is StopAfterFailedMatches times PollingTime.
     #[serde(default = "default_idle_timeout")]
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
@@ -287,7 +289,8 @@ pub struct PilotPoolStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported.
+    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported, Paused. docs/conditions.md
+    /// says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -305,18 +308,6 @@ pub struct PilotPoolStatus {
     pub waiting_jobs: i64,
     /// Waiting jobs that fit the pool and get no VM, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
-}
-
-/// Waiting jobs that get no VM, and why.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct UnmetDemand {
-    /// VirtualOrganization object.
-    pub vo: String,
-    /// Waiting jobs.
-    pub jobs: i64,
-    /// Machine-readable reason.
-    pub reason: String,
-    /// The sentence: what binds, and what to do.
-    pub message: String,
 }

@@ -9,19 +9,19 @@ use crate::rule::rules;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ceiling {
-    /// Number of VMs, as in 200. Absent: not bounded here.
+    /// Number of VMs, for example 200. Absent: not bounded here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub vms: Option<i64>,
-    /// Number of virtual cores of all VMs together, as in 1600. Absent: not bounded here.
+    /// Number of virtual cores of all VMs together, for example 1600. Absent: not bounded here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000_000))]
     pub cores: Option<i64>,
-    /// Memory of all VMs together in GiB, as in 6400. Absent: not bounded here.
+    /// Memory of all VMs together in GiB, for example 6400. Absent: not bounded here.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ramGiB")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub ram_gib: Option<i64>,
-    /// Number of GPUs of all VMs together, as in 4. Absent: not bounded here.
+    /// Number of GPUs of all VMs together, for example 4. Absent: not bounded here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub gpus: Option<i64>,

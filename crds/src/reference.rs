@@ -17,11 +17,13 @@ pub struct LocalRef {
     pub name: String,
 }
 
-/// A Secret of the same namespace. Secrets are only ever named, never written into a manifest of ours.
+/// A Secret of the same namespace that says that it may be used: by the label `diracgrid.org/credential: "true"` or the type
+/// `diracgrid.org/credential`. Secrets are only ever named, never written into a manifest of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRef {
     /// Name (metadata.name) of the Secret, in the same namespace. It may be created later, and changed at any time: the
-    /// operator takes a new value up by itself.
+    /// operator takes a new value up by itself. The Secret must carry the label `diracgrid.org/credential: "true"`
+    /// (`kubectl label secret NAME diracgrid.org/credential=true`) or have the type `diracgrid.org/credential`.
     #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: String,
 }

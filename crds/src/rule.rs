@@ -20,12 +20,34 @@ pub fn no_name_twice() -> Value {
     )])
 }
 
+/// A port of TCP, 1 to 65535, as a part of a regular expression.
+pub const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
+/// A word of DIRAC that stands in lists with commas: no comma, no space, no line break, nothing that cannot be seen.
+pub const WORD: &str = r"^[^,\s\x00-\x1f\x7f]+$";
+
+/// What is said of a port that does not exist.
+pub const NO_SUCH_PORT: &str = "the port does not exist: write a number from 1 to 65535";
+
+/// The rule that refuses a port beyond 65535 in an address `self`. An address without a port passes.
+///
+/// it says nothing of what is not an address, so that one mistake gets one complaint, and nothing of an address with an `@`, since the
+/// complaint would repeat the password: see [`no_secret_in`].
+pub fn port_exists() -> String {
+    format!(
+        "self.contains('@') || !self.matches('^[a-z]+://[^/]*:[0-9]+(/|$)') || self.matches('^[a-z]+://[^/]*:{PORT}(/|$)')"
+    )
+}
+
 /// Rules for an address of the web.
 pub fn web_address() -> Value {
-    rules(&[(
-        "self.startsWith('https://') || self.startsWith('http://')",
-        "write a whole address that begins with https:// (http:// only inside a trusted network)",
-    )])
+    rules(&[
+        (
+            "self.contains('@') || self.matches('^https?://[^/[:space:]]')",
+            "write a whole address that begins with https:// (http:// is used only where the operator's installation allows it)",
+        ),
+        (&port_exists(), NO_SUCH_PORT),
+    ])
 }
 
 /// The rule that refuses `https://user:password@host` in the `addresses` of an object.

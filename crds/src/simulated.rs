@@ -17,7 +17,7 @@ pub struct SimulatedCloud {
     #[serde(default)]
     #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
     pub seed: u32,
-    /// Time from creation to the pilot's first request for work, up to 24h, as in `40s`.
+    /// Time from creation to the pilot's first request for work, up to 24h, for example `40s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("0s", "24h")))]
     pub boot_time: Option<Duration>,
@@ -39,7 +39,7 @@ pub struct SimulatedCloud {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFlavor {
-    /// Name, as in `c8`.
+    /// Name, for example `c8`.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
     /// Cores of a VM.
@@ -53,15 +53,15 @@ pub struct SimulatedFlavor {
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,
-    /// Model of the GPUs, as in `L4`.
+    /// Model of the GPUs, for example `L4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub gpu_model: Option<String>,
-    /// Price of an hour, a quoted decimal number, as in `"0.10"`. Absent: free.
+    /// Price of an hour, a quoted decimal number, for example `"0.10"`. Absent: free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,
-    /// How many VMs of this flavor fit at once, as in 20: a create beyond them is refused for lack of capacity. Unlike the
-    /// quota nobody can read it beforehand. Absent: any number.
+    /// How many VMs of this flavor fit at once, for example 20: a create beyond them is refused for lack of capacity. Nobody can read
+    /// it beforehand, unlike the quota. Absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub capacity: Option<i64>,
@@ -71,7 +71,7 @@ pub struct SimulatedFlavor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFaults {
-    /// A create is refused for lack of capacity, as in 0.05 for one in twenty.
+    /// A create is refused for lack of capacity, for example 0.05 for one in twenty.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub capacity: f64,
@@ -87,21 +87,21 @@ pub struct SimulatedFaults {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub transient: f64,
-    /// A VM takes five times bootTime to boot, as in 0.1 for one in ten. Its pool gives it up where that is longer than
+    /// A VM takes five times bootTime to boot, for example 0.1 for one in ten. Its pool gives it up where that is longer than
     /// scaling.bootDeadline.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub slow_boot: f64,
-    /// The provider takes a running VM away, as spot VMs are taken: how likely within each hour that it runs, as in 0.1 for
+    /// The provider takes a running VM away, as spot VMs are taken: how likely within each hour that it runs, for example 0.1 for
     /// one in ten. Its jobs wait again. A change counts for VMs made from then on.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub spot_reclaim: f64,
-    /// For how long a new VM is missing from the provider's list, up to 1h, as in `30s`.
+    /// Time for which a new VM is missing from the provider's list, up to 1h, for example `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1h")))]
     pub list_lag: Option<Duration>,
-    /// How long every call to the provider takes, up to 1m, as in `2s`.
+    /// Time that every call to the provider takes, up to 1m, for example `2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1m")))]
     pub latency: Option<Duration>,

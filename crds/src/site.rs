@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::rules};
+use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::WORD, rule::rules};
 
 /// A DIRAC site: the name under which DIRAC knows the place, the VOs served there and the computing elements it has.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,14 +43,14 @@ use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LAB
 pub struct SiteSpec {
     /// The DiracInstallation the site belongs to. Cannot change.
     pub installation_ref: LocalRef,
-    /// The site's name in DIRAC: kind of grid, name and country, as in `CLOUD.CPPM.fr`. Jobs that ask for a site or ban one
+    /// The site's name in DIRAC: kind of grid, name and country, for example `CLOUD.CPPM.fr`. Jobs that ask for a site or ban one
     /// name it so. Cannot change.
     #[schemars(length(max = 128), extend("x-kubernetes-validations" = rules(&[(
         "self.matches('^[A-Za-z0-9]+[.][A-Za-z0-9_-]+[.][a-z]{2,8}$')",
-        "write DIRAC's name of the site: three parts with points between, grid, name and country, as in CLOUD.CPPM.fr",
+        "write DIRAC's name of the site: three parts with points between, grid, name and country, for example CLOUD.CPPM.fr",
     )])))]
     pub dirac_name: String,
-    /// The site's name in GOCDB, as in `IN2P3-CPPM`. Its downtimes there become Downtime objects. Accepted and kept; this
+    /// The site's name in GOCDB, for example `IN2P3-CPPM`. Its downtimes there become Downtime objects. Accepted and kept; this
     /// version does not read GOCDB. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
@@ -72,7 +72,7 @@ pub struct SiteSpec {
 /// A computing element that is not a cloud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComputingElement {
-    /// Host name of the CE, as in `htc01.example.org`.
+    /// Host name of the CE, for example `htc01.example.org`.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$"))]
     pub name: String,
     /// DIRAC's type of the CE: HTCondorCE, AREX, SSH or Slurm.
@@ -88,19 +88,19 @@ pub struct ComputingElement {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
-    /// Name of the queue at the CE, as in `condor`.
+    /// Name of the queue at the CE, for example `condor`.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// The longest CPU time of a job, 1m to 60d, as in `72h`.
+    /// The longest CPU time of a job, 1m to 60d, for example `72h`.
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
     /// Cores a pilot gets. Absent: one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub processors: Option<i64>,
-    /// Tags the queue offers, as in `[GPU]`.
+    /// Tags the queue offers, for example `[GPU]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::{Duration, LocalRef, Price, condition, pool::Purchase, rule::rules};
     status = "PilotVMStatus",
     shortname = "pvm",
     category = "dirac-all",
-    doc = "One VM and its pilot (short name `pvm`), from wish to gone. Only the operator writes it; deleting it gives the VM back, jobs and all.",
+    doc = "One VM and its pilot (short name `pvm`), from wish to gone. Only the operator writes it; deleting it gives the VM back, with the jobs on it.\n\nAnnotation for people: `diracgrid.org/let-go: \"true\"`: a PilotVM that is being deleted goes at once, although its cloud or its DIRAC does not answer; the VM, if there is one, is left to whoever pays for it.",
     selectable = ".spec.installationRef.name",
     selectable = ".spec.poolRef.name",
     selectable = ".spec.cloudRef.name",
@@ -96,7 +96,7 @@ pub struct PilotVMSpec {
     /// DIRAC name of the queue.
     #[schemars(length(min = 1, max = 255))]
     pub queue: String,
-    /// What is bought.
+    /// What is to be bought. What really was is in status.bought.
     pub offering: Offering,
     /// Name of the image in `Cloud.spec.images`.
     #[schemars(length(min = 1, max = 63))]
@@ -126,7 +126,7 @@ pub struct PilotVMSpec {
     pub reason: String,
 }
 
-/// What is bought.
+/// What is to be bought.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offering {
@@ -151,8 +151,36 @@ pub struct Offering {
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,
+    /// Price of an hour when it was planned, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Price>,
+}
+
+/// One attempt to have a VM made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// Its number, from 1. An attempt whose outcome is not clear is not followed by another before it is known to have made
+    /// nothing.
+    pub number: i64,
+    /// When it began.
+    pub since: Time,
+}
+
+/// What was bought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bought {
+    /// Flavor by name.
+    pub flavor: String,
+    /// Availability zone, where the provider says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Way of buying.
+    #[serde(default)]
+    pub purchase: Purchase,
     /// Price of an hour when it was bought, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub per_hour: Option<Price>,
 }
 
@@ -160,7 +188,7 @@ pub struct Offering {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PilotVMStatus {
-    /// The truth about the object: Registered, Launched, Running, Ended.
+    /// The truth about the object: Registered, Launched, Running, Ended. docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -182,12 +210,29 @@ pub struct PilotVMStatus {
     /// The provider's word for the VM's state, as last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_status: Option<String>,
-    /// When the VM was asked for.
+    /// The present or last attempt to have the VM made. It is written before the provider is asked, so that whoever goes on after a
+    /// crash knows that a VM may exist, and looks for it instead of asking for a second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// What was really bought; spec.offering stays the wish. Absent until the provider has made the VM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bought: Option<Bought>,
+    /// When the provider's answer that it has made the VM was written down. The boot deadline counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Time>,
     /// When the pilot first asked for work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_since: Option<Time>,
+    /// When the pilot was last known to ask for work or to run a job, to about ten minutes: it is not written at every ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_asked_at: Option<Time>,
+    /// Since when the pilot has had no job, as far as DIRAC's rows tell. Absent while it has one, or before it first asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Time>,
+    /// Since when the provider's lists lack the VM. It is not believed gone, and counts as alive, until the provider answers a
+    /// question for this very VM with "no such thing". Absent while the lists have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Time>,
     /// Whether a job was ever seen on it.
     #[serde(default)]
     pub served_job: bool,

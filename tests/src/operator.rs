@@ -32,7 +32,7 @@ impl Operator {
         found.with_context(|| format!("there is no {name} beside {}: run `{build}` first", own.display()))
     }
 
-    /// Installs the chart (CRDs, account, roles; no pod: no node runs here) into a control plane.
+    /// Installs the chart (CRDs, account, roles for all namespaces; no pod: no node runs here) into a control plane.
     pub fn install_chart(plane: &ControlPlane) -> Result<()> {
         let chart = chart();
         let chart = chart.to_str().context("the chart's path is no UTF-8")?;
@@ -45,7 +45,7 @@ impl Operator {
             NAMESPACE,
             "--create-namespace",
             "--set",
-            "replicas=0",
+            "replicas=0,clusterWide=true",
         ])?;
         let kubectl = plane.kubectl();
         let crds = kubectl.run(&["get", "crd", "--output=name"])?;

@@ -1,6 +1,9 @@
 //! Layer `chart`: the Helm chart linted, rendered, installed, upgraded and uninstalled in a real control plane; its rights tried.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "chart/rendered.rs"]
+mod rendered;
+
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -15,7 +18,7 @@ use testbeds::{
 };
 
 /// Verb, resource, namespace or none, and whether the operator's account may.
-const RIGHTS: [(&str, &str, bool); 24] = [
+const RIGHTS: [(&str, &str, bool); 26] = [
     ("list", "pilotpools.diracgrid.org", true),
     ("watch", "clouds.diracgrid.org", true),
     ("create", "pilotvms.diracgrid.org", true),
@@ -24,13 +27,15 @@ const RIGHTS: [(&str, &str, bool); 24] = [
     ("patch", "pilotpools.diracgrid.org --subresource=status", true),
     ("patch", "clouds.diracgrid.org", true),
     ("get", "secrets", true),
+    ("patch", "secrets", true),
     ("create", "configmaps", true),
     ("create", "events.events.k8s.io", true),
     ("list", "secrets", false),
     ("watch", "secrets", false),
     ("update", "secrets", false),
+    ("delete", "secrets", false),
     ("create", "pilotpools.diracgrid.org", false),
-    ("patch", "pilotpools.diracgrid.org", false),
+    ("patch", "pilotpools.diracgrid.org", true),
     ("delete", "clouds.diracgrid.org", false),
     ("delete", "pilotpools.diracgrid.org", false),
     ("create", "pods", false),
@@ -62,7 +67,7 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     kubectl.run(&["create", "namespace", "dirac"]).unwrap();
     kubectl.run(&["create", "namespace", "escape"]).unwrap();
     kubectl.run(&["create", "namespace", "trial"]).unwrap();
-    for values in [&[][..], &everything] {
+    for values in [&[][..], &everything, &["clusterWide=true"], &["clusterId=trial"]] {
         let mut args = vec!["template", "trial", chart, "--namespace", "trial", "--kube-version", build::KUBERNETES];
         values.iter().for_each(|v| args.extend(["--set", v]));
         let rendered = helm.run(&args).unwrap();
@@ -92,10 +97,11 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
         NAMESPACE,
         "--create-namespace",
         "--set",
-        "replicas=0",
+        "replicas=0,clusterWide=true",
     ];
     let notes = helm.run(&install).unwrap();
     assert!(notes.contains("kubectl get dirac-all"), "{notes}");
+    assert!(notes.contains("kubectl label secret NAME diracgrid.org/credential=true"), "{notes}");
     for role in ["view", "edit"] {
         let user = format!("--user={role}er");
         let args = ["create", "rolebinding", role, "--clusterrole", role, &user, "--namespace=dirac"];
@@ -130,6 +136,26 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
 
     let upgraded = helm.run(&[&install[..], &["--set", "log.level=debug"]].concat()).unwrap();
     assert!(upgraded.contains("REVISION: 2"), "{upgraded}");
+
+    // The narrow mode, tried: the release's own namespace and the one that is named, and no other.
+    let narrow = ["--set", "clusterWide=false,watchNamespaces={dirac}"];
+    let notes = helm.run(&[&install[..], &narrow].concat()).unwrap();
+    assert!(notes.contains(&format!("the namespaces {NAMESPACE}, dirac.")), "{notes}");
+    until("the wide rights are gone", || !may("get", "secrets", &["--namespace", "escape"])).await;
+    for (verb, resource, allowed) in RIGHTS {
+        let here = may(verb, resource, &["--namespace", "dirac"]);
+        assert_eq!(here, allowed, "may the narrow operator {verb} {resource}?");
+        let there = allowed && may(verb, resource, &["--namespace", "escape"]);
+        assert!(!there, "{verb} {resource} where it looks after nothing");
+    }
+    assert!(may("get", "secrets", &["--namespace", NAMESPACE]), "the release's own namespace is looked after");
+    // One thing is asked of all namespaces: whether a PilotVM exists.
+    assert!(may("list", "pilotvms.diracgrid.org", &["--all-namespaces"]), "an orphan is one of no namespace");
+    assert!(!may("get", "pilotvms.diracgrid.org", &["--namespace", "escape"]));
+    helm.run(&[&install[..], &narrow, &["--set", "clusterId=trial"]].concat()).unwrap();
+    until("its own id needs no cluster role", || !may("list", "pilotvms.diracgrid.org", &["--all-namespaces"])).await;
+    assert!(!may("get", "namespaces/kube-system", &[]));
+
     helm.run(&["uninstall", NAMESPACE, "--namespace", NAMESPACE]).unwrap();
     let crds = kubectl.run(&["get", "crd", "--output=name"]).unwrap();
     assert_eq!(
@@ -139,15 +165,26 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     );
 }
 
+/// Waits until what was changed has reached the API server's own memory of rights.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: not after 30 s");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// What a VO's own people get through the cluster's view and edit roles: verb, resource, may a viewer, may an editor.
-const USERS: [(&str, &str, bool, bool); 8] = [
+const USERS: [(&str, &str, bool, bool); 10] = [
     ("list", "pilotpools.diracgrid.org", true, true),
     ("watch", "pilotvms.diracgrid.org", true, true),
     ("create", "clouds.diracgrid.org", false, true),
     ("patch", "pilotpools.diracgrid.org --subresource=scale", false, true),
     ("delete", "pilotvms.diracgrid.org", false, true),
     ("create", "pilotvms.diracgrid.org", false, false),
-    ("patch", "pilotvms.diracgrid.org", false, false),
+    ("patch", "pilotvms.diracgrid.org", false, true),
+    ("patch", "pilotvms.diracgrid.org --subresource=status", false, false),
+    ("patch", "clouds.diracgrid.org", false, true),
     ("patch", "pilotpools.diracgrid.org --subresource=status", false, false),
 ];
 
@@ -198,9 +235,15 @@ spec: {siteRef: {name: site}, cloudRef: {name: cloud}, start: '2130-01-01T00:00:
 
 /// Rights that do not show in two minutes: old console logs go when there are twenty newer ones; an apply that makes an object needs
 /// the right to create it and is noted as a patch; an event told again after five minutes is a patch; and a PilotVM is read by itself
-/// when the watch is long silent about it.
-const RARE: [&str; 4] =
-    ["delete configmaps", "create configmaps", "patch events.events.k8s.io", "get pilotvms.diracgrid.org"];
+/// when the watch is long silent about it. The finalizers of pools and of Secrets come with the loops that keep them.
+const RARE: [&str; 6] = [
+    "delete configmaps",
+    "create configmaps",
+    "patch events.events.k8s.io",
+    "get pilotvms.diracgrid.org",
+    "patch pilotpools.diracgrid.org",
+    "patch secrets",
+];
 
 /// What a role or cluster role grants, as `VERB RESOURCE.GROUP/SUBRESOURCE`.
 fn granted(kubectl: &Kubectl, role: &[&str]) -> BTreeSet<String> {

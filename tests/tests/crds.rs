@@ -16,6 +16,8 @@ struct Case {
     but: Value,
     #[serde(default)]
     told: String,
+    /// What must not be said beside it: a mistake of one kind gets one complaint.
+    untold: Option<String>,
 }
 
 async fn cluster() -> (TempDir, ControlPlane, Kubectl) {
@@ -104,6 +106,9 @@ async fn what_is_wrong_is_refused_with_a_sentence_that_says_what_to_do() {
             Err(complaint) if !complaint.to_string().contains(&case.told) => {
                 wrong.push(format!("{}\n  wanted: {}\n  told: {complaint}", case.but, case.told));
             }
+            Err(complaint) if case.untold.as_ref().is_some_and(|words| complaint.to_string().contains(words)) => {
+                wrong.push(format!("{}\n  says too much: {complaint}", case.but));
+            }
             // What somebody took for a secret is not repeated on the screen or in a pipeline's log.
             Err(complaint) if complaint.to_string().contains("hunter2") => {
                 wrong.push(format!("{}\n  repeats the secret: {complaint}", case.but));
@@ -148,7 +153,10 @@ async fn the_largest_lists_are_accepted_and_one_more_is_not() {
             names(images, 63).into_iter().map(|n| (n, json!({ "name": "any" }))).collect();
         let prices: Vec<Value> =
             names(prices, 255).iter().map(|n| json!({ "flavor": n, "perHour": "999999999.999999" })).collect();
-        json!({ "spec": { "images": images, "prices": prices, "openstack": { "availabilityZones": names(zones, 255) } } })
+        let facts = |n: &String| json!({ "name": n, "gpus": { "count": 64, "model": "m".repeat(64) } });
+        let flavors: Vec<Value> = names(prices.len(), 255).iter().map(facts).collect();
+        let openstack = json!({ "availabilityZones": names(zones, 255) });
+        json!({ "spec": { "images": images, "prices": prices, "flavors": flavors, "openstack": openstack } })
     };
     let vo = |groups: usize| {
         let mut groups: Vec<Value> =
@@ -191,7 +199,7 @@ async fn the_largest_lists_are_accepted_and_one_more_is_not() {
         ("simcloud", simcloud(256), true),
         ("simcloud", simcloud(257), false),
     ] {
-        let case = Case { is: Some(base.to_owned()), was: None, but, told: String::new() };
+        let case = Case { is: Some(base.to_owned()), was: None, but, told: String::new(), untold: None };
         match attempt(&kubectl, &manifests, &case) {
             Ok(_) => assert!(accepted, "{base}: one more than the largest list was accepted"),
             Err(complaint) => {
@@ -237,6 +245,19 @@ async fn kubectl_explains_lists_selects_and_scales() {
         let header = table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(header, columns, "kubectl get {name}");
         assert!(kubectl.run(&["get", name, "--output=wide"]).unwrap().contains(wide), "kubectl get {name} -o wide");
+    }
+
+    // What a person may write on an object stands in the kind's own explanation.
+    for (kind, annotations) in [
+        ("diracinstallation", &["paused"][..]),
+        ("cloud", &["paused", "acknowledge-orphans", "acknowledge-change", "let-go"]),
+        ("pilotpool", &["paused", "delete-vms"]),
+        ("pilotvm", &["let-go"]),
+    ] {
+        let explained = kubectl.run(&["explain", kind]).unwrap();
+        for annotation in annotations {
+            assert!(explained.contains(&format!("diracgrid.org/{annotation}")), "{kind}: {explained}");
+        }
     }
 
     // Field selectors.
@@ -286,6 +307,8 @@ async fn kubectl_explains_lists_selects_and_scales() {
     assert_eq!(read("pool", "machine.image"), "default");
     assert_eq!(read("vo", "share"), "1");
     assert_eq!(read("cloud", "requests.perSecond"), "10");
+    let drive = ["get", "cloud", "cppm-openstack", "--output=jsonpath={.spec.openstack.configDrive}"];
+    assert_eq!(kubectl.run(&drive).unwrap(), "true");
     assert_eq!(read("dirac", "demand.pollInterval"), "20s");
 }
 

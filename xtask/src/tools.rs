@@ -97,11 +97,13 @@ pub fn build(args: &[&str]) -> Result<(), String> {
     outcome
 }
 
-/// Every generated file: the CRDs of the chart.
+/// Every generated file: the CRDs of the chart, and the page of conditions and reasons.
 pub fn generate() -> Result<(), String> {
-    let out = root().join("charts/dirac-operator/files/crds");
-    run("cargo run --package crds", cargo().args(["run", "--quiet", "--package", "crds", "--", "--out"]).arg(&out))?;
-    println!("wrote the CRDs into {}; commit what changed", out.display());
+    let (out, docs) = (root().join("charts/dirac-operator/files/crds"), root().join("docs"));
+    let mut program = cargo();
+    program.args(["run", "--quiet", "--package", "crds", "--", "--out"]).arg(&out).arg("--docs").arg(&docs);
+    run("cargo run --package crds", &mut program)?;
+    println!("wrote the CRDs into {} and conditions.md into {}; commit what changed", out.display(), docs.display());
     Ok(())
 }
 

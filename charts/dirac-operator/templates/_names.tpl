@@ -10,6 +10,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/name: dirac-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
+{{- /* The namespaces that are looked after, as a JSON list; none: all of them. */ -}}
+{{- define "dirac-operator.namespaces" -}}
+{{- if .Values.clusterWide }}[]{{ else }}{{ prepend .Values.watchNamespaces .Release.Namespace | uniq | toJson }}{{ end -}}
+{{- end -}}
 {{- /* What the operator does to objects of the namespaces it looks after; nothing more. */ -}}
 {{- define "dirac-operator.rules" -}}
 - apiGroups: [diracgrid.org]
@@ -18,18 +22,23 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [diracgrid.org]
   resources: [diracinstallations/status, virtualorganizations/status, sites/status, clouds/status, pilotpools/status, downtimes/status, pilotvms/status]
   verbs: [patch]
-# A finalizer keeps a cloud while it still has VMs of ours; adding it is a patch of the object's metadata.
+# A finalizer keeps a cloud while it still has VMs of ours, and a pool while its VMs have jobs; adding it is a patch of the object's
+# metadata.
 - apiGroups: [diracgrid.org]
-  resources: [clouds]
+  resources: [clouds, pilotpools]
   verbs: [patch]
 - apiGroups: [diracgrid.org]
   resources: [pilotvms]
   verbs: [get, list, watch, create, patch, delete]
-# Credentials are read one by one, by the names that the objects give; never listed.
+# Credentials are read one by one, by the names that the objects give; never listed. A finalizer, which is a patch, keeps one while VMs
+# can be deleted only with it: a namespace that is deleted would take the Secret first.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get]
-# Console logs of VMs that failed.
+  {{- with .Values.secretNames }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
+  verbs: [get, patch]
+# Console logs of VMs that failed: written, and listed by their label so that the oldest go; never read.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [list, create, patch, delete]

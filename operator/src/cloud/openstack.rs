@@ -1,7 +1,7 @@
 //! What an OpenStack driver is told, from the Cloud object and the Secrets that it names.
 
 use broker::cloud::openstack::{Config, Credential, NameOrId};
-use crds::cloud::{CloudSpec, NamedOrId, OpenStack};
+use crds::cloud::{CloudSpec, NamedOrId, OpenStack, Project};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -23,16 +23,26 @@ pub async fn config(
         let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? }
-    } else if let (Some(via), Some(project)) = (&auth.password, &openstack.project) {
+    } else if let (Some(via), Some(Project { name: Some(project), domain: Some(domain), .. })) =
+        (&auth.password, &openstack.project)
+    {
         let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Password {
             username: plain(&secret, "username")?,
             user_domain: plain(&secret, "user_domain").unwrap_or_else(|_| "Default".to_owned()),
             password: secret.get("password")?,
-            project: project.name.clone(),
-            project_domain: project.domain.clone(),
+            project: project.clone(),
+            project_domain: domain.clone(),
         }
+    } else if auth.password.is_some() {
+        return Err(Trouble::new(
+            "NotSupported",
+            format!(
+                "cloud {key} names its project or its domain by id, which this version of the operator cannot do with a password: name \
+                 both in spec.openstack.project, or use an application credential"
+            ),
+        ));
     } else {
         return Err(Trouble::new(
             "NotSupported",

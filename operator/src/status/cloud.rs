@@ -54,6 +54,7 @@ pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
         vms: whole(ours.len()),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
         orphans_deleted: whole(facts.orphans),
+        ..CloudStatus::default()
     }
 }
 
@@ -149,6 +150,7 @@ fn flavors(cloud: &Cloud, offers: &Offers) -> Vec<CloudFlavor> {
             cores: i64::from(f.cores),
             ram_mib: whole(f.ram_mib),
             gpus: i64::from(f.gpus()),
+            gpu_model: f.gpu_model().map(str::to_owned),
             per_hour: price(&f.name).or(said(&f.name).map(crds::Price::from_micros)),
         })
         .collect();

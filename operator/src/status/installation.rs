@@ -54,6 +54,7 @@ pub fn status(state: &State, installation: &DiracInstallation, now: Timestamp) -
             .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(jobs) })
             .collect(),
         vms: whole(state.stores.vms_of_installation(&key).len()),
+        ..DiracInstallationStatus::default()
     }
 }
 

@@ -55,6 +55,7 @@ pub fn status(state: &State, vo: &VirtualOrganization, now: Timestamp) -> Virtua
         waiting_jobs: whole(waiting),
         vms: whole(ours.len()),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+        ..VirtualOrganizationStatus::default()
     }
 }
 

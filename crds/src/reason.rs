@@ -1,0 +1,130 @@
+//! Reasons: the machine-readable words of conditions, events, ends of VMs, unmet demand and metrics, as the API they are.
+//!
+//! A word has one meaning wherever it stands. docs/conditions.md is made from this table.
+
+use crate::word::words;
+
+words! {
+    /// Why something is as it is.
+    pub enum Reason / UnknownReason {
+        "All is well" {
+            Ready: "The object is valid, everything that it needs is there, and the operator acts on it.", "";
+            Supported: "This version acts on everything that the object asks for.", "";
+            Resolved: "Every object that this one names exists and fits.", "";
+            Read: "DIRAC was read at the last attempt.", "";
+            Met: "Every waiting job has a VM or gets one.", "";
+            Valid: "The template can be rendered, or the credential is accepted.", "";
+            Usable: "VMs can be bought from at least one cloud of the pool.", "";
+            Owned: "No other VirtualOrganization claims a group of this one.", "";
+            Answers: "The provider answers.", "";
+            NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
+            NotPaused: "Nobody has asked for a pause.", "";
+            Registered: "The pilot has its row in DIRAC.", "";
+            Launched: "The cloud has made the VM.", "";
+            Booting: "The VM is there, and its pilot has not asked DIRAC for work yet.", "";
+            Running: "The pilot asks DIRAC for work, or runs jobs.", "";
+            DemandKnown: "The task queues can be read again after a time in which they could not.", "";
+        }
+        "Not known yet" {
+            NotRead: "DIRAC has not been read since the operator started.", "Wait for one poll (spec.demand.pollInterval); after that the reason says what fails.";
+            NotAsked: "The provider has not been asked since the operator started.", "Wait a minute; after that the reason says what fails.";
+            NotTried: "The credential has not been tried, since the provider was not asked or does not answer.", "See the condition Reachable.";
+            NotReady: "Something that this step needs is not there yet.", "Wait; the message says for what.";
+            DemandUnknown: "The task queues cannot be read, so what waits is unknown: nothing is made and nothing is taken away.", "See the condition DemandRead of the DiracInstallation.";
+        }
+        "The manifest" {
+            NotActedOn: "The object asks for something that this version accepts and does not act on; the rest is done.", "Take out what the message names, or know that it has no effect.";
+            NotSupported: "This version cannot do what the object needs before anything else, for example enter a cloud of that kind.", "Use what the message offers instead.";
+            ReferenceMissing: "An object, image, network or flavor that this object names does not exist, or does not fit.", "Create it or correct the name; the order does not matter.";
+            UserDataInvalid: "The template in machine.userData cannot be rendered, or does not give a cloud-config.", "Correct the template; the message says where it fails. No VM is made until then.";
+            ImageMissing: "The cloud has no image under the name for which the pool asks.", "Add the name to spec.images of the Cloud, or correct machine.image of the PilotPool.";
+            GroupTaken: "Another VirtualOrganization had a group of this one before, and keeps it: the jobs of that group count as the other's.", "Take the group out of one of the two.";
+            DuplicateName: "Another object has the same name in DIRAC (diracName, or CE and queue), or reads the same DIRAC installation: jobs or pilots would be counted twice.", "Give each its own name, or delete one of the two.";
+            SpotOnly: "The pool names Spot as its only way of buying, and this version buys on demand only.", "Add OnDemand to machine.purchase.";
+            NoUsableCloud: "VMs can be bought from none of the pool's clouds; the message says what each of them lacks.", "See the conditions of these Clouds.";
+            NoSimulatedInstallation: "The site of a simulated cloud belongs to no simulated installation, so no simulated pilot could find a job.", "Use a simulated DiracInstallation with simulated clouds.";
+            Malformed: "This version cannot read the object, for example since another version wrote it. A PilotVM counts against every limit all the same.", "Correct the object, or run the version that wrote it.";
+        }
+        "Secrets and trust" {
+            SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; it is found by itself.";
+            SecretUnreadable: "The API server did not give the Secret to the operator.", "See whether the operator has its Role in this namespace (the chart's watchNamespaces).";
+            SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
+            SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";
+            AddressNotAllowed: "The address is not https, or lies in a private network, and the operator was installed without leave to use such addresses.", "Use https and a public address, or install the chart with allowHttp or allowPrivateAddresses.";
+            OtherProject: "The credential opens another project than the one in which VMs of ours live; nobody would delete these.", "Put back a credential of that project, or make another Cloud for the new one.";
+            Expired: "The credential has ended.", "Renew it and change the Secret; it is taken up by itself.";
+        }
+        "What a cloud answers" {
+            Unauthorized: "The cloud, or DIRAC, refuses the credential, or what the credential may do is too little.", "Renew the credential or give it the right that the message names. It is not tried again at once, so that no account is locked.";
+            Invalid: "The cloud refuses the request for what it says, and would refuse it again.", "Correct what the message names: flavor, image, network, security group.";
+            NotFound: "The cloud says that there is no such thing.", "Correct the name, if it stands in a manifest.";
+            Conflict: "The cloud refuses the request since something else is being done with the same thing. It is tried again.", "";
+            NoCapacity: "The cloud has no room for this flavor now. Other offerings are tried, and this one again later.", "Add another flavor or cloud to the pool, or ask the provider for capacity.";
+            QuotaExceeded: "The project's quota is used up, by whomever.", "Ask the provider for more quota, or let the pool use another cloud.";
+            Throttled: "The cloud asks for a pause, which is kept.", "Lower spec.requests of the Cloud when it happens often.";
+            Transient: "The cloud did not answer, or failed. It is tried again.", "When it lasts: see the cloud's own status, its address, and the network policy.";
+            Unclear: "The cloud was asked to make a VM and the outcome is not known. The VM is looked for, and no second one is asked for, until it is.", "";
+        }
+        "What DIRAC answers" {
+            BadUrl: "The address of the DIRAC service cannot be used.", "Correct it in spec.external of the DiracInstallation.";
+            BadCredentials: "The certificate, key or authorities in the Secret cannot be read or do not belong together.", "Put a certificate, its key and ca.crt in PEM form into the Secret.";
+            CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; it is taken up by itself.";
+            CertificateNotYetValid: "The operator's own certificate is not valid yet.", "Wait, or correct the clock of the machine that runs the operator.";
+            CertificateRefused: "The certificate of the DIRAC service, or ours, is refused.", "Put the authority that signed the service's host certificate into ca.crt; the message says whose is refused.";
+            NoTls: "What answers at this address does not speak TLS.", "Correct host and port.";
+            Unreachable: "Nothing answers at this address.", "Correct host and port, and see whether firewalls and the chart's networkPolicy let DISET's ports out.";
+            Timeout: "The service took the connection and did not answer in time.", "See the log of the DIRAC service.";
+            UnknownMethod: "The service does not have a method that the operator needs.", "See whether the address is that of the right service; DIRAC 9 is needed.";
+            ServiceError: "The service answered with an error of its own, which the message repeats.", "See the log of the DIRAC service.";
+            AnswerTooLarge: "The answer is larger than is read.", "See whether the address is that of the right service.";
+            Garbage: "The answer is not what the protocol says.", "See whether the address is that of the right service, and which version it runs.";
+        }
+        "Why jobs wait" {
+            NoPool: "No PilotPool serves the VO.", "Name the VO in spec.vos of a PilotPool and of its Site.";
+            NoMatch: "Pools serve the VO, and none takes these jobs; the message names what the closest one lacks.", "Change matching (tags, maxCpuTime) or the flavors of a pool, or make another pool for such jobs.";
+            NoOffering: "The pool's clouds have no usable flavor that the pool takes.", "See the conditions of the clouds, and machine of the pool.";
+            PoolMax: "The pool has as many VMs as it may have.", "Raise spec.scaling.max; `kubectl scale pool NAME --replicas N` does it.";
+            VoLimit: "The VO holds as much as it may.", "Raise spec.limits of the VirtualOrganization.";
+            CloudCeiling: "The VMs of all pools hold as much of the cloud as they may.", "Raise spec.ceiling of the Cloud.";
+            CloudQuota: "The provider's quota leaves no room.", "Ask the provider for more; the message says what more of it would bring.";
+            VmsFail: "The last VMs of this offering never asked for work, so no more are bought for a while.", "See the console logs of these VMs (ConfigMaps with the label diracgrid.org/console): image, userData, network.";
+            PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";
+        }
+        "Nothing is done until a person says so" {
+            Paused: "The annotation diracgrid.org/paused holds: nothing is made or taken away here; all is still shown.", "`kubectl annotate KIND NAME diracgrid.org/paused-` ends the pause.";
+            MassLoss: "Many VMs of ours are gone from the cloud at once. They are not believed gone, nothing is replaced, and their jobs count as running.", "Look at the cloud. If they are really gone: `kubectl annotate cloud NAME diracgrid.org/acknowledge-change=N` with the number in the message.";
+            OrphansNotAcknowledged: "Many VMs carry our tag and have no PilotVM, for example after the cluster was restored from a backup. None of them is deleted.", "If they may go with their jobs: `kubectl annotate cloud NAME diracgrid.org/acknowledge-orphans=N` with the number in the message.";
+            MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
+        }
+        "Waiting to go" {
+            Deleting: "The object was deleted, and goes as soon as what needs it is gone.", "Wait; the message counts what it waits for.";
+            Draining: "The pool was deleted or scaled to 0: no new VM is made, and the ones with jobs go when their jobs are done.", "Wait. With the jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
+            WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
+            WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
+            ApiServer: "The API server did not take a write. It is tried again.", "When it lasts: see the message, and the operator's rights.";
+        }
+        "How a VM ended" {
+            Idle: "The VM stopped by itself, since its pilot found no more work. The usual end.", "";
+            Surplus: "It was given back before it had a job, since the jobs for which it was made are gone, or a limit was lowered.", "";
+            Deleted: "Somebody deleted the PilotVM, and the VM went with it.", "";
+            MaxLifetime: "It had reached scaling.maxLifetime and went when it had no job.", "";
+            NeverRan: "It stopped before its pilot asked for work.", "See its console log: image, userData, network.";
+            BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
+            LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
+            Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
+            PilotSilent: "Its pilot asked for work and had no job, then stopped asking, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
+            Hung: "The guest does nothing any more: neither its pilot nor its row moves.", "See its console log; often memory or a file system is full.";
+            HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";
+        }
+        "Events beside these" {
+            Ended: "A VM's life ended; the message begins with the reason.", "Look the reason up here.";
+            OrphanDeleted: "A VM with our tag had no PilotVM and was deleted.", "A few after a crash are usual. Many: see whether two clusters use one id (the chart's clusterId).";
+            RowLeft: "A pilot's row could not be closed in DIRAC and was left as it is.", "DIRAC's own cleaning closes it later.";
+            LetGo: "Somebody said by annotation that the object goes without its cloud or DIRAC.", "Look for the VM at the provider: nobody else deletes it.";
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "reason_tests.rs"]
+mod tests;
