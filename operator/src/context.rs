@@ -67,3 +67,26 @@ impl Context {
         let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
     }
 }
+
+#[cfg(test)]
+impl Context {
+    /// What a loop is given in a test: this client and these facts.
+    pub fn of(client: kube::Client, state: State) -> Self {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            run: Run,
+        }
+        let metrics = Arc::<Metrics>::default();
+        Self {
+            events: Events::new(client.clone()),
+            api: Api::new(client, metrics.clone()),
+            args: <Line as clap::Parser>::parse_from(["test"]).run,
+            state,
+            metrics,
+            bells: Bells::default(),
+            clock: Clock::default(),
+            filled: watch::Sender::new(true),
+        }
+    }
+}

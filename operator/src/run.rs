@@ -25,7 +25,7 @@ use crate::{
     leader::Leadership,
     metrics::Metrics,
     names::Key,
-    serve, status, vm,
+    pool, serve, status, vm,
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -74,6 +74,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error 
         }
         acting.spawn(each::cloud(ctx.clone()));
         acting.spawn(each::installation(ctx.clone()));
+        acting.spawn(pool::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
         let still = tokio::select! {
             lost = leadership.leads.wait_for(|leads| !*leads) => lost.is_ok(),
@@ -118,7 +119,7 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     pump(watches, &ctx, s2, |_| ());
     pump(watches, &ctx, s3, |_| ());
     pump(watches, &ctx, s4, |ctx| ctx.bells.clouds_changed());
-    pump(watches, &ctx, s5, |_| ());
+    pump(watches, &ctx, s5, |ctx| ctx.bells.pools_changed());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));
     let filling = ctx.clone();

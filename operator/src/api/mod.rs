@@ -4,6 +4,8 @@
 //! whoever waits for it.
 
 mod events;
+#[cfg(test)]
+pub mod fake;
 pub mod secret;
 mod stores;
 mod tally;

@@ -10,6 +10,7 @@ use crds::{
     DiracInstallation,
     installation::{DiracInstallationSpec, External, SimulatedQueue},
 };
+use tokio::time::Instant;
 
 use crate::{amounts::count, context::Context, known::installation::Handle, names::Key, trouble::Trouble};
 
@@ -18,15 +19,24 @@ const REREAD: Duration = Duration::from_secs(60);
 /// How long a simulated job runs where its stream says nothing, in seconds.
 const RUN_SECONDS: u64 = 60;
 
+/// What the way was made from: the spec, and the version of the Secret.
+type MadeFrom = (DiracInstallationSpec, String);
+
 /// Keeps the way open until dropped.
 pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.installations.get(&key);
-    let mut made_from: Option<(DiracInstallationSpec, String)> = None;
+    let mut made_from: Option<MadeFrom> = None;
+    let mut reread_due = Instant::now();
     loop {
-        if let Some(installation) = ctx.state.stores.installations.get(&key) {
+        let is_due = Instant::now() >= reread_due;
+        if let Some(installation) = ctx.state.stores.installations.get(&key)
+            && (is_due || is_another(made_from.as_ref(), &installation.spec))
+        {
+            reread_due = Instant::now() + REREAD;
             match make(&ctx, &key, &installation, &handle, &mut made_from).await {
                 Ok(()) => handle.update(|f| f.not_reached = None),
                 Err(trouble) => {
+                    tracing::warn!(installation = %key, reason = trouble.reason, error = trouble.message, "DIRAC cannot be reached");
                     // No round plans with credentials that were taken back; pilots that live keep the way to their rows.
                     handle.update(|f| {
                         f.not_reached = Some(trouble);
@@ -39,9 +49,15 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
         }
         tokio::select! {
             () = ctx.bells.to_remake(&key) => {}
-            () = tokio::time::sleep(REREAD) => {}
+            () = tokio::time::sleep_until(reread_due) => {}
         }
     }
+}
+
+/// Whether the way must be made from this spec at once. Most events of an installation are writes of its status, at which no Secret is
+/// read; where no way could be made, the Secret may have come since.
+fn is_another(made_from: Option<&MadeFrom>, spec: &DiracInstallationSpec) -> bool {
+    made_from.is_none_or(|(from, _)| from != spec)
 }
 
 async fn make(
@@ -49,7 +65,7 @@ async fn make(
     key: &Key,
     installation: &DiracInstallation,
     handle: &Handle,
-    made_from: &mut Option<(DiracInstallationSpec, String)>,
+    made_from: &mut Option<MadeFrom>,
 ) -> Result<(), Trouble> {
     let spec = &installation.spec;
     let same = |version: &str| made_from.as_ref().is_some_and(|(s, v)| s == spec && v == version);
@@ -115,4 +131,26 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
         f.rows = Some(Arc::new(dirac.clone()));
         f.simulated = Some(dirac);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(seed: u32) -> DiracInstallationSpec {
+        serde_json::from_value(json!({"simulated": {"seed": seed, "arrivals": []}})).unwrap()
+    }
+
+    #[test]
+    fn a_written_status_has_no_secret_read() {
+        assert!(!is_another(Some(&(spec(1), "7".into())), &spec(1)));
+    }
+
+    #[test]
+    fn a_changed_spec_and_a_way_that_could_not_be_made_have_the_way_made() {
+        assert!(is_another(Some(&(spec(1), "7".into())), &spec(2)));
+        assert!(is_another(None, &spec(1)));
+    }
 }

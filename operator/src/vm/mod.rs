@@ -95,7 +95,7 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
         vm: &vm,
         machine,
         row: rows.and_then(|r| r.by_reference.get(&reference)),
-        rows_read: rows.map(|r| r.started),
+        rows_read: rows.map(|r| r.read_at(&reference)),
         asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
         remembered: &remembered,
         now,
