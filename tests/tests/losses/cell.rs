@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use testbeds::{
-    real::{FORTY, Life},
+    real::{FORTY, Life, NAMESPACE},
     until::until,
 };
 
@@ -53,12 +54,25 @@ fn ends(history: &[Life]) -> Vec<(String, Option<u64>)> {
     history.iter().map(|life| (life.id.clone(), life.ended)).collect()
 }
 
+/// UID of each PilotVM, and whether its life has ended or is being ended.
+fn pilotvms(scene: &Scene) -> Vec<(String, bool)> {
+    let all = scene.kubectl.objects(NAMESPACE, "pilotvms").unwrap();
+    let ended = |vm: &Value| {
+        let conditions = vm["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let says = conditions.iter().any(|c| c["type"] == "Ended" && c["status"] == "True");
+        says || vm["metadata"]["deletionTimestamp"].is_string()
+    };
+    all.iter().map(|vm| (vm["metadata"]["uid"].as_str().unwrap().to_owned(), ended(vm))).collect()
+}
+
 /// Nothing changes in Nova and no job is lost.
 async fn stays(scene: &Scene, what: &str, how_long: Duration, before: &[(String, Option<u64>)]) {
-    let begun = std::time::Instant::now();
+    let (begun, objects) = (std::time::Instant::now(), pilotvms(scene));
     until(&format!("{what} for {} s", how_long.as_secs()), how_long * 2, async || {
         scene.all_is_well();
         assert_eq!(ends(&scene.history()), before, "{what}: a server was deleted or bought");
+        // While the cell is away Nova takes no deletion, and what is bought waits: what the operator believes is in its objects.
+        assert_eq!(pilotvms(scene), objects, "{what}: a PilotVM was ended or made");
         if begun.elapsed() >= how_long { Ok(()) } else { Err(format!("{} s", begun.elapsed().as_secs())) }
     })
     .await
@@ -73,6 +87,6 @@ async fn stays_and_is_doubted(scene: &Scene, what: &str, how_long: Duration, bef
 
 /// What the Cloud says of a list that it does not believe.
 fn doubt(scene: &Scene) -> Option<String> {
-    let conditions = scene.kubectl.conditions(testbeds::real::NAMESPACE, "cloud/lyon").unwrap();
+    let conditions = scene.kubectl.conditions(NAMESPACE, "cloud/lyon").unwrap();
     conditions.into_iter().find(|c| DOUBTS.contains(&c.reason.as_str())).map(|c| c.message)
 }
