@@ -137,7 +137,8 @@ impl Scene {
             "ca.crt": credentials.ca.expose_secret(),
         });
         for (name, data) in [("certificate", pem), ("project", json!({"id": id, "secret": secret}))] {
-            let metadata = json!({"name": name, "namespace": NAMESPACE});
+            let labels = json!({"diracgrid.org/credential": "true"});
+            let metadata = json!({"name": name, "namespace": NAMESPACE, "labels": labels});
             let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data});
             self.kubectl.apply(&secret.to_string()).unwrap();
         }

@@ -195,7 +195,7 @@ async fn clouds_that_cannot_work_say_why(scene: &mut Scene) {
     let (id, _) = scene.real.openstack.application_credential(PROJECT, None).await.unwrap();
     let right = scene.real.openstack.auth_url();
     let secret = serde_json::json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong", "namespace": NAMESPACE},
+        "apiVersion": "v1", "kind": "Secret", "type": "diracgrid.org/credential", "metadata": {"name": "wrong", "namespace": NAMESPACE},
         "stringData": {"id": id, "secret": "hunter2-is-wrong"}
     });
     scene.kubectl.apply(&secret.to_string()).unwrap();
@@ -375,7 +375,8 @@ async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
 
 /// Writes the Secret of the cloud; `field` is `data` or `stringData`.
 fn put_secret(scene: &Scene, field: &str, values: &Value) {
-    let metadata = serde_json::json!({"name": "openstack-lyon", "namespace": NAMESPACE});
+    let labels = serde_json::json!({"diracgrid.org/credential": "true"});
+    let metadata = serde_json::json!({"name": "openstack-lyon", "namespace": NAMESPACE, "labels": labels});
     let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, field: values});
     scene.kubectl.apply(&secret.to_string()).unwrap();
 }

@@ -82,8 +82,9 @@ impl Real {
         let credentials = self.dirac.credentials("user")?;
         let (id, secret) = self.openstack.application_credential(PROJECT, None).await?;
         let secret_named = |name: &str, data: serde_json::Value| {
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "stringData": data})
-                .to_string()
+            let labels = json!({"diracgrid.org/credential": "true"});
+            let metadata = json!({"name": name, "namespace": NAMESPACE, "labels": labels});
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}).to_string()
         };
         let certificate = secret_named(
             "dirac-certificate",

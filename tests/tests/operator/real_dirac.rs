@@ -96,7 +96,8 @@ fn keys(credentials: &Credentials) -> Value {
 }
 
 fn put_secret(f: &Fixture, namespace: &str, name: &str, keys: &Value) {
-    let metadata = json!({"name": name, "namespace": namespace});
+    let labels = json!({"diracgrid.org/credential": "true"});
+    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys});
     f.kubectl.apply(&secret.to_string()).unwrap();
 }
