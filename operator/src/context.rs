@@ -28,7 +28,7 @@ pub struct State {
     pub expectations: Expectations,
     /// Names of PilotVMs.
     pub numbers: Numbers,
-    /// UID of the `kube-system` namespace: it says whose VMs are ours.
+    /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
     pub cluster: String,
 }
 

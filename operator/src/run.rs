@@ -88,10 +88,10 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error 
 }
 
 async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::Result<Arc<Context>> {
-    let system = Api::<Namespace>::all(client.clone()).get("kube-system").await;
-    let cluster =
-        system.context("the namespace kube-system, whose UID names the cluster, cannot be read")?.metadata.uid;
-    let cluster = cluster.context("the namespace kube-system has no UID")?;
+    let cluster = match args.cluster_id.clone() {
+        Some(id) => id,
+        None => uid_of_kube_system(&client).await?,
+    };
     let namespaces = args.watch_namespaces.clone();
     let (installations, s1) = watching::watch(&client, &namespaces);
     let (vos, s2) = watching::watch(&client, &namespaces);
@@ -126,6 +126,17 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         std::future::pending().await
     });
     Ok(ctx)
+}
+
+/// It says whose VMs are ours where no other id is given.
+async fn uid_of_kube_system(client: &Client) -> anyhow::Result<String> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let system = tokio::time::timeout(api::LONGEST_CALL, namespaces.get("kube-system")).await;
+    let system = system.context("the API server did not answer when it was asked for the namespace kube-system")?;
+    let system = system.context(
+        "the namespace kube-system, whose UID names the cluster, cannot be read: allow it, or give --cluster-id",
+    )?;
+    system.metadata.uid.context("the namespace kube-system has no UID: give --cluster-id")
 }
 
 /// Polls a watch, so that its store is filled, and says that something changed.

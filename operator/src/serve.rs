@@ -1,7 +1,12 @@
 //! What the operator serves by HTTP: health, readiness, metrics.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
+use anyhow::Context as _;
 use axum::{
     Router,
     extract::State,
@@ -9,12 +14,13 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use tokio::net::TcpListener;
 
 use crate::{context::Context, names::Key};
 
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -23,6 +29,26 @@ pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
         .with_state(ctx);
     axum::serve(listener, router).await?;
     Ok(())
+}
+
+/// All addresses of both kinds are those of IPv4 where the machine has no IPv6.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if let Some(other) = instead(address, &error) => {
+            tracing::info!(%error, "this machine has no IPv6: listening on IPv4 alone");
+            TcpListener::bind(other).await
+        }
+        bound => bound,
+    }
+}
+
+/// The address to listen on where IPv6's unspecified address cannot be had.
+fn instead(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    /// `EAFNOSUPPORT` of Linux: the kernel has no IPv6. Where only the interfaces have none it is `EADDRNOTAVAIL`.
+    const NO_SUCH_FAMILY: i32 = 97;
+    let without = error.raw_os_error() == Some(NO_SUCH_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    (without && address.is_ipv6() && address.ip().is_unspecified())
+        .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
 }
 
 /// Ready when every store was filled: also on a replica that does not lead.
@@ -56,4 +82,18 @@ async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     }
     let text = ctx.metrics.exposition(&ctx.state.stores.vms.all());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ipv6_all_addresses_are_those_of_ipv4() {
+        let (all, one) = ("[::]:8080".parse().unwrap(), "[2001:db8::1]:8080".parse().unwrap());
+        let no_family = io::Error::from_raw_os_error(97);
+        assert_eq!(instead(all, &no_family), Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(instead(one, &no_family), None, "one address is not another");
+        assert_eq!(instead(all, &io::Error::from(io::ErrorKind::AddrInUse)), None);
+    }
 }
