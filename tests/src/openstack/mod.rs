@@ -5,10 +5,12 @@
 //! with many nodes, and one password for every service.
 
 mod api;
+mod cell;
 mod config;
 pub mod lossy;
 mod rights;
 mod schema;
+mod site;
 mod watch;
 
 use std::{
@@ -27,6 +29,7 @@ use config::Ports;
 
 use crate::{
     apt,
+    forwarder::Forwarder,
     process::{Process, check_interrupted, run},
     say::Step,
 };
@@ -43,7 +46,7 @@ pub const PASSWORD: &str = "testbed-password";
 const PYTHON: &str = "/usr/bin/python3";
 /// Generous: it costs nothing when all is well, and two layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "mariadb-server-core",
     "mariadb-client-core",
     "mariadb-client",
@@ -58,6 +61,8 @@ const PACKAGES: [&str; 14] = [
     "python3-memcache",
     "python3-fixtures",
     "python3-yaml",
+    // Config drives: Nova makes them with it, and guests read them with it.
+    "genisoimage",
 ];
 /// Nodes of the hypervisor: prefix, count, cores, MiB, GiB of disk, virtual GPUs.
 const NODES: &str = "cpu:8:64:262144:4000:0 gpu:2:64:524288:8000:8";
@@ -101,6 +106,8 @@ pub struct OpenStack {
     ports: Ports,
     /// In the order of their start; ended in the reverse order.
     processes: Vec<(&'static str, Process)>,
+    /// Between Nova's API and the database of its cell.
+    cell: Forwarder,
     http: reqwest::Client,
 }
 
@@ -138,7 +145,8 @@ impl OpenStack {
         let state = state.canonicalize()?;
         config::write(&state, &ports)?;
         let http = reqwest::Client::builder().no_proxy().build()?;
-        let mut it = Self { state, ports, processes: Vec::new(), http };
+        let cell = Forwarder::open(ports.mariadb)?;
+        let mut it = Self { state, ports, processes: Vec::new(), cell, http };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");
