@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::address::Policy;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 /// Makes and unmakes VMs that run the pilots of DIRAC, as its task queues ask for.
@@ -67,6 +68,13 @@ pub struct Run {
     /// Clouds and DIRAC services may have private and loopback addresses. Link-local ones are refused in any case.
     #[arg(long, env = "DIRAC_OPERATOR_ALLOW_PRIVATE_ADDRESSES")]
     pub allow_private_addresses: bool,
+}
+
+impl Run {
+    /// Which addresses may be asked.
+    pub fn addresses(&self) -> Policy {
+        Policy { http: self.allow_http, private: self.allow_private_addresses }
+    }
 }
 
 /// Form of the log lines.
