@@ -9,8 +9,10 @@ use crate::{
     args::Run,
     bells::Bells,
     clock::Clock,
+    errands::Errands,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
     metrics::Metrics,
+    progress::Progress,
 };
 
 /// What is known: the objects, and what is remembered beside them. It has no client, so that a test can build it.
@@ -46,6 +48,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Who is told that there is news.
     pub bells: Bells,
+    /// Calls that are not cut off, and whether the operator is to stop.
+    pub errands: Errands,
+    /// Whether each loop turns.
+    pub progress: Progress,
     /// The time.
     pub clock: Clock,
     /// Whether every store was filled once.
@@ -53,11 +59,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether every store was filled once.
-    pub fn is_ready(&self) -> bool {
-        *self.filled.borrow()
-    }
-
     /// Waits until every store was filled once.
     pub async fn stores_ready(&self) {
         // The sender lives in the context itself: it cannot be gone.

@@ -23,7 +23,7 @@ pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
     let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(ctx);
@@ -51,12 +51,20 @@ fn instead(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
         .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
 }
 
+/// Alive while every loop turns.
+async fn alive(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these loops hang", &ctx.progress.late())
+}
+
 /// Ready when every store was filled: also on a replica that does not lead.
-async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    if ctx.is_ready() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet\n")
+async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these stores are not filled yet", &ctx.state.stores.unfilled())
+}
+
+fn said(what: &str, wrong: &[String]) -> (StatusCode, String) {
+    match wrong {
+        [] => (StatusCode::OK, "ok\n".to_owned()),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, format!("{what}: {}\n", wrong.join(", "))),
     }
 }
 
@@ -87,6 +95,13 @@ async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(said("these loops hang", &[]).0, StatusCode::OK);
+        let (status, text) = said("these loops hang", &["cloud a".to_owned(), "statuses".to_owned()]);
+        assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "these loops hang: cloud a, statuses\n"));
+    }
 
     #[test]
     fn without_ipv6_all_addresses_are_those_of_ipv4() {

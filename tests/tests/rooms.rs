@@ -20,7 +20,7 @@ const OPERATOR: &[&[&str]] = &[
     &["cloud", "installation", "round", "status", "vm"],
     &["context"],
     &["api", "bells"],
-    &["args", "clock", "known", "metrics"],
+    &["args", "clock", "errands", "known", "metrics", "progress"],
     &["conditions", "crash", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];

@@ -2,7 +2,13 @@
 //!
 //! A malformed object cannot stop a watch: it is reported, and its last good version stays until it is mended or deleted.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::{Stream, StreamExt, future};
 use kube::{
@@ -17,6 +23,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::names::Key;
+
+/// A watch is taken up again after this time, in seconds. A connection on which nothing comes any more is known by then.
+const LONGEST_WATCH: u32 = 45;
 
 /// What can be watched here.
 pub trait Kind:
@@ -38,6 +47,15 @@ impl<K> Kind for K where
 #[derive(Clone)]
 pub struct Objects<K: Kind> {
     stores: Vec<Store<K>>,
+    filled: Vec<Arc<Filled>>,
+}
+
+/// Whether a store was filled once.
+#[derive(Debug)]
+struct Filled {
+    /// Nothing: all namespaces.
+    namespace: Option<String>,
+    once: AtomicBool,
 }
 
 impl<K: Kind> Objects<K> {
@@ -69,14 +87,31 @@ impl<K: Kind> Objects<K> {
 
     /// Waits until every store was filled once.
     pub async fn ready(&self) {
-        future::join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+        let each = self.stores.iter().zip(&self.filled).map(|(store, filled)| async move {
+            if store.wait_until_ready().await.is_ok() {
+                filled.once.store(true, Ordering::Relaxed);
+            }
+        });
+        future::join_all(each).await;
+    }
+
+    /// The stores that were not filled yet, by kind and namespace.
+    pub fn unfilled(&self) -> Vec<String> {
+        let empty = self.filled.iter().filter(|filled| !filled.once.load(Ordering::Relaxed));
+        let kind = K::kind(&());
+        empty
+            .map(|filled| match &filled.namespace {
+                Some(namespace) => format!("{kind} in namespace {namespace}"),
+                None => format!("{kind} in all namespaces"),
+            })
+            .collect()
     }
 }
 
 impl<K: Kind> Default for Objects<K> {
     /// No objects, and none that come.
     fn default() -> Self {
-        Self { stores: Vec::new() }
+        Self { stores: Vec::new(), filled: Vec::new() }
     }
 }
 
@@ -88,7 +123,7 @@ impl<K: Kind> Objects<K> {
         for object in objects {
             writer.apply_watcher_event(&watcher::Event::Apply(object));
         }
-        Self { stores: vec![store] }
+        Self { stores: vec![store], filled: Vec::new() }
     }
 }
 
@@ -116,7 +151,12 @@ pub fn watch<K: Kind>(
             (store.clone(), mirror(api, store, writer).boxed())
         })
         .unzip();
-    (Objects { stores }, futures::stream::select_all(streams))
+    let places = match namespaces {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let filled = places.into_iter().map(|namespace| Arc::new(Filled { namespace, once: AtomicBool::new(false) }));
+    (Objects { stores, filled: filled.collect() }, futures::stream::select_all(streams))
 }
 
 fn mirror<K: Kind>(
@@ -124,7 +164,7 @@ fn mirror<K: Kind>(
     store: Store<K>,
     writer: Writer<K>,
 ) -> impl Stream<Item = Seen<K>> + Send {
-    watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config::default().timeout(LONGEST_WATCH))
         .default_backoff()
         .filter_map(move |event| {
             future::ready(match event {
@@ -188,6 +228,20 @@ mod tests {
     }
     fn good() -> Arc<ConfigMap> {
         Arc::new(guard(json!({"k": "v"})).0.unwrap())
+    }
+
+    #[test]
+    fn a_store_that_was_not_filled_is_named_by_kind_and_namespace() {
+        let names = |namespaces: &[&str]| {
+            let filled = namespaces.iter().map(|ns| {
+                Arc::new(Filled { namespace: (!ns.is_empty()).then(|| (*ns).to_owned()), once: AtomicBool::new(false) })
+            });
+            let objects = Objects::<ConfigMap> { stores: Vec::new(), filled: filled.collect() };
+            objects.filled[0].once.store(true, Ordering::Relaxed);
+            objects.unfilled()
+        };
+        assert_eq!(names(&["a", "b"]), ["ConfigMap in namespace b"]);
+        assert_eq!(names(&["a", ""]), ["ConfigMap in all namespaces"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads the rows of all pilots of one installation, in one request: shortly while something boots, seldom otherwise.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use broker::pilot::stamp;
 use crds::PilotVM;
@@ -17,8 +17,12 @@ use crate::{
 /// Asked for while no pilot lives: an installation whose pilots cannot be registered is known before the first VM is planned.
 const NOBODY: &str = "none";
 
+/// They are read within this time: twenty requests for 20,000 pilots, of 30 s each.
+const TURN: Duration = Duration::from_secs(900);
+
 /// Reads until dropped.
 pub async fn read_rows(ctx: Arc<Context>, key: Key) {
+    let pulse = ctx.progress.begins(format!("rows of {key}"), TURN);
     let handle = ctx.state.installations.get(&key);
     loop {
         let mut live = ctx.state.stores.vms_of_installation(&key);
@@ -26,12 +30,10 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
         read(&ctx, &key, &handle, &live).await;
         let boots = live.iter().any(|vm| !ran(vm));
         let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);
-        tokio::time::sleep(shortest).await;
+        pulse.rests(tokio::time::sleep(shortest)).await;
         if !boots {
-            tokio::select! {
-                () = ctx.bells.to_read_rows(&key) => {}
-                () = tokio::time::sleep(ctx.args.rows_interval.saturating_sub(shortest)) => {}
-            }
+            let left = ctx.args.rows_interval.saturating_sub(shortest);
+            let _ = pulse.rests(tokio::time::timeout(left, ctx.bells.to_read_rows(&key))).await;
         }
     }
 }

@@ -24,33 +24,46 @@ const GATHER: Duration = Duration::from_secs(2);
 /// Everything is looked at again after this time.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
+/// One status is written within this time.
+const TURN: Duration = Duration::from_secs(120);
+
 /// Writes until dropped.
 pub async fn run(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("statuses", TURN);
     loop {
         let (state, now) = (&ctx.state, ctx.clock.now());
         for object in state.stores.installations.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), installation::status(state, &object, now)).await;
         }
         for object in state.stores.clouds.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), cloud::status(state, &object, now)).await;
         }
         for object in state.stores.pools.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), pool::status(state, &object, now)).await;
         }
         for object in state.stores.sites.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), site::status(state, &object, now)).await;
         }
         for object in state.stores.vos.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), organization::status(state, &object, now)).await;
         }
         for object in state.stores.downtimes.all() {
+            pulse.beat();
             put(&ctx, object.as_ref(), object.status.as_ref(), downtime::status(&object, now)).await;
         }
-        tokio::select! {
-            () = ctx.bells.to_tell_statuses() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
-        tokio::time::sleep(GATHER).await;
+        let rest = async {
+            tokio::select! {
+                () = ctx.bells.to_tell_statuses() => {}
+                () = tokio::time::sleep(AT_LEAST) => {}
+            }
+            tokio::time::sleep(GATHER).await;
+        };
+        pulse.rests(rest).await;
     }
 }
 
