@@ -115,7 +115,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
 async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
     for late in ctx.state.expectations.settle(key, WATCH_IS_LATE, |vm| ctx.state.stores.vms.get(vm)).await {
         match ctx.api.read::<crds::PilotVM>(&late.vm).await {
-            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) => {
+            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) && !late.never_comes(&vm) => {
                 tracing::warn!(vm = %late.vm, "an own write has not come back through the watch: this round does not plan");
                 return false;
             }
