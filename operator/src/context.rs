@@ -10,8 +10,10 @@ use crate::{
     args::Run,
     bells::Bells,
     clock::Clock,
+    errands::Errands,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
     metrics::Metrics,
+    progress::Progress,
 };
 
 /// What is known: the objects, and what is remembered beside them. It has no client, so that a test can build it.
@@ -31,7 +33,7 @@ pub struct State {
     pub numbers: Numbers,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
-    /// UID of the `kube-system` namespace: it says whose VMs are ours.
+    /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
     pub cluster: String,
 }
 
@@ -49,6 +51,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Who is told that there is news.
     pub bells: Bells,
+    /// Calls that are not cut off, and whether the operator is to stop.
+    pub errands: Errands,
+    /// Whether each loop turns.
+    pub progress: Progress,
     /// The time.
     pub clock: Clock,
     /// Whether every store was filled once.
@@ -56,11 +62,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether every store was filled once.
-    pub fn is_ready(&self) -> bool {
-        *self.filled.borrow()
-    }
-
     /// Waits until every store was filled once.
     pub async fn stores_ready(&self) {
         // The sender lives in the context itself: it cannot be gone.
@@ -86,6 +87,8 @@ impl Context {
             metrics,
             bells: Bells::default(),
             clock: Clock::default(),
+            errands: Default::default(),
+            progress: Default::default(),
             filled: watch::Sender::new(true),
         }
     }

@@ -2,8 +2,13 @@
 
 mod gauges;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
+use anyhow::Context as _;
 use axum::{
     Router,
     extract::State,
@@ -11,6 +16,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use tokio::net::TcpListener;
 
 use crate::{
     api::{Tally, watch::Kind},
@@ -20,10 +26,10 @@ use crate::{
 
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(ctx);
@@ -31,12 +37,40 @@ pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All addresses of both kinds are those of IPv4 where the machine has no IPv6.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if let Some(other) = instead(address, &error) => {
+            tracing::info!(%error, "this machine has no IPv6: listening on IPv4 alone");
+            TcpListener::bind(other).await
+        }
+        bound => bound,
+    }
+}
+
+/// The address to listen on where IPv6's unspecified address cannot be had.
+fn instead(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    /// `EAFNOSUPPORT` of Linux: the kernel has no IPv6. Where only the interfaces have none it is `EADDRNOTAVAIL`.
+    const NO_SUCH_FAMILY: i32 = 97;
+    let without = error.raw_os_error() == Some(NO_SUCH_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    (without && address.is_ipv6() && address.ip().is_unspecified())
+        .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+}
+
+/// Alive while every loop turns.
+async fn alive(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these loops hang", &ctx.progress.late())
+}
+
 /// Ready when every store was filled: also on a replica that does not lead.
-async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    if ctx.is_ready() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet\n")
+async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these stores are not filled yet", &ctx.state.stores.unfilled())
+}
+
+fn said(what: &str, wrong: &[String]) -> (StatusCode, String) {
+    match wrong {
+        [] => (StatusCode::OK, "ok\n".to_owned()),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, format!("{what}: {}\n", wrong.join(", "))),
     }
 }
 
@@ -52,4 +86,25 @@ async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
 
 fn keys<K: Kind>(objects: &[Arc<K>]) -> Vec<Key> {
     objects.iter().map(|object| Key::of(object.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(said("these loops hang", &[]).0, StatusCode::OK);
+        let (status, text) = said("these loops hang", &["cloud a".to_owned(), "statuses".to_owned()]);
+        assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "these loops hang: cloud a, statuses\n"));
+    }
+
+    #[test]
+    fn without_ipv6_all_addresses_are_those_of_ipv4() {
+        let (all, one) = ("[::]:8080".parse().unwrap(), "[2001:db8::1]:8080".parse().unwrap());
+        let no_family = io::Error::from_raw_os_error(97);
+        assert_eq!(instead(all, &no_family), Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(instead(one, &no_family), None, "one address is not another");
+        assert_eq!(instead(all, &io::Error::from(io::ErrorKind::AddrInUse)), None);
+    }
 }

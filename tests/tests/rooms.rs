@@ -21,7 +21,7 @@ const OPERATOR: &[&[&str]] = &[
     &["giveback"],
     &["context"],
     &["api", "bells"],
-    &["args", "clock", "known", "metrics"],
+    &["args", "clock", "errands", "known", "metrics", "progress"],
     &["conditions", "crash", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];

@@ -40,6 +40,20 @@ impl Stores {
         );
     }
 
+    /// The stores that were not filled yet, by kind and namespace.
+    pub fn unfilled(&self) -> Vec<String> {
+        [
+            self.installations.unfilled(),
+            self.vos.unfilled(),
+            self.sites.unfilled(),
+            self.clouds.unfilled(),
+            self.pools.unfilled(),
+            self.vms.unfilled(),
+            self.downtimes.unfilled(),
+        ]
+        .concat()
+    }
+
     /// The PilotVMs of a cloud.
     pub fn vms_of_cloud(&self, cloud: &Key) -> Vec<Arc<PilotVM>> {
         self.vms_where(cloud, |vm| vm.spec.cloud_ref.name == cloud.name)

@@ -2,7 +2,13 @@
 //!
 //! A malformed object cannot stop a watch: it is reported, and its last good version stays until it is mended or deleted.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::{Stream, StreamExt, future};
 use kube::{
@@ -17,6 +23,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::names::Key;
+
+/// A watch is taken up again after this time, in seconds. A connection on which nothing comes any more is known by then.
+const LONGEST_WATCH: u32 = 45;
 
 /// What can be watched here.
 pub trait Kind:
@@ -38,15 +47,25 @@ impl<K> Kind for K where
 #[derive(Clone)]
 pub struct Objects<K: Kind> {
     stores: Vec<Store<K>>,
+    filled: Vec<Arc<Filled>>,
     /// How many objects were looked at, for tests of what a pass costs.
     #[cfg(test)]
     pub looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
+/// Whether a store was filled once.
+#[derive(Debug)]
+struct Filled {
+    /// Nothing: all namespaces.
+    namespace: Option<String>,
+    once: AtomicBool,
+}
+
 impl<K: Kind> Objects<K> {
-    fn over(stores: Vec<Store<K>>) -> Self {
+    fn over(stores: Vec<Store<K>>, filled: Vec<Arc<Filled>>) -> Self {
         Self {
             stores,
+            filled,
             #[cfg(test)]
             looks: Arc::default(),
         }
@@ -86,14 +105,31 @@ impl<K: Kind> Objects<K> {
 
     /// Waits until every store was filled once.
     pub async fn ready(&self) {
-        future::join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+        let each = self.stores.iter().zip(&self.filled).map(|(store, filled)| async move {
+            if store.wait_until_ready().await.is_ok() {
+                filled.once.store(true, Ordering::Relaxed);
+            }
+        });
+        future::join_all(each).await;
+    }
+
+    /// The stores that were not filled yet, by kind and namespace.
+    pub fn unfilled(&self) -> Vec<String> {
+        let empty = self.filled.iter().filter(|filled| !filled.once.load(Ordering::Relaxed));
+        let kind = K::kind(&());
+        empty
+            .map(|filled| match &filled.namespace {
+                Some(namespace) => format!("{kind} in namespace {namespace}"),
+                None => format!("{kind} in all namespaces"),
+            })
+            .collect()
     }
 }
 
 impl<K: Kind> Default for Objects<K> {
     /// No objects, and none that come.
     fn default() -> Self {
-        Self::over(Vec::new())
+        Self::over(Vec::new(), Vec::new())
     }
 }
 
@@ -105,7 +141,7 @@ impl<K: Kind> Objects<K> {
         for object in objects {
             writer.apply_watcher_event(&watcher::Event::Apply(object));
         }
-        Self::over(vec![store])
+        Self::over(vec![store], Vec::new())
     }
 }
 
@@ -133,7 +169,12 @@ pub fn watch<K: Kind>(
             (store.clone(), mirror(api, store, writer).boxed())
         })
         .unzip();
-    (Objects::over(stores), futures::stream::select_all(streams))
+    let places = match namespaces {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let filled = places.into_iter().map(|namespace| Arc::new(Filled { namespace, once: AtomicBool::new(false) }));
+    (Objects::over(stores, filled.collect()), futures::stream::select_all(streams))
 }
 
 fn mirror<K: Kind>(
@@ -141,7 +182,7 @@ fn mirror<K: Kind>(
     store: Store<K>,
     writer: Writer<K>,
 ) -> impl Stream<Item = Seen<K>> + Send {
-    watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config::default().timeout(LONGEST_WATCH))
         .default_backoff()
         .filter_map(move |event| {
             future::ready(match event {
@@ -221,6 +262,20 @@ mod tests {
     }
     fn good() -> Arc<ConfigMap> {
         Arc::new(guard(json!({"k": "v"})).0.unwrap())
+    }
+
+    #[test]
+    fn a_store_that_was_not_filled_is_named_by_kind_and_namespace() {
+        let names = |namespaces: &[&str]| {
+            let filled = namespaces.iter().map(|ns| {
+                Arc::new(Filled { namespace: (!ns.is_empty()).then(|| (*ns).to_owned()), once: AtomicBool::new(false) })
+            });
+            let objects = Objects::<ConfigMap>::over(Vec::new(), filled.collect());
+            objects.filled[0].once.store(true, Ordering::Relaxed);
+            objects.unfilled()
+        };
+        assert_eq!(names(&["a", "b"]), ["ConfigMap in namespace b"]);
+        assert_eq!(names(&["a", ""]), ["ConfigMap in all namespaces"]);
     }
 
     #[test]

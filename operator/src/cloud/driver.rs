@@ -72,7 +72,8 @@ impl Driven {
         handle: &Handle,
     ) -> Result<bool, Trouble> {
         let key = Key::of(cloud);
-        let (config, versions) = openstack::config(&ctx.api, &key, &cloud.spec, openstack).await?;
+        let (config, versions) =
+            openstack::config(&ctx.api, ctx.args.addresses(), &key, &cloud.spec, openstack).await?;
         let made_from = (cloud.spec.clone(), versions);
         if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
             return Ok(false);

@@ -1,6 +1,9 @@
 //! What an OpenStack driver is told, from the Cloud object and the Secrets that it names.
 
-use broker::cloud::openstack::{Config, Credential, NameOrId};
+use broker::{
+    address::Policy,
+    cloud::openstack::{Config, Credential, NameOrId},
+};
 use crds::cloud::{CloudSpec, NamedOrId, OpenStack, Project};
 use secrecy::ExposeSecret;
 
@@ -13,6 +16,7 @@ use crate::{
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
 pub async fn config(
     api: &Api,
+    addresses: Policy,
     key: &Key,
     spec: &CloudSpec,
     openstack: &OpenStack,
@@ -67,6 +71,7 @@ pub async fn config(
         interface: openstack.interface.clone().unwrap_or_else(|| "public".to_owned()),
         credential,
         ca_pem,
+        addresses,
         networks: openstack.networks.iter().map(name_or_id).collect(),
         security_groups: openstack.security_groups.clone(),
         zones: openstack.availability_zones.clone(),

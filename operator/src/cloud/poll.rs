@@ -18,9 +18,13 @@ use crate::{
 /// So many readings of the headroom go by before the offers are read again.
 const OFFERS_EVERY: u32 = 15;
 
+/// Each half of a turn, the offers and the list, ends within this time: some tens of calls of a minute.
+const TURN: Duration = Duration::from_secs(1_800);
+
 /// Polls until dropped.
 pub async fn poll(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.clouds.get(&key);
+    let pulse = ctx.progress.begins(format!("cloud {key}"), TURN);
     let mut driven = Driven::default();
     let (mut offers_due, mut headroom_due) = (Instant::now(), Instant::now());
     loop {
@@ -53,6 +57,7 @@ pub async fn poll(ctx: Arc<Context>, key: Key) {
             if let Err(error) = answered {
                 pause = Some(pause_after(&error, &ctx));
             }
+            pulse.beat();
             match list(&ctx, driver.as_ref(), &handle).await {
                 Ok(listing) => {
                     collect::collect(&ctx, &key, driver.as_ref(), &handle, &listing).await;
@@ -65,7 +70,7 @@ pub async fn poll(ctx: Arc<Context>, key: Key) {
             finalizer::settle(&ctx, cloud).await;
         }
         ctx.bells.tell_statuses();
-        rest(&ctx, &key, pause).await;
+        pulse.rests(rest(&ctx, &key, pause)).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads the rows of the pilots of one installation, in one request: often those that are about to change, and all of them now and
 //! then. With 20,000 pilots all of them are twenty requests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use broker::pilot::stamp;
 use crds::PilotVM;
@@ -22,8 +22,12 @@ const NOBODY: &str = "none";
 /// A pilot that began to ask this short a time ago is about to get its first job.
 const NEWS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
+/// They are read within this time: twenty requests for 20,000 pilots, of 30 s each.
+const TURN: Duration = Duration::from_secs(900);
+
 /// Reads until dropped.
 pub async fn read_rows(ctx: Arc<Context>, key: Key) {
+    let pulse = ctx.progress.begins(format!("rows of {key}"), TURN);
     let handle = ctx.state.installations.get(&key);
     let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);
     let mut all_due = Instant::now();
@@ -39,13 +43,12 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
         if is_all_due || !asked.is_empty() {
             read(&ctx, &key, &handle, &asked, is_all_due).await;
         }
-        tokio::time::sleep(shortest).await;
+        pulse.rests(tokio::time::sleep(shortest)).await;
         let has_news =
             |vm: &Arc<PilotVM>| launched(vm).is_some() && !is_ended(vm) && is_about_to_change(vm, ctx.clock.now());
         if !ctx.state.stores.vms_of_installation(&key).iter().any(has_news) {
-            tokio::select! {
-                () = ctx.bells.to_read_rows(&key) => all_due = Instant::now(),
-                () = tokio::time::sleep_until(all_due) => {}
+            if pulse.rests(tokio::time::timeout_at(all_due, ctx.bells.to_read_rows(&key))).await.is_ok() {
+                all_due = Instant::now();
             }
         }
     }

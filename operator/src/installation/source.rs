@@ -16,6 +16,8 @@ use crate::{amounts::count, context::Context, known::installation::Handle, names
 
 /// Secrets are read again after this time.
 const REREAD: Duration = Duration::from_secs(60);
+/// It is made within this time.
+const TURN: Duration = Duration::from_secs(300);
 /// How long a simulated job runs where its stream says nothing, in seconds.
 const RUN_SECONDS: u64 = 60;
 
@@ -25,6 +27,7 @@ type MadeFrom = (DiracInstallationSpec, String);
 /// Keeps the way open until dropped.
 pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.installations.get(&key);
+    let pulse = ctx.progress.begins(format!("way to {key}"), TURN);
     let mut made_from: Option<MadeFrom> = None;
     let mut reread_due = Instant::now();
     loop {
@@ -47,10 +50,7 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
             }
             ctx.bells.tell_statuses();
         }
-        tokio::select! {
-            () = ctx.bells.to_remake(&key) => {}
-            () = tokio::time::sleep_until(reread_due) => {}
-        }
+        let _ = pulse.rests(tokio::time::timeout_at(reread_due, ctx.bells.to_remake(&key))).await;
     }
 }
 
@@ -88,7 +88,7 @@ async fn make(
     }
     let credentials =
         Credentials { certificate: opened.get("tls.crt")?, key: opened.get("tls.key")?, ca: opened.get("ca.crt")? };
-    let client = |address: &str| reach(external, address, &credentials);
+    let client = |address: &str| reach(ctx, external, address, &credentials);
     let (matcher, pilots) = (client(&external.matcher)?, client(&external.pilot_manager)?);
     handle.update(|f| {
         f.demand = Some(Arc::new(Matcher::new(matcher)));
@@ -100,8 +100,9 @@ async fn make(
     Ok(())
 }
 
-fn reach(external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
-    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, Settings::default())?)
+fn reach(ctx: &Context, external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
+    let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
+    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, settings)?)
 }
 
 fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {

@@ -30,6 +30,14 @@ pub struct Expected {
     version: u64,
 }
 
+impl Expected {
+    /// Whether the API server itself shows an older version than was written: versions went back, as after etcd was restored, and what
+    /// was written will never be seen.
+    pub fn never_comes(&self, now: &PilotVM) -> bool {
+        now.resource_version().is_some_and(|version| number(&version) < self.version)
+    }
+}
+
 fn number(version: &str) -> u64 {
     version.parse().unwrap_or(0)
 }
@@ -146,6 +154,15 @@ mod tests {
         assert_eq!(e.outstanding(&key()).len(), 1);
         e.seen(&vm("u", "11"));
         assert!(e.outstanding(&key()).is_empty());
+    }
+
+    #[test]
+    fn a_write_that_the_api_server_has_forgotten_never_comes() {
+        let e = Expectations::default();
+        e.expect(&key(), key(), "u", "10");
+        let expected = &e.outstanding(&key())[0];
+        assert!(expected.never_comes(&vm("u", "9")));
+        assert!(!expected.never_comes(&vm("u", "10")) && !expected.never_comes(&vm("u", "11")));
     }
 
     #[test]

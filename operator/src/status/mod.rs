@@ -28,17 +28,25 @@ const GATHER: Duration = Duration::from_secs(2);
 /// Everything is looked at again after this time.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
+/// One status is written within this time.
+const TURN: Duration = Duration::from_secs(120);
+
 /// Writes until dropped.
 pub async fn run(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("statuses", TURN);
     let mut writer = Writer::default();
     loop {
+        pulse.beat();
         writer.begin();
         write_all(&ctx, &mut writer);
-        tokio::select! {
-            () = ctx.bells.to_tell_statuses() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
-        tokio::time::sleep(GATHER).await;
+        let rest = async {
+            tokio::select! {
+                () = ctx.bells.to_tell_statuses() => {}
+                () = tokio::time::sleep(AT_LEAST) => {}
+            }
+            tokio::time::sleep(GATHER).await;
+        };
+        pulse.rests(rest).await;
     }
 }
 

@@ -85,7 +85,9 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     let uid = &order.owner.uid;
     // A call that is cut off leaves its attempt in doubt.
     ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: true, ..order.attempt }));
-    let outcome = driver.create(&order).await;
+    let errand = (driver, order.clone());
+    let made = ctx.errands.carry(async move { errand.0.create(&errand.1).await }).await;
+    let outcome = made.ok_or_else(|| Error::NotReady("the operator stops, and makes no VM any more".to_owned()))?;
     let in_doubt = matches!(outcome, Err(CloudError::Unclear { .. }));
     ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: in_doubt, ..order.attempt }));
     let (flavor, zone) = (vm.spec.offering.flavor.as_str(), vm.spec.offering.zone.as_deref());

@@ -75,6 +75,11 @@ struct Known {
 impl Session {
     /// Prepares a session; nothing is asked yet.
     pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
+        let keystone: Uri = config
+            .auth_url
+            .parse()
+            .map_err(|e| CloudError::Invalid(format!("{:?} is not a URL: {e}; correct authUrl", config.auth_url)))?;
+        config.addresses.url(&keystone)?;
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -82,6 +87,7 @@ impl Session {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             // A redirect would carry the token to wherever it points.
             .redirect(redirect::Policy::none())
+            .dns_resolver(config.addresses)
             .user_agent(concat!("dirac-operator/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &config.ca_pem {
             let refuse =
@@ -154,6 +160,8 @@ impl Session {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
+        // The catalogue, and with it whoever answers as Keystone, chooses where to.
+        self.config.addresses.url(&parts.uri)?;
         let (service, action) = (service(&parts.uri), action(&parts.method, parts.uri.path()));
         let body = Bytes::from(body);
         let mut refused = None;

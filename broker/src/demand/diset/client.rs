@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::address::Policy;
+
 use super::{
     Addresses, Credentials, DisetError, ServiceUrl,
     frame::{self, FrameError},
@@ -39,6 +41,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Time for one network address to take a connection and finish the TLS handshake; then the next is tried.
     pub connect: Duration,
+    /// Which network addresses may be asked. DISET is always TLS.
+    pub addresses: Policy,
     /// The largest answer that is read, in bytes.
     pub largest_answer: usize,
     /// The most JSON values in it: each takes tens of bytes of memory, however short it is written.
@@ -51,6 +55,7 @@ impl Default for Settings {
         Self {
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
+            addresses: Policy::OPEN,
             largest_answer: 16 << 20,
             most_values: 1 << 20,
         }
@@ -173,7 +178,8 @@ impl Client {
             .map_err(|_| silent("its host's name was not resolved".to_owned()))?
             .map_err(|e| unreachable(url, e.to_string()))?;
         let mut why = None;
-        for address in found {
+        let allowed = self.settings.addresses.among(&url.host, found);
+        for address in allowed.map_err(|e| DisetError::AddressNotAllowed(e.to_string()))? {
             match timeout(limit, self.shake_hands(url, address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
