@@ -49,10 +49,9 @@ async fn look(ctx: &Context) {
         settle(ctx, &pool, vms).await;
     }
     for (key, vms) in by_pool {
-        match ctx.api.read::<PilotPool>(&key).await {
-            Ok(None) => drain(ctx, drainable(&vms), "its pool is gone").await,
-            // The watch is late, or this version cannot read the pool.
-            Ok(Some(_)) | Err(_) => {}
+        // Where the watch is late, or this version cannot read the pool, the pool is not gone.
+        if let Ok(None) = ctx.api.read::<PilotPool>(&key).await {
+            drain(ctx, drainable(&vms), "its pool is gone").await;
         }
     }
 }

@@ -8,6 +8,7 @@ mod apply;
 mod decide;
 mod live;
 mod order;
+mod ramp;
 mod snapshot;
 mod world;
 
@@ -18,6 +19,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use decide::{Hands, hands, respect_pauses};
+use ramp::along_the_ramp;
 use snapshot::snapshot;
 use world::World;
 
@@ -100,7 +102,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let world = World::of(&ctx.state, key, &facts, ctx.clock.now());
     let taken = snapshot(&world, queues);
     let began = Instant::now();
-    let plan = respect_pauses(&world, broker::plan::plan(&taken));
+    let plan = along_the_ramp(&world, respect_pauses(&world, broker::plan::plan(&taken)));
     ctx.metrics.planned(began.elapsed());
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
