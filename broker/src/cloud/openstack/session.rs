@@ -28,6 +28,7 @@ use super::{
     endpoint, fault,
     hold::Hold,
     identity::{self, Token},
+    tags,
     wire::MICROVERSION,
 };
 use crate::{
@@ -160,9 +161,13 @@ impl Session {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
+<<<<<<< HEAD
         // The catalogue, and with it whoever answers as Keystone, chooses where to.
         self.config.addresses.url(&parts.uri)?;
         let (service, action) = (service(&parts.uri), action(&parts.method, parts.uri.path()));
+=======
+        let (service, action) = (service(&parts.uri), action(&parts.method, &parts.uri));
+>>>>>>> A
         let body = Bytes::from(body);
         let mut refused = None;
         loop {
@@ -244,13 +249,15 @@ fn service(uri: &Uri) -> String {
     format!("{}/{first}", uri.authority().map(|a| a.as_str()).unwrap_or_default())
 }
 
-/// The class of a call, of Nova's or another service's.
-fn action(method: &Method, path: &str) -> Action {
-    let mut end = path.trim_end_matches('/').rsplit('/');
+/// The class of a call, of Nova's or another service's. A list of one owner's servers is a look: as many are made as VMs are ordered, and
+/// the cluster's list is not to wait behind them.
+fn action(method: &Method, uri: &Uri) -> Action {
+    let mut end = uri.path().trim_end_matches('/').rsplit('/');
     let (last, before) = (end.next().unwrap_or_default(), end.next().unwrap_or_default());
     match (method, before, last) {
         (&Method::POST, _, "servers") => Action::Create,
         (&Method::DELETE, ..) => Action::Delete,
+        (_, "servers", "detail") if uri.query().is_some_and(|query| query.contains(tags::PVM)) => Action::Look,
         (_, "servers", "detail") => Action::List,
         (_, "servers", _) | (_, _, "action") => Action::Look,
         _ => Action::Catalogue,
