@@ -46,10 +46,10 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
         pulse.rests(tokio::time::sleep(shortest)).await;
         let has_news =
             |vm: &Arc<PilotVM>| launched(vm).is_some() && !is_ended(vm) && is_about_to_change(vm, ctx.clock.now());
-        if !ctx.state.stores.vms_of_installation(&key).iter().any(has_news) {
-            if pulse.rests(tokio::time::timeout_at(all_due, ctx.bells.to_read_rows(&key))).await.is_ok() {
-                all_due = Instant::now();
-            }
+        if !ctx.state.stores.vms_of_installation(&key).iter().any(has_news)
+            && pulse.rests(tokio::time::timeout_at(all_due, ctx.bells.to_read_rows(&key))).await.is_ok()
+        {
+            all_due = Instant::now();
         }
     }
 }

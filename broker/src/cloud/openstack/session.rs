@@ -161,13 +161,9 @@ impl Session {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
-<<<<<<< HEAD
         // The catalogue, and with it whoever answers as Keystone, chooses where to.
         self.config.addresses.url(&parts.uri)?;
-        let (service, action) = (service(&parts.uri), action(&parts.method, parts.uri.path()));
-=======
         let (service, action) = (service(&parts.uri), action(&parts.method, &parts.uri));
->>>>>>> A
         let body = Bytes::from(body);
         let mut refused = None;
         loop {

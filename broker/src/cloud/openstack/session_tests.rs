@@ -69,7 +69,6 @@ async fn a_service_that_wants_silence_silences_what_comes_after() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn an_address_that_may_not_be_asked_gets_neither_the_credential_nor_a_token() {
     let site = Site::open(|_| None).await;
     let strict = crate::address::Policy { http: true, private: false };
@@ -82,7 +81,9 @@ async fn an_address_that_may_not_be_asked_gets_neither_the_credential_nor_a_toke
     led_there.config.addresses = strict;
     assert_eq!(led_there.keystone("projects").await.unwrap_err().reason(), "AddressNotAllowed");
     assert_eq!(site.asked(""), 0);
-=======
+}
+
+#[tokio::test]
 async fn the_clusters_list_does_not_wait_behind_the_looks_of_orders() {
     let site = Site::open(|asked| {
         let look = asked.is("GET /compute/v2.1/servers/detail") && asked.line.contains("dirac-pvm");
@@ -104,5 +105,4 @@ async fn the_clusters_list_does_not_wait_behind_the_looks_of_orders() {
     cloud.list("k").await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     looks.iter().for_each(tokio::task::JoinHandle::abort);
->>>>>>> A
 }
