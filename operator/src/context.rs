@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crds::PilotVM;
 use tokio::sync::watch;
 
 use crate::{
@@ -10,7 +11,9 @@ use crate::{
     bells::Bells,
     clock::Clock,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    life,
     metrics::Metrics,
+    names::Key,
 };
 
 /// What is known: the objects, and what is remembered beside them. It has no client, so that a test can build it.
@@ -30,6 +33,18 @@ pub struct State {
     pub numbers: Numbers,
     /// UID of the `kube-system` namespace: it says whose VMs are ours.
     pub cluster: String,
+}
+
+impl State {
+    /// Which object says that nothing is made or taken away for this PilotVM.
+    pub fn paused_by(&self, vm: &PilotVM) -> Option<String> {
+        let key = Key::of(vm);
+        life::paused_by(
+            self.stores.installations.get(&key.beside(&vm.spec.installation_ref.name)).as_deref(),
+            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
+            self.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(),
+        )
+    }
 }
 
 /// What every loop is given.

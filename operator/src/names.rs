@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crds::annotation;
 use kube::{Resource, ResourceExt};
 
 /// Finalizer of a PilotVM: its VM and its row are not yet settled.
@@ -74,4 +75,9 @@ pub fn let_go<K: Resource>(object: &K) -> bool {
 /// Whether the object is on its way out.
 pub fn deleting<K: Resource>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether a person asked that nothing is made or taken away here.
+pub fn is_paused<K: Resource>(object: &K) -> bool {
+    object.annotations().get(annotation::PAUSED).is_some_and(|v| v == "true")
 }
