@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use crate::{controlplane::build::is_on_path, process::output};
 
@@ -37,6 +38,44 @@ impl Kubectl {
         self.run_with(&["apply", "--validate=strict", "-f", "-"], manifest)
     }
 
+    /// An object such as `cloud/lyon`.
+    pub fn object(&self, namespace: &str, object: &str) -> Result<Value> {
+        let text = self.run(&["get", object, "--namespace", namespace, "--output=json"])?;
+        serde_json::from_str(&text).with_context(|| format!("{object} is no JSON"))
+    }
+
+    /// All objects of a kind, such as `pilotvms`.
+    pub fn objects(&self, namespace: &str, kind: &str) -> Result<Vec<Value>> {
+        let mut list = self.object(namespace, kind)?;
+        Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// The conditions of an object such as `cloud/lyon`.
+    pub fn conditions(&self, namespace: &str, object: &str) -> Result<Vec<Condition>> {
+        let object = self.object(namespace, object)?;
+        let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let word = |c: &Value, field: &str| c[field].as_str().unwrap_or_default().to_owned();
+        let read = |c: &Value| Condition {
+            kind: word(c, "type"),
+            status: word(c, "status"),
+            reason: word(c, "reason"),
+            message: word(c, "message"),
+        };
+        Ok(conditions.iter().map(read).collect())
+    }
+
+    /// Status, reason and message of a condition; `-` for each when it is not there.
+    pub fn says(&self, namespace: &str, object: &str, kind: &str) -> Result<(String, String, String)> {
+        let found = self.conditions(namespace, object)?.into_iter().find(|c| c.kind == kind);
+        let absent = || ["-"; 3].map(str::to_owned).into();
+        Ok(found.map_or_else(absent, |c| (c.status, c.reason, c.message)))
+    }
+
+    /// Writes a Secret that says that the operator may use it; `field` is `data` or `stringData`.
+    pub fn put_secret(&self, namespace: &str, name: &str, field: &str, values: &Value) -> Result<()> {
+        self.apply(&secret(namespace, name, field, values)).map(|_| ())
+    }
+
     /// Runs `kubectl ARGS` with `input`.
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.program);
@@ -48,4 +87,23 @@ impl Kubectl {
             bail!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim())
         }
     }
+}
+
+/// A condition of an object, in the words of its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// For example `Ready`.
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// In a word.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+/// The manifest of a Secret that says that the operator may use it.
+pub fn secret(namespace: &str, name: &str, field: &str, values: &Value) -> String {
+    let metadata = json!({"name": name, "namespace": namespace, "labels": {"diracgrid.org/credential": "true"}});
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, field: values}).to_string()
 }

@@ -19,3 +19,4 @@ pub mod port;
 pub mod process;
 pub mod real;
 pub mod say;
+pub mod until;

@@ -137,9 +137,7 @@ impl Scene {
             "ca.crt": credentials.ca.expose_secret(),
         });
         for (name, data) in [("certificate", pem), ("project", json!({"id": id, "secret": secret}))] {
-            let metadata = json!({"name": name, "namespace": NAMESPACE});
-            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data});
-            self.kubectl.apply(&secret.to_string()).unwrap();
+            self.kubectl.put_secret(NAMESPACE, name, "stringData", &data).unwrap();
         }
         let manifest = include_str!("crash.yaml")
             .replace("@NAMESPACE@", NAMESPACE)

@@ -34,18 +34,11 @@ struct Scene {
 impl Scene {
     /// Status, reason and message of a condition.
     fn condition(&self, object: &str, type_: &str) -> (String, String, String) {
-        let text = self.kubectl.run(&["get", object, "--namespace", NAMESPACE, "--output=json"]).unwrap();
-        let object: Value = serde_json::from_str(&text).unwrap();
-        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let found = conditions.into_iter().find(|c| c["type"] == type_).unwrap_or_default();
-        let word = |field: &str| found[field].as_str().unwrap_or("-").to_owned();
-        (word("status"), word("reason"), word("message"))
+        self.kubectl.says(NAMESPACE, object, type_).unwrap()
     }
 
     fn pilotvms(&self) -> Vec<Value> {
-        let text = self.kubectl.run(&["get", "pilotvms", "--namespace", NAMESPACE, "--output=json"]).unwrap();
-        let mut list: Value = serde_json::from_str(&text).unwrap();
-        list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
+        self.kubectl.objects(NAMESPACE, "pilotvms").unwrap()
     }
 
     async fn servers(&self) -> Vec<Server> {
@@ -194,11 +187,8 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
 async fn clouds_that_cannot_work_say_why(scene: &mut Scene) {
     let (id, _) = scene.real.openstack.application_credential(PROJECT, None).await.unwrap();
     let right = scene.real.openstack.auth_url();
-    let secret = serde_json::json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong", "namespace": NAMESPACE},
-        "stringData": {"id": id, "secret": "hunter2-is-wrong"}
-    });
-    scene.kubectl.apply(&secret.to_string()).unwrap();
+    let wrong = serde_json::json!({"id": id, "secret": "hunter2-is-wrong"});
+    scene.kubectl.put_secret(NAMESPACE, "wrong", "stringData", &wrong).unwrap();
     let closed = "http://127.0.0.1:1/v3";
     let no_keystone = right.replace("/v3", "/elsewhere/v3");
     let cases = [
@@ -375,7 +365,5 @@ async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
 
 /// Writes the Secret of the cloud; `field` is `data` or `stringData`.
 fn put_secret(scene: &Scene, field: &str, values: &Value) {
-    let metadata = serde_json::json!({"name": "openstack-lyon", "namespace": NAMESPACE});
-    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, field: values});
-    scene.kubectl.apply(&secret.to_string()).unwrap();
+    scene.kubectl.put_secret(NAMESPACE, "openstack-lyon", field, values).unwrap();
 }

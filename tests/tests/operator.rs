@@ -7,10 +7,7 @@ mod impostor;
 #[path = "operator/real_dirac.rs"]
 mod real_dirac;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use testbeds::{
@@ -39,17 +36,8 @@ async fn fixture(state: &Path) -> Fixture {
 }
 
 /// Waits until `holds`, and says what was there when it never does.
-async fn until(what: &str, seconds: u64, mut holds: impl AsyncFnMut() -> Result<(), String>) {
-    let begun = Instant::now();
-    let mut last = String::new();
-    while begun.elapsed() < Duration::from_secs(seconds) {
-        match holds().await {
-            Ok(()) => return,
-            Err(now) => last = now,
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    panic!("{what}: not within {seconds} s; last seen: {last}");
+async fn until(what: &str, seconds: u64, holds: impl AsyncFnMut() -> Result<(), String>) {
+    testbeds::until::until(what, Duration::from_secs(seconds), holds).await.unwrap();
 }
 
 impl Fixture {
@@ -63,11 +51,7 @@ impl Fixture {
     }
 
     fn condition(&self, namespace: &str, object: &str, type_: &str) -> (String, String, String) {
-        let object = self.get(namespace, object);
-        let found =
-            object["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == type_)).cloned();
-        let word = |field: &str| found.as_ref().and_then(|c| c[field].as_str()).unwrap_or("-").to_owned();
-        (word("status"), word("reason"), word("message"))
+        self.kubectl.says(namespace, object, type_).unwrap()
     }
 
     async fn jobs(&self, namespace: &str, state: &str) -> u64 {

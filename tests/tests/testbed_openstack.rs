@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
-use testbeds::openstack::{OpenStack, PROJECT, Service};
+use testbeds::openstack::{OpenStack, PROJECT, Service, TINY};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For what takes a second on a machine that has nothing else to do.
@@ -143,6 +143,52 @@ async fn two_clouds_stand_apart_and_their_guests_apart_from_this_machine() {
     assert!(other.servers(PROJECT).await.unwrap().is_empty(), "the other one goes on");
     servers_fail_and_wait_as_a_test_asks(&mut other).await;
     a_cell_that_is_cut_is_left_out_of_lists_with_200_and_comes_back(&other).await;
+    it_is_as_sites_are(&other).await;
+}
+
+/// User-data by config drive or not at all, flavors as sites have them, security groups that are called alike.
+async fn it_is_as_sites_are(cloud: &OpenStack) {
+    let script = "#!/bin/sh\necho it ran\n";
+    let network = cloud.network_id("private").await.unwrap();
+    let drive = json!({"config_drive": true, "networks": [{"uuid": network}]});
+    let served = cloud.boot(PROJECT, "served", script, json!({})).await.unwrap();
+    let driven = cloud.boot(PROJECT, "driven", script, drive.clone()).await.unwrap();
+    await_console(cloud, &served, "user-data from the metadata service").await;
+    await_console(cloud, &driven, "user-data from its config drive").await;
+    cloud.without_metadata().unwrap();
+    let empty = cloud.boot(PROJECT, "empty", script, json!({})).await.unwrap();
+    let again = cloud.boot(PROJECT, "again", script, drive).await.unwrap();
+    await_console(cloud, &empty, "no user-data").await;
+    for id in [&served, &driven, &again] {
+        await_console(cloud, id, "it ran").await;
+    }
+    assert_eq!(status(cloud, &empty).await, "ACTIVE");
+    assert!(!cloud.console(&empty).await.unwrap().contains("it ran"));
+
+    cloud.add_egi_flavors().await.unwrap();
+    cloud.add_flavor("m1.diskless", 2, 2048, 0, json!({})).await.unwrap();
+    let part = cloud.boot(PROJECT, "part", "", json!({"flavorRef": "id-of-egi.gpu-part"})).await.unwrap();
+    let server = cloud.await_status(PROJECT, &part, "ACTIVE", PATIENCE).await.unwrap();
+    assert!(server.node.unwrap().starts_with("gpu-"));
+    let refused = cloud.boot(PROJECT, "diskless", "", json!({"flavorRef": "id-of-m1.diskless"})).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("403") && refused.contains("zero disk"), "{refused}");
+
+    let one = cloud.add_security_group(PROJECT, "pilots").await.unwrap();
+    let other = cloud.add_security_group(TINY, "pilots").await.unwrap();
+    assert_eq!(cloud.security_groups(PROJECT, "pilots").await.unwrap(), [one.as_str()]);
+    cloud.share_security_group(&other).await.unwrap();
+    let seen = cloud.security_groups(PROJECT, "pilots").await.unwrap();
+    assert!(seen.len() == 2 && seen.contains(&one) && seen.contains(&other), "{seen:?}");
+    let by_name = json!({"networks": [{"uuid": network}], "security_groups": [{"name": "pilots"}]});
+    let mut made = vec![served, driven, empty, again, part];
+    made.push(cloud.boot(PROJECT, "of-two", "", by_name.clone()).await.unwrap());
+    cloud.add_security_group(PROJECT, "pilots").await.unwrap();
+    let refused = cloud.boot(PROJECT, "of-three", "", by_name).await.unwrap_err().to_string();
+    assert!(refused.contains("409") && refused.contains("pilots"), "two of the project itself: {refused}");
+    for id in made {
+        cloud.delete_and_wait(PROJECT, &id, PATIENCE).await.unwrap();
+    }
 }
 
 /// What a site's Nova does while the database of a cell is out of reach.

@@ -1,6 +1,7 @@
 //! The pilot's row in DIRAC: registered before the VM exists, updated on every change, touched daily, closed at the end.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// DIRAC's words for a pilot's state (`WorkloadManagementSystem/Client/PilotStatus.py`).
@@ -76,8 +77,13 @@ pub struct PilotRow {
     pub status: PilotStatus,
     /// The job the pilot got last; 0: none yet.
     pub current_job: u64,
-    /// Seconds since DIRAC last touched the row, where it says so.
+    /// Seconds since DIRAC last touched the row by our clock; `None`: the answer does not say.
     pub idle_seconds: Option<u64>,
+    /// When DIRAC last touched the row (`LastUpdateTime`, by DIRAC's clock); `None`: the answer does not say.
+    pub updated: Option<Timestamp>,
+    /// The jobs that the pilot got so far, ended ones included (`Jobs`, from JobToPilotMapping); `None`: the answer does not say,
+    /// which is not the same as no job.
+    pub jobs: Option<Vec<u64>>,
 }
 
 /// The pilots' rows. All calls may be repeated without harm.

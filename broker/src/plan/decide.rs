@@ -2,9 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{
-    ledger::{Account, Accounts, Binding, Class, Demand, Slots, Supply},
-    plan::{Failing, Launch, LiveVm, Offering, Plan, Snapshot, Surplus, Unmet, VmPhase, fit, fit::Fit},
+use super::{
+    Failing, Launch, LiveVm, Offering, Plan, Reason, Snapshot, Surplus, Unmet, VmPhase,
+    account::{Account, Accounts, Binding},
+    class::{Class, Demand},
+    fit,
+    fit::Fit,
+    supply::{Slots, Supply},
 };
 
 /// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues.
@@ -220,14 +224,14 @@ impl<'a> Round<'a> {
                 Obstacle::Refused => {
                     let flavor = &offering.flavor;
                     (
-                        "NoCapacity",
+                        Reason::NoCapacity,
                         format!("cloud {cloud} refused {flavor} for lack of room a moment ago; it is tried again soon"),
                     )
                 }
                 Obstacle::Failing => {
                     let flavor = &offering.flavor;
                     (
-                        "VmsFail",
+                        Reason::VmsFail,
                         format!(
                             "the last VMs of {flavor} that pool {pool} had on cloud {cloud} never asked for work: see their \
                              events and console logs (ConfigMaps with the label diracgrid.org/console); it is tried again soon"
@@ -239,15 +243,15 @@ impl<'a> Round<'a> {
         }
         let Some(&closest) = self.pools_of[class.vo].first() else {
             let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
-            return Unmet { vo, pool: None, jobs, reason: "NoPool", message };
+            return Unmet { vo, pool: None, jobs, reason: Reason::NoPool, message };
         };
         let pool = &self.snapshot.pools[closest];
         if self.offers[closest].is_empty() {
             let message = format!("no cloud of pool {} can be used and offers a flavor it takes", pool.name);
-            return Unmet { vo, pool: Some(pool.name.clone()), jobs, reason: "NoOffering", message };
+            return Unmet { vo, pool: Some(pool.name.clone()), jobs, reason: Reason::NoOffering, message };
         }
         let message = format!("no pool takes them: {}", fit::obstacle(class.queue, pool));
-        Unmet { vo, pool: None, jobs, reason: "NoMatch", message }
+        Unmet { vo, pool: None, jobs, reason: Reason::NoMatch, message }
     }
 }
 

@@ -1,12 +1,9 @@
 //! Which jobs a VM of a pool may run: DIRAC's matching rules for the resource that its pilot will say it is.
 
-use crate::{
-    demand::{
-        TaskQueue,
-        matching::{Prepared, Resource},
-    },
-    ledger::Class,
-    plan::{Offering, Pool},
+use super::{Offering, Pool, class::Class};
+use crate::demand::{
+    TaskQueue,
+    matching::{Prepared, Resource},
 };
 
 /// Remembers the resources of (pool, shape) pairs, and whether their lists suit the jobs'. A pool has few shapes: they are looked
@@ -52,7 +49,7 @@ impl Fit {
 }
 
 /// What the pilot on a VM of `offering` in `pool` says of itself. The VO's groups are left out: a VM serves one VO, and the
-/// ledger gives it no job of another.
+/// plan gives it no job of another.
 pub fn resource(pool: &Pool, offering: &Offering) -> Resource {
     Resource {
         site: vec![pool.site.clone()],

@@ -1,21 +1,29 @@
 //! The decision, pure: from one snapshot to launches and give-backs, each with its reason.
 
+mod account;
+mod class;
 mod decide;
 mod fit;
-pub mod snapshot;
 #[cfg(test)]
+mod golden_tests;
+mod reason;
+pub mod snapshot;
+mod supply;
+#[cfg(test)]
+#[path = "plan_tests.rs"]
 mod tests;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use decide::plan;
 pub use fit::resource;
+pub use reason::Reason;
 pub use snapshot::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Requirements, Snapshot, VmPhase, Vo};
 
 /// What one planning round decided. The same snapshot gives the same plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// VMs to make.
     pub launches: Vec<Launch>,
@@ -32,7 +40,7 @@ pub struct Plan {
 }
 
 /// One VM to make. Its words are shared: a plan may have a hundred thousand launches.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
     /// PilotPool object.
     pub pool: Arc<str>,
@@ -49,7 +57,7 @@ pub struct Launch {
 }
 
 /// One VM to give back.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Surplus {
     /// PilotVM object.
     pub vm: String,
@@ -57,17 +65,18 @@ pub struct Surplus {
     pub reason: String,
 }
 
-/// Waiting jobs that get no VM.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Waiting jobs that get no VM. Each belongs to a VO and so to its installation; only those that a pool could run belong to a
+/// pool too. Whoever shows unmet demand on pools alone leaves out [`Reason::NoPool`] and [`Reason::NoMatch`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unmet {
     /// VirtualOrganization object.
     pub vo: String,
-    /// The pool that came closest; absent: no pool could run them.
+    /// PilotPool object that could run them and is kept from it; `None`: no pool could run them.
     pub pool: Option<String>,
     /// Waiting jobs.
     pub jobs: u64,
-    /// Machine-readable reason in CamelCase.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Reason,
     /// The sentence: what binds, and what would help.
     pub message: String,
 }

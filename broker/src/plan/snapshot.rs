@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::demand::TaskQueue;
 
-/// One moment of one installation. Names are those of the Kubernetes objects.
-#[derive(Clone, Debug, Default)]
+/// One moment of one installation. Names are those of the Kubernetes objects. It is data only, and JSON both ways: the snapshot
+/// of a wrong decision is a test of the plan (`golden_tests.rs`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Task queues with waiting jobs.
     pub queues: Vec<TaskQueue>,
@@ -21,8 +22,17 @@ pub struct Snapshot {
     pub vms: Vec<LiveVm>,
 }
 
+impl Snapshot {
+    /// Puts the queues (by number) and the VMs (by name) into an order that does not depend on where they were read from. The
+    /// order of VOs, pools and clouds is left: it says which comes first.
+    pub fn sort(&mut self) {
+        self.queues.sort_by_key(|queue| queue.id);
+        self.vms.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+}
+
 /// Bounds; `None` is unbounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// VMs.
     pub vms: Option<u64>,
@@ -35,7 +45,7 @@ pub struct Limits {
 }
 
 /// A virtual organisation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vo {
     /// VirtualOrganization object.
     pub name: String,
@@ -48,7 +58,7 @@ pub struct Vo {
 }
 
 /// A pool.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
     /// PilotPool object.
     pub name: String,
@@ -79,7 +89,7 @@ pub struct Pool {
 }
 
 /// An offering whose VMs come to nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
     /// Cloud object.
     pub cloud: String,
@@ -90,7 +100,7 @@ pub struct Failing {
 }
 
 /// Bounds on flavors, both ends inclusive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     /// Cores.
     pub cores: (Option<u64>, Option<u64>),
@@ -103,7 +113,7 @@ pub struct Requirements {
 }
 
 /// A cloud, as last read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CloudState {
     /// Cloud object.
     pub name: String,
@@ -119,7 +129,7 @@ pub struct CloudState {
 }
 
 /// One thing that can be bought.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Offering {
     /// Flavor by name.
     pub flavor: String,
@@ -138,7 +148,7 @@ pub struct Offering {
 }
 
 /// How far a VM is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VmPhase {
     /// Its pilot has not asked for work and the boot deadline is not over: full supply.
     #[default]
@@ -151,7 +161,7 @@ pub enum VmPhase {
 }
 
 /// A VM of ours.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LiveVm {
     /// PilotVM object.
     pub name: String,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 
 use super::{
     CloudConfig, Loss, SimulatedDirac, SimulatedFlavor, World,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::moment,
-    cloud::{Allowance, Choice, CloudError, End, Headroom, Order, Owner, QuotaClass, Scope, Vm, VmState, keep},
+    cloud::{Allowance, Choice, CloudError, End, Headroom, Limits, Order, Owner, QuotaClass, Scope, Vm, VmState, keep},
     pilot::Pilot,
 };
 
@@ -171,6 +172,7 @@ impl State {
                 CloudError::Transient(message)
             });
         }
+        Limits::WIDEST.check(order.user_data.expose_secret()).map_err(CloudError::Invalid)?;
         let (flavor, choice) = self.admit(order)?;
         let (lost, late) = (self.dice.chance(self.config.faults.lost_reply), self.dice.chance(self.config.faults.late));
         let by_chance = if late { Some(Loss::Late(Duration::from_secs(LATE))) } else { lost.then_some(Loss::Reply) };

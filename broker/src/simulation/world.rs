@@ -256,6 +256,8 @@ impl World {
             status: row.status,
             current_job: row.current_job,
             idle_seconds: Some((self.now - row.touched) as u64),
+            updated: None,
+            jobs: None,
         })
     }
 

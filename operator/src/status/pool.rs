@@ -57,7 +57,7 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
         .map(|u| UnmetDemand {
             vo: u.vo.clone(),
             jobs: whole(u.jobs),
-            reason: u.reason.to_owned(),
+            reason: u.reason.to_string(),
             message: u.message.clone(),
         })
         .collect();

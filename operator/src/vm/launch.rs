@@ -26,7 +26,7 @@ pub const EXISTS: &str = "the VM exists";
 /// How a launch ended.
 pub enum Launched {
     /// The VM is there, and the row says this.
-    Made(Vm, PilotStatus),
+    Made(Box<Vm>, PilotStatus),
     /// The same order will not make a VM. An earlier attempt may have: the cloud is asked before the PilotVM goes.
     Refused(CloudError),
     /// What its pool says cannot be ordered from this cloud.
@@ -123,7 +123,7 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
             PilotStatus::Submitted
         }
     };
-    Ok(Launched::Made(machine, row))
+    Ok(Launched::Made(Box::new(machine), row))
 }
 
 fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {

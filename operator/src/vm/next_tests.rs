@@ -60,7 +60,14 @@ fn launched_vm(seconds_ago: i64) -> PilotVM {
 }
 
 fn row(status: PilotStatus, job: u64) -> PilotRow {
-    PilotRow { reference: "cloud://u".into(), status, current_job: job, idle_seconds: Some(10) }
+    PilotRow {
+        reference: "cloud://u".into(),
+        status,
+        current_job: job,
+        idle_seconds: Some(10),
+        updated: None,
+        jobs: None,
+    }
 }
 
 fn step(vm: &PilotVM, machine: Machine<'_>, row: Option<&PilotRow>) -> Step {

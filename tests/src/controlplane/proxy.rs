@@ -95,7 +95,7 @@ impl Proxy {
         let text = fs::read_to_string(direct).with_context(|| format!("cannot read {}", direct.display()))?;
         ensure!(text.contains("token:"), "{} has no token, and a certificate ends at the proxy", direct.display());
         ensure!(text.contains(&self.server), "{} does not lead to {}", direct.display(), self.server);
-        let file = direct.with_extension("proxied.kubeconfig");
+        let file = direct.with_extension(format!("through-{}.kubeconfig", self.port));
         fs::write(&file, text.replace(&self.server, &format!("https://127.0.0.1:{}", self.port)))?;
         Ok(file)
     }

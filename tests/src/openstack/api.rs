@@ -152,6 +152,13 @@ impl OpenStack {
         self.call(&token, Method::DELETE, self.nova(&format!("servers/{id}")), None).await.map(|_| ())
     }
 
+    /// Stops a server behind everybody's back, as its guest does that powers off.
+    pub async fn stop_server(&self, project: &str, id: &str) -> Result<()> {
+        let token = self.token("admin", project).await?;
+        let url = self.nova(&format!("servers/{id}/action"));
+        self.call(&token, Method::POST, url, Some(json!({"os-stop": null}))).await.map(|_| ())
+    }
+
     /// Sets the quota of a project.
     pub async fn set_quota(&self, project: &str, instances: i64, cores: i64, ram_mib: i64) -> Result<()> {
         let token = self.token("admin", "admin").await?;

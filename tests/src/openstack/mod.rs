@@ -10,6 +10,7 @@ mod config;
 pub mod lossy;
 mod rights;
 mod schema;
+mod site;
 mod watch;
 
 use std::{
@@ -45,7 +46,7 @@ pub const PASSWORD: &str = "testbed-password";
 const PYTHON: &str = "/usr/bin/python3";
 /// Generous: it costs nothing when all is well, and two layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "mariadb-server-core",
     "mariadb-client-core",
     "mariadb-client",
@@ -60,6 +61,8 @@ const PACKAGES: [&str; 14] = [
     "python3-memcache",
     "python3-fixtures",
     "python3-yaml",
+    // Config drives: Nova makes them with it, and guests read them with it.
+    "genisoimage",
 ];
 /// Nodes of the hypervisor: prefix, count, cores, MiB, GiB of disk, virtual GPUs.
 const NODES: &str = "cpu:8:64:262144:4000:0 gpu:2:64:524288:8000:8";

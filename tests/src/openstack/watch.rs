@@ -42,6 +42,12 @@ impl OpenStack {
         Ok(said["output"].as_str().context("a console has no output")?.to_owned())
     }
 
+    /// What a guest wrote to its console, from the hypervisor's own file: it stays when the server is deleted, and Nova is not asked.
+    pub fn old_console(&self, id: &str) -> String {
+        let file = self.state.join("guests").join(id).join("console.log");
+        std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
     /// Waits until a server has `status`; an end in `ERROR` where another is waited for is an error that says why.
     pub async fn await_status(&self, project: &str, id: &str, status: &str, patience: Duration) -> Result<Server> {
         let begun = Instant::now();

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     controlplane::ControlPlane,
     dirac::{self, Ce, Dirac},
+    kubectl,
     openstack::{OpenStack, PROJECT},
     operator::Operator,
     say::Step,
@@ -81,10 +82,7 @@ impl Real {
     pub async fn manifests(&self) -> Result<String> {
         let credentials = self.dirac.credentials("user")?;
         let (id, secret) = self.openstack.application_credential(PROJECT, None).await?;
-        let secret_named = |name: &str, data: serde_json::Value| {
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "stringData": data})
-                .to_string()
-        };
+        let secret_named = |name: &str, data: serde_json::Value| kubectl::secret(NAMESPACE, name, "stringData", &data);
         let certificate = secret_named(
             "dirac-certificate",
             json!({

@@ -1,6 +1,6 @@
 //! That a VM really does what its user-data says, and is seen to end.
 
-use broker::cloud::{Cloud, VmState};
+use broker::cloud::{Cloud, End, VmState};
 use testbeds::openstack::{OpenStack, PROJECT};
 
 use crate::{listed, nothing_left, order};
@@ -20,7 +20,7 @@ power_state: {mode: poweroff}
 "#;
     cloud.create(&order("guests", "uid-1", "m1.tiny", image, user_data)).await.unwrap();
     let active = listed(cloud, "guests", "uid-1", |s| *s == VmState::Active).await;
-    let halted = listed(cloud, "guests", "uid-1", |s| *s == VmState::Halted).await;
+    let halted = listed(cloud, "guests", "uid-1", |s| *s == VmState::Ended(End::PoweredOff)).await;
     assert_eq!(active.id, halted.id);
     let console = cloud.console(&halted.id, 4_000).await.unwrap();
     for words in ["it says a secret of nobody and lent", "the image is read-only", "powers off"] {

@@ -96,9 +96,7 @@ fn keys(credentials: &Credentials) -> Value {
 }
 
 fn put_secret(f: &Fixture, namespace: &str, name: &str, keys: &Value) {
-    let metadata = json!({"name": name, "namespace": namespace});
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys});
-    f.kubectl.apply(&secret.to_string()).unwrap();
+    f.kubectl.put_secret(namespace, name, "stringData", keys).unwrap();
 }
 
 async fn a_pilotmanager_that_is_away_is_said_before_a_vm_is_made(f: &Fixture, dirac: &mut Dirac) {

@@ -46,7 +46,7 @@ pub struct Known {
 
 enum News {
     /// Made or adopted: no list of changes may tell of it.
-    Made(String, Server),
+    Made(String, Box<Server>),
     /// Its deletion was asked for.
     Deleting(String),
     /// Nova said that there is no such server.
@@ -151,7 +151,7 @@ impl Known {
             zone: None,
             fault: None,
         };
-        self.tell(News::Made(vm.owner.cluster.clone(), server));
+        self.tell(News::Made(vm.owner.cluster.clone(), Box::new(server)));
     }
 
     /// Remembers that the server's deletion was asked for.
@@ -188,7 +188,7 @@ impl Listed {
     fn learn(&mut self, news: News) {
         match news {
             News::Made(cluster, server) if cluster == self.cluster => {
-                let entry = Entry { server, seen: true, doubted: true, asked: None, mute_since: None };
+                let entry = Entry { server: *server, seen: true, doubted: true, asked: None, mute_since: None };
                 self.servers.entry(entry.server.id.clone()).or_insert(entry);
             }
             News::Made(..) => {}

@@ -1,15 +1,28 @@
 //! One remote call: connect, handshake, proposal, arguments, answer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpStream, lookup_host},
+    sync::Semaphore,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    Credentials, DisetError, ServiceUrl,
+    Addresses, Credentials, DisetError, ServiceUrl,
     frame::{self, FrameError},
     handshake, tls,
     validity::Validity,
@@ -22,8 +35,10 @@ const CLIENT_VERSION: &str = concat!("dirac-operator ", env!("CARGO_PKG_VERSION"
 /// Limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Time for the whole call.
+    /// Time for the whole call, the wait for a free connection included.
     pub deadline: Duration,
+    /// Time for one network address to take a connection and finish the TLS handshake; then the next is tried.
+    pub connect: Duration,
     /// The largest answer that is read, in bytes.
     pub largest_answer: usize,
     /// The most JSON values in it: each takes tens of bytes of memory, however short it is written.
@@ -33,14 +48,25 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // Ten thousand task queues are some 3 MB with 200,000 values.
-        Self { deadline: Duration::from_secs(30), largest_answer: 16 << 20, most_values: 1 << 20 }
+        Self {
+            deadline: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            largest_answer: 16 << 20,
+            most_values: 1 << 20,
+        }
     }
 }
 
-/// A client of one service.
+/// Connections that one installation is asked to keep open at once: DIRAC's services have some tens of threads for all clients.
+const MOST_CONNECTIONS: usize = 8;
+
+/// A client of one service. Clones of it share their connections' number and what they know of the addresses.
 #[derive(Clone)]
 pub struct Client {
-    url: ServiceUrl,
+    urls: Addresses,
+    /// The number of the address that answered last: it is tried first.
+    good: Arc<AtomicUsize>,
+    connections: Arc<Semaphore>,
     group: String,
     settings: Settings,
     tls: Arc<rustls::ClientConfig>,
@@ -51,18 +77,37 @@ pub struct Client {
 impl Client {
     /// A client that acts as the DIRAC group `group`, or as a host when that is `hosts`. Nothing is sent yet.
     pub fn new(
-        url: ServiceUrl,
+        urls: Addresses,
         group: &str,
         credentials: &Credentials,
         settings: Settings,
     ) -> Result<Self, DisetError> {
         let tls = Arc::new(tls::config(credentials)?);
-        Ok(Self { url, group: group.to_owned(), settings, tls, validity: tls::validity(credentials) })
+        Ok(Self {
+            urls,
+            good: Arc::default(),
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            group: group.to_owned(),
+            settings,
+            tls,
+            validity: tls::validity(credentials),
+        })
     }
 
-    /// The service's address.
+    /// A client of another service of the same installation: the two share the number of connections.
+    pub fn beside(&self, urls: Addresses) -> Self {
+        Self { urls, good: Arc::default(), ..self.clone() }
+    }
+
+    /// The address that is tried first.
     pub fn url(&self) -> &ServiceUrl {
-        &self.url
+        self.urls.at(self.good.load(Ordering::Relaxed))
+    }
+
+    /// Connections that may be opened now.
+    #[cfg(test)]
+    pub(super) fn free_connections(&self) -> usize {
+        self.connections.available_permits()
     }
 
     /// Calls `method` with positional `arguments`; the `Value` of its `S_OK`.
@@ -71,7 +116,7 @@ impl Client {
         let deadline = self.settings.deadline;
         match timeout(deadline, self.converse(method, arguments)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(DisetError::Timeout { url: self.url.to_string(), method: method.to_owned(), deadline }),
+            Err(_) => Err(DisetError::Timeout { url: self.url().to_string(), method: method.to_owned(), deadline }),
         }
     }
 
@@ -86,39 +131,93 @@ impl Client {
 
     /// The call, whatever the dates of our certificate and however long it takes.
     pub(super) async fn converse(&self, method: &str, arguments: &Value) -> Result<Value, DisetError> {
-        let mut stream = self.connect().await?;
+        // Never closed, so that an error does not come; without a permit the call would still be right.
+        let _permit = self.connections.acquire().await.ok();
+        let (url, mut stream) = self.connect().await?;
         // Service, setup (gone in v9) and VO; the action; who we want to be; our version: InnerRPCClient, BaseClient._proposeAction.
         let proposal =
-            json!({"OK": true, "Value": [[self.url.service, "None", ""], ["RPC", method], self.group, CLIENT_VERSION]});
-        self.send(&mut stream, method, &proposal).await?;
-        self.receive(&mut stream, method).await?;
-        self.send(&mut stream, method, &json!({"OK": true, "Value": arguments})).await?;
-        self.receive(&mut stream, method).await
+            json!({"OK": true, "Value": [[url.service, "None", ""], ["RPC", method], self.group, CLIENT_VERSION]});
+        self.send(url, &mut stream, method, &proposal).await?;
+        self.receive(url, &mut stream, method).await?;
+        self.send(url, &mut stream, method, &json!({"OK": true, "Value": arguments})).await?;
+        self.receive(url, &mut stream, method).await
     }
 
-    async fn connect(&self) -> Result<TlsStream<TcpStream>, DisetError> {
-        let unreachable = |what: String| DisetError::Unreachable { url: self.url.to_string(), what };
-        let tcp = TcpStream::connect((self.url.host.as_str(), self.url.port))
+    /// A connection to the first address that takes one, beginning with the one that answered last. What fails later is not tried
+    /// again elsewhere: the service may have done what it was asked for.
+    async fn connect(&self) -> Result<(&ServiceUrl, TlsStream<TcpStream>), DisetError> {
+        let first = self.good.load(Ordering::Relaxed);
+        let mut why = None;
+        for number in first..first + self.urls.count() {
+            let url = self.urls.at(number);
+            match self.connect_to(url).await {
+                Ok(stream) => {
+                    self.good.store(number % self.urls.count(), Ordering::Relaxed);
+                    return Ok((url, stream));
+                }
+                Err(error) => {
+                    why.get_or_insert(error);
+                }
+            }
+        }
+        Err(why.unwrap_or_else(|| unreachable(self.url(), "it has no address".to_owned())))
+    }
+
+    /// A connection to one of the network addresses, IPv4 and IPv6, that the host's name stands for.
+    async fn connect_to(&self, url: &ServiceUrl) -> Result<TlsStream<TcpStream>, DisetError> {
+        let limit = self.settings.connect;
+        let seconds = limit.as_secs();
+        let silent = |what: String| unreachable(url, format!("{what} within {seconds} s"));
+        let found = timeout(limit, lookup_host((url.host.as_str(), url.port)))
             .await
-            .map_err(|e| unreachable(e.to_string()))?;
-        tcp.set_nodelay(true).ok();
-        let name = ServerName::try_from(self.url.host.clone()).map_err(|e| unreachable(e.to_string()))?;
-        TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(|e| self.tls_failed(&e))
+            .map_err(|_| silent("its host's name was not resolved".to_owned()))?
+            .map_err(|e| unreachable(url, e.to_string()))?;
+        let mut why = None;
+        for address in found {
+            match timeout(limit, self.shake_hands(url, address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => {
+                    why.get_or_insert(error);
+                }
+                Err(_) => {
+                    why.get_or_insert_with(|| silent(format!("{} did not answer", address.ip())));
+                }
+            }
+        }
+        Err(why.unwrap_or_else(|| unreachable(url, "its host's name has no address".to_owned())))
     }
 
-    async fn send(&self, stream: &mut TlsStream<TcpStream>, method: &str, body: &Value) -> Result<(), DisetError> {
+    async fn shake_hands(&self, url: &ServiceUrl, address: SocketAddr) -> Result<TlsStream<TcpStream>, DisetError> {
+        let tcp = TcpStream::connect(address).await.map_err(|e| unreachable(url, e.to_string()))?;
+        tcp.set_nodelay(true).ok();
+        let name = ServerName::try_from(url.host.clone()).map_err(|e| unreachable(url, e.to_string()))?;
+        TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(|e| self.tls_failed(url, &e))
+    }
+
+    async fn send(
+        &self,
+        url: &ServiceUrl,
+        stream: &mut TlsStream<TcpStream>,
+        method: &str,
+        body: &Value,
+    ) -> Result<(), DisetError> {
         let frame = frame::encode(body.to_string().as_bytes());
         let sent = async {
             stream.write_all(&frame).await?;
             // What does not fit into the socket stays in the TLS layer, and no read would send it.
             stream.flush().await
         };
-        sent.await.map_err(|e| self.broke(method, FrameError::Io(e)))
+        sent.await.map_err(|e| self.broke(url, method, FrameError::Io(e)))
     }
 
-    async fn receive(&self, stream: &mut TlsStream<TcpStream>, method: &str) -> Result<Value, DisetError> {
-        let body = frame::read(stream, self.settings.largest_answer).await.map_err(|e| self.broke(method, e))?;
-        let (url, method) = (self.url.to_string(), method.to_owned());
+    async fn receive(
+        &self,
+        url: &ServiceUrl,
+        stream: &mut TlsStream<TcpStream>,
+        method: &str,
+    ) -> Result<Value, DisetError> {
+        let body = frame::read(stream, self.settings.largest_answer).await.map_err(|e| self.broke(url, method, e))?;
+        let (url, method) = (url.to_string(), method.to_owned());
         let (values, limit) = (value::count(&body), self.settings.most_values);
         if values > limit {
             return Err(DisetError::TooLarge { url, method, size: values, limit, of: "JSON values" });
@@ -141,15 +240,17 @@ impl Client {
         }
     }
 
-    fn broke(&self, method: &str, error: FrameError) -> DisetError {
-        let (url, method) = (self.url.to_string(), method.to_owned());
+    fn broke(&self, at: &ServiceUrl, method: &str, error: FrameError) -> DisetError {
+        let (url, method) = (at.to_string(), method.to_owned());
         match error {
             FrameError::TooLarge(size) => {
                 DisetError::TooLarge { url, method, size, limit: self.settings.largest_answer, of: "bytes" }
             }
             FrameError::Garbage(what) => DisetError::Garbage { url, method, what },
             // With TLS 1.3 a refused client certificate shows at the first read, not in the handshake.
-            FrameError::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => self.tls_failed(&e),
+            FrameError::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                self.tls_failed(at, &e)
+            }
             // A service that is restarted does this, and one that is none.
             FrameError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 DisetError::Unreachable { url, what: format!("it closed the connection before it answered {method}") }
@@ -158,8 +259,8 @@ impl Client {
         }
     }
 
-    fn tls_failed(&self, error: &io::Error) -> DisetError {
-        let url = self.url.to_string();
+    fn tls_failed(&self, url: &ServiceUrl, error: &io::Error) -> DisetError {
+        let url = url.to_string();
         match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
             Some(inner) => match handshake::refused(inner, self.validity) {
                 Some(what) => DisetError::CertificateRefused { url, what },
@@ -168,4 +269,8 @@ impl Client {
             None => DisetError::Unreachable { url, what: error.to_string() },
         }
     }
+}
+
+fn unreachable(url: &ServiceUrl, what: String) -> DisetError {
+    DisetError::Unreachable { url: url.to_string(), what }
 }

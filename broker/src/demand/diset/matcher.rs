@@ -46,10 +46,23 @@ impl DemandSource for Matcher {
     }
 }
 
-/// The queues of an answer, sorted by number; what is wrong with it, naming the queue.
+/// The queues of an answer, sorted by number. A queue that cannot be read is left out, counted and said: its jobs get no VM, and
+/// those of the others do. An error, naming the first such queue, where not one can be read.
 pub fn task_queues(value: &Value) -> Result<Vec<TaskQueue>, String> {
-    let all = value.as_object().ok_or("the task queues are no JSON object")?;
-    let mut queues = all.iter().map(|(id, fields)| task_queue(id, fields)).collect::<Result<Vec<_>, _>>()?;
+    let all = value.as_object().ok_or("the task queues are not a JSON object")?;
+    let (mut queues, mut odd) = (Vec::with_capacity(all.len()), Vec::new());
+    for (id, fields) in all {
+        match task_queue(id, fields) {
+            Ok(queue) => queues.push(queue),
+            Err(what) => odd.push(what),
+        }
+    }
+    if let Some(first) = odd.first() {
+        if queues.is_empty() {
+            return Err(first.clone());
+        }
+        tracing::warn!(left_out = odd.len(), read = queues.len(), first, "task queues cannot be read and are left out");
+    }
     queues.sort_by_key(|q| q.id);
     Ok(queues)
 }

@@ -10,6 +10,7 @@ mod handshake;
 mod matcher;
 mod pilots;
 #[cfg(test)]
+#[path = "diset_tests.rs"]
 mod tests;
 mod tls;
 mod url;
@@ -21,4 +22,4 @@ pub use error::DisetError;
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
 pub use tls::Credentials;
-pub use url::ServiceUrl;
+pub use url::{Addresses, ServiceUrl};

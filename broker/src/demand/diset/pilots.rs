@@ -129,15 +129,16 @@ fn status(row: &Value) -> PilotStatus {
 }
 
 fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
-    let jobs = row.get("Jobs").and_then(Value::as_array);
+    let jobs: Option<Vec<u64>> =
+        row.get("Jobs").and_then(Value::as_array).map(|all| all.iter().filter_map(Value::as_u64).collect());
+    let updated = row.get("LastUpdateTime").and_then(value::date);
     PilotRow {
         reference: reference.to_owned(),
         status: status(row),
-        current_job: jobs.into_iter().flatten().filter_map(Value::as_u64).max().unwrap_or(0),
-        idle_seconds: row
-            .get("LastUpdateTime")
-            .and_then(value::date)
-            .map(|updated| u64::try_from(now.duration_since(updated).as_secs()).unwrap_or(0)),
+        current_job: jobs.iter().flatten().max().copied().unwrap_or(0),
+        idle_seconds: updated.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
+        updated,
+        jobs,
     }
 }
 
@@ -152,5 +153,18 @@ mod tests {
         assert_eq!(text.chars().count(), LONGEST_REASON);
         assert!(text.starts_with("no host ? xxx") && text.is_ascii(), "{text}");
         assert_eq!(column("m1.large", LONGEST_NAME), "m1.large");
+    }
+
+    #[test]
+    fn what_a_row_does_not_say_is_unknown_and_not_zero() {
+        let now: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
+        let bare = pilot_row("cloud://a", &json!({"Status": "Running"}), now);
+        assert_eq!((bare.updated, bare.idle_seconds, bare.jobs), (None, None, None));
+        let row = json!({"Status": "Running", "Jobs": [7, 12], "LastUpdateTime": {"__dCls": "dt", "obj": "2026-11-23 02:59:00"}});
+        let full = pilot_row("cloud://a", &row, now);
+        assert_eq!((full.idle_seconds, full.jobs, full.current_job), (Some(60), Some(vec![7, 12]), 12));
+        assert_eq!(full.updated.unwrap().to_string(), "2026-11-23T02:59:00Z");
+        let idle = pilot_row("cloud://a", &json!({"Status": "Running", "Jobs": []}), now);
+        assert_eq!(idle.jobs, Some(vec![]));
     }
 }

@@ -11,6 +11,9 @@ use super::{
     validity::{self, Validity},
 };
 
+/// The most certificates that are read of a bundle; the whole grid has some hundred authorities.
+const MOST_AUTHORITIES: usize = 2_000;
+
 /// Who we are for DIRAC, as PEM.
 #[derive(Clone)]
 pub struct Credentials {
@@ -30,10 +33,7 @@ pub fn validity(credentials: &Credentials) -> Option<Validity> {
 
 /// A TLS configuration for these credentials.
 pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
-    let mut roots = RootCertStore::empty();
-    for ca in certificates(&credentials.ca, "ca.crt")? {
-        roots.add(ca).map_err(|e| bad(&format!("ca.crt: {e}")))?;
-    }
+    let roots = authorities(&credentials.ca)?;
     let chain = certificates(&credentials.certificate, "tls.crt")?;
     let key = PrivateKeyDer::from_pem_slice(credentials.key.expose_secret().as_bytes())
         .map_err(|_| bad("tls.key holds no private key in PEM"))?;
@@ -47,6 +47,28 @@ pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
     // DIRAC's server closes the second connection of a resumed session without an answer.
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// The authorities of a bundle. Bundles of grid authorities hold some that a TLS library cannot read: they are left out and
+/// said, and the rest is used.
+fn authorities(bundle: &SecretString) -> Result<RootCertStore, DisetError> {
+    let mut roots = RootCertStore::empty();
+    let (mut unread, mut readable) = (0_usize, Vec::new());
+    for certificate in CertificateDer::pem_slice_iter(bundle.expose_secret().as_bytes()).take(MOST_AUTHORITIES) {
+        match certificate {
+            Ok(certificate) => readable.push(certificate),
+            Err(_) => unread += 1,
+        }
+    }
+    let (used, unusable) = roots.add_parsable_certificates(readable);
+    if used == 0 {
+        return Err(bad("ca.crt holds no CA certificate in PEM that can be used"));
+    }
+    if unread + unusable > 0 {
+        let left_out = unread + unusable;
+        tracing::warn!(left_out, used, "certificates of ca.crt cannot be read and are left out");
+    }
+    Ok(roots)
 }
 
 fn certificates(pem: &SecretString, name: &str) -> Result<Vec<CertificateDer<'static>>, DisetError> {

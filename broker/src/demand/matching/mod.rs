@@ -6,6 +6,7 @@
 
 mod collation;
 #[cfg(test)]
+#[path = "matching_tests.rs"]
 mod tests;
 
 use std::collections::BTreeSet;

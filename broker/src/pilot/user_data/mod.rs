@@ -20,11 +20,12 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::Pilot;
+use crate::cloud::Limits;
 
 pub use verdicts::Verdicts;
 
-/// What Nova takes, in bytes after base64 (Nova API reference, `user_data`).
-pub const LARGEST: usize = 65_535;
+/// What the most patient of clouds takes, in bytes after base64: see [`Limits`].
+pub const LARGEST: usize = encoded(Limits::WIDEST.user_data_bytes);
 
 /// Why there is no user-data. Each text is a lower-case sentence without secrets, at most some 500 characters long, that names
 /// the line where there is one.
@@ -81,7 +82,7 @@ pub fn render(pilot: &Pilot, template: Option<&str>) -> Result<SecretString, Use
 }
 
 /// The size of so many bytes after base64.
-fn encoded(bytes: usize) -> usize {
+const fn encoded(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 

@@ -17,15 +17,18 @@ use minijinja::{
     syntax::SyntaxConfig,
 };
 
-use super::{LARGEST, UserDataError, encoded};
-use crate::pilot::{Pilot, user_data::quote};
+use super::{UserDataError, encoded};
+use crate::{
+    cloud::Limits,
+    pilot::{Pilot, user_data::quote},
+};
 
 /// Steps that a template may take; each also pays for 64 bytes of text (minijinja, `Environment::set_fuel`).
 const FUEL: u64 = 10_000;
 /// The longest template in bytes. The schema of a PilotPool allows 16,384 characters of up to four bytes.
 const LONGEST: usize = 65_536;
-/// The longest text that a template may give, in bytes: more never fits into [`LARGEST`].
-const LONGEST_TEXT: usize = LARGEST / 4 * 3;
+/// The longest text that a template may give, in bytes: more never fits into [`super::LARGEST`].
+const LONGEST_TEXT: usize = Limits::WIDEST.user_data_bytes;
 /// The most names, operators, values and brackets of one tag, that is from `{{` to `}}` or from `{%` to `%}`.
 const LONGEST_TAG: usize = 64;
 /// The most of them in a whole template.

@@ -1,5 +1,7 @@
 """guest.py STATE FOLDER: the first process of a guest, in mount, pid, ipc and uts namespaces of its own.
 
+Its user-data are those of its config drive when it has one, else those of the metadata service when the testbed has one.
+
 It sees the host's files through an overlay that forgets what is written, its own /tmp and /run, the host's network, and nothing of
 the testbed's state but the folders that `image.json` lends it ("what is in the image"). Then it does what cloud-init does with a
 cloud-config: `hostname`, `write_files` (content, encoding, owner, permissions, append), `bootcmd`, `runcmd`, `power_state`; anything
@@ -108,9 +110,20 @@ def power_off(*_):
     os._exit(0)
 
 
+def find_user_data():
+    """The user-data and where they are from, in cloud-init's order. The kernel need not know ISO 9660 for this."""
+    drive, served = (os.path.join(FOLDER, name) for name in ('disk.config', 'served-user-data'))
+    if os.path.exists(drive):
+        read = ['isoinfo', '-R', '-i', drive, '-x', '/openstack/latest/user_data']
+        return subprocess.run(read, check=True, stdout=subprocess.PIPE).stdout, 'its config drive'
+    if os.path.exists(served):
+        return open(served, 'rb').read(), 'the metadata service'
+    return b'', ''
+
+
 def main():
     instance = json.load(open(os.path.join(FOLDER, 'instance.json')))
-    user_data = open(os.path.join(FOLDER, 'user-data'), 'rb').read()
+    user_data, source = find_user_data()
     if user_data.startswith(b'\x1f\x8b'):
         user_data = gzip.decompress(user_data)
     root = prepare_root()
@@ -123,6 +136,10 @@ def main():
         write('/usr/sbin/' + name, b'#!/bin/sh\nexec kill -TERM 1\n', 0o755)
     write('/run/cloud-init/instance-data.json', json.dumps(instance).encode(), 0o644)
     print('guest %(name)s (%(id)s) is up' % instance, flush=True)
+    if source:
+        print('user-data from ' + source, flush=True)
+    else:
+        print('no user-data: there is no config drive, and no metadata service answers', flush=True)
     if user_data.startswith(b'#!'):
         write('/var/lib/cloud/instance/scripts/part-001', user_data, 0o700)
         run(['/var/lib/cloud/instance/scripts/part-001'])

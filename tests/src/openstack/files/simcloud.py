@@ -2,6 +2,10 @@
 
 A guest is `guest.py` in namespaces of its own: it applies the user-data and stays up until something in it powers it off. Then
 the instance becomes SHUTOFF at once, by a life-cycle event, as with a real hypervisor. Its output is the console log.
+
+How a guest comes by its user-data: a server with a config drive has a real one, an ISO image that Nova's own code makes. A server
+without one has what a metadata service would serve, in a file that stands in for the service; where the testbed has none (a file
+`no-metadata` in its state), there is no such file, and the guest comes up with nothing to do.
 Metadata of a server asks for faults: `sim_fail=text` fails the boot, `sim_boot_seconds=n` slows it.
 """
 import base64
@@ -14,7 +18,9 @@ import time
 import eventlet
 import os_resource_classes as orc
 from nova import exception
+from nova.api.metadata import base as instance_metadata
 from nova.compute import power_state
+from nova.virt import configdrive
 from nova.virt import event as virtevent
 from nova.virt import fake
 
@@ -50,20 +56,31 @@ class SimDriver(fake.FakeDriver):
             kind: {'total': total, 'min_unit': 1, 'max_unit': total, 'step_size': 1, 'reserved': 0, 'allocation_ratio': ratio}
             for kind, total, ratio in kinds if total})
 
-    def spawn(self, context, instance, *args, **kwargs):
+    def spawn(self, context, instance, image_meta, injected_files, *args, **kwargs):
         wishes = instance.metadata or {}
         time.sleep(float(wishes.get('sim_boot_seconds', '0')))
         if wishes.get('sim_fail'):
             raise exception.NovaException('simulated boot failure: ' + wishes['sim_fail'])
-        super().spawn(context, instance, *args, **kwargs)
+        super().spawn(context, instance, image_meta, injected_files, *args, **kwargs)
+        if configdrive.required_by(instance):
+            self._config_drive(instance, injected_files, kwargs.get('network_info'))
         if instance.user_data:
             self._boot(instance)
+
+    def _config_drive(self, instance, injected_files, network_info):
+        folder = self._folder(instance)
+        os.makedirs(folder, exist_ok=True)
+        metadata = instance_metadata.InstanceMetadata(
+            instance, content=injected_files, extra_md={}, network_info=network_info)
+        with configdrive.ConfigDriveBuilder(instance_md=metadata) as builder:
+            builder.make_drive(os.path.join(folder, 'disk.config'))
 
     def _boot(self, instance):
         folder = self._folder(instance)
         os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, 'user-data'), 'wb') as out:
-            out.write(base64.b64decode(instance.user_data))
+        if not os.path.exists(os.path.join(STATE, 'no-metadata')):
+            with open(os.path.join(folder, 'served-user-data'), 'wb') as out:
+                out.write(base64.b64decode(instance.user_data))
         with open(os.path.join(folder, 'instance.json'), 'w') as out:
             json.dump({'id': instance.uuid, 'name': instance.display_name, 'cores': instance.flavor.vcpus}, out)
         with open(os.path.join(folder, 'console.log'), 'ab') as log:

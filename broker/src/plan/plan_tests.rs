@@ -76,7 +76,7 @@ fn what_comes_to_nothing_in_a_pool_is_left_alone_there_and_bought_elsewhere() {
     world.pools[0].failing = vec![Failing { cloud: "here".into(), flavor: "c8".into(), zone: None }];
     let alone = plan(&world);
     assert_eq!(alone.launches, vec![]);
-    assert_eq!((alone.unmet[0].reason, alone.unmet[0].pool.as_deref()), ("VmsFail", Some("cpu")));
+    assert_eq!((alone.unmet[0].reason, alone.unmet[0].pool.as_deref()), (Reason::VmsFail, Some("cpu")));
     world.pools.push(pool("other", &["biomed"], &["c8"], 100));
     assert_eq!(plan(&world).launches[0].pool.as_ref(), "other");
 }
@@ -147,12 +147,12 @@ fn a_gpu_job_goes_to_the_pool_that_requires_the_tag_and_a_plain_one_never_does()
 #[test]
 fn every_limit_binds_and_says_so() {
     type Change = fn(&mut Snapshot);
-    let cases: [(&str, Change); 5] = [
-        ("PoolMax", |w| w.pools[0].max = 1),
-        ("VoLimit", |w| w.vos[0].limits.cores = Some(15)),
-        ("CloudCeiling", |w| w.clouds[0].ceiling.vms = Some(1)),
-        ("CloudQuota", |w| w.clouds[0].headroom.ram_mib = Some(20_000)),
-        ("NoCapacity", |w| {
+    let cases: [(Reason, Change); 5] = [
+        (Reason::PoolMax, |w| w.pools[0].max = 1),
+        (Reason::VoLimit, |w| w.vos[0].limits.cores = Some(15)),
+        (Reason::CloudCeiling, |w| w.clouds[0].ceiling.vms = Some(1)),
+        (Reason::CloudQuota, |w| w.clouds[0].headroom.ram_mib = Some(20_000)),
+        (Reason::NoCapacity, |w| {
             w.clouds[0].exhausted.insert("c8".into());
         }),
     ];
@@ -160,7 +160,7 @@ fn every_limit_binds_and_says_so() {
         let mut world = world(vec![queue(1, "biomed_user", 20, &[])]);
         change(&mut world);
         let plan = plan(&world);
-        let made = u64::from(reason != "NoCapacity");
+        let made = u64::from(reason != Reason::NoCapacity);
         assert_eq!(plan.launches.len() as u64, made, "{reason}");
         assert_eq!((plan.unmet[0].reason, plan.unmet[0].jobs), (reason, 20 - 8 * made), "{:?}", plan.unmet);
     }
@@ -181,7 +181,7 @@ fn demand_without_a_pool_says_what_is_in_the_way() {
     assert!(said.unmet[0].message.contains("SGX"), "{:?}", said.unmet);
     assert_eq!(said.unclaimed, BTreeMap::from([("strangers".to_owned(), 2)]));
     world.pools.clear();
-    assert_eq!(plan(&world).unmet[0].reason, "NoPool");
+    assert_eq!(plan(&world).unmet[0].reason, Reason::NoPool);
 }
 
 #[test]

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{
-    demand::TaskQueue,
-    plan::{Snapshot, Vo},
-};
+use super::{Snapshot, Vo};
+use crate::demand::TaskQueue;
 
 /// Jobs of one VO with equal requirements.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::plan::Offering;
+use super::Offering;
 
 /// Alike VMs: of one pool and VO, and of one shape.
 #[derive(Clone, Debug)]

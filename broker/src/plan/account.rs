@@ -1,6 +1,6 @@
 //! Limits that hold at once: the pool's, the VO's, the cloud's ceiling and the provider's quota.
 
-use crate::plan::{Limits, Offering};
+use super::{Limits, Offering, Reason};
 
 /// One limit and what is taken of it.
 #[derive(Clone, Debug, Default)]
@@ -59,13 +59,13 @@ enum Whose {
 }
 
 impl Binding {
-    /// Machine-readable reason.
-    pub fn reason(&self) -> &'static str {
+    /// Which limit it is, as a reason.
+    pub fn reason(&self) -> Reason {
         match self.whose {
-            Whose::Pool => "PoolMax",
-            Whose::Vo => "VoLimit",
-            Whose::Ceiling => "CloudCeiling",
-            Whose::Quota => "CloudQuota",
+            Whose::Pool => Reason::PoolMax,
+            Whose::Vo => Reason::VoLimit,
+            Whose::Ceiling => Reason::CloudCeiling,
+            Whose::Quota => Reason::CloudQuota,
         }
     }
 

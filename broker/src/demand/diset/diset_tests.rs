@@ -7,6 +7,7 @@ use rcgen::{
 };
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -133,8 +134,16 @@ const AGREED: &str = r#"{"OK": true, "Value": null}"#;
 async fn call(answers: Vec<Vec<u8>>) -> Result<serde_json::Value, DisetError> {
     let pki = pki();
     let url = pki.serve(answers).await;
-    let settings = Settings { deadline: Duration::from_secs(2), largest_answer: 1 << 20, most_values: 300_000 };
-    Client::new(url, "admin", &pki.credentials(), settings).unwrap().call("getActiveTaskQueues", &json!([])).await
+    let settings = Settings {
+        deadline: Duration::from_secs(2),
+        largest_answer: 1 << 20,
+        most_values: 300_000,
+        ..Settings::default()
+    };
+    Client::new(url.into(), "admin", &pki.credentials(), settings)
+        .unwrap()
+        .call("getActiveTaskQueues", &json!([]))
+        .await
 }
 
 #[tokio::test]
@@ -192,7 +201,7 @@ async fn a_server_without_tls_is_told_from_a_refused_certificate() {
         }
     });
     let url = ServiceUrl { host: "localhost".into(), port, service: "WorkloadManagement/Matcher".into() };
-    let client = Client::new(url, "admin", &pki().credentials(), Settings::default()).unwrap();
+    let client = Client::new(url.into(), "admin", &pki().credentials(), Settings::default()).unwrap();
     let error = client.call("ping", &json!([])).await.unwrap_err();
     assert!(matches!(error, DisetError::NoTls { .. }), "{error}");
 }
@@ -203,7 +212,7 @@ async fn an_argument_larger_than_the_sockets_buffers_arrives_whole() {
     let pki = pki();
     let url = pki.serve_as(pki.issue("localhost"), vec![frame(AGREED), frame(AGREED)], Manners::ReadsAll).await;
     let settings = Settings { deadline: Duration::from_secs(60), ..Settings::default() };
-    let client = Client::new(url, "admin", &pki.credentials(), settings).unwrap();
+    let client = Client::new(url.into(), "admin", &pki.credentials(), settings).unwrap();
     client.call("getPilotInfo", &json!(["x".repeat(32 << 20)])).await.unwrap();
 }
 
@@ -233,7 +242,7 @@ async fn a_hundred_megabytes_are_read_by_who_allows_them() {
     let text = "x".repeat(100 << 20);
     let url = pki.serve(vec![frame(AGREED), frame(&json!({"OK": true, "Value": text}).to_string())]).await;
     let settings = Settings { deadline: Duration::from_secs(120), largest_answer: 101 << 20, ..Settings::default() };
-    let client = Client::new(url, "admin", &pki.credentials(), settings).unwrap();
+    let client = Client::new(url.into(), "admin", &pki.credentials(), settings).unwrap();
     assert_eq!(client.call("ping", &json!([])).await.unwrap(), json!(text));
 }
 
@@ -245,7 +254,7 @@ async fn a_drip_is_ended_by_the_deadline() {
     let deadline = Duration::from_secs(3);
     let settings = Settings { deadline, ..Settings::default() };
     let begun = std::time::Instant::now();
-    let error = Client::new(url, "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
+    let error = Client::new(url.into(), "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
     let error = error.unwrap_err();
     assert!(matches!(error, DisetError::Timeout { .. }), "{error}");
     assert!(begun.elapsed() < deadline + Duration::from_secs(2), "each byte has not begun it anew");
@@ -261,19 +270,21 @@ async fn a_certificate_that_has_ended_is_named_with_its_date() {
 
     // Known before anything is sent: nothing listens at port 1.
     let nowhere = ServiceUrl { port: 1, ..url.clone() };
-    let known = Client::new(nowhere, "admin", &old, settings).unwrap().call("ping", &json!([])).await.unwrap_err();
+    let known =
+        Client::new(nowhere.into(), "admin", &old, settings).unwrap().call("ping", &json!([])).await.unwrap_err();
     assert_eq!(known.reason(), "CertificateExpired");
     assert!(known.to_string().contains("ended on 2020-01-02"), "{known}");
 
     // What the server says of it, as when its clock is ahead of ours.
-    let told = Client::new(url.clone(), "admin", &old, settings).unwrap().converse("ping", &json!([])).await;
+    let told = Client::new(url.clone().into(), "admin", &old, settings).unwrap().converse("ping", &json!([])).await;
     let told = told.unwrap_err().to_string();
     assert!(told.contains("the server refuses our certificate (CertificateExpired)"), "{told}");
     assert!(told.contains("2020-01-02") && told.contains("renew the secret"), "{told}");
 
     // The service's own.
     let stale = pki.serve_as(pki.issue_until("localhost", 2021), vec![], Manners::Hasty).await;
-    let theirs = Client::new(stale, "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
+    let theirs =
+        Client::new(stale.into(), "admin", &pki.credentials(), settings).unwrap().call("ping", &json!([])).await;
     let theirs = theirs.unwrap_err();
     assert_eq!(theirs.reason(), "CertificateRefused");
     let theirs = theirs.to_string();
@@ -290,7 +301,7 @@ async fn certificates_are_refused_with_a_sentence_that_says_whose() {
     let url = theirs.serve(vec![]).await;
     let settings = Settings { deadline: Duration::from_secs(2), ..Settings::default() };
     let call = async |credentials: &Credentials, url: &ServiceUrl| {
-        Client::new(url.clone(), "admin", credentials, settings)
+        Client::new(url.clone().into(), "admin", credentials, settings)
             .unwrap()
             .call("ping", &json!([]))
             .await
@@ -368,8 +379,80 @@ fn task_queues_are_read_as_dirac_writes_them() {
     ] {
         let mut broken = value.clone();
         broken["3"][field] = bad;
+        let rest = task_queues(&broken).unwrap();
+        assert_eq!(rest.iter().map(|q| q.id).collect::<Vec<_>>(), [2], "{field}: one odd queue takes no other with it");
+        broken.as_object_mut().unwrap().remove("2");
         let said = task_queues(&broken).unwrap_err();
         assert!(said.contains("\"3\"") && said.contains(field), "{said}");
     }
     assert!(task_queues(&json!([])).is_err());
+}
+
+#[test]
+fn several_addresses_are_read_as_dirac_writes_them() {
+    let text = "dips://a.example.org:9170/WorkloadManagement/Matcher, dips://[::1]:9170/WorkloadManagement/Matcher";
+    let both: Addresses = text.parse().unwrap();
+    assert_eq!((both.count(), both.at(0).host.as_str(), both.at(1).host.as_str()), (2, "a.example.org", "::1"));
+    for bad in ["", ",", "dips://a:1/A/B,", "dips://a:1/A/B,http://b"] {
+        assert!(bad.parse::<Addresses>().is_err(), "{bad}");
+    }
+}
+
+/// Takes connections and never says a word.
+async fn black_hole() -> ServiceUrl {
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            all.push(tcp);
+        }
+    });
+    ServiceUrl { host: "localhost".into(), port, service: "WorkloadManagement/Matcher".into() }
+}
+
+#[tokio::test]
+async fn an_address_that_is_silent_or_down_costs_its_part_of_the_time_and_then_no_more() {
+    let pki = pki();
+    let live = pki.serve(vec![frame(AGREED), frame(AGREED)]).await;
+    let (hole, down) = (black_hole().await, ServiceUrl { port: 1, ..live.clone() });
+    let all: Addresses = format!("{hole},{down},{live}").parse().unwrap();
+    let connect = Duration::from_millis(400);
+    let settings = Settings { connect, deadline: Duration::from_secs(20), ..Settings::default() };
+    let client = Client::new(all, "admin", &pki.credentials(), settings).unwrap();
+    client.call("ping", &json!([])).await.unwrap();
+    assert_eq!(client.url(), &live, "what answered is tried first");
+    let begun = std::time::Instant::now();
+    client.clone().call("ping", &json!([])).await.unwrap();
+    assert!(begun.elapsed() < connect, "the silent one is not asked again: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_installation_has_no_more_than_eight_connections_at_once() {
+    let hole = black_hole().await;
+    let settings = Settings { deadline: Duration::from_secs(2), ..Settings::default() };
+    let client = Client::new(hole.clone().into(), "admin", &pki().credentials(), settings).unwrap();
+    let pilots = client.beside(hole.into());
+    let calls: Vec<_> = (0..20)
+        .map(|n| {
+            let client = if n % 2 == 0 { client.clone() } else { pilots.clone() };
+            tokio::spawn(async move { client.call("ping", &json!([])).await.unwrap_err() })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(client.free_connections(), 0);
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), DisetError::Timeout { .. }));
+    }
+    assert_eq!(client.free_connections(), 8);
+}
+
+#[test]
+fn an_authority_that_cannot_be_read_does_not_fail_the_bundle() {
+    let credentials = pki().credentials();
+    let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let bundle = format!("{odd}{}{odd}", credentials.ca.expose_secret());
+    tls::config(&Credentials { ca: bundle.into(), ..credentials.clone() }).unwrap();
+    let none = tls::config(&Credentials { ca: odd.to_owned().into(), ..credentials }).unwrap_err();
+    assert!(none.to_string().contains("ca.crt"), "{none}");
 }

@@ -1,0 +1,78 @@
+//! Why demand gets no VM: each reason's word and meaning in one place.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why waiting jobs get no VM. Written by its word: in JSON, as the reason of a condition and as a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// No pool serves the VO. Not of a pool.
+    NoPool,
+    /// Pools serve the VO, and none could ever run these jobs: tags, CPU time, site, cores or memory do not fit. Not of a pool.
+    NoMatch,
+    /// No cloud of the pool can be used and offers a flavor that the pool takes.
+    NoOffering,
+    /// The pool has its maximum of VMs (`spec.scaling.max`).
+    PoolMax,
+    /// The VO has what it may hold (`spec.limits`).
+    VoLimit,
+    /// The administrator's ceiling of the cloud is reached (`spec.ceiling`).
+    CloudCeiling,
+    /// The provider's quota is used up.
+    CloudQuota,
+    /// The cloud refused the flavor for lack of room a moment ago.
+    NoCapacity,
+    /// The pool's last VMs of this flavor on this cloud never asked for work.
+    VmsFail,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::NoPool,
+        Self::NoMatch,
+        Self::NoOffering,
+        Self::PoolMax,
+        Self::VoLimit,
+        Self::CloudCeiling,
+        Self::CloudQuota,
+        Self::NoCapacity,
+        Self::VmsFail,
+    ];
+
+    /// The word, in CamelCase. It never changes: alerts are written with it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoPool => "NoPool",
+            Self::NoMatch => "NoMatch",
+            Self::NoOffering => "NoOffering",
+            Self::PoolMax => "PoolMax",
+            Self::VoLimit => "VoLimit",
+            Self::CloudCeiling => "CloudCeiling",
+            Self::CloudQuota => "CloudQuota",
+            Self::NoCapacity => "NoCapacity",
+            Self::VmsFail => "VmsFail",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_written_and_read_by_its_word() {
+        for reason in Reason::ALL {
+            let word = serde_json::to_value(reason).unwrap();
+            assert_eq!(word, reason.as_str());
+            assert_eq!(serde_json::from_value::<Reason>(word).unwrap(), reason);
+        }
+    }
+}

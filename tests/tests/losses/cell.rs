@@ -1,0 +1,78 @@
+//! Nova's lists leave out servers, with 200, while the database of their cell is out of reach.
+
+use std::time::Duration;
+
+use testbeds::{
+    real::{FORTY, Life},
+    until::until,
+};
+
+use super::scene::Scene;
+
+/// How long the cell is away.
+const AWAY: Duration = Duration::from_secs(45);
+/// Between two times.
+const THERE: Duration = Duration::from_secs(6);
+/// How long a part of the servers is left out.
+const PARTLY: Duration = Duration::from_secs(25);
+/// Reasons in which a Cloud says that it does not believe its provider's list.
+const DOUBTS: [&str; 2] = ["MissingFromLists", "MassLoss"];
+
+pub async fn a_cell_that_is_away_twice_costs_no_job_and_no_vm(scene: &mut Scene) {
+    // Four cores a VM: a VM for each job of the first kind, and one for both of the second.
+    scene.run_jobs(&[(&FORTY[1], 2), (&FORTY[0], 2)], 160).await;
+    let (before, ids) = (ends(&scene.history()), scene.alive());
+    assert!(ids.len() >= 3, "{ids:?}");
+    for time in ["the first time", "the second time"] {
+        scene.real.openstack.cut_cell().unwrap();
+        assert!(scene.is_unseen(&ids).await, "Nova lists none of them");
+        stays_and_is_doubted(scene, &format!("the cell is away {time}"), AWAY, &before).await;
+        scene.real.openstack.mend_cell().unwrap();
+        stays(scene, &format!("the cell is back {time}"), THERE, &before).await;
+    }
+    let (some, _) = ids.split_at(1);
+    scene.way.down(some);
+    stays_and_is_doubted(scene, "one server is left out, and Nova cannot say where it is", PARTLY, &before).await;
+    scene.way.show();
+    scene.way.hide(some);
+    stays(scene, "one server is left out, and Nova knows it when asked", THERE, &before).await;
+    scene.way.show();
+    until("the cloud has no doubts", Duration::from_secs(60), async || match doubt(scene) {
+        None => Ok(()),
+        Some(said) => Err(said),
+    })
+    .await
+    .unwrap();
+    scene.jobs_end_and_nothing_is_left().await;
+    let made: Vec<String> = scene.history().into_iter().map(|life| life.id).collect();
+    assert_eq!(made.len(), before.len(), "no replacement was bought");
+}
+
+/// Id and end of each server.
+fn ends(history: &[Life]) -> Vec<(String, Option<u64>)> {
+    history.iter().map(|life| (life.id.clone(), life.ended)).collect()
+}
+
+/// Nothing changes in Nova and no job is lost.
+async fn stays(scene: &Scene, what: &str, how_long: Duration, before: &[(String, Option<u64>)]) {
+    let begun = std::time::Instant::now();
+    until(&format!("{what} for {} s", how_long.as_secs()), how_long * 2, async || {
+        scene.all_is_well();
+        assert_eq!(ends(&scene.history()), before, "{what}: a server was deleted or bought");
+        if begun.elapsed() >= how_long { Ok(()) } else { Err(format!("{} s", begun.elapsed().as_secs())) }
+    })
+    .await
+    .unwrap();
+}
+
+/// The same, and by its end the Cloud says what it does not believe.
+async fn stays_and_is_doubted(scene: &Scene, what: &str, how_long: Duration, before: &[(String, Option<u64>)]) {
+    stays(scene, what, how_long, before).await;
+    assert!(doubt(scene).is_some(), "{what}: the Cloud says nothing of it");
+}
+
+/// What the Cloud says of a list that it does not believe.
+fn doubt(scene: &Scene) -> Option<String> {
+    let conditions = scene.kubectl.conditions(testbeds::real::NAMESPACE, "cloud/lyon").unwrap();
+    conditions.into_iter().find(|c| DOUBTS.contains(&c.reason.as_str())).map(|c| c.message)
+}

@@ -1,0 +1,27 @@
+//! A POST that Nova carries out long after its connection broke.
+
+use std::time::Duration;
+
+use testbeds::{openstack::lossy::Loss, real::FORTY, until::until};
+
+use super::scene::Scene;
+
+const LATE: Duration = Duration::from_secs(90);
+
+pub async fn a_post_that_is_carried_out_late_makes_no_second_vm(scene: &mut Scene) {
+    let before = scene.history().len();
+    scene.way.lose(&[Loss::Late(LATE)]);
+    scene.real.submit(&FORTY[1], 1, 20).unwrap();
+    let taken = async || if scene.way.left() == 0 { Ok(()) } else { Err("no server was asked for".to_owned()) };
+    until("the POST's connection broke", Duration::from_secs(90), taken).await.unwrap();
+    until("Nova carried it out", LATE * 2, async || {
+        scene.all_is_well();
+        if scene.way.delivered_late() == 1 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await
+    .unwrap();
+    scene.jobs_end_and_nothing_is_left().await;
+    // One that was on its way for too long may have been given up for another PilotVM; none of one PilotVM works twice.
+    let made = scene.history().len() - before;
+    assert!((1..=2).contains(&made), "{made} servers for one job");
+}

@@ -1,0 +1,97 @@
+//! etcd set back to a moment before VMs were made: they are at the provider, and no object knows of them.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testbeds::{real::NAMESPACE, until::until};
+
+use super::scene::Scene;
+
+/// The pool whose VMs are forgotten.
+pub const POOL: &str = "sleepers";
+/// How many.
+pub const VMS: usize = 10;
+/// What its jobs ask for and no other pool has.
+const TAG: &str = "Sleepers";
+/// How long they must live although nobody acknowledged: many times what an orphan of this operator lives.
+const LIVES: Duration = Duration::from_secs(60);
+
+pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: &mut Scene) {
+    // Jobs that no pilot ever takes: JobDB does not know them, and their guests only sleep.
+    let job = json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3_600, "Tags": [TAG]});
+    let jobs: Vec<_> = (0..VMS as u64).map(|n| (1_000_000 + n, job.clone())).collect();
+    assert_eq!(scene.real.dirac.fill_task_queues(&jobs).unwrap(), []);
+    scene.kubectl.apply(&pool(0)).unwrap();
+    scene.real.plane.snapshot("before").unwrap();
+    scene.kubectl.apply(&pool(VMS)).unwrap();
+    until(&format!("{VMS} VMs are there"), Duration::from_secs(240), async || {
+        // As the Matcher does at a pilot's first request.
+        let asks = "update PilotAgentsDB.PilotAgents set Status = 'Running' where Status = 'Waiting'";
+        scene.real.dirac.sql(asks).unwrap();
+        match scene.alive().len() {
+            VMS => Ok(()),
+            n => Err(format!("{n} VMs")),
+        }
+    })
+    .await
+    .unwrap();
+    let ids = scene.alive();
+    scene.kill();
+    scene.real.plane.restore("before").unwrap();
+    scene.revive().await;
+    let begun = std::time::Instant::now();
+    until(&format!("they live on for {} s", LIVES.as_secs()), LIVES * 2, async || {
+        assert_eq!(scene.alive(), ids, "a VM that etcd forgot was deleted or replaced");
+        if begun.elapsed() >= LIVES { Ok(()) } else { Err(format!("{} s", begun.elapsed().as_secs())) }
+    })
+    .await
+    .unwrap();
+    it_is_said(scene).await;
+    let words = ["annotate", "cloud", "lyon", "--namespace", NAMESPACE];
+    scene.kubectl.run(&[&words[..], &["diracgrid.org/acknowledge-orphans=3"]].concat()).unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(scene.alive(), ids, "three are not ten");
+    let all = format!("diracgrid.org/acknowledge-orphans={VMS}");
+    scene.kubectl.run(&[&words[..], &["--overwrite", &all]].concat()).unwrap();
+    until("they are deleted", Duration::from_secs(120), async || match scene.alive().len() {
+        0 => Ok(()),
+        n => Err(format!("{n} live")),
+    })
+    .await
+    .unwrap();
+    until("the cloud is not frozen", Duration::from_secs(60), async || match scene.condition("cloud/lyon", "Frozen") {
+        Some(c) if c.status == "True" => Err(c.message),
+        _ => Ok(()),
+    })
+    .await
+    .unwrap();
+    // Their rows have lost their PilotVMs: what DIRAC's own agent does with such rows is not ours.
+    scene.real.dirac.sql("update PilotAgentsDB.PilotAgents set Status = 'Aborted' where Status = 'Running'").unwrap();
+}
+
+/// By a condition that names the number, by an event and by a metric.
+async fn it_is_said(scene: &Scene) {
+    let frozen = scene.condition("cloud/lyon", "Frozen").expect("the condition Frozen");
+    assert_eq!((frozen.status.as_str(), frozen.reason.as_str()), ("True", "OrphansNotAcknowledged"), "{frozen:?}");
+    assert!(frozen.message.contains(&VMS.to_string()), "{frozen:?}");
+    let events = scene.kubectl.objects(NAMESPACE, "events.events.k8s.io").unwrap();
+    let told = events.iter().any(|e| e["regarding"]["kind"] == "Cloud" && e["reason"] == "OrphansNotAcknowledged");
+    assert!(told, "no event of the cloud says it: {events:?}");
+    let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
+    let frozen: Vec<_> = metrics.iter().filter(|(name, _)| name.contains("frozen")).collect();
+    assert!(frozen.iter().any(|(name, value)| name.contains("lyon") && *value >= 1.0), "{frozen:?}");
+}
+
+/// A pool of at most this many VMs whose guests only sleep; one job, one VM.
+fn pool(max: usize) -> String {
+    json!({
+        "apiVersion": "diracgrid.org/v1alpha1", "kind": "PilotPool", "metadata": {"name": POOL, "namespace": NAMESPACE},
+        "spec": {
+            "siteRef": {"name": "lyon"}, "vos": ["biomed"], "clouds": [{"name": "lyon"}],
+            "machine": {"flavors": ["m1.tiny"], "userData": "runcmd:\n- sleep 3600\n"},
+            "matching": {"ce": "openstack.lyon.fr", "maxCpuTime": "24h", "tags": [TAG], "requiredTags": [TAG]},
+            "scaling": {"max": max, "bootDeadline": "10m", "idleTimeout": "10m"},
+        },
+    })
+    .to_string()
+}

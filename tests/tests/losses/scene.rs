@@ -1,0 +1,195 @@
+//! The systems, the operator, and what every scenario asks of them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::json;
+use testbeds::{
+    controlplane::proxy::Proxy,
+    kubectl::{Condition, Kubectl},
+    openstack::{PROJECT, lossy::Lossy},
+    operator::{NAMESPACE as OPERATOR, Operator},
+    real::{Kind, Life, NAMESPACE, Real, peak},
+    until::until,
+};
+
+/// The region whose Nova is reached through the lossy way.
+pub const REGION: &str = "Lossy";
+/// Lists as quick as they may be: so a wrong one is believed soonest.
+const QUICK: [&str; 5] =
+    ["--busy-interval=1", "--list-interval=2", "--rows-interval=2", "--catalogue-interval=5", "--orphan-age=15"];
+/// Most VMs of each pool of the manifests.
+const POOLS: [(&str, usize); 4] = [("cpu", 4), ("gpu", 2), ("long", 2), (super::restore::POOL, super::restore::VMS)];
+const OPEN_ROWS: &str = "select count(*) from PilotAgentsDB.PilotAgents \
+                         where Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
+/// What the JobAgent says on its guest's console when it has got a job.
+const GOT_A_JOB: &str = "Received JobID=";
+
+pub struct Scene {
+    /// `None` while it is dead.
+    pub operator: Option<Operator>,
+    pub kubectl: Kubectl,
+    /// Between the operator and the API server.
+    pub proxy: Proxy,
+    /// Between the operator and Nova.
+    pub way: Lossy,
+    pub real: Real,
+    /// Of the operator's account, straight to the API server.
+    pub direct: PathBuf,
+    log: PathBuf,
+}
+
+impl Scene {
+    pub async fn start(state: &Path) -> Self {
+        let real = Real::start(state).await.unwrap();
+        let way = real.openstack.lossy_region(REGION).await.unwrap();
+        let proxy = real.plane.proxied().await.unwrap();
+        let direct = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
+        let (kubectl, log) = (real.plane.kubectl(), state.join("operator.log"));
+        let mut scene = Self { operator: None, kubectl, proxy, way, real, direct, log };
+        scene.kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
+        let manifests = scene.real.manifests().await.unwrap();
+        scene.kubectl.apply(&manifests.replace("region: RegionOne", &format!("region: {REGION}"))).unwrap();
+        scene.revive().await;
+        until("the cloud can be bought from", Duration::from_secs(90), async || {
+            match scene.condition("cloud/lyon", "Ready") {
+                Some(c) if c.status == "True" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+        .unwrap();
+        scene
+    }
+
+    /// Starts the operator and waits until it is ready.
+    pub async fn revive(&mut self) {
+        let kubeconfig = self.proxy.kubeconfig(&self.direct).unwrap();
+        self.operator = Some(self.replica(&kubeconfig).await);
+    }
+
+    /// One more operator, which is ready.
+    pub async fn replica(&self, kubeconfig: &Path) -> Operator {
+        let mut operator = Operator::start(kubeconfig, &self.log, &QUICK).unwrap();
+        operator.ready().await.unwrap();
+        operator
+    }
+
+    /// Kills the operator, without a chance to end in order.
+    pub fn kill(&mut self) {
+        if let Some(mut operator) = self.operator.take() {
+            operator.process().kill();
+        }
+    }
+
+    /// A condition of an object such as `cloud/lyon`.
+    pub fn condition(&self, object: &str, kind: &str) -> Option<Condition> {
+        self.kubectl.conditions(NAMESPACE, object).unwrap().into_iter().find(|c| c.kind == kind)
+    }
+
+    pub fn history(&self) -> Vec<Life> {
+        self.real.history().unwrap()
+    }
+
+    /// Ids of the servers that live.
+    pub fn alive(&self) -> Vec<String> {
+        self.history().into_iter().filter(|life| life.ended.is_none()).map(|life| life.id).collect()
+    }
+
+    /// Submits jobs and waits until this many run in all.
+    pub async fn run_jobs(&self, kinds: &[(&Kind, usize)], seconds: u32) {
+        let wanted: usize = kinds.iter().map(|(_, jobs)| jobs).sum();
+        for (kind, jobs) in kinds {
+            self.real.submit(kind, *jobs, seconds).unwrap();
+        }
+        until(&format!("{wanted} jobs run"), Duration::from_secs(180), async || {
+            match self.real.jobs("Running").unwrap() {
+                n if n >= wanted => Ok(()),
+                n => Err(format!("{n} run")),
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// What must hold at any time: no job was lost, no pool has or had more than it may have, and no two servers of one PilotVM both got a job.
+    pub fn all_is_well(&self) {
+        assert_eq!(self.real.jobs("Failed").unwrap(), 0, "jobs failed");
+        let again = self.real.count("select count(*) from JobDB.Jobs where RescheduleCounter > 0").unwrap();
+        assert_eq!(again, 0, "jobs were lost and given out again");
+        let history = self.history();
+        for (pool, most) in POOLS {
+            let highest = peak(history.iter().filter(|life| life.pool == pool));
+            assert!(highest <= most, "{highest} servers of pool {pool} at one time; its maximum is {most}");
+        }
+        let mut of_pilot: BTreeMap<&str, Vec<&Life>> = BTreeMap::new();
+        for life in &history {
+            of_pilot.entry(life.reference().unwrap()).or_default().push(life);
+        }
+        for (pilot, servers) in of_pilot.into_iter().filter(|(_, servers)| servers.len() > 1) {
+            let at_work = servers.iter().filter(|s| self.real.openstack.old_console(&s.id).contains(GOT_A_JOB));
+            assert!(at_work.count() <= 1, "two servers of the pilot {pilot} got jobs: {servers:?}");
+        }
+        let twice = "select count(*) from (select PilotJobReference from PilotAgentsDB.PilotAgents \
+                     group by PilotJobReference having count(*) > 1) as t";
+        assert_eq!(self.real.count(twice).unwrap(), 0, "a pilot has two rows");
+    }
+
+    /// Waits until all jobs that were ever submitted are Done, each served once, and their VMs are gone.
+    pub async fn jobs_end_and_nothing_is_left(&self) {
+        until("all jobs are Done", Duration::from_secs(300), async || {
+            self.all_is_well();
+            let all = self.real.count("select count(*) from JobDB.Jobs").unwrap();
+            match self.real.jobs("Done").unwrap() {
+                done if done == all => Ok(()),
+                done => Err(format!("{done} of {all} Done, {} Running", self.real.jobs("Running").unwrap())),
+            }
+        })
+        .await
+        .unwrap();
+        let twice = "select count(*) from (select JobID from JobLoggingDB.LoggingInfo where Status = 'Matched' \
+                     group by JobID having count(*) > 1) as t";
+        assert_eq!(self.real.count(twice).unwrap(), 0, "each job was served once");
+        until("nothing is left", Duration::from_secs(180), async || self.nothing_is_left().await).await.unwrap();
+    }
+
+    /// Whether no PilotVM, no server and no open row is there.
+    pub async fn nothing_is_left(&self) -> Result<(), String> {
+        let objects = self.kubectl.objects(NAMESPACE, "pilotvms").unwrap().len();
+        let (servers, rows) = (self.alive().len(), self.real.count(OPEN_ROWS).unwrap());
+        let listed = self.real.openstack.servers(PROJECT).await.unwrap();
+        let ours = listed.iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator")).count();
+        match (objects, servers, rows, ours) {
+            (0, 0, 0, 0) => Ok(()),
+            _ => Err(format!("{objects} PilotVMs, {servers} servers, {rows} open rows, {ours} servers in Nova's list")),
+        }
+    }
+
+    /// Whether Nova's list, as the operator gets it, has none of these servers, and says so with 200.
+    pub async fn is_unseen(&self, ids: &[String]) -> bool {
+        let (status, body) = self.real.openstack.ask_nova(PROJECT, "servers/detail", "2.61").await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        let listed = body["servers"].as_array().unwrap();
+        !listed.iter().any(|s| ids.iter().any(|id| s["id"] == id.as_str()))
+    }
+
+    /// Whether a change of a Cloud is seen by the operator and its answer is shown: a name that nobody has, and back.
+    pub async fn clouds_are_looked_after(&self, what: &str, patience: Duration) {
+        for (group, wanted) in [("nobody-has-this", "False"), ("default", "True")] {
+            let patch = json!({"spec": {"openstack": {"securityGroups": [group]}}}).to_string();
+            let words = ["patch", "cloud", "lyon", "--namespace", NAMESPACE, "--type=merge", "--patch", &patch];
+            self.kubectl.run(&words).unwrap();
+            until(&format!("{what}: the cloud says of the group {group} {wanted}"), patience, async || {
+                match self.condition("cloud/lyon", "Resolved") {
+                    Some(c) if c.status == wanted => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            })
+            .await
+            .unwrap();
+        }
+    }
+}
