@@ -38,12 +38,34 @@ impl Api {
 
     /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.
     pub async fn apply_status<K: Kind>(&self, object: &K, status: &impl Serialize) -> Result<K, kube::Error> {
+        self.patch_status(object, status, None).await
+    }
+
+    /// The same, provided that nobody wrote the object since it was read.
+    pub async fn apply_status_unchanged<K: Kind>(
+        &self,
+        object: &K,
+        status: &impl Serialize,
+    ) -> Result<K, kube::Error> {
+        self.patch_status(object, status, object.resource_version()).await
+    }
+
+    async fn patch_status<K: Kind>(
+        &self,
+        object: &K,
+        status: &impl Serialize,
+        version: Option<String>,
+    ) -> Result<K, kube::Error> {
         let key = Key::of(object);
         let kind = K::kind(&());
+        let mut metadata = json!({"name": key.name, "namespace": key.namespace, "uid": object.uid()});
+        if let Some(version) = version {
+            metadata["resourceVersion"] = version.into();
+        }
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": kind,
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": object.uid()},
+            "metadata": metadata,
             "status": status,
         });
         let manager = format!("{OPERATOR}/{}", kind.to_lowercase());

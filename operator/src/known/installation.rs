@@ -13,6 +13,7 @@ use broker::{
 };
 use jiff::Timestamp;
 
+use super::permits::Permits;
 use crate::trouble::Trouble;
 
 /// What the last planning round saw and decided.
@@ -65,6 +66,8 @@ pub struct Rows {
 /// One installation, shared by its round, its rows and the PilotVMs.
 #[derive(Default)]
 pub struct Handle {
+    /// How much may be asked of its DIRAC at once for single PilotVMs.
+    pub permits: Permits,
     facts: RwLock<Facts>,
 }
 

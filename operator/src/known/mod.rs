@@ -7,6 +7,7 @@ pub mod installation;
 pub mod listing;
 pub mod memory;
 pub mod numbers;
+pub mod permits;
 
 use std::{
     collections::HashMap,
