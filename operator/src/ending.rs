@@ -209,6 +209,8 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
+    use broker::cloud::Scope;
+
     use super::*;
 
     #[test]
@@ -224,8 +226,8 @@ mod tests {
         let errors = [
             CloudError::NotFound(String::new()),
             CloudError::Conflict(String::new()),
-            CloudError::NoCapacity(String::new()),
-            CloudError::Quota(String::new()),
+            CloudError::NoCapacity { message: String::new(), scope: Scope::Offer },
+            CloudError::Quota { message: String::new(), scope: Scope::Cloud },
             CloudError::Throttled { message: String::new(), retry_after: None },
             CloudError::Unauthorized(String::new()),
             CloudError::Invalid(String::new()),
@@ -241,7 +243,8 @@ mod tests {
         let error = CloudError::Transient("a host is gone".into());
         assert_eq!(Ending::failed(&error, false).blame(), Blame::Failed);
         assert_eq!(Ending::failed(&error, true).blame(), Blame::Nothing);
-        assert_eq!(Ending::failed(&CloudError::NoCapacity("full".into()), true).blame(), Blame::Refused);
+        let full = CloudError::NoCapacity { message: "full".into(), scope: Scope::Offer };
+        assert_eq!(Ending::failed(&full, true).blame(), Blame::Refused);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use broker::{cloud::decorate::CloudMetrics, simulation::Statistics};
+use broker::{cloud::CloudMetrics, simulation::Statistics};
 use crds::PilotVM;
 use jiff::Timestamp;
 use prometheus_client::{

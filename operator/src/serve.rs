@@ -49,8 +49,8 @@ async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     }
     for cloud in ctx.state.stores.clouds.all() {
         let key = Key::of(cloud.as_ref());
-        let catalogue = ctx.state.clouds.get(&key).facts().catalogue;
-        if let Some(at) = catalogue.and_then(|(_, c)| c.credential_expires) {
+        let offers = ctx.state.clouds.get(&key).facts().offers;
+        if let Some(at) = offers.and_then(|offers| offers.credential_expires) {
             ctx.metrics.credential_expires(&key, at);
         }
     }

@@ -9,6 +9,7 @@ pub mod apt;
 pub mod cache;
 pub mod controlplane;
 pub mod dirac;
+pub mod forwarder;
 pub mod helm;
 pub mod kubectl;
 pub mod openstack;

@@ -63,16 +63,18 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
     let rows = PilotManager::new(client(&dirac, "PILOTMANAGER", "biomed_admin", &user, 30));
 
+    // The oldest job is of the other VO, and the pilot below has what it asks for.
+    let other = dirac.submit("enmr_user", 1, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap()[0];
     assert_eq!(dirac.submit("biomed_user", 3, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap().len(), 3);
-    assert_eq!(dirac.submit("biomed_user", 1, &JDL.replace("@TAGS@", "")).unwrap().len(), 1);
+    let plain = dirac.submit("biomed_user", 1, &JDL.replace("@TAGS@", "")).unwrap()[0];
     let waiting = async || matcher.active_task_queues().await.unwrap().iter().map(|q| q.jobs).sum::<u64>();
     for _ in 0..60 {
-        if waiting().await == 4 {
+        if waiting().await == 5 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(waiting().await, 4, "the optimizers put the jobs into task queues");
+    assert_eq!(waiting().await, 5, "the optimizers put the jobs into task queues");
 
     let uid = "0c0ffee0-0000-4000-8000-000000000001";
     let pilot = NewPilot {
@@ -107,9 +109,25 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     assert!(row.current_job > 0, "and which jobs it got: {row:?}");
     let ended = vm.wait(Duration::from_secs(180)).unwrap();
     assert!(ended.is_some(), "a pilot that finds no more work ends by itself");
-    assert_eq!((done(), waiting().await), (3, 1), "it required the tag, so the plain job still waits");
+    assert_eq!(
+        (done(), waiting().await),
+        (3, 2),
+        "it required the tag, so the plain job still waits; and it is of its VO, so the other VO's job does"
+    );
     rows.set_status(&pilot, PilotStatus::Done, "no more work").await.unwrap();
     assert_eq!(rows.rows(&[pilot.reference]).await.unwrap()[0].status, PilotStatus::Done);
+    a_pilot_is_given_jobs_of_its_vo_alone(&dirac, plain, other);
+}
+
+/// One job waits that asks for nothing, of biomed, and one that asks for a GPU, of enmr.
+fn a_pilot_is_given_jobs_of_its_vo_alone(dirac: &Dirac, plain: u64, other: u64) {
+    let anything =
+        json!({"Site": testbeds::dirac::SITE, "GridCE": "openstack.lyon.fr", "CPUTime": 86_400, "Tag": ["GPU"]});
+    let given = |group: &str| dirac.request_job(group, &anything).unwrap();
+    assert_eq!(given("biomed_pilot"), Some(plain));
+    assert_eq!(given("biomed_pilot"), None, "the job of enmr waits, and is not given to biomed");
+    assert_eq!(given("enmr_pilot"), Some(other));
+    assert_eq!(given("enmr_pilot"), None);
 }
 
 /// Values that are alike but not the same, and words with a meaning of their own.

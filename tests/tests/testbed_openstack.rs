@@ -142,6 +142,47 @@ async fn two_clouds_stand_apart_and_their_guests_apart_from_this_machine() {
     await_no_process(&here, "something of the testbed is left").await;
     assert!(other.servers(PROJECT).await.unwrap().is_empty(), "the other one goes on");
     servers_fail_and_wait_as_a_test_asks(&mut other).await;
+    a_cell_that_is_cut_is_left_out_of_lists_with_200_and_comes_back(&other).await;
+}
+
+/// What a site's Nova does while the database of a cell is out of reach.
+async fn a_cell_that_is_cut_is_left_out_of_lists_with_200_and_comes_back(cloud: &OpenStack) {
+    let ticking = "#!/bin/sh\nwhile :; do date +tick-%s; sleep 0.5; done\n";
+    let id = cloud.boot(PROJECT, "in-the-cell", ticking, json!({"tags": ["kept"]})).await.unwrap();
+    await_console(cloud, &id, "tick-").await;
+    let listed = async |path: &str| {
+        let (status, body) = cloud.ask_nova(PROJECT, path, "2.61").await.unwrap();
+        let ids = |v: &serde_json::Value| v["servers"].as_array().unwrap().iter().any(|s| s["id"] == id.as_str());
+        (status, status == 200 && ids(&body))
+    };
+    let lists = ["servers/detail", "servers", "servers/detail?limit=5", "servers/detail?tags=kept"];
+    for round in 0..2 {
+        for path in lists {
+            assert_eq!(listed(path).await, (200, true), "{path}, round {round}");
+        }
+        let cut = now();
+        cloud.cut_cell().unwrap();
+        let begun = Instant::now();
+        for path in lists {
+            assert_eq!(listed(path).await, (200, false), "{path}: the list says nothing of the cell, with 200");
+        }
+        let (old, body) = cloud.ask_nova(PROJECT, &format!("servers/{id}"), "2.61").await.unwrap();
+        assert_eq!(old, 500, "{body}");
+        let (new, body) = cloud.ask_nova(PROJECT, &format!("servers/{id}"), "2.69").await.unwrap();
+        assert_eq!((new, body["server"]["status"].as_str()), (200, Some("UNKNOWN")), "{body}");
+        assert!(begun.elapsed() < HALF, "Nova answers quickly");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let mended = now();
+        cloud.mend_cell().unwrap();
+        for path in lists {
+            assert_eq!(listed(path).await, (200, true), "{path}: it is back");
+        }
+        assert_eq!(status(cloud, &id).await, "ACTIVE");
+        let console = cloud.console(&id).await.unwrap();
+        let ticks = console.lines().filter_map(|l| l.split_once("tick-")?.1.trim().parse::<u64>().ok());
+        assert!(ticks.clone().any(|t| t > cut && t < mended), "no tick between {cut} and {mended}: {console}");
+    }
+    cloud.delete_and_wait(PROJECT, &id, PATIENCE).await.unwrap();
 }
 
 async fn servers_fail_and_wait_as_a_test_asks(cloud: &mut OpenStack) {

@@ -43,9 +43,13 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         name: "crds",
-        what: "what a real API server accepts and refuses; the testbed by hand",
+        what: "what a real API server accepts and refuses; the testbed by hand; a control plane that hangs and is restored",
         operator: None,
-        tests: &[&["--package", "testbeds", "--test", "crds"], &["--package", "testbeds", "--test", "testbed"]],
+        tests: &[
+            &["--package", "testbeds", "--test", "crds"],
+            &["--package", "testbeds", "--test", "testbed"],
+            &["--package", "testbeds", "--test", "testbed_controlplane"],
+        ],
     },
     Layer {
         name: "dirac",

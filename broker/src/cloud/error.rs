@@ -2,6 +2,23 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How far a refusal reaches: what else would be refused now for the same reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// This flavor in this zone, bought in this way. Nova: no host has room. EC2: `InsufficientInstanceCapacity`, or
+    /// `SpotMaxPriceTooLow`.
+    Offer,
+    /// Everything in this zone. EC2: `InsufficientFreeAddressesInSubnet`.
+    Zone,
+    /// Everything of this quota class. EC2: `VcpuLimitExceeded`, `MaxSpotInstanceCountExceeded`.
+    Class,
+    /// Everything. Nova: the quotas of servers and ports, no address left. EC2: `InstanceLimitExceeded`, `PendingVerification`.
+    Cloud,
+}
+
 /// What a provider said, reduced to what one can do about it. Texts are lower-case sentences without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {
@@ -11,18 +28,28 @@ pub enum CloudError {
     /// The state of the thing does not allow it now.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// The provider has no room for this offering.
-    #[error("no capacity: {0}")]
-    NoCapacity(String),
-    /// The project's quota is used up.
-    #[error("quota: {0}")]
-    Quota(String),
-    /// Too many requests.
+    /// The provider has no room.
+    #[error("no capacity: {message}")]
+    NoCapacity {
+        /// What was said.
+        message: String,
+        /// For what.
+        scope: Scope,
+    },
+    /// A quota is used up.
+    #[error("quota: {message}")]
+    Quota {
+        /// What was said.
+        message: String,
+        /// Whose.
+        scope: Scope,
+    },
+    /// Too many requests. It was not carried out.
     #[error("throttled: {message}")]
     Throttled {
         /// What was said.
         message: String,
-        /// When to come back, where the provider says so.
+        /// When to come back, where anybody knows.
         retry_after: Option<Duration>,
     },
     /// The credential is refused, expired or has too few rights.
@@ -31,20 +58,30 @@ pub enum CloudError {
     /// The request can never work as it is.
     #[error("invalid: {0}")]
     Invalid(String),
-    /// Time-out, reset, server error: the outcome may be unclear.
+    /// No answer, or a server error, and nothing was carried out: nobody was reached, it was only a question, or it was looked into.
     #[error("transient: {0}")]
     Transient(String),
+    /// An order that may have been carried out, or may still be: the reply was lost, or a gateway answered in its stead.
+    #[error("it is not clear whether the VM was made: {message}")]
+    Unclear {
+        /// What was said.
+        message: String,
+        /// Until then the same attempt is repeated, which only looks. What has not appeared by then will not appear.
+        until: Timestamp,
+    },
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// Repeat the same call after a growing pause.
+    /// Repeat the call after a growing pause; a create as the next attempt.
     Retry,
-    /// Repeat the same call not before this pause.
+    /// The same, not before this pause.
     RetryAfter(Duration),
-    /// This offering is of no use now: give the demand to another.
-    Elsewhere,
+    /// Repeat the same attempt after a pause, which only looks. The doubt ends at this moment.
+    LookUntil(Timestamp),
+    /// What the scope names is of no use now: give the demand to another.
+    Elsewhere(Scope),
     /// Nothing will help but a change of credential or manifest: say so, look again slowly.
     GiveUp,
     /// The thing is not there: for a delete that is success.
@@ -57,10 +94,11 @@ impl CloudError {
         match self {
             Self::NotFound(_) => Disposition::Gone,
             Self::Conflict(_) | Self::Transient(_) => Disposition::Retry,
-            Self::NoCapacity(_) | Self::Quota(_) => Disposition::Elsewhere,
+            Self::NoCapacity { scope, .. } | Self::Quota { scope, .. } => Disposition::Elsewhere(*scope),
             Self::Throttled { retry_after, .. } => {
                 Disposition::RetryAfter(retry_after.unwrap_or(Duration::from_secs(10)))
             }
+            Self::Unclear { until, .. } => Disposition::LookUntil(*until),
             Self::Unauthorized(_) | Self::Invalid(_) => Disposition::GiveUp,
         }
     }
@@ -70,12 +108,13 @@ impl CloudError {
         match self {
             Self::NotFound(_) => "NotFound",
             Self::Conflict(_) => "Conflict",
-            Self::NoCapacity(_) => "NoCapacity",
-            Self::Quota(_) => "QuotaExceeded",
+            Self::NoCapacity { .. } => "NoCapacity",
+            Self::Quota { .. } => "QuotaExceeded",
             Self::Throttled { .. } => "Throttled",
             Self::Unauthorized(_) => "Unauthorized",
             Self::Invalid(_) => "Invalid",
             Self::Transient(_) => "Transient",
+            Self::Unclear { .. } => "Unclear",
         }
     }
 }

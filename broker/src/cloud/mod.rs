@@ -1,177 +1,137 @@
-//! Clouds: one trait, a closed set of errors, decorators, and a folder for each driver.
+//! Clouds: one trait, a closed set of errors, a pace, and a folder for each driver.
+//!
+//! | question | file |
+//! |---|---|
+//! | what is ordered, which attempt is it | `order` |
+//! | what is a VM, which of twins is kept | `vm` |
+//! | what can be bought, how much of it | `offer` |
+//! | what does a provider take, what does it announce | `limits`, `notice` |
+//! | what can go wrong, what is done then | `error` |
+//! | how fast is a provider asked | `pace` |
+//! | how are calls counted | `metered` |
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use secrecy::SecretString;
+use futures::StreamExt;
 
-pub mod decorate;
-pub mod error;
+mod error;
+mod limits;
+mod metered;
+mod notice;
+mod offer;
 pub mod openstack;
+mod order;
+pub mod pace;
+mod vm;
 
-use self::decorate::Pace;
-pub use error::{CloudError, Disposition};
-
-/// What every VM of ours carries, so that it can be found and told from everybody else's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner {
-    /// The Kubernetes cluster: UID of its `kube-system` namespace.
-    pub cluster: String,
-    /// The PilotVM's UID.
-    pub uid: String,
-}
-
-/// Order for one VM. Everything but the user-data is derived from the PilotVM, so a repeated order is the same order.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Who it belongs to. `owner.uid` is the idempotency key.
-    pub owner: Owner,
-    /// Name of the VM, derived from the PilotVM.
-    pub name: String,
-    /// Flavor by name.
-    pub flavor: String,
-    /// Image, resolved to the provider's id.
-    pub image_id: String,
-    /// Availability zone.
-    pub zone: Option<String>,
-    /// Plain-text user-data; the driver encodes it.
-    pub user_data: SecretString,
-    /// What its pilot is told: a simulated VM acts on it, a real one learns it from the user-data.
-    pub pilot: crate::pilot::Pilot,
-    /// More metadata for people who look at the VM at the provider's (pool, VO, site).
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// A VM as the provider lists it. Only VMs that carry our tag and cluster are ever listed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Vm {
-    /// The provider's id.
-    pub id: String,
-    /// Whose it is.
-    pub owner: Owner,
-    /// Its name.
-    pub name: String,
-    /// What it does.
-    pub state: VmState,
-    /// The provider's own word for the state, for people.
-    pub provider_status: String,
-    /// When the provider made it.
-    pub created: Timestamp,
-    /// Flavor by name, where the list says so.
-    pub flavor: Option<String>,
-}
-
-/// What a VM does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum VmState {
-    /// Being made.
-    Building,
-    /// Up, for the provider. Whether its pilot works is DIRAC's to say.
-    Active,
-    /// Stopped by itself.
-    Halted,
-    /// Broken, with the error the provider's fault text amounts to (quota, capacity...).
-    Failed(CloudError),
-    /// Being taken away.
-    Deleting,
-}
-
-/// A flavor that can be bought.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Flavor {
-    /// Name.
-    pub name: String,
-    /// Cores.
-    pub cores: u32,
-    /// Memory in MiB.
-    pub ram_mib: u64,
-    /// GPUs.
-    pub gpus: u32,
-    /// Model of the GPUs, where the flavor says so.
-    pub gpu_model: Option<String>,
-    /// Price of an hour in millionths, where the provider says so.
-    pub price_micros: Option<u64>,
-}
-
-/// A bound and its use; `None` is unlimited or unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// The bound.
-    pub limit: Option<u64>,
-    /// Used by everybody in the project.
-    pub used: u64,
-}
-
-/// The provider's quota.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quota {
-    /// VMs.
-    pub vms: Allowance,
-    /// Cores.
-    pub cores: Allowance,
-    /// Memory in MiB.
-    pub ram_mib: Allowance,
-    /// GPUs.
-    pub gpus: Allowance,
-}
-
-/// What a cloud offers and allows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Catalogue {
-    /// Flavors that can be bought.
-    pub flavors: Vec<Flavor>,
-    /// The quota.
-    pub quota: Quota,
-    /// Images found: the asked-for name or id, and the provider's id.
-    pub images: BTreeMap<String, String>,
-    /// Things asked for and not found or ambiguous (images, networks, security groups, zones): a sentence each.
-    pub missing: Vec<String>,
-    /// When the credential ends, where the provider says so.
-    pub credential_expires: Option<Timestamp>,
-    /// Id of the project or account that the credential opens.
-    pub project: Option<String>,
-}
+pub use error::{CloudError, Disposition, Scope};
+pub use limits::Limits;
+pub use metered::{CallLabels, CloudMetrics, Metered};
+pub use notice::{Coming, Notice, Notices};
+pub use offer::{Allowance, Flavor, Gpu, Headroom, Image, Offer, Offers, QuotaClass, Shape, Wanted};
+pub use order::{Attempt, Choice, Order, Owner, Purchase};
+pub use pace::{Pace, Rate};
+pub use vm::{End, Vm, VmState, keep, preference};
 
 /// A cloud.
 ///
-/// Contract for every driver, held by one suite (`tests/tests/openstack.rs` runs it against real services):
-/// * Calls may be made from many tasks at once, and repeated.
+/// Contract for every driver, held by one suite (`tests/tests/openstack.rs` runs it against real services and the simulation):
+/// * Calls may be made from many tasks at once, and repeated. A cloud that hangs or wants silence holds no caller: a driver is given its
+///   [`Pace`] when it is made, and where a turn is further away than two seconds the call ends at once as [`CloudError::Throttled`].
+/// * **Unknown is not nothing.** That a VM is missing from a list proves nothing: Nova leaves out the servers of a cell whose database
+///   does not answer, and EC2's lists are late. Only [`Cloud::get`] proves absence.
 /// * Nothing without our tag and cluster id is ever listed, adopted or deleted.
 /// * An `Err` is final for this call: the driver has made the small retries that its protocol asks for, and no others.
 ///   [`CloudError::disposition`] alone says what to do next.
 /// * No error, log line or span holds a credential, a token or user-data.
+/// * Zones, flavors and images are the driver's to name; no caller reads them from the manifest.
 #[async_trait]
 pub trait Cloud: Send + Sync {
-    /// Takes the pace for the requests that its calls are made of, and says whether it did: whoever does not is paced call by
-    /// call, as suits a driver whose call is one request.
-    fn paces_requests(&self, _pace: &Arc<Pace>) -> bool {
-        false
-    }
-
-    /// Flavors, quota, images. Used for planning; read at most once a minute.
-    async fn catalogue(&self) -> Result<Catalogue, CloudError>;
-
-    /// Makes one VM, or adopts the one that this order already made.
+    /// What can be bought, of what the pools want. Slow (Nova: about eight requests; EC2: many pages): asked every quarter of an hour,
+    /// and when the cloud's object changes.
     ///
-    /// After any unclear outcome (time-out, reset, 5xx) the driver looks for the owner's VM until the doubt is over, adopts
-    /// one and deletes any twin. `Ok` is the one VM, perhaps still building.
+    /// Nova: flavors, Glance's images, Neutron's networks and security groups, availability zones. EC2: DescribeInstanceTypes with
+    /// filters made from `wanted`, DescribeInstanceTypeOfferings by zone, DescribeSpotPriceHistory, DescribeImages; the quota class is
+    /// the code of the Service Quota that the type's family and way of paying count against.
+    async fn offers(&self, wanted: &Wanted) -> Result<Offers, CloudError>;
+
+    /// What may still be bought. Fast: asked once a minute.
     ///
-    /// With [`CloudError::Transient`] and [`CloudError::Throttled`] it is unknown whether a VM of this order exists: the caller
-    /// repeats the same order, which looks first. With every other `Err` the order itself was refused after a look that found
-    /// none, and no VM of it exists.
-    /// The order is refused as [`CloudError::Invalid`] where image, flavor or network do not exist.
+    /// Nova: the absolute limits, and Neutron's quota of ports; one class. EC2: the applied Service Quotas in vCPUs for each class,
+    /// less the vCPUs of what DescribeInstances shows of the whole account.
+    async fn headroom(&self) -> Result<Headroom, CloudError>;
+
+    /// Makes one VM, or adopts the one that an attempt of this owner already made. `Ok` is the one VM, perhaps still building; its
+    /// twins are deleted, see [`keep`].
+    ///
+    /// * The driver looks first: whoever cannot look does not know that there is none, and buys nothing.
+    /// * It sends the order at most once for one attempt. With `attempt.repeated` it does not send it, unless the provider knows a token
+    ///   that makes repeating harmless: it looks; while the doubt lasts it answers [`CloudError::Unclear`], and when that is over and no
+    ///   VM has appeared [`CloudError::Transient`]: the caller then begins the next attempt.
+    /// * After a time-out, a reset or a server error it looks for a moment, then says [`CloudError::Unclear`]. An order that nobody
+    ///   received (connection refused, no route, TLS) is no doubt.
+    /// * With every other `Err` no VM came of this attempt.
+    /// * A name that is not there (flavor, image, network) makes the order [`CloudError::Invalid`]. Two orders of one owner that differ
+    ///   in their user-data are the same order.
+    ///
+    /// Nova: `GET /servers/detail?tags=` and `POST /servers`; there is no token. EC2: CreateFleet of the type `instant` for one
+    /// instance, with all choices as overrides and ClientToken = hash(owner.uid, attempt.n), which may be repeated;
+    /// `IdempotentParameterMismatch` means "find and adopt", and a token whose instance is terminated means that the caller begins the
+    /// next attempt (`Transient`). A refusal is an entry of `Errors`, of which the widest scope counts.
     async fn create(&self, order: &Order) -> Result<Vm, CloudError>;
 
-    /// All VMs of this cluster that carry our tag, whatever their state: one paged list (deleted ones are absent).
+    /// VMs of this cluster that carry our tag. It is only a list: see [`Cloud::settle`] for how late it may be, and [`Cloud::get`]
+    /// for what is missing from it.
+    ///
+    /// A driver that knew a VM from an earlier list keeps it in the list as [`VmState::Unknown`] until the provider asserts that it is
+    /// gone. After a start it knows none, and the caller must ask for those that it misses. Ended VMs may be in the list. The caller
+    /// pauses between two lists at least twice as long as the last one took.
+    ///
+    /// Nova: pages by tag now and then; in between pages of `changes-since`, and a GET for each of the few that are not settled.
+    /// EC2: DescribeInstances with a filter by tag.
     async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError>;
 
-    /// The VMs of one owner, asked of the provider now. More than one is a twin.
+    /// One VM, asked of the provider now; cheap, one request. **`None` only when the provider asserts that there is no such VM.** Whatever
+    /// else keeps the answer away is an `Err` or [`VmState::Unknown`], and the VM is to be taken for alive. The id of a VM that exists
+    /// and does not carry our tag is [`CloudError::Invalid`].
+    ///
+    /// Nova: `GET /servers/{id}`; only 404, or the status DELETED, is `None`; a cell that is down gives 500 (`Err`) or the status
+    /// UNKNOWN. EC2: DescribeInstances by id; `InvalidInstanceID.NotFound` is `None` once the VM is older than [`Cloud::settle`]
+    /// (younger, it is an `Err`), and `terminated` is `Ended` with its state reason.
+    async fn get(&self, id: &str) -> Result<Option<Vm>, CloudError>;
+
+    /// The VMs of one owner, asked of the provider now. More than one is a twin. As with a list, an empty answer proves nothing; it is
+    /// for finding, and `create` is what decides. Nova: by tag. EC2: DescribeInstances with a filter by tag, ended ones left out.
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError>;
 
-    /// Takes the VM away. `Ok` when the provider accepted it or it is gone already; it is gone when `list` no longer has it.
+    /// How long a list, a find or a get may be behind what a call already did. Nova: nothing to speak of, its API reads the database that
+    /// it wrote. EC2: minutes ("Eventual consistency in the Amazon EC2 API").
+    fn settle(&self) -> Duration;
+
+    /// Takes the VM away. `Ok` when the provider accepted it or it is gone already; it is gone when [`Cloud::get`] says so. Repeating it
+    /// is harmless. Nova: `DELETE /servers/{id}`. EC2: TerminateInstances.
     async fn delete(&self, id: &str) -> Result<(), CloudError>;
 
-    /// The last part of the VM's console, at most `max_bytes`; empty where the provider keeps none, or the VM is gone.
+    /// Takes several away: an outcome for each, in order. EC2: TerminateInstances takes up to 1,000 ids in one request.
+    async fn delete_many(&self, ids: &[String]) -> Vec<Result<(), CloudError>> {
+        let mut outcomes = Vec::with_capacity(ids.len());
+        for id in ids {
+            outcomes.push(self.delete(id).await);
+        }
+        outcomes
+    }
+
+    /// The last part of the VM's console, at most `max_bytes`; empty where the provider keeps none, or the VM is gone. Nova:
+    /// `os-getConsoleOutput`. EC2: GetConsoleOutput with `Latest` where the type allows it, decoded from base64.
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError>;
+
+    /// What the provider announces about VMs of ours; without end, or empty. A notice may be late, repeated or missing: it is a hint, and
+    /// the state of the VM is what counts. EC2: an SQS queue that EventBridge fills; each message is deleted once it was handed on.
+    fn notices(&self) -> Notices {
+        futures::stream::empty().boxed()
+    }
+
+    /// What the provider takes of user-data.
+    fn limits(&self) -> Limits;
 }

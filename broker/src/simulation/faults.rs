@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, pace::Action};
 
 /// What goes wrong. What has no other unit is a probability, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Faults {
     pub boot_failure: f64,
     /// A create succeeds and its reply is lost.
     pub lost_reply: f64,
+    /// The reply to a create is lost, and the create is carried out [`LATE`] seconds later.
+    pub late: f64,
     /// A call fails with a server error and does nothing.
     pub transient: f64,
     /// A VM takes [`SLOW`] times as long to boot.
@@ -30,22 +32,41 @@ pub struct Faults {
 
 /// How much longer a slow boot takes.
 pub const SLOW: u64 = 5;
+/// Seconds after which a late create is carried out.
+pub const LATE: u64 = 30;
 
 /// The kinds of calls, one for each method of [`crate::cloud::Cloud`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `catalogue`.
-    Catalogue,
+    /// `offers`.
+    Offers,
+    /// `headroom`.
+    Headroom,
     /// `create`.
     Create,
     /// `list`.
     List,
+    /// `get`.
+    Get,
     /// `find`.
     Find,
     /// `delete`.
     Delete,
     /// `console`.
     Console,
+}
+
+impl Call {
+    /// The class of action that it is paced in.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Offers | Self::Headroom => Action::Catalogue,
+            Self::Create => Action::Create,
+            Self::List | Self::Find => Action::List,
+            Self::Get | Self::Console => Action::Look,
+            Self::Delete => Action::Delete,
+        }
+    }
 }
 
 /// Errors that coming calls give, whatever the probabilities say: first come, first served.

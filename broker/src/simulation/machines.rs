@@ -1,17 +1,29 @@
 //! What a simulated cloud holds: its VMs, what they use of quota and capacity, and how they move in time.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    CloudConfig, SimulatedDirac, World,
-    faults::{Call, Dice, SLOW, Script},
+    CloudConfig, Loss, SimulatedDirac, SimulatedFlavor, World,
+    faults::{Call, Dice, LATE, SLOW, Script},
+    trouble::{Trouble, after},
 };
 use crate::{
-    cloud::{Allowance, CloudError, Flavor, Order, Owner, Quota, Vm, VmState},
+    clock::moment,
+    cloud::{Allowance, Choice, CloudError, End, Headroom, Order, Owner, QuotaClass, Scope, Vm, VmState, keep},
     pilot::Pilot,
 };
+
+/// The one class of quota that a simulated cloud has.
+pub const CLASS: &str = "simulated";
+/// An order whose reply was lost is carried out by then or never.
+pub const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long lists show a VM that the provider took back.
+const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 
 /// The state of a simulated cloud.
 pub struct State {
@@ -23,6 +35,10 @@ pub struct State {
     pub strangers: Vec<String>,
     /// Errors that coming calls give.
     pub script: Script,
+    /// What a test does to the cloud.
+    pub trouble: Trouble,
+    /// VMs that a list has had, by their ids: the driver's own memory.
+    known: BTreeSet<String>,
     /// The moment that the state is of.
     pub now: Timestamp,
     dice: Dice,
@@ -35,7 +51,7 @@ pub struct Machine {
     pub vm: Vm,
     /// The pilot.
     pub pilot: Pilot,
-    flavor: Flavor,
+    flavor: SimulatedFlavor,
     /// When the pilot first asks for work; `None`: never.
     works_at: Option<Timestamp>,
     works: bool,
@@ -58,20 +74,34 @@ impl Machine {
             world.pilot_asks(&self.pilot);
         }
         if self.vm.state == VmState::Active && self.reclaimed_at.is_some_and(|at| at <= now) {
-            if let Some(world) = world {
-                world.pilot_gone(&self.pilot.reference);
-            }
-            return false;
+            self.end(End::Reclaimed, world.as_deref_mut());
         }
         if let Some(world) = world
+            && self.vm.state == VmState::Active
             && self.works
             && world.idle(&self.pilot.reference).is_some_and(|s| s >= self.pilot.idle_timeout as f64)
         {
-            world.pilot_gone(&self.pilot.reference);
-            self.vm.state = VmState::Halted;
-            self.vm.provider_status = "SHUTOFF".to_owned();
+            self.end(End::PoweredOff, Some(world));
         }
-        true
+        let shown = self.reclaimed_at.is_none_or(|at| now.duration_since(at) < SHOWN_AFTERWARDS);
+        self.vm.state != VmState::Ended(End::Reclaimed) || shown
+    }
+
+    /// Ends the VM, and its pilot with it.
+    pub fn end(&mut self, end: End, world: Option<&mut World>) {
+        if let Some(world) = world {
+            world.pilot_gone(&self.pilot.reference);
+        }
+        // It never asks for work again.
+        (self.works, self.works_at) = (true, None);
+        self.vm.provider_status = if end == End::Reclaimed { "RECLAIMED" } else { "SHUTOFF" }.to_owned();
+        self.vm.state = VmState::Ended(end);
+    }
+
+    /// The provider takes it back now.
+    pub fn reclaim(&mut self, now: Timestamp, world: Option<&mut World>) {
+        self.reclaimed_at = Some(now);
+        self.end(End::Reclaimed, world);
     }
 
     /// When the provider calls it active. One that will not boot is active at once: to the provider it looks well.
@@ -85,12 +115,19 @@ impl State {
     pub fn new(config: CloudConfig, now: Timestamp) -> Self {
         let dice = Dice::new(config.seed);
         let (vms, strangers, script) = (BTreeMap::new(), Vec::new(), Script::default());
-        Self { config, vms, strangers, script, now, dice, ids: 0 }
+        let (trouble, known) = (Trouble::default(), BTreeSet::new());
+        Self { config, vms, strangers, script, trouble, known, now, dice, ids: 0 }
     }
 
     /// Moves to `now`: VMs whose time has come begin to work, idle ones halt, and some are taken away.
     pub fn advance(&mut self, now: Timestamp, dirac: Option<&SimulatedDirac>) {
         self.now = now;
+        for order in self.trouble.due(now) {
+            // What cannot be had any more does not come late either.
+            if let Ok((flavor, choice)) = self.admit(&order) {
+                self.make(&order, flavor, choice);
+            }
+        }
         let mut world = dirac.map(SimulatedDirac::now);
         self.vms.retain(|_, machine| machine.advance(now, world.as_deref_mut()));
     }
@@ -106,18 +143,49 @@ impl State {
         if let Some(error) = self.script.next(call) {
             return Err(error);
         }
+        let throttled = self.trouble.throttles_until.map(|until| until.saturating_duration_since(moment()));
+        if let Some(left) = throttled.filter(|left| !left.is_zero()) {
+            return Err(CloudError::Throttled { message: "simulated: slow down".to_owned(), retry_after: Some(left) });
+        }
         if self.dice.chance(self.config.faults.transient) {
             return Err(CloudError::Transient("simulated server error".to_owned()));
         }
         Ok(())
     }
 
-    /// Makes the VM of an order, or gives the one that it already made.
+    /// Makes the VM of an order, or gives the one that an attempt already made.
     pub fn create(&mut self, order: &Order) -> Result<Vm, CloudError> {
-        if let Some(vm) = self.of(&order.owner) {
-            return Ok(vm);
+        let until = order.attempt.since + CARRIED_OUT_WITHIN;
+        let found: Vec<Vm> = self.of(&order.owner).into_iter().filter(Vm::is_held).collect();
+        if let Some((kept, twins)) = keep(found) {
+            for twin in twins {
+                self.vms.remove(&twin.id);
+            }
+            return Ok(kept);
         }
-        let flavor = self.admit(order)?;
+        if order.attempt.repeated {
+            let message = format!("no VM of attempt {} has appeared", order.attempt.n);
+            return Err(if self.now < until {
+                CloudError::Unclear { message, until }
+            } else {
+                CloudError::Transient(message)
+            });
+        }
+        let (flavor, choice) = self.admit(order)?;
+        let (lost, late) = (self.dice.chance(self.config.faults.lost_reply), self.dice.chance(self.config.faults.late));
+        let by_chance = if late { Some(Loss::Late(Duration::from_secs(LATE))) } else { lost.then_some(Loss::Reply) };
+        let loss = self.trouble.loss().or(by_chance);
+        match loss {
+            None => return Ok(self.make(order, flavor, choice)),
+            Some(Loss::Reply) => drop(self.make(order, flavor, choice)),
+            Some(Loss::Late(pause)) => self.trouble.delay(after(self.now, pause), order),
+            Some(Loss::Request) => {}
+        }
+        Err(CloudError::Unclear { message: "simulated: the reply was lost".to_owned(), until })
+    }
+
+    /// Makes a VM, whatever else there is.
+    pub fn make(&mut self, order: &Order, flavor: SimulatedFlavor, choice: Choice) -> Vm {
         let faults = self.config.faults;
         let vm = Vm {
             id: format!("sim-{}", self.next_id()),
@@ -126,7 +194,7 @@ impl State {
             state: VmState::Building,
             provider_status: "BUILD".to_owned(),
             created: self.now,
-            flavor: Some(order.flavor.clone()),
+            bought: Some(choice),
         };
         let boots = !self.dice.chance(faults.boot_failure);
         let times = if self.dice.chance(faults.slow_boot) { SLOW } else { 1 };
@@ -137,70 +205,107 @@ impl State {
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
         self.vms.insert(vm.id.clone(), machine);
-        // The caller finds it again: a driver that loses a reply looks by tag before it gives up.
-        if self.dice.chance(faults.lost_reply) {
-            Err(CloudError::Transient("simulated: the reply was lost".to_owned()))
-        } else {
-            Ok(vm)
-        }
+        vm
     }
 
-    /// The VM of an owner.
-    pub fn of(&self, owner: &Owner) -> Option<Vm> {
-        self.vms.values().find(|m| m.vm.owner == *owner).map(|m| m.vm.clone())
+    /// The VMs of an owner.
+    pub fn of(&self, owner: &Owner) -> Vec<Vm> {
+        self.vms.values().filter(|m| m.vm.owner == *owner).map(|m| m.vm.clone()).collect()
     }
 
-    /// What a list of this cluster shows.
-    pub fn listed(&self, cluster: &str) -> Vec<Vm> {
+    /// What a list of this cluster shows. A VM that an earlier list had and this one lacks is unknown as long as it exists.
+    pub fn listed(&mut self, cluster: &str) -> Vec<Vm> {
         let lag = seconds(self.config.faults.list_lag);
-        let shown = |m: &&Machine| m.vm.owner.cluster == cluster && self.now.duration_since(m.vm.created) >= lag;
-        self.vms.values().filter(shown).map(|m| m.vm.clone()).collect()
+        self.known.retain(|id| self.vms.contains_key(id));
+        let mut listed = Vec::new();
+        for machine in self.vms.values().filter(|m| m.vm.owner.cluster == cluster) {
+            let mut vm = machine.vm.clone();
+            let lacks = self.now.duration_since(vm.created) < lag || self.trouble.hides(&vm.id, self.now);
+            if !lacks {
+                self.known.insert(vm.id.clone());
+            } else if self.known.contains(&vm.id) {
+                vm.state = VmState::Unknown;
+            } else {
+                continue;
+            }
+            listed.push(vm);
+        }
+        listed
     }
 
     /// The quota and what is used of it.
-    pub fn quota(&self) -> Quota {
-        let sum = |of: fn(&Flavor) -> u64| self.vms.values().map(|m| of(&m.flavor)).sum();
+    pub fn headroom(&self) -> Headroom {
+        Headroom { classes: vec![self.quota()] }
+    }
+
+    fn quota(&self) -> QuotaClass {
+        let held = || self.vms.values().filter(|m| m.vm.is_held());
+        let sum = |of: fn(&SimulatedFlavor) -> u64| held().map(|m| of(&m.flavor)).sum();
         let limits = self.config.quota;
-        Quota {
+        QuotaClass {
+            name: CLASS.to_owned(),
             vms: Allowance { limit: limits.vms, used: sum(|_| 1) },
             cores: Allowance { limit: limits.cores, used: sum(|f| u64::from(f.cores)) },
             ram_mib: Allowance { limit: limits.ram_mib, used: sum(|f| f.ram_mib) },
             gpus: Allowance { limit: limits.gpus, used: sum(|f| u64::from(f.gpus)) },
+            ..QuotaClass::default()
         }
     }
 
-    /// The flavor of an order that can be carried out now.
-    fn admit(&mut self, order: &Order) -> Result<Flavor, CloudError> {
-        let found = self.config.flavors.iter().find(|f| f.name == order.flavor).cloned();
-        let flavor = found.ok_or_else(|| CloudError::Invalid(format!("there is no flavor {}", order.flavor)))?;
+    /// The first choice of an order that can be had now; else the refusal of them that reaches furthest.
+    pub fn admit(&mut self, order: &Order) -> Result<(SimulatedFlavor, Choice), CloudError> {
         if !self.config.images.is_empty() && !self.config.images.contains(&order.image_id) {
             return Err(CloudError::Invalid(format!("there is no image {}", order.image_id)));
         }
+        let mut refusal = CloudError::Invalid("the order names no flavor".to_owned());
+        let reach = |error: &CloudError| match error {
+            CloudError::NoCapacity { scope, .. } | CloudError::Quota { scope, .. } => Some(*scope),
+            _ => None,
+        };
+        for choice in &order.choices {
+            match self.admit_one(choice) {
+                Ok(flavor) => return Ok((flavor, choice.clone())),
+                Err(error) if reach(&error) >= reach(&refusal) => refusal = error,
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
+
+    fn admit_one(&mut self, choice: &Choice) -> Result<SimulatedFlavor, CloudError> {
+        let found = self.config.flavors.iter().find(|f| f.name == choice.flavor).cloned();
+        let flavor = found.ok_or_else(|| CloudError::Invalid(format!("there is no flavor {}", choice.flavor)))?;
+        if let Some(zone) = choice.zone.as_ref().filter(|zone| !self.config.zones.contains(zone)) {
+            return Err(CloudError::Invalid(format!("there is no zone {zone}")));
+        }
+        if let Some(refusal) = self.trouble.refusal(choice) {
+            return Err(refusal);
+        }
         self.check_quota(&flavor)?;
-        let held = self.vms.values().filter(|m| m.flavor.name == flavor.name).count() as u64;
+        let full = |message| CloudError::NoCapacity { message, scope: Scope::Offer };
+        let held = self.vms.values().filter(|m| m.vm.is_held() && m.flavor.name == flavor.name).count() as u64;
         if let Some(fit) = self.config.capacity.get(&flavor.name).filter(|fit| held >= **fit) {
-            return Err(CloudError::NoCapacity(format!("{fit} VMs of {} fit, and {held} are there", flavor.name)));
+            return Err(full(format!("{fit} VMs of {} fit, and {held} are there", flavor.name)));
         }
         if self.dice.chance(self.config.faults.capacity) {
-            return Err(CloudError::NoCapacity(format!("no host has room for {}", flavor.name)));
+            return Err(full(format!("no host has room for {}", flavor.name)));
         }
         Ok(flavor)
     }
 
-    fn check_quota(&self, flavor: &Flavor) -> Result<(), CloudError> {
+    fn check_quota(&self, flavor: &SimulatedFlavor) -> Result<(), CloudError> {
         let quota = self.quota();
         let all = [
-            ("instances", quota.vms, 1),
-            ("cores", quota.cores, u64::from(flavor.cores)),
-            ("ram", quota.ram_mib, flavor.ram_mib),
-            ("gpus", quota.gpus, u64::from(flavor.gpus)),
+            ("instances", Scope::Cloud, quota.vms, 1),
+            ("cores", Scope::Offer, quota.cores, u64::from(flavor.cores)),
+            ("ram", Scope::Offer, quota.ram_mib, flavor.ram_mib),
+            ("gpus", Scope::Offer, quota.gpus, u64::from(flavor.gpus)),
         ];
-        for (what, Allowance { limit, used }, wanted) in all {
+        for (what, scope, Allowance { limit, used }, wanted) in all {
             if limit.is_some_and(|limit| wanted > 0 && used + wanted > limit) {
-                return Err(CloudError::Quota(format!(
-                    "{what}: {used} used, {wanted} more wanted, {} allowed",
-                    limit.unwrap_or(0)
-                )));
+                let allowed = limit.unwrap_or(0);
+                let message = format!("{what}: {used} used, {wanted} more wanted, {allowed} allowed");
+                return Err(CloudError::Quota { message, scope });
             }
         }
         Ok(())

@@ -11,19 +11,17 @@ mod machines;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use jiff::Timestamp;
-
+pub use crate::clock::Clock;
 pub use arrivals::Arrival;
 pub use cloud::{CloudConfig, SimulatedCloud, SimulatedFlavor};
 pub use faults::{Call, Faults};
+pub use trouble::Loss;
 pub use world::{Statistics, World};
-
-/// Where the time comes from.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A simulated DIRAC, shared by its queue ([`crate::demand::DemandSource`]), its pilot rows
 /// ([`crate::pilot::rows::PilotRows`]) and the clouds attached to it.
@@ -36,7 +34,7 @@ pub struct SimulatedDirac {
 impl SimulatedDirac {
     /// A DIRAC whose jobs begin to arrive now.
     pub fn new(seed: u64, arrivals: Vec<Arrival>, clock: Clock) -> Self {
-        let world = World::new(seed, arrivals, clock());
+        let world = World::new(seed, arrivals, clock.now());
         Self { world: Arc::new(Mutex::new(world)), clock }
     }
 
@@ -53,7 +51,7 @@ impl SimulatedDirac {
     /// The world, moved to the present.
     fn now(&self) -> MutexGuard<'_, World> {
         let mut world = self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        world.advance((self.clock)());
+        world.advance(self.clock.now());
         world
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    cloud::{Cloud, CloudError, Order, Owner, VmState},
+    cloud::{Attempt, Choice, Cloud, CloudError, End, Order, Owner, Scope, VmState, Wanted},
     demand::DemandSource,
     pilot::{
         Pilot,
@@ -46,7 +46,7 @@ fn of(jobs: u64, config: CloudConfig) -> Fixture {
     let time = Arc::new(AtomicI64::new(1_000_000));
     let clock: Clock = {
         let time = time.clone();
-        Arc::new(move || Timestamp::from_second(time.load(Ordering::SeqCst)).unwrap())
+        Clock::driven(move || Timestamp::from_second(time.load(Ordering::SeqCst)).unwrap())
     };
     let arrival = Arrival {
         group: "biomed_user".into(),
@@ -66,6 +66,12 @@ impl Fixture {
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
     async fn order(&self, uid: &str) -> Result<crate::cloud::Vm, CloudError> {
+        self.cloud.create(&self.prepared(uid, false).await).await
+    }
+    async fn repeated(&self, uid: &str) -> Result<crate::cloud::Vm, CloudError> {
+        self.cloud.create(&self.prepared(uid, true).await).await
+    }
+    async fn prepared(&self, uid: &str, repeated: bool) -> Order {
         let reference = format!("cloud://{uid}");
         let row = NewPilot {
             reference: reference.clone(),
@@ -86,17 +92,17 @@ impl Fixture {
             idle_timeout: 120,
             ..Pilot::default()
         };
-        let order = Order {
+        let since = Timestamp::from_second(self.time.load(Ordering::SeqCst)).unwrap();
+        Order {
             owner: Owner { cluster: "k".into(), uid: uid.into() },
+            attempt: Attempt { n: 1, since, repeated },
             name: uid.into(),
-            flavor: "c8".into(),
+            choices: vec![Choice { flavor: "c8".into(), ..Choice::default() }],
             image_id: "any".into(),
-            zone: None,
             user_data: String::new().into(),
             pilot,
             metadata: Default::default(),
-        };
-        self.cloud.create(&order).await
+        }
     }
     async fn state(&self) -> Option<VmState> {
         self.cloud.list("k").await.unwrap().first().map(|vm| vm.state.clone())
@@ -119,7 +125,7 @@ async fn jobs_wait_until_a_vm_has_booted_run_on_it_and_end_and_the_idle_vm_halts
     f.pass(200);
     assert_eq!((f.dirac.statistics().served, f.dirac.statistics().waiting), (20, 0));
     f.pass(120);
-    assert_eq!(f.state().await, Some(VmState::Halted));
+    assert_eq!(f.state().await, Some(VmState::Ended(End::PoweredOff)));
 }
 
 #[tokio::test]
@@ -138,10 +144,10 @@ async fn a_job_whose_vm_is_taken_away_waits_again() {
 #[tokio::test]
 async fn an_order_is_made_once_a_quota_is_kept_and_a_lost_reply_leaves_one_vm() {
     let f = fixture(0, Faults { lost_reply: 1.0, ..Faults::default() });
-    assert!(matches!(f.order("a").await, Err(CloudError::Transient(_))));
-    assert!(f.order("a").await.is_ok(), "the repeated order adopts");
+    assert!(matches!(f.order("a").await, Err(CloudError::Unclear { .. })));
+    assert!(f.repeated("a").await.is_ok(), "the repeated order adopts");
     f.order("b").await.ok();
-    assert!(matches!(f.order("c").await, Err(CloudError::Quota(_))));
+    assert!(matches!(f.order("c").await, Err(CloudError::Quota { scope: Scope::Cloud, .. })));
     assert_eq!(f.cloud.list("k").await.unwrap().len(), 2);
     assert_eq!(f.cloud.list("another cluster").await.unwrap().len(), 0);
 }
@@ -178,7 +184,11 @@ async fn a_slow_boot_takes_five_times_as_long() {
 #[tokio::test]
 async fn an_image_that_is_not_in_the_catalogue_is_refused() {
     let f = of(0, CloudConfig { images: vec!["default".into()], ..config() });
-    assert_eq!(f.cloud.catalogue().await.unwrap().images, BTreeMap::from([("default".into(), "default".into())]));
+    let images = f.cloud.offers(&Wanted::default()).await.unwrap().images;
+    assert_eq!(
+        images.iter().map(|(name, image)| (name.as_str(), image.id.as_str())).collect::<Vec<_>>(),
+        [("default", "default")]
+    );
     assert_eq!(f.order("a").await, Err(CloudError::Invalid("there is no image any".into())));
     f.cloud.configure(CloudConfig { images: vec!["default".into(), "any".into()], ..config() });
     assert!(f.order("a").await.is_ok());
@@ -191,7 +201,8 @@ async fn of_a_flavor_as_many_vms_fit_as_it_says_and_one_more_once_one_is_gone() 
     let first = f.order("a").await.unwrap();
     f.order("b").await.unwrap();
     let refused = f.order("c").await;
-    assert_eq!(refused, Err(CloudError::NoCapacity("2 VMs of c8 fit, and 2 are there".into())));
+    let message = "2 VMs of c8 fit, and 2 are there".into();
+    assert_eq!(refused, Err(CloudError::NoCapacity { message, scope: Scope::Offer }));
     assert_eq!(f.order("a").await, Ok(first.clone()), "a full cloud still adopts");
     f.cloud.delete(&first.id).await.unwrap();
     assert!(f.order("c").await.is_ok());
@@ -206,7 +217,7 @@ async fn a_vm_that_the_provider_takes_away_is_gone_within_the_hour_and_its_jobs_
     f.pass(40);
     assert_eq!(f.state().await, Some(VmState::Active), "it runs before it is taken away");
     let mut seconds = 0;
-    while f.state().await.is_some() {
+    while f.state().await == Some(VmState::Active) {
         f.pass(10);
         seconds += 10;
         assert!(seconds <= 3_600);
@@ -215,7 +226,10 @@ async fn a_vm_that_the_provider_takes_away_is_gone_within_the_hour_and_its_jobs_
     assert_eq!((after.running, after.waiting), (0, 8), "{after:?}");
     assert!(after.requeued > 0);
     assert_eq!(f.cloud.find(&Owner { cluster: "k".into(), uid: "a".into() }).await, Ok(vec![]));
-    assert_eq!(f.cloud.catalogue().await.unwrap().quota.vms.used, 0);
+    assert_eq!(f.state().await, Some(VmState::Ended(End::Reclaimed)));
+    assert_eq!(f.cloud.headroom().await.unwrap().classes[0].vms.used, 0);
+    f.pass(3_600);
+    assert_eq!(f.state().await, None, "after an hour lists show it no more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,9 +252,10 @@ async fn a_call_takes_its_latency_and_acts_in_the_middle_of_it() {
 #[tokio::test]
 async fn an_error_asked_for_meets_the_next_call_of_its_kind_and_no_other() {
     let f = fixture(0, Faults::default());
-    f.cloud.fail_next_call(Call::Create, CloudError::NoCapacity("full".into()));
+    let full = CloudError::NoCapacity { message: "full".into(), scope: Scope::Zone };
+    f.cloud.fail_next_call(Call::Create, full.clone());
     assert_eq!(f.cloud.list("k").await, Ok(vec![]));
-    assert_eq!(f.order("a").await, Err(CloudError::NoCapacity("full".into())));
+    assert_eq!(f.order("a").await, Err(full));
     assert_eq!(f.cloud.list("k").await, Ok(vec![]), "it did nothing");
     assert!(f.order("a").await.is_ok());
 }
@@ -301,6 +316,7 @@ async fn the_same_seed_gives_the_same_history() {
             capacity: 0.3,
             boot_failure: 0.1,
             lost_reply: 0.1,
+            late: 0.1,
             transient: 0.1,
             slow_boot: 0.2,
             spot_reclaim: 0.9,
@@ -316,4 +332,79 @@ async fn the_same_seed_gives_the_same_history() {
         seen
     };
     assert_eq!(history().await, history().await);
+}
+
+#[tokio::test]
+async fn an_order_that_is_carried_out_late_makes_one_vm_for_whoever_only_looks() {
+    let f = fixture(0, Faults::default());
+    f.cloud.lose(Loss::Late(Duration::from_secs(20)));
+    assert!(matches!(f.order("a").await, Err(CloudError::Unclear { .. })));
+    assert!(matches!(f.repeated("a").await, Err(CloudError::Unclear { .. })), "it only looks");
+    f.pass(20);
+    assert!(f.repeated("a").await.is_ok());
+    assert_eq!(f.cloud.list("k").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_orders_again_in_doubt_gets_a_twin() {
+    let f = fixture(0, Faults::default());
+    f.cloud.lose(Loss::Late(Duration::from_secs(20)));
+    assert!(f.order("a").await.is_err());
+    f.order("a").await.unwrap();
+    f.pass(20);
+    assert_eq!(f.cloud.list("k").await.unwrap().len(), 2, "the simulation is honest");
+}
+
+#[tokio::test]
+async fn a_doubt_ends() {
+    let f = fixture(0, Faults::default());
+    f.cloud.lose(Loss::Request);
+    let order = f.prepared("a", false).await;
+    assert!(matches!(f.cloud.create(&order).await, Err(CloudError::Unclear { .. })));
+    f.pass(60);
+    let again = Order { attempt: Attempt { repeated: true, ..order.attempt }, ..order };
+    assert!(matches!(f.cloud.create(&again).await, Err(CloudError::Transient(_))));
+}
+
+#[tokio::test]
+async fn a_hidden_vm_is_unknown_in_lists_and_there_for_whoever_asks_for_it() {
+    let f = fixture(0, Faults::default());
+    let vm = f.order("a").await.unwrap();
+    assert_eq!(f.state().await, Some(VmState::Building));
+    f.cloud.hide_all(Duration::from_secs(60));
+    assert_eq!(f.state().await, Some(VmState::Unknown));
+    assert!(f.cloud.get(&vm.id).await.unwrap().is_some());
+    f.pass(60);
+    assert_eq!(f.state().await, Some(VmState::Active));
+    f.cloud.delete(&vm.id).await.unwrap();
+    assert_eq!((f.state().await, f.cloud.get(&vm.id).await), (None, Ok(None)));
+}
+
+#[tokio::test]
+async fn an_order_with_choices_gets_the_first_that_can_be_had_else_the_widest_refusal() {
+    let zones = vec!["a".to_owned(), "b".to_owned()];
+    let f = of(0, CloudConfig { zones, ..config() });
+    let choice = |zone: &str| Choice { flavor: "c8".into(), zone: Some(zone.into()), ..Choice::default() };
+    let order = Order { choices: vec![choice("a"), choice("b")], ..f.prepared("x", false).await };
+    f.cloud.refuse(Scope::Zone, choice("a"));
+    assert_eq!(f.cloud.create(&order).await.unwrap().bought, Some(choice("b")));
+    f.cloud.refuse(Scope::Offer, choice("b"));
+    let other = Order { owner: Owner { cluster: "k".into(), uid: "y".into() }, ..order };
+    let refused = f.cloud.create(&other).await;
+    assert!(matches!(refused, Err(CloudError::NoCapacity { scope: Scope::Zone, .. })), "{refused:?}");
+    f.cloud.relent();
+    assert_eq!(f.cloud.create(&other).await.unwrap().bought, Some(choice("a")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_hangs_or_throttles_says_so_and_then_works_again() {
+    let f = fixture(0, Faults::default());
+    f.cloud.throttle(Duration::from_secs(30));
+    let refused = f.cloud.list("k").await;
+    let left = Some(Duration::from_secs(30));
+    assert!(matches!(&refused, Err(CloudError::Throttled { retry_after, .. }) if *retry_after == left), "{refused:?}");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    f.cloud.hang(Duration::from_secs(90));
+    assert!(matches!(f.cloud.list("k").await, Err(CloudError::Transient(_))));
+    assert_eq!(f.cloud.list("k").await, Ok(vec![]), "the second waited for the rest of it");
 }

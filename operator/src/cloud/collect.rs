@@ -40,10 +40,15 @@ pub async fn collect(ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Hand
 fn garbage<'a>(listing: &'a Listing, existing: &HashSet<String>, now: Timestamp, guard: SignedDuration) -> Vec<&'a Vm> {
     let orphans = listing.vms.iter().filter(|(uid, _)| !existing.contains(*uid)).flat_map(|(_, vms)| vms);
     let twins = listing.vms.iter().filter(|(uid, _)| existing.contains(*uid)).flat_map(|(_, vms)| vms.iter().skip(1));
-    let old = |vm: &&Vm| now.duration_since(vm.created) > guard && vm.state != VmState::Deleting;
+    let old = |vm: &&Vm| now.duration_since(vm.created) > guard && may_be_taken(vm);
     let mut found: Vec<_> = orphans.chain(twins).filter(old).collect();
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
+}
+
+/// Whether it holds something that nobody takes away yet. What is unknown is left alone.
+fn may_be_taken(vm: &Vm) -> bool {
+    vm.is_held() && !matches!(vm.state, VmState::Deleting | VmState::Unknown)
 }
 
 async fn take_away(ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, vm: &Vm) {
@@ -77,7 +82,7 @@ mod tests {
             state: VmState::Active,
             provider_status: String::new(),
             created: now() - SignedDuration::from_secs(age),
-            flavor: None,
+            bought: None,
         }
     }
     fn now() -> Timestamp {

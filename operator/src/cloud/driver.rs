@@ -3,11 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use broker::{
-    cloud::{
-        Cloud as Driver,
-        decorate::{Rate, wrap},
-        openstack::OpenStackCloud,
-    },
+    cloud::{Cloud as Driver, Metered, Pace, Rate, Wanted, openstack::OpenStackCloud},
     simulation::SimulatedCloud,
 };
 use crds::{Cloud, cloud::CloudSpec};
@@ -81,8 +77,9 @@ impl Driven {
         if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
             return Ok(false);
         }
-        let project = OpenStackCloud::new(config).map_err(|e| Trouble::from(&e))?;
-        let driver = wrap(Arc::new(project), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+        let pace = Arc::new(Pace::new(rate(&cloud.spec)));
+        let project = OpenStackCloud::new(config, pace, clock(ctx)).map_err(|e| Trouble::from(&e))?;
+        let driver = Arc::new(Metered::new(Arc::new(project), &key.to_string(), ctx.metrics.clouds.clone()));
         if let Some(home) = home(ctx, cloud, handle) {
             self.leads_home(&home, &made_from, driver.as_ref(), ctx.args.catalogue_interval).await?;
         }
@@ -111,8 +108,8 @@ impl Driven {
         {
             return Err(trouble.clone());
         }
-        let trouble = match driver.catalogue().await {
-            Ok(catalogue) => match catalogue.project {
+        let trouble = match driver.offers(&Wanted::default()).await {
+            Ok(offers) => match offers.project {
                 Some(other) if other != home => Trouble::new(
                     "OtherProject",
                     format!(
@@ -149,11 +146,9 @@ impl Driven {
         match simulated {
             Some(simulated) => simulated.configure(config),
             None => {
-                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), {
-                    let clock = ctx.clock.clone();
-                    Arc::new(move || clock.now())
-                }));
-                let driver = wrap(simulated.clone(), &key.to_string(), rate(&cloud.spec), &ctx.metrics.clouds);
+                let pace = Arc::new(Pace::new(rate(&cloud.spec)));
+                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), clock(ctx)).at_pace(pace));
+                let driver = Arc::new(Metered::new(simulated.clone(), &key.to_string(), ctx.metrics.clouds.clone()));
                 handle.update(|f| {
                     f.driver = Some(driver);
                     f.simulated = Some(simulated);
@@ -167,9 +162,15 @@ impl Driven {
 
 /// The project in which VMs of ours live; nothing where there are none.
 fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
-    let known = handle.facts().catalogue.and_then(|(_, c)| c.project.clone());
+    let known = handle.facts().offers.and_then(|offers| offers.project.clone());
     let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
     (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
+}
+
+/// The operator's clock, for the broker.
+fn clock(ctx: &Context) -> broker::clock::Clock {
+    let clock = ctx.clock.clone();
+    broker::clock::Clock::driven(move || clock.now())
 }
 
 fn rate(spec: &CloudSpec) -> Rate {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use broker::cloud::{Cloud, CloudError, Disposition, VmState};
+use broker::cloud::{Cloud, CloudError, Disposition, VmState, Wanted};
 use crds::PilotVM;
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -15,31 +15,43 @@ use crate::{
     names::Key,
 };
 
+/// So many readings of the headroom go by before the offers are read again.
+const OFFERS_EVERY: u32 = 15;
+
 /// Polls until dropped.
 pub async fn poll(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.clouds.get(&key);
     let mut driven = Driven::default();
-    let mut catalogue_due = Instant::now();
+    let (mut offers_due, mut headroom_due) = (Instant::now(), Instant::now());
     loop {
         let cloud = ctx.state.stores.clouds.get(&key);
         if let Some(cloud) = &cloud
             && driven.refresh(&ctx, cloud, &handle).await
         {
-            catalogue_due = Instant::now();
+            (offers_due, headroom_due) = (Instant::now(), Instant::now());
         }
         let mut pause = None;
         if let Some(driver) = handle.facts().driver {
-            if Instant::now() >= catalogue_due || handle.facts().refused.is_some() {
-                let first = handle.facts().catalogue.is_none();
-                match read_catalogue(&ctx, driver.as_ref(), &handle).await {
-                    Ok(()) => {
-                        if first {
-                            replan(&ctx, &key);
-                        }
-                        catalogue_due = Instant::now() + ctx.args.catalogue_interval;
-                    }
-                    Err(error) => pause = Some(pause_after(&error, &ctx)),
+            let first = handle.facts().offers.is_none() || handle.facts().headroom.is_none();
+            let unauthorized = matches!(handle.facts().refused, Some(CloudError::Unauthorized(_)));
+            let mut answered = Ok(());
+            if Instant::now() >= offers_due || unauthorized {
+                answered = read_offers(driver.as_ref(), &handle).await;
+                if answered.is_ok() {
+                    offers_due = Instant::now() + next_offers(&handle, ctx.args.catalogue_interval);
                 }
+            }
+            if answered.is_ok() && (Instant::now() >= headroom_due || handle.facts().refused.is_some()) {
+                answered = read_headroom(&ctx, driver.as_ref(), &handle).await;
+                if answered.is_ok() {
+                    headroom_due = Instant::now() + ctx.args.catalogue_interval;
+                    if first {
+                        replan(&ctx, &key);
+                    }
+                }
+            }
+            if let Err(error) = answered {
+                pause = Some(pause_after(&error, &ctx));
             }
             match list(&ctx, driver.as_ref(), &handle).await {
                 Ok(listing) => {
@@ -80,17 +92,36 @@ async fn rest(ctx: &Context, key: &Key, pause: Option<Duration>) {
 fn pause_after(error: &CloudError, ctx: &Context) -> Duration {
     match error.disposition() {
         Disposition::RetryAfter(pause) => pause,
-        Disposition::Retry => ctx.args.busy_interval * 2,
-        Disposition::Elsewhere | Disposition::GiveUp | Disposition::Gone => ctx.args.list_interval,
+        Disposition::Retry | Disposition::LookUntil(_) => ctx.args.busy_interval * 2,
+        Disposition::Elsewhere(_) | Disposition::GiveUp | Disposition::Gone => ctx.args.list_interval,
     }
 }
 
-async fn read_catalogue(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
+/// When the offers are read again: rarely, and soon where something is missing that its owner may be about to mend.
+fn next_offers(handle: &Handle, interval: Duration) -> Duration {
+    let complete = handle.facts().offers.is_some_and(|offers| offers.missing.is_empty());
+    if complete { interval * OFFERS_EVERY } else { interval }
+}
+
+async fn read_offers(driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
+    match driver.offers(&Wanted::default()).await {
+        Ok(offers) => {
+            handle.update(|f| f.offers = Some(Arc::new(offers)));
+            Ok(())
+        }
+        Err(error) => {
+            handle.update(|f| f.refused = Some(error.clone()));
+            Err(error)
+        }
+    }
+}
+
+async fn read_headroom(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
     let started = ctx.clock.now();
-    match driver.catalogue().await {
-        Ok(catalogue) => {
+    match driver.headroom().await {
+        Ok(headroom) => {
             handle.update(|f| {
-                f.catalogue = Some((started, Arc::new(catalogue)));
+                f.headroom = Some((started, Arc::new(headroom)));
                 f.refused = None;
             });
             Ok(())

@@ -16,6 +16,7 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
     let faults = simulated.faults.clone().unwrap_or_default();
     CloudConfig {
         seed: u64::from(simulated.seed),
+        zones: Vec::new(),
         flavors: simulated
             .flavors
             .iter()
@@ -41,6 +42,7 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
             spot_reclaim: faults.spot_reclaim,
             list_lag: faults.list_lag.map_or(0, crds::Duration::as_secs),
             latency: faults.latency.map(Duration::from).unwrap_or_default(),
+            ..Faults::default()
         },
     }
 }

@@ -107,10 +107,9 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
         handle.update(|f| f.demand = Some(Arc::new(dirac)));
         return;
     }
-    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, {
-        let clock = ctx.clock.clone();
-        Arc::new(move || clock.now())
-    });
+    let clock = ctx.clock.clone();
+    let clock = broker::clock::Clock::driven(move || clock.now());
+    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, clock);
     handle.update(|f| {
         f.demand = Some(Arc::new(dirac.clone()));
         f.rows = Some(Arc::new(dirac.clone()));

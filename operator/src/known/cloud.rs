@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 
 use broker::{
-    cloud::{Catalogue, Cloud, CloudError},
+    cloud::{Cloud, CloudError, Headroom, Offers, Scope},
     simulation::SimulatedCloud,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,8 +23,10 @@ pub struct Facts {
     pub simulated: Option<Arc<SimulatedCloud>>,
     /// Why no driver of the present spec and credential could be made.
     pub not_driven: Option<Trouble>,
-    /// What it offers, and when that was asked for.
-    pub catalogue: Option<(Timestamp, Arc<Catalogue>)>,
+    /// What it offers.
+    pub offers: Option<Arc<Offers>>,
+    /// What may still be bought, and when that was asked for.
+    pub headroom: Option<(Timestamp, Arc<Headroom>)>,
     /// What the provider's last answer was, when it was an error.
     pub refused: Option<CloudError>,
     /// The last list of VMs.
@@ -57,6 +59,22 @@ impl Handle {
     pub fn refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) {
         if let Ok(mut e) = self.exhausted.write() {
             e.refused(flavor, zone, now);
+        }
+    }
+
+    /// The offering was refused, and all that the scope of the refusal covers with it.
+    pub fn refused_in(&self, scope: Scope, flavor: &str, zone: Option<&str>, now: Timestamp) {
+        self.refused(flavor, zone, now);
+        let Some(offers) = self.facts().offers else { return };
+        let class = |name: &str| offers.offers.iter().find(|o| o.flavor == name).map(|o| o.quota_class.as_str());
+        let covered = offers.offers.iter().filter(|offer| match scope {
+            Scope::Offer => false,
+            Scope::Zone => offer.zone.as_deref() == zone,
+            Scope::Class => class(flavor) == Some(offer.quota_class.as_str()),
+            Scope::Cloud => true,
+        });
+        for offer in covered {
+            self.refused(&offer.flavor, offer.zone.as_deref(), now);
         }
     }
 
@@ -93,12 +111,14 @@ impl Handle {
 }
 
 impl Facts {
-    /// Whether VMs may be bought now: there is a driver, its catalogue is known and young, and the last answer was no refusal.
+    /// Whether VMs may be bought now: there is a driver, its offers are known and its headroom is
+    /// known and young, and the last answer was no refusal.
     pub fn usable(&self, now: Timestamp) -> bool {
         let young = |at: Timestamp| now.duration_since(at) < SignedDuration::from_mins(10);
         self.driver.is_some()
             && self.not_driven.is_none()
             && self.refused.is_none()
-            && self.catalogue.as_ref().is_some_and(|(at, _)| young(*at))
+            && self.offers.is_some()
+            && self.headroom.as_ref().is_some_and(|(at, _)| young(*at))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use broker::cloud::{Vm, VmState};
+use broker::cloud::{Vm, preference};
 use jiff::Timestamp;
 
 /// What the provider listed, by the UID of the PilotVM.
@@ -42,9 +42,8 @@ impl Listing {
         for vm in vms {
             by_uid.entry(vm.owner.uid.clone()).or_default().push(vm);
         }
-        let failed = |vm: &Vm| matches!(vm.state, VmState::Failed(_));
         for twins in by_uid.values_mut() {
-            twins.sort_by(|a, b| (failed(a), a.created, &a.id).cmp(&(failed(b), b.created, &b.id)));
+            twins.sort_by(preference);
         }
         let before = previous.map(|p| Before { started: p.started, uids: p.vms.keys().cloned().collect() });
         Self { started, vms: by_uid, before }
@@ -66,7 +65,7 @@ impl Listing {
 
 #[cfg(test)]
 mod tests {
-    use broker::cloud::Owner;
+    use broker::cloud::{CloudError, End, Owner, Scope, VmState};
     use jiff::SignedDuration;
 
     use super::*;
@@ -82,7 +81,7 @@ mod tests {
             state: VmState::Active,
             provider_status: String::new(),
             created: at(0),
-            flavor: None,
+            bought: None,
         }
     }
 
@@ -122,7 +121,8 @@ mod tests {
     #[test]
     fn a_younger_twin_that_works_is_kept_before_an_older_that_does_not() {
         let mut old = vm("1", "a");
-        old.state = VmState::Failed(broker::cloud::CloudError::NoCapacity("no valid host".into()));
+        let full = CloudError::NoCapacity { message: "no valid host".into(), scope: Scope::Offer };
+        old.state = VmState::Ended(End::Failed(full));
         let mut young = vm("2", "a");
         young.created = at(9);
         let list = Listing::new(at(10), vec![old, young], None);

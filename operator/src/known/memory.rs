@@ -1,5 +1,6 @@
 //! What is remembered of single PilotVMs between two looks, and stands nowhere else. Losing it costs repetition, never a VM.
 
+use broker::cloud::Attempt;
 use jiff::Timestamp;
 
 use super::Shared;
@@ -24,6 +25,8 @@ pub struct Remembered {
     pub surplus: Option<String>,
     /// Whether its row was closed.
     pub row_closed: bool,
+    /// The last attempt at its VM; `repeated` while it is in doubt.
+    pub attempt: Option<Attempt>,
     /// When its row was last written.
     pub row_written: Option<Timestamp>,
     /// When the demand was read for which it was made, until its VM is first ordered.

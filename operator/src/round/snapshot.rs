@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use broker::{
-    cloud::Allowance,
+    cloud::{Offer, Purchase},
     demand::TaskQueue,
     pilot::user_data,
     plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
@@ -113,8 +113,8 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
     }
     let has_image = |cloud: &Cloud| {
         let view = world.clouds.iter().find(|v| v.object.name_any() == cloud.name_any());
-        let catalogue = view.and_then(|v| v.facts.catalogue.as_ref());
-        catalogue.is_some_and(|(_, c)| c.images.contains_key(&pool.spec.machine.image))
+        let offers = view.and_then(|v| v.facts.offers.as_ref());
+        offers.is_some_and(|offers| offers.images.contains_key(&pool.spec.machine.image))
     };
     Some(Pool {
         name: key.name.clone(),
@@ -156,44 +156,43 @@ fn cloud_of(view: &CloudView, now: Timestamp) -> Option<CloudState> {
     if deleting(view.object.as_ref()) || !view.facts.usable(now) {
         return None;
     }
-    let (_, catalogue) = view.facts.catalogue.as_ref()?;
+    let (offers, (_, headroom)) = (view.facts.offers.as_ref()?, view.facts.headroom.as_ref()?);
     let spec = &view.object.spec;
-    let zones: Vec<Option<String>> = match spec.openstack.as_ref().map(|o| o.availability_zones.as_slice()) {
-        None | Some([]) => vec![None],
-        Some(zones) => zones.iter().cloned().map(Some).collect(),
-    };
     let mut offerings = Vec::new();
     let mut exhausted = BTreeSet::new();
-    for flavor in &catalogue.flavors {
+    for flavor in &offers.flavors {
+        let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name && o.purchase == Purchase::OnDemand);
+        let places: Vec<&Offer> = of_flavor.collect();
         let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
-        let open: Vec<_> = zones.iter().filter(|zone| !(view.refused)(&flavor.name, zone.as_deref())).collect();
+        let is_open = |offer: &&&Offer| !(view.refused)(&flavor.name, offer.zone.as_deref());
+        let open: Vec<&Offer> = places.iter().filter(is_open).copied().collect();
         if open.is_empty() {
             exhausted.insert(flavor.name.clone());
         }
         // A refused flavor stays on offer, marked, so that the plan can say what binds.
-        for zone in if open.is_empty() { zones.iter().collect() } else { open } {
+        for offer in if open.is_empty() { places } else { open } {
             offerings.push(Offering {
                 flavor: flavor.name.clone(),
-                zone: zone.clone(),
+                zone: offer.zone.clone(),
                 cores: u64::from(flavor.cores),
                 ram_mib: flavor.ram_mib,
-                gpus: u64::from(flavor.gpus),
-                gpu_model: flavor.gpu_model.clone(),
-                price_micros: price.or(flavor.price_micros),
+                gpus: u64::from(flavor.gpus()),
+                gpu_model: flavor.gpu_model().map(str::to_owned),
+                price_micros: price.or(offer.price_micros),
             });
         }
     }
-    let left = |a: Allowance| a.limit.map(|limit| limit.saturating_sub(a.used));
-    let quota = &catalogue.quota;
+    // One class for all offers: the drivers there are have no more.
+    let quota = headroom.classes.first().cloned().unwrap_or_default();
     Some(CloudState {
         name: view.object.name_any(),
         offerings,
         ceiling: limits(spec.ceiling.as_ref()),
         headroom: Limits {
-            vms: left(quota.vms),
-            cores: left(quota.cores),
-            ram_mib: left(quota.ram_mib),
-            gpus: left(quota.gpus),
+            vms: quota.vms_left(),
+            cores: quota.cores.left(),
+            ram_mib: quota.ram_mib.left(),
+            gpus: quota.gpus.left(),
         },
         exhausted,
     })
@@ -204,7 +203,7 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
     let offering = &spec.offering;
     let life = live(vm, world.rows.as_deref(), world.asking, world.now);
     let cloud = world.clouds.iter().find(|c| c.object.name_any() == spec.cloud_ref.name);
-    let quota_read = cloud.and_then(|c| c.facts.catalogue.as_ref()).map(|(at, _)| *at);
+    let quota_read = cloud.and_then(|c| c.facts.headroom.as_ref()).map(|(at, _)| *at);
     LiveVm {
         name: vm.name_any(),
         pool: spec.pool_ref.name.clone(),

@@ -1,6 +1,6 @@
 //! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
 
-use broker::cloud::{Allowance, CloudError};
+use broker::cloud::{Allowance, CloudError, Offers, QuotaClass};
 use crds::{
     Cloud,
     cloud::{CloudFlavor, CloudQuota, CloudStatus},
@@ -40,17 +40,17 @@ pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
         );
         conditions.set(condition::READY, Some(false), "Deleting", &text);
     }
-    let catalogue = facts.catalogue.as_ref().map(|(_, c)| c.as_ref());
-    let expires = catalogue.and_then(|c| c.credential_expires);
+    let offers = facts.offers.as_deref();
+    let quota = facts.headroom.as_ref().and_then(|(_, headroom)| headroom.classes.first());
+    let expires = offers.and_then(|o| o.credential_expires);
     CloudStatus {
         observed_generation: cloud.metadata.generation,
         conditions: conditions.finish(),
-        quota: catalogue
-            .map(|c| CloudQuota { limit: ceiling(|a| a.limit, &c.quota), used: ceiling(|a| Some(a.used), &c.quota) }),
-        flavors: catalogue.map(|c| flavors(cloud, c)).unwrap_or_default(),
-        images: catalogue.map(|c| c.images.clone()).unwrap_or_default(),
+        quota: quota.map(|q| CloudQuota { limit: ceiling(|a| a.limit, q), used: ceiling(|a| Some(a.used), q) }),
+        flavors: offers.map(|o| flavors(cloud, o)).unwrap_or_default(),
+        images: offers.iter().flat_map(|o| &o.images).map(|(name, image)| (name.clone(), image.id.clone())).collect(),
         credential_expires: expires.map(Time),
-        project: catalogue.and_then(|c| c.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
+        project: offers.and_then(|o| o.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
         vms: whole(ours.len()),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
         orphans_deleted: whole(facts.orphans),
@@ -64,7 +64,7 @@ fn references(state: &State, cloud: &Cloud, facts: &Facts, conditions: &mut Cond
     if state.stores.sites.get(&Key::of(cloud).beside(site)).is_none() {
         missing.push(format!("Site {site:?} does not exist: create it or correct spec.siteRef"));
     }
-    missing.extend(facts.catalogue.iter().flat_map(|(_, c)| c.missing.clone()));
+    missing.extend(facts.offers.iter().flat_map(|offers| offers.missing.clone()));
     conditions.resolved(&missing);
 }
 
@@ -81,7 +81,7 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
 
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
     let unauthorized = |error: &CloudError| matches!(error, CloudError::Unauthorized(_));
-    match (&facts.not_driven, &facts.refused, &facts.catalogue) {
+    match (&facts.not_driven, &facts.refused, &facts.offers) {
         (Some(trouble), _, _) if trouble.reason == "Unauthorized" => {
             conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
             conditions.set(condition::CREDENTIAL_VALID, Some(false), &trouble.reason, &trouble.message);
@@ -99,9 +99,9 @@ fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
             conditions.set(condition::REACHABLE, None, "NotAsked", "the provider has not been asked yet");
             conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider has not been asked yet");
         }
-        (None, None, Some((_, catalogue))) => {
+        (None, None, Some(offers)) => {
             conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
-            match catalogue.credential_expires {
+            match offers.credential_expires {
                 Some(at) if at < now => {
                     conditions.set(
                         condition::CREDENTIAL_VALID,
@@ -127,7 +127,7 @@ fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
     }
 }
 
-fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &broker::cloud::Quota) -> Ceiling {
+fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &QuotaClass) -> Ceiling {
     let bound = |a: &Allowance| of(a).map(whole);
     Ceiling {
         vms: bound(&quota.vms),
@@ -137,20 +137,21 @@ fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &broker::cloud::Quota) -> C
     }
 }
 
-fn flavors(cloud: &Cloud, catalogue: &broker::cloud::Catalogue) -> Vec<CloudFlavor> {
-    /// A status is no catalogue: the first so many by name are enough to see what there is.
+fn flavors(cloud: &Cloud, offers: &Offers) -> Vec<CloudFlavor> {
+    /// A status is not the place for all of them: the first so many by name are enough to see what there is.
     const MOST: usize = 200;
+    let said = |name: &str| offers.offers.iter().find(|o| o.flavor == name).and_then(|o| o.price_micros);
     let price = |name: &str| cloud.spec.prices.iter().find(|p| p.flavor == name).map(|p| p.per_hour);
-    let mut all: Vec<CloudFlavor> = catalogue
+    let mut all: Vec<CloudFlavor> = offers
         .flavors
         .iter()
         .map(|f| CloudFlavor {
             name: f.name.clone(),
             cores: i64::from(f.cores),
             ram_mib: whole(f.ram_mib),
-            gpus: i64::from(f.gpus),
-            gpu_model: f.gpu_model.clone(),
-            per_hour: price(&f.name).or(f.price_micros.map(crds::Price::from_micros)),
+            gpus: i64::from(f.gpus()),
+            gpu_model: f.gpu_model().map(str::to_owned),
+            per_hour: price(&f.name).or(said(&f.name).map(crds::Price::from_micros)),
         })
         .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));

@@ -128,12 +128,12 @@ fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, now: Timest
 /// Flavors of the pool that none of its clouds has, once all have said what they have.
 fn flavors_nobody_has(state: &State, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
     let key = Key::of(pool);
-    let catalogue = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts().catalogue;
-    let Some(all) = resolved.clouds.iter().map(catalogue).collect::<Option<Vec<_>>>() else { return Vec::new() };
+    let offers = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts().offers;
+    let Some(all) = resolved.clouds.iter().map(offers).collect::<Option<Vec<_>>>() else { return Vec::new() };
     if all.is_empty() {
         return Vec::new();
     }
-    let nobody_has = |name: &&String| !all.iter().any(|(_, c)| c.flavors.iter().any(|f| f.name == **name));
+    let nobody_has = |name: &&String| !all.iter().any(|offers| offers.flavors.iter().any(|f| f.name == **name));
     let sentence = |name: &String| {
         format!(
             "no cloud of the pool has the flavor {name:?}: correct spec.machine.flavors, or have it made visible to the project"

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use broker::{
-    cloud::{CloudError, Disposition, Order, Owner, Vm},
+    cloud::{Attempt, Choice, CloudError, Disposition, Order, Owner, Purchase, Vm},
     pilot::rows::{NewPilot, PilotStatus},
 };
 use crds::PilotVM;
@@ -45,10 +45,10 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     let rows = installation
         .rows
         .ok_or_else(|| not_ready("installation", &installation_key, installation.not_reached.as_ref()))?;
-    let Some((_, catalogue)) = facts.catalogue else {
-        return Err(Error::NotReady(format!("the catalogue of cloud {cloud_key} has not been read yet")));
+    let Some(offers) = facts.offers else {
+        return Err(Error::NotReady(format!("the offers of cloud {cloud_key} have not been read yet")));
     };
-    let Some(image_id) = catalogue.images.get(&vm.spec.image).cloned() else {
+    let Some(image_id) = offers.images.get(&vm.spec.image).map(|image| image.id.clone()) else {
         let message = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
         return Ok(Launched::Unfit(Ending::unfit(Why::ImageMissing, message)));
     };
@@ -60,10 +60,15 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     };
     let order = Order {
         owner: owner(ctx, vm),
+        attempt: attempt(ctx, vm),
         name: server(&key.name),
-        flavor: vm.spec.offering.flavor.clone(),
+        choices: vec![Choice {
+            flavor: vm.spec.offering.flavor.clone(),
+            zone: vm.spec.offering.zone.clone(),
+            purchase: Purchase::OnDemand,
+            max_price_micros: None,
+        }],
         image_id,
-        zone: vm.spec.offering.zone.clone(),
         user_data,
         pilot,
         metadata: metadata(vm),
@@ -77,17 +82,22 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
         ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
     }
     crash_point("create-vm");
+    let uid = &order.owner.uid;
+    // A call that is cut off leaves its attempt in doubt.
+    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: true, ..order.attempt }));
     let outcome = driver.create(&order).await;
-    let zone = vm.spec.offering.zone.as_deref();
+    let in_doubt = matches!(outcome, Err(CloudError::Unclear { .. }));
+    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: in_doubt, ..order.attempt }));
+    let (flavor, zone) = (vm.spec.offering.flavor.as_str(), vm.spec.offering.zone.as_deref());
     let machine = match outcome {
         Ok(machine) => machine,
         Err(error) => {
             return match error.disposition() {
-                Disposition::Retry | Disposition::RetryAfter(_) => {
+                Disposition::Retry | Disposition::RetryAfter(_) | Disposition::LookUntil(_) => {
                     Err(Error::Cloud { what: "make the VM", source: error })
                 }
-                Disposition::Elsewhere => {
-                    cloud.refused(&order.flavor, zone, now);
+                Disposition::Elsewhere(scope) => {
+                    cloud.refused_in(scope, flavor, zone, now);
                     Ok(Launched::Refused(error))
                 }
                 Disposition::GiveUp | Disposition::Gone => {
@@ -96,14 +106,14 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
                         cloud.update(|f| f.refused = Some(error.clone()));
                     }
                     // A credential that may read and not make VMs would else be tried at every round.
-                    cloud.refused(&order.flavor, zone, now);
+                    cloud.refused(flavor, zone, now);
                     ctx.bells.poll(&cloud_key);
                     Ok(Launched::Refused(error))
                 }
             };
         }
     };
-    cloud.granted(&order.flavor, zone);
+    cloud.granted(flavor, zone);
     crash_point("row-waiting");
     let row = match rows.set_status(&new, PilotStatus::Waiting, EXISTS).await {
         Ok(()) => PilotStatus::Waiting,
@@ -119,6 +129,15 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
 fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {
     let why = trouble.map_or("the operator has not looked at it yet", |t| t.message.as_str());
     Error::NotReady(format!("{kind} {key} cannot be used now: {why}"))
+}
+
+/// The attempt that is in doubt, or the next.
+fn attempt(ctx: &Context, vm: &PilotVM) -> Attempt {
+    let last = ctx.state.memory.of(&vm.uid().unwrap_or_default()).attempt;
+    match last {
+        Some(doubted) if doubted.repeated => doubted,
+        last => Attempt { n: last.map_or(1, |a| a.n.saturating_add(1)), since: ctx.clock.now(), repeated: false },
+    }
 }
 
 /// Whose the VM is.

@@ -4,7 +4,7 @@
 //! 4. an end: halted, failed, vanished, given back, never booted · 5. VM taken away · 6. row closed, object gone.
 
 use broker::{
-    cloud::VmState,
+    cloud::{End, VmState},
     pilot::rows::{PilotRow, PilotStatus},
 };
 use crds::PilotVM;
@@ -102,10 +102,12 @@ fn before(o: &Observed<'_>) -> Step {
 fn alive(o: &Observed<'_>) -> Step {
     match o.machine {
         Machine::Present(vm) => match &vm.state {
-            VmState::Halted => return Step::End(Ending::halted(ran(o.vm) || row_runs(o))),
-            VmState::Failed(error) => return Step::End(Ending::failed(error, ran(o.vm))),
-            VmState::Deleting => return Step::End(Ending::vanished(ran(o.vm))),
-            VmState::Building | VmState::Active => {}
+            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || row_runs(o))),
+            VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
+            VmState::Deleting | VmState::Ended(End::Reclaimed | End::Deleted) => {
+                return Step::End(Ending::vanished(ran(o.vm)));
+            }
+            VmState::Building | VmState::Active | VmState::Unknown => {}
         },
         Machine::Absent => return Step::End(Ending::vanished(ran(o.vm))),
         Machine::Missing | Machine::Unknown => {}
@@ -155,6 +157,8 @@ fn row_runs(o: &Observed<'_>) -> bool {
 fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
     match o.machine {
         Machine::Present(vm) if vm.state == VmState::Deleting => Step::Wait(None),
+        // A provider may show a VM for a while that is gone.
+        Machine::Present(vm) if !vm.is_held() => Step::Finish(ending.row),
         Machine::Present(vm) => match o.remembered.delete_asked {
             Some(asked) if o.now < asked + DELETE_AGAIN_AFTER => Step::Wait(Some(asked + DELETE_AGAIN_AFTER)),
             _ => Step::TakeAway(vm.id.clone()),

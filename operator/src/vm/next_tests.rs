@@ -1,7 +1,7 @@
 //! A PilotVM's life, step by step, from observations.
 
 use broker::{
-    cloud::{CloudError, Owner, Vm, VmState},
+    cloud::{CloudError, End, Owner, Scope, Vm, VmState},
     pilot::rows::{PilotRow, PilotStatus},
 };
 use crds::{PilotVM, vm::PilotVMSpec};
@@ -49,7 +49,7 @@ fn machine(state: VmState) -> Vm {
         state,
         provider_status: "WORD".into(),
         created: ago(90),
-        flavor: None,
+        bought: None,
     }
 }
 
@@ -117,8 +117,11 @@ fn a_halted_vm_a_broken_one_and_one_that_vanished_end_with_their_reasons() {
         Step::End(ending) => ending.why.word().to_owned(),
         other => format!("{other:?}"),
     };
-    assert_eq!(reason(VmState::Halted), "NeverRan");
-    assert_eq!(reason(VmState::Failed(CloudError::Quota("cores".into()))), "QuotaExceeded");
+    assert_eq!(reason(VmState::Ended(End::PoweredOff)), "NeverRan");
+    assert_eq!(
+        reason(VmState::Ended(End::Failed(CloudError::Quota { message: "cores".into(), scope: Scope::Offer }))),
+        "QuotaExceeded"
+    );
     assert!(matches!(step(&launched_vm(60), Machine::Absent, None), Step::End(e) if e.why == Why::Vanished));
     assert!(matches!(step(&launched_vm(60), Machine::Missing, None), Step::Wait(_)), "one list may lag");
 }
@@ -129,7 +132,7 @@ fn an_ended_vm_is_taken_away_and_only_then_its_row_closed() {
     let ending = Ending::halted(true);
     vm.status = Some(Record::of(&vm, now()).running(true, None).finish());
     vm.status = Some(Record::of(&vm, now()).ended(&ending, None, None).finish());
-    let halted = machine(VmState::Halted);
+    let halted = machine(VmState::Ended(End::PoweredOff));
     assert_eq!(step(&vm, Machine::Present(&halted), None), Step::TakeAway("id".into()));
     assert_eq!(step(&vm, Machine::Missing, None), Step::Finish(PilotStatus::Done));
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use broker::{cloud::Disposition, pilot::rows::PilotStatus};
+use broker::{
+    cloud::{CloudError, Disposition, End, Scope, VmState},
+    pilot::rows::PilotStatus,
+};
 use crds::{PilotVM, condition, vm::PilotVMStatus};
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
@@ -144,6 +147,15 @@ async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// How far the refusal reaches that the provider's list tells of.
+fn scope(o: &Observed<'_>) -> Scope {
+    let Machine::Present(vm) = o.machine else { return Scope::Offer };
+    match &vm.state {
+        VmState::Ended(End::Failed(CloudError::NoCapacity { scope, .. } | CloudError::Quota { scope, .. })) => *scope,
+        _ => Scope::Offer,
+    }
+}
+
 async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Error> {
     let cloud = cloud_of(ctx, o.vm);
     let mut kept = None;
@@ -156,7 +168,7 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
     let (flavor, zone) = (&o.vm.spec.offering.flavor, o.vm.spec.offering.zone.as_deref());
     match ending.blame() {
         Blame::Nothing => {}
-        Blame::Refused => cloud.refused(flavor, zone, o.now),
+        Blame::Refused => cloud.refused_in(scope(o), flavor, zone, o.now),
         Blame::Failed => cloud.failed(&o.vm.spec.pool_ref.name, flavor, zone, o.now),
     }
     crash_point("record-end");

@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod build;
+pub mod proxy;
+mod restore;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A running control plane. Dropping it ends it; its folder stays.
 pub struct ControlPlane {
     state: PathBuf,
+    /// Where the programs are.
+    bin: PathBuf,
+    /// Of etcd for clients and for peers, of the API server, and of the controllers.
+    ports: [u16; 4],
     url: String,
     /// Newest first: that is the order in which they are dropped.
     processes: Vec<Process>,
@@ -51,11 +57,10 @@ impl ControlPlane {
     }
 
     fn start_blocking(state: &Path, bin: &Path, kubectl: PathBuf) -> Result<Self> {
-        let [clients, peers, api, controllers] = port::free()?;
+        let ports: [u16; 4] = port::free()?;
         let pki = state.join("pki");
-        let log = state.join("log");
         fs::create_dir_all(&pki)?;
-        let url = format!("https://127.0.0.1:{api}");
+        let url = format!("https://127.0.0.1:{}", ports[2]);
         let authority = Authority::new(&[("CN", "test-ca")])?;
         fs::write(pki.join("ca.crt"), &authority.certificate)?;
         let certificate = |file: &str, parts: &[(&str, &str)], names: &[&str]| -> Result<()> {
@@ -81,7 +86,15 @@ impl ControlPlane {
         certificate("tokens", &[("CN", "service-accounts")], &[])?;
         fs::write(state.join("audit-policy.yaml"), audit::POLICY)?;
 
-        let at = |file: &str| pki.join(file).display().to_string();
+        let mut it = Self { state: state.to_owned(), bin: bin.to_owned(), ports, url, processes: Vec::new(), kubectl };
+        it.start_processes()?;
+        Ok(it)
+    }
+
+    fn start_processes(&mut self) -> Result<()> {
+        let [clients, peers, api, controllers] = self.ports;
+        let (state, bin, log) = (&self.state, &self.bin, self.state.join("log"));
+        let at = |file: &str| state.join("pki").join(file).display().to_string();
         let mut etcd = Command::new(bin.join("etcd"));
         etcd.arg("--data-dir").arg(state.join("etcd")).args([
             "--unsafe-no-fsync",
@@ -123,13 +136,14 @@ impl ControlPlane {
             &format!("--root-ca-file={}", at("ca.crt")),
             "--controllers=*,-nodeipam,-route,-cloud-node-lifecycle",
         ]);
-        let admin = Kubectl::new(kubectl.clone(), &state.join("admin.kubeconfig"));
+        let admin = self.kubectl();
         server.wait_until("/readyz", PATIENCE, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
         let manager = Process::spawn("kube-controller-manager", manager, &log.join("kube-controller-manager.log"))?;
         server.wait_until("the default service account", PATIENCE, || {
             admin.run(&["get", "serviceaccount", "default", "--namespace", "default"]).is_ok()
         })?;
-        Ok(Self { state: state.to_owned(), url, processes: vec![manager, server, etcd], kubectl })
+        self.processes = vec![manager, server, etcd];
+        Ok(())
     }
 
     /// Where the API server listens, as host:port.

@@ -52,13 +52,14 @@ const DATABASES: [&str; 7] = [
     "Framework/ProxyDB",
     "ResourceStatus/ResourceStatusDB",
 ];
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("search_standin.py", include_str!("files/search_standin.py")),
     ("prepare.py", include_str!("files/prepare.py")),
     ("fill.py", include_str!("files/fill.py")),
     ("mkproxy.py", include_str!("files/mkproxy.py")),
     ("upload_proxy.py", include_str!("files/upload_proxy.py")),
     ("submit.py", include_str!("files/submit.py")),
+    ("request_job.py", include_str!("files/request_job.py")),
 ];
 
 /// A computing element that the configuration knows: pilots may say they are of it.
@@ -305,6 +306,15 @@ impl Dirac {
         let args = [self.state.join("client.cfg").display().to_string(), count.to_string(), file.display().to_string()];
         let out = self.python("submit.py", &args.each_ref().map(String::as_str), Some(&format!("proxy.{group}")))?;
         out.lines().map(|l| l.trim().parse().with_context(|| format!("{l:?} is no job number"))).collect()
+    }
+
+    /// Asks the Matcher for a job as a pilot of `group` does (for example `biomed_pilot`), with the resource as
+    /// `Matcher.requestJob` takes it. The job's number, which the pilot then has; `None` when there is no job for it.
+    pub fn request_job(&self, group: &str, resource: &Value) -> Result<Option<u64>> {
+        let args = [self.state.join("client.cfg").display().to_string(), resource.to_string()];
+        let proxy = format!("proxy.{group}");
+        let out = self.python("request_job.py", &args.each_ref().map(String::as_str), Some(&proxy))?;
+        out.lines().last().map(|l| l.trim().parse().with_context(|| format!("{l:?} is no job number"))).transpose()
     }
 
     /// Puts jobs into task queues: pairs of a job number and a definition as `TaskQueueDB.insertJob` takes it. What was refused.

@@ -117,6 +117,16 @@ impl OpenStack {
         }
     }
 
+    /// What Nova answers to `GET path` for the test user in a project (for example `servers/detail`) at this microversion: status
+    /// and body.
+    pub async fn ask_nova(&self, project: &str, path: &str, microversion: &str) -> Result<(u16, Value)> {
+        let token = self.token(USER, project).await?;
+        let request = self.http.get(self.nova(path)).header("x-auth-token", token);
+        let answer = request.header("openstack-api-version", format!("compute {microversion}")).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.unwrap_or_default()))
+    }
+
     /// Makes a server that is none of ours, whatever its name and tags say; its id.
     pub async fn make_server(&self, project: &str, name: &str, tags: &[&str], metadata: &Value) -> Result<String> {
         let token = self.token(USER, project).await?;

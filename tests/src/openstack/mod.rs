@@ -5,6 +5,7 @@
 //! with many nodes, and one password for every service.
 
 mod api;
+mod cell;
 mod config;
 pub mod lossy;
 mod rights;
@@ -27,6 +28,7 @@ use config::Ports;
 
 use crate::{
     apt,
+    forwarder::Forwarder,
     process::{Process, check_interrupted, run},
     say::Step,
 };
@@ -101,6 +103,8 @@ pub struct OpenStack {
     ports: Ports,
     /// In the order of their start; ended in the reverse order.
     processes: Vec<(&'static str, Process)>,
+    /// Between Nova's API and the database of its cell.
+    cell: Forwarder,
     http: reqwest::Client,
 }
 
@@ -138,7 +142,8 @@ impl OpenStack {
         let state = state.canonicalize()?;
         config::write(&state, &ports)?;
         let http = reqwest::Client::builder().no_proxy().build()?;
-        let mut it = Self { state, ports, processes: Vec::new(), http };
+        let cell = Forwarder::open(ports.mariadb)?;
+        let mut it = Self { state, ports, processes: Vec::new(), cell, http };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");

@@ -46,16 +46,17 @@ pub fn load(it: &OpenStack) -> Result<()> {
     cells(it)
 }
 
-/// Nova keeps where its cells are in a table: there the ports of this testbed are written.
+/// Nova keeps where its cells are in a table: there the ports of this testbed are written. nova-api reads the table when it starts
+/// and keeps it, so the way to the cell's database that can be cut has to be in it by then.
 fn cells(it: &OpenStack) -> Result<()> {
     let database =
-        |name: &str| format!("mysql+pymysql://os:{PASSWORD}@127.0.0.1:{}/{name}?charset=utf8", it.ports.mariadb);
+        |name: &str, port: u16| format!("mysql+pymysql://os:{PASSWORD}@127.0.0.1:{port}/{name}?charset=utf8");
     let sql = format!(
         "UPDATE nova_api.cell_mappings SET database_connection = '{}' WHERE name = 'cell0'; \
          UPDATE nova_api.cell_mappings SET database_connection = '{}', \
          transport_url = 'rabbit://openstack:{PASSWORD}@127.0.0.1:{}/' WHERE name = 'cell1';",
-        database("nova_cell0"),
-        database("nova"),
+        database("nova_cell0", it.ports.mariadb),
+        database("nova", it.cell.port()),
         it.ports.rabbit
     );
     run("pointing Nova's cells here", client(it, "mariadb").args(["-e", &sql])).map(|_| ())

@@ -1,34 +1,37 @@
-//! Making one server, exactly one: Nova has no idempotency token, so whatever is unclear is looked up by our tags.
+//! Making one server, at most one for an attempt: Nova has no idempotency token, so whatever is unclear is looked up by our tags.
 
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::server::create_257 as create;
+use openstack_sdk_core::api::{QueryAsync, raw};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
-use super::{OpenStackCloud, answer::ask, catalogue::Resolved, tags, wire::Made};
-use crate::cloud::{Cloud, CloudError, Order, Vm, VmState};
+use super::{OpenStackCloud, fault, offers::Resolved, session::CARRIED_OUT_WITHIN, tags, wire::Made};
+use crate::cloud::{Choice, Cloud, CloudError, Limits, Order, Purchase, Vm, VmState, keep};
 
-/// Pauses between the looks for a server whose creation had no clear outcome.
-const LOOKS: [Duration; 5] =
-    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
-/// Nova's limit for user-data, after base64.
-const LARGEST_USER_DATA: usize = 65_535;
+/// Pauses between the looks right after an order whose outcome is unclear. Most doubts end here; the others last minutes, and are the
+/// caller's to wait for.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
 /// Nova's limit for the value of a metadata item.
 const LONGEST_METADATA: usize = 255;
 
-/// Makes the order's server, or adopts the one that an earlier try made.
+/// Makes the order's server, or adopts the one that an attempt already made.
 pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudError> {
-    // An earlier try may have been cut off, by a crash of ours or a time-out: its server counts. Who cannot look does not
+    let until = order.attempt.since + CARRIED_OUT_WITHIN;
+    // An earlier call may have been cut off, by a crash of ours or a time-out: its server counts. Whoever cannot look does not
     // know that there is none, whatever keeps it from looking.
-    if let Some(vm) = adopt(cloud, order).await.map_err(in_doubt)? {
-        return Ok(vm);
+    match adopt(cloud, order).await {
+        Ok(Some(vm)) => return Ok(vm),
+        Ok(None) if order.attempt.repeated => return Err(nothing_yet(order, until, cloud.session.clock.now())),
+        Ok(None) => {}
+        Err(error) if order.attempt.repeated => return Err(unclear(error, until)),
+        Err(error) => return Err(cannot_look(error)),
     }
     let resolved = cloud.resolved().await?;
-    let request = request(cloud, order, &resolved)?;
-    let answer: Result<Made, _> = ask(&cloud.session, "make a server", Ok::<_, CloudError>(request)).await;
-    match answer {
+    match post(cloud, request(cloud, order, &resolved)?, until).await {
         Ok(made) => {
             let vm = Vm {
                 id: made.id,
@@ -36,53 +39,88 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
                 name: order.name.clone(),
                 state: VmState::Building,
                 provider_status: "BUILD".to_owned(),
-                created: Timestamp::now(),
-                flavor: Some(order.flavor.clone()),
+                created: cloud.session.clock.now(),
+                bought: order.choices.first().cloned(),
             };
             cloud.known.made(&vm);
             Ok(vm)
         }
-        Err(unclear @ CloudError::Transient(_)) => look(cloud, order, unclear).await,
+        Err(CloudError::Unclear { message, .. }) => look(cloud, order, message, until).await,
         // What the order names is missing here: that makes the order invalid, and nothing else.
         Err(CloudError::NotFound(said)) => Err(CloudError::Invalid(said)),
+        // Two things of one name, of which Nova will not choose: neither time nor another flavor helps.
         Err(CloudError::Conflict(said)) if said.contains("Multiple possible networks") => {
             Err(CloudError::Invalid(format!("{said}; say which in spec.openstack.networks")))
+        }
+        Err(CloudError::Conflict(said)) => {
+            Err(CloudError::Invalid(format!("{said}; correct spec.openstack (networks, securityGroups)")))
         }
         Err(clear) => Err(clear),
     }
 }
 
-/// Looks until the doubt is over; where no server appears, the caller repeats the order, which looks first again.
-async fn look(cloud: &OpenStackCloud, order: &Order, unclear: CloudError) -> Result<Vm, CloudError> {
-    tracing::debug!(server = order.name, error = %unclear, "unclear whether the server was made; looking for it");
-    let mut outcome = unclear;
+/// Sends the order. An acceptance that nobody can read is in doubt, too.
+async fn post(cloud: &OpenStackCloud, request: create::Request<'_>, until: Timestamp) -> Result<Made, CloudError> {
+    let what = "make a server";
+    let answer = raw(request).query_async(&cloud.session).await.map_err(|e| fault::of_sdk(what, e))?;
+    let made = serde_json::from_slice::<Value>(answer.body())
+        .and_then(|mut answer| serde_json::from_value(answer["server"].take()))
+        .map_err(|e| format!("{what}: the answer was not understood: {e}"));
+    made.map_err(|message| CloudError::Unclear { message, until })
+}
+
+/// Looks for a moment; where no server appears, the caller repeats the attempt, which looks again.
+async fn look(cloud: &OpenStackCloud, order: &Order, message: String, until: Timestamp) -> Result<Vm, CloudError> {
+    tracing::debug!(server = order.name, message, "unclear whether the server was made; looking for it");
     for pause in LOOKS {
         tokio::time::sleep(pause).await;
         match adopt(cloud, order).await {
             Ok(Some(vm)) => return Ok(vm),
             Ok(None) => {}
-            // Asked to be silent, it is silent; the caller comes back when that is over.
-            Err(error @ CloudError::Throttled { .. }) => return Err(error),
-            Err(error) => outcome = error,
+            Err(error) => return Err(unclear(error, until)),
         }
     }
-    Err(in_doubt(outcome))
+    Err(CloudError::Unclear { message, until })
 }
 
-/// Only "repeat the same order" is safe to say while nobody knows whether there is a server.
-fn in_doubt(error: CloudError) -> CloudError {
-    match error {
-        error @ (CloudError::Transient(_) | CloudError::Throttled { .. }) => error,
-        other => CloudError::Transient(format!("it is not clear whether the server was made: {other}")),
+/// The outcome of a look that found nothing, for an order that was sent.
+fn nothing_yet(order: &Order, until: Timestamp, now: Timestamp) -> CloudError {
+    let n = order.attempt.n;
+    if now < until {
+        let message = format!("no server of attempt {n} has appeared yet, and one may until {until}");
+        CloudError::Unclear { message, until }
+    } else {
+        CloudError::Transient(format!(
+            "no server came of attempt {n} until {until}, and none will: another attempt can be made"
+        ))
     }
 }
 
-/// The server of this order that is there already; its twins are deleted.
+/// While an order is in doubt, whatever goes wrong with a look leaves it there.
+fn unclear(error: CloudError, until: Timestamp) -> CloudError {
+    match error {
+        error @ (CloudError::Unclear { .. } | CloudError::Conflict(_)) => error,
+        other => CloudError::Unclear { message: other.to_string(), until },
+    }
+}
+
+/// Nothing was ordered. Only "come again" may be said: an earlier attempt's server may be there.
+fn cannot_look(error: CloudError) -> CloudError {
+    match error {
+        error @ (CloudError::Transient(_) | CloudError::Throttled { .. } | CloudError::Conflict(_)) => error,
+        other => CloudError::Transient(format!("whether there is a server already cannot be looked up: {other}")),
+    }
+}
+
+/// The server of this owner that is there already; its twins are deleted.
 async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, CloudError> {
-    let mut found = cloud.find(&order.owner).await?;
+    let mut found = cloud.find(&order.owner).await.map_err(|error| match error {
+        CloudError::Conflict(said) => CloudError::Transient(said),
+        other => other,
+    })?;
     let going = found.iter().any(|vm| vm.state == VmState::Deleting);
     found.retain(|vm| vm.state != VmState::Deleting);
-    let Some((kept, twins)) = choose(found) else {
+    let Some((kept, twins)) = keep(found) else {
         return if going {
             Err(CloudError::Conflict(format!("the server {} of this PilotVM is still being deleted", order.name)))
         } else {
@@ -98,17 +136,20 @@ async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, Clou
     Ok(Some(kept))
 }
 
-/// Of twins the one to keep: the oldest that works, else the oldest.
-fn choose(mut found: Vec<Vm>) -> Option<(Vm, Vec<Vm>)> {
-    let failed = |vm: &Vm| matches!(vm.state, VmState::Failed(_));
-    found.sort_by(|a, b| (failed(a), a.created, &a.id).cmp(&(failed(b), b.created, &b.id)));
-    let mut found = found.into_iter();
-    Some((found.next()?, found.collect()))
+fn chosen(order: &Order) -> Result<&Choice, CloudError> {
+    let choice = order.choices.first().ok_or_else(|| CloudError::Invalid("the order names no flavor".to_owned()))?;
+    if choice.purchase == Purchase::Spot {
+        return Err(CloudError::Invalid(
+            "OpenStack sells no spot VMs: correct machine.purchase of the pool".to_owned(),
+        ));
+    }
+    Ok(choice)
 }
 
 fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Result<create::Request<'a>, CloudError> {
-    let flavor = resolved.flavors.get(&order.flavor).ok_or_else(|| {
-        CloudError::Invalid(format!("flavor {:?} does not exist any more, is disabled or has no disk", order.flavor))
+    let choice = chosen(order)?;
+    let flavor = resolved.flavors.get(&choice.flavor).ok_or_else(|| {
+        CloudError::Invalid(format!("flavor {:?} does not exist any more, is disabled or has no disk", choice.flavor))
     })?;
     if !resolved.no_networks.is_empty() {
         // On the networks that are left the server would not be what was ordered.
@@ -117,13 +158,8 @@ fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Re
             resolved.no_networks.join("; ")
         )));
     }
-    let user_data = STANDARD.encode(order.user_data.expose_secret());
-    if user_data.len() > LARGEST_USER_DATA {
-        return Err(CloudError::Invalid(format!(
-            "the user-data has {} bytes after base64, and Nova takes {LARGEST_USER_DATA}: shorten machine.userData",
-            user_data.len()
-        )));
-    }
+    let user_data = order.user_data.expose_secret();
+    Limits::NOVA.check(user_data).map_err(CloudError::Invalid)?;
     let invalid = |e: &dyn std::fmt::Display| CloudError::Invalid(format!("make a server: {e}"));
     let networks = if cloud.session.config.networks.is_empty() {
         create::ServerNetworks::F2(create::NetworksStringEnum::Auto)
@@ -138,12 +174,12 @@ fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Re
         .flavor_ref(flavor.clone())
         .image_ref(order.image_id.clone())
         .networks(networks)
-        .user_data(user_data)
+        .user_data(STANDARD.encode(user_data))
         .tags(tags::of(&order.owner).into_iter().map(Into::into).collect::<Vec<_>>())
         .metadata(
             order.metadata.iter().map(|(k, v)| (k.clone(), v.chars().take(LONGEST_METADATA).collect::<String>())),
         );
-    if let Some(zone) = &order.zone {
+    if let Some(zone) = &choice.zone {
         server.availability_zone(zone.clone());
     }
     if !cloud.session.config.security_groups.is_empty() {

@@ -1,11 +1,18 @@
 //! Of making exactly one server.
 
-use std::time::Duration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use serde_json::{Value, json};
 
-use super::super::fake::{self, Asked, PASSWORD, Said, Site, order, server};
+use super::super::fake::{Asked, PASSWORD, Said, Site, order, server};
 use super::*;
+use crate::{
+    clock::Clock,
+    cloud::{Pace, Rate, Scope, Wanted},
+};
 
 const LIST: &str = "GET /compute/v2.1/servers/detail";
 const POST: &str = "POST /compute/v2.1/servers";
@@ -49,7 +56,10 @@ async fn a_post_that_was_refused_made_nothing() {
         assert_eq!(site.asked(LIST), 1, "nobody looks for what was refused");
         outcome.unwrap_err()
     };
-    assert!(matches!(refused(403, "Quota exceeded").await, CloudError::Quota(_)));
+    assert!(matches!(
+        refused(403, "Quota exceeded for instances").await,
+        CloudError::Quota { scope: Scope::Cloud, .. }
+    ));
     assert!(matches!(refused(400, "no such image").await, CloudError::Invalid(_)));
     assert!(matches!(refused(404, "no such image").await, CloudError::Invalid(_)));
 }
@@ -69,7 +79,7 @@ async fn an_answer_to_the_post_that_nobody_can_read_is_looked_into() {
 }
 
 #[tokio::test]
-async fn a_look_ends_where_the_provider_asks_for_silence() {
+async fn a_look_ends_where_the_provider_asks_for_silence_and_the_doubt_stays() {
     let mut posted = false;
     let site = Site::open(move |asked| {
         if asked.is(POST) {
@@ -80,12 +90,114 @@ async fn a_look_ends_where_the_provider_asks_for_silence() {
     })
     .await;
     let outcome = site.cloud().create(&order("a")).await;
-    let expected = Some(Duration::from_secs(30));
-    assert!(
-        matches!(&outcome, Err(CloudError::Throttled { retry_after, .. }) if *retry_after == expected),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, Err(CloudError::Unclear { .. })), "{outcome:?}");
     assert_eq!(site.asked(LIST), 2, "once before, once after");
+}
+
+/// The same order, sent again.
+fn again(order: &Order) -> Order {
+    let mut again = order.clone();
+    again.attempt.repeated = true;
+    again
+}
+
+#[tokio::test]
+async fn an_attempt_in_doubt_is_never_sent_again_and_its_late_server_is_adopted() {
+    let late = Arc::new(AtomicI64::new(0));
+    let there = late.clone();
+    let site = Site::open(move |asked| {
+        if asked.is(POST) {
+            return Some(Said::new(504, ""));
+        }
+        let now = there.load(Ordering::SeqCst) > 0 && asked.is(LIST);
+        now.then(|| Said::servers(&[server("late", "a", "BUILD")]))
+    })
+    .await;
+    let passed = Arc::new(AtomicI64::new(0));
+    let (hand, begun) = (passed.clone(), Timestamp::now());
+    let clock = Clock::driven(move || begun + jiff::SignedDuration::from_secs(hand.load(Ordering::SeqCst)));
+    let cloud = site.cloud_with(Rate::default(), clock);
+    let mut first = order("a");
+    first.attempt.since = begun;
+    let Err(CloudError::Unclear { until, .. }) = cloud.create(&first).await else { panic!() };
+    assert_eq!(until, begun + jiff::SignedDuration::from_secs(180));
+    for seconds in [10, 100, 179] {
+        passed.store(seconds, Ordering::SeqCst);
+        let outcome = cloud.create(&again(&first)).await;
+        assert!(matches!(outcome, Err(CloudError::Unclear { .. })), "{seconds} s: {outcome:?}");
+    }
+    passed.store(180, Ordering::SeqCst);
+    let outcome = cloud.create(&again(&first)).await;
+    assert!(matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("attempt 1")), "{outcome:?}");
+    assert_eq!(site.asked(POST), 1);
+    late.store(1, Ordering::SeqCst);
+    assert_eq!(cloud.create(&again(&first)).await.unwrap().id, "late");
+    assert_eq!(site.asked(POST), 1);
+}
+
+#[tokio::test]
+async fn an_attempt_of_a_process_that_died_is_only_looked_for() {
+    let site = Site::open(|_| None).await;
+    let outcome = site.cloud().create(&again(&order("a"))).await;
+    assert!(matches!(outcome, Err(CloudError::Unclear { .. })), "{outcome:?}");
+    assert_eq!(site.asked(POST), 0);
+    let blind = Site::open(|asked| asked.is(LIST).then(|| refusal(403, "because"))).await;
+    let mut old = again(&order("a"));
+    old.attempt.since = Timestamp::UNIX_EPOCH;
+    let outcome = blind.cloud().create(&old).await;
+    assert!(matches!(outcome, Err(CloudError::Unclear { .. })), "whoever cannot look ends no doubt: {outcome:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_received_is_no_doubt() {
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let front = Site::open(move |asked| {
+        let nobody = format!("http://{closed}/compute");
+        let catalog = json!([{"type": "compute", "endpoints": [
+            {"region_id": "here", "interface": "public", "url": nobody}]}]);
+        let token = json!({"token": {"project": {"id": "p-1"}, "user": {"id": "u-1"}, "catalog": catalog}});
+        asked.is("POST /v3").then(|| Said::json(201, &token).with("X-Subject-Token", "t"))
+    })
+    .await;
+    let cloud = front.cloud();
+    let outcome = post(&cloud, minimal(), Timestamp::now()).await;
+    assert!(matches!(outcome, Err(CloudError::Transient(_))), "{outcome:?}");
+}
+
+fn minimal() -> create::Request<'static> {
+    let server = create::ServerBuilder::default()
+        .name("n")
+        .flavor_ref("f")
+        .networks(create::ServerNetworks::F2(create::NetworksStringEnum::Auto))
+        .build()
+        .unwrap();
+    create::RequestBuilder::default().server(server).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_nova_cannot_choose_between_is_a_wrong_order() {
+    let two = "Multiple security groups found matching 'default'. Use an ID to be more specific.";
+    let site = Site::open(move |asked| asked.is(POST).then(|| refusal(409, two))).await;
+    let outcome = site.cloud().create(&order("a")).await;
+    assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("securityGroups")), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_order_of_an_owner_whose_user_data_changed_is_the_same_order() {
+    let site = Site::open(|asked| asked.is(LIST).then(|| Said::servers(&[server("1", "a", "ACTIVE")]))).await;
+    let mut other = order("a");
+    other.user_data = "#cloud-config\nruncmd: [other]".into();
+    assert_eq!(site.cloud().create(&other).await.unwrap().id, "1");
+    assert_eq!(site.asked(POST), 0);
+}
+
+#[tokio::test]
+async fn a_spot_vm_is_not_to_be_had_here() {
+    let site = Site::open(|_| None).await;
+    let mut spot = order("a");
+    spot.choices[0].purchase = Purchase::Spot;
+    let outcome = site.cloud().create(&spot).await;
+    assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("spot")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -99,7 +211,7 @@ async fn a_network_that_is_missing_or_ambiguous_is_named_and_nothing_is_bought()
         let site = Site::open(move |asked| of(asked, &found)).await;
         let mut config = site.config();
         config.networks.push(super::super::NameOrId::Name("blue".to_owned()));
-        let cloud = OpenStackCloud::new(config).unwrap();
+        let cloud = OpenStackCloud::new(config, Arc::new(Pace::new(Rate::default())), Clock::system()).unwrap();
         let outcome = cloud.create(&order("a")).await;
         assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("\"blue\"")), "{outcome:?}");
         assert_eq!(site.asked(POST), 0);
@@ -114,7 +226,7 @@ async fn a_nova_without_microversions_is_refused_and_nothing_is_bought() {
     })
     .await;
     let cloud = site.cloud();
-    for outcome in [cloud.catalogue().await.map(drop), cloud.list("k").await.map(drop)] {
+    for outcome in [cloud.offers(&Wanted::default()).await.map(drop), cloud.list("k").await.map(drop)] {
         assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("microversion")), "{outcome:?}");
     }
     let outcome = cloud.create(&order("a")).await.unwrap_err();
@@ -155,25 +267,6 @@ async fn of_twins_the_others_are_deleted_and_the_kept_one_is_known() {
     .await;
     assert_eq!(site.cloud().create(&order("a")).await.unwrap().id, "2", "the one that works");
     assert_eq!((site.asked("DELETE /compute/v2.1/servers/1"), site.asked("DELETE")), (1, 1));
-}
-
-#[test]
-fn of_twins_the_oldest_that_works_is_kept() {
-    let vm = |id: &str, second: i64, state: VmState| Vm {
-        id: id.to_owned(),
-        owner: fake::owner("a"),
-        name: "n".to_owned(),
-        state,
-        provider_status: String::new(),
-        created: Timestamp::from_second(second).unwrap(),
-        flavor: None,
-    };
-    let failed = || VmState::Failed(CloudError::NoCapacity("full".to_owned()));
-    let kept = |vms: &[Vm]| choose(vms.to_vec()).map(|(kept, twins)| (kept.id, twins.len()));
-    let all = [vm("1", 1, failed()), vm("3", 3, VmState::Building), vm("2", 2, VmState::Active)];
-    assert_eq!(kept(&all), Some(("2".to_owned(), 2)));
-    assert_eq!(kept(&[vm("2", 2, failed()), vm("1", 1, failed())]), Some(("1".to_owned(), 1)));
-    assert_eq!(kept(&[]), None);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +19,8 @@ use tokio::{
 
 use super::{Config, Credential, NameOrId, OpenStackCloud, tags, wire::MICROVERSION};
 use crate::{
-    cloud::{Order, Owner},
+    clock::Clock,
+    cloud::{Attempt, Choice, Order, Owner, Pace, Rate},
     pilot::Pilot,
 };
 
@@ -142,8 +144,12 @@ impl Site {
         }
     }
 
+    pub fn cloud_with(&self, rate: Rate, clock: Clock) -> OpenStackCloud {
+        OpenStackCloud::new(self.config(), Arc::new(Pace::new(rate)), clock).unwrap()
+    }
+
     pub fn cloud(&self) -> OpenStackCloud {
-        OpenStackCloud::new(self.config()).unwrap()
+        self.cloud_with(Rate::default(), Clock::system())
     }
 }
 
@@ -152,9 +158,9 @@ pub fn order(uid: &str) -> Order {
     Order {
         owner: owner(uid),
         name: format!("dirac-{uid}"),
-        flavor: "m1".to_owned(),
+        attempt: Attempt { n: 1, since: Timestamp::now(), repeated: false },
+        choices: vec![Choice { flavor: "m1".to_owned(), ..Choice::default() }],
         image_id: "image".to_owned(),
-        zone: None,
         user_data: "#cloud-config".into(),
         pilot: Pilot::default(),
         metadata: BTreeMap::new(),
@@ -201,7 +207,7 @@ fn usual(asked: &Asked, own: &str, tokens: &AtomicU64) -> Said {
     } else if asked.is("GET /network/v2.0/networks") {
         Said::json(200, &json!({"networks": [{"id": "net-1", "status": "ACTIVE"}]}))
     } else {
-        Said::new(404, "{}")
+        Said::json(404, &json!({"itemNotFound": {"code": 404, "message": "There is no such thing."}}))
     }
 }
 

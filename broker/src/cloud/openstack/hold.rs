@@ -1,6 +1,8 @@
 //! How long something that was refused is not tried again: longer each time, until it works.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(600);
@@ -37,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_pause_doubles_up_to_ten_minutes_and_once_however_many_were_refused() {
-        let (mut hold, mut now) = (Hold::default(), Instant::now());
+        let (mut hold, mut now) = (Hold::default(), crate::clock::moment());
         assert!(!hold.is_on(now));
         let mut lengths = Vec::new();
         for _ in 0..8 {

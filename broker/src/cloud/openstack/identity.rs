@@ -9,16 +9,19 @@ use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     answer,
     config::{Config, Credential},
     fault,
 };
-use crate::cloud::CloudError;
+use crate::{clock::moment, cloud::CloudError};
 
 /// Largest answer of Keystone that is read: the catalogue of a large site has 100 kB.
 const LARGEST_ANSWER: usize = 1 << 20;
+/// A token is renewed this long before it ends, or a tenth of its life where that is shorter.
+const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 
 /// What an authentication brought.
 pub struct Token {
@@ -32,6 +35,8 @@ pub struct Token {
     pub application_credential: Option<String>,
     /// When the user's password ends, where Keystone says so.
     pub password_expires: Option<Timestamp>,
+    /// From when on another is asked for, before this one ends.
+    renew: Option<Instant>,
     /// Address of each service's endpoint in our region, by service type.
     endpoints: BTreeMap<String, String>,
 }
@@ -50,6 +55,10 @@ struct Body {
     application_credential: Option<Id>,
     #[serde(default)]
     catalog: Vec<Service>,
+    #[serde(default)]
+    issued_at: Option<String>,
+    #[serde(default)]
+    expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,10 +118,12 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     value.set_sensitive(true);
     let Answer { token } = serde_json::from_slice(&body)
         .map_err(|e| no_keystone(&fault::shortened(&redacted(&e.to_string(), &config.credential))))?;
+    let renew = renewal(&token).and_then(|lasts| moment().checked_add(lasts));
     let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
     Ok(Token {
         value,
         project,
+        renew,
         application_credential: token.application_credential.map(|c| c.id),
         password_expires: token.user.password_expires_at.as_deref().and_then(utc),
         user: token.user.id,
@@ -169,7 +180,19 @@ pub fn utc(text: &str) -> Option<Timestamp> {
     })
 }
 
+/// How long a token is used. Both times are of Keystone's clock, so that ours does not matter.
+fn renewal(token: &Body) -> Option<Duration> {
+    let (issued, expires) = (utc(token.issued_at.as_deref()?)?, utc(token.expires_at.as_deref()?)?);
+    let lasts = Duration::try_from(expires.duration_since(issued)).ok()?;
+    Some(lasts - RENEWED_BEFORE.min(lasts / 10))
+}
+
 impl Token {
+    /// Whether another is to be asked for: it ends soon, and a call that it ends in the middle of could not be repeated.
+    pub fn is_old(&self) -> bool {
+        self.renew.is_some_and(|at| moment() >= at)
+    }
+
     /// Address of a service's endpoint.
     pub fn endpoint(&self, service: &str, config: &Config) -> Result<&str, CloudError> {
         self.endpoints.get(service).map(String::as_str).ok_or_else(|| {
@@ -193,5 +216,18 @@ mod tests {
         for echo in [r#"{"auth": {"secret": "s3cret"}}"#, r#"{"message": "s3cret"}"#, "s3cret", "[]", ""] {
             assert_eq!(quoted(echo), "", "{echo}");
         }
+    }
+
+    #[test]
+    fn a_token_is_used_until_five_minutes_before_its_end_by_keystones_clock() {
+        let body = |issued: &str, expires: &str| -> Body {
+            serde_json::from_value(json!({"user": {"id": "u"}, "issued_at": issued, "expires_at": expires})).unwrap()
+        };
+        let hour = body("2001-01-01T00:00:00.000000Z", "2001-01-01T01:00:00.000000Z");
+        assert_eq!(renewal(&hour), Some(Duration::from_secs(3_300)));
+        let short = body("2001-01-01T00:00:00Z", "2001-01-01T00:00:10Z");
+        assert_eq!(renewal(&short), Some(Duration::from_secs(9)));
+        assert_eq!(renewal(&body("", "2001-01-01T00:00:10Z")), None);
+        assert_eq!(renewal(&body("2001-01-01T01:00:00Z", "2001-01-01T00:00:00Z")), None);
     }
 }

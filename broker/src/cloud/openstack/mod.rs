@@ -8,11 +8,10 @@
 //! | how is an answer read | `answer` |
 //! | what does a refusal mean | `fault` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
-//! | how is exactly one server made | `create` |
-//! | what can be bought | `catalogue`, `gpu` |
+//! | how is at most one server made | `create` |
+//! | what can be bought, how much of it | `offers`, `gpu`, `headroom` |
 
 mod answer;
-mod catalogue;
 mod config;
 mod create;
 mod endpoint;
@@ -20,15 +19,17 @@ mod endpoint;
 mod fake;
 mod fault;
 mod gpu;
+mod headroom;
 mod hold;
 mod identity;
+mod offers;
 mod pages;
 mod servers;
 mod session;
 mod tags;
 mod wire;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console};
@@ -37,11 +38,16 @@ use tokio::sync::RwLock;
 
 pub use config::{Config, Credential, NameOrId};
 
-use self::{catalogue::Resolved, servers::Known, session::Session};
-use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm, decorate::Pace};
+use self::{offers::Resolved, servers::Known, session::Session};
+use crate::{
+    clock::Clock,
+    cloud::{Cloud, CloudError, Headroom, Limits, Offers, Order, Owner, Pace, Vm, Wanted},
+};
 
 /// Lines of a console log that are asked for: Nova counts lines, we count bytes.
 const CONSOLE_LINES: i32 = 2_000;
+/// How far the databases behind several API hosts of a site may be apart.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// One project in one region.
 pub struct OpenStackCloud {
@@ -51,9 +57,9 @@ pub struct OpenStackCloud {
 }
 
 impl OpenStackCloud {
-    /// A driver for this project; nothing is asked yet.
-    pub fn new(config: Config) -> Result<Self, CloudError> {
-        Ok(Self { session: Session::new(config)?, known: Known::default(), resolved: RwLock::default() })
+    /// A driver for this project, which sends its requests at this pace; nothing is asked yet.
+    pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
+        Ok(Self { session: Session::new(config, pace, clock)?, known: Known::default(), resolved: RwLock::default() })
     }
 
     /// How often Keystone was asked for a token.
@@ -65,22 +71,21 @@ impl OpenStackCloud {
         if let Some(resolved) = self.resolved.read().await.as_ref() {
             return Ok(resolved.clone());
         }
-        self.catalogue().await?;
+        self.offers(&Wanted::default()).await?;
         Ok(self.resolved.read().await.clone().unwrap_or_default())
     }
 }
 
 #[async_trait]
 impl Cloud for OpenStackCloud {
-    fn paces_requests(&self, pace: &Arc<Pace>) -> bool {
-        self.session.keep(pace);
-        true
+    async fn offers(&self, wanted: &Wanted) -> Result<Offers, CloudError> {
+        let (offers, resolved) = offers::read(&self.session, wanted).await?;
+        *self.resolved.write().await = Some(resolved);
+        Ok(offers)
     }
 
-    async fn catalogue(&self) -> Result<Catalogue, CloudError> {
-        let (catalogue, resolved) = catalogue::read(&self.session).await?;
-        *self.resolved.write().await = Some(resolved);
-        Ok(catalogue)
+    async fn headroom(&self) -> Result<Headroom, CloudError> {
+        headroom::read(&self.session).await
     }
 
     async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
@@ -91,6 +96,10 @@ impl Cloud for OpenStackCloud {
         self.known.list(&self.session, cluster).await
     }
 
+    async fn get(&self, id: &str) -> Result<Option<Vm>, CloudError> {
+        self.known.get(&self.session, id).await
+    }
+
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
         self.known.find(&self.session, owner).await
     }
@@ -99,9 +108,20 @@ impl Cloud for OpenStackCloud {
         let request = delete::Request::builder().id(id.to_owned()).build();
         let request = request.map_err(|e| CloudError::Invalid(format!("delete a server: {e}")))?;
         match ignore(request).query_async(&self.session).await.map_err(|e| fault::of_sdk("delete a server", e)) {
-            Err(CloudError::NotFound(_)) | Ok(()) => Ok(()),
+            Err(CloudError::NotFound(_)) | Ok(()) => {
+                self.known.deleting(id);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
+    }
+
+    fn settle(&self) -> Duration {
+        SETTLE
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::NOVA
     }
 
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {

@@ -1,4 +1,4 @@
-//! Lists of servers, page by page, and why those in ERROR are.
+//! Lists of servers, page by page, and one server by its id.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::cloud::CloudError;
 
 /// Servers on a page; Nova gives fewer where its own limit is lower.
 const PAGE: u32 = 1_000;
-/// A list whose marker vanished begins anew this often.
+/// A list whose marker vanished begins again this often.
 const NEW_BEGINNINGS: usize = 3;
 
 /// Which servers.
@@ -91,18 +91,15 @@ async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudErro
     }
 }
 
-/// Asks the servers in ERROR why, one by one: Nova's list leaves the fault out of a server that no host ever took (it is in cell 0).
-pub async fn hear(session: &Session, servers: impl Iterator<Item = &mut Server>) -> Result<(), CloudError> {
-    let what = "look a failed server up";
-    for server in servers.filter(|s| s.is_mute()) {
-        let request = get::Request::builder().id(server.id.clone()).build();
-        match ask::<Server, _>(session, what, request).await {
-            Ok(found) => server.fault = found.fault,
-            Err(CloudError::NotFound(_)) => "DELETED".clone_into(&mut server.status),
-            Err(error) => return Err(error),
-        }
+/// One server by its id; `None` only where Nova says that there is no such server.
+pub async fn one(session: &Session, id: &str) -> Result<Option<Server>, CloudError> {
+    let request = get::Request::builder().id(id.to_owned()).build();
+    match ask::<Server, _>(session, "look a server up", request).await {
+        Ok(server) if server.is_gone() => Ok(None),
+        Ok(server) => Ok(Some(server)),
+        Err(CloudError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -110,7 +107,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::fake::{Said, Site, order, server};
-    use crate::cloud::{Cloud, CloudError};
+    use crate::cloud::{Cloud, CloudError, Wanted};
 
     fn page(servers: &[Value]) -> Said {
         Said::json(200, &json!({"servers": servers, "servers_links": [{"rel": "next", "href": "x"}]}))
@@ -149,7 +146,7 @@ mod tests {
         .await;
         let outcome = site.cloud().list("k").await;
         assert!(matches!(outcome, Err(CloudError::Transient(_))), "{outcome:?}");
-        assert_eq!(site.asked("GET /compute/v2.1/servers/detail"), 8, "once and three times anew, two pages each");
+        assert_eq!(site.asked("GET /compute/v2.1/servers/detail"), 8, "once and three times more, two pages each");
     }
 
     #[tokio::test]
@@ -165,8 +162,8 @@ mod tests {
             asked.is("GET /compute/v2.1/flavors/detail").then(|| Said::json(200, &all))
         })
         .await;
-        let catalogue = flavors.cloud().catalogue().await.unwrap();
-        let names: Vec<_> = catalogue.flavors.iter().map(|f| f.name.as_str()).collect();
+        let offers = flavors.cloud().offers(&Wanted::default()).await.unwrap();
+        let names: Vec<_> = offers.flavors.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["m1"], "each once, and none whose disk would have to be a volume");
     }
 }

@@ -1,22 +1,30 @@
-//! Our servers: the list by tag, what changed since, and what a server's state means.
+//! Our servers: whole lists by tag, what changed since, a few asked one by one, and what a server's state means.
+//!
+//! **A server that was known is never dropped because a list lacks it**: Nova's lists leave out, without a word, the servers of a cell whose
+//! database does not answer (`list_records_by_skipping_down_cells`, true by default). It stays as [`VmState::Unknown`] until Nova says of
+//! its id that there is no such server.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     fault,
-    pages::{Filter, hear, pages},
+    pages::{Filter, one, pages},
     session::Session,
     tags,
     wire::Server,
 };
-use crate::cloud::{CloudError, Owner, Vm, VmState};
+use crate::{
+    clock::{Clock, moment},
+    cloud::{Choice, CloudError, End, Owner, Purchase, Vm, VmState},
+};
 
 /// A whole list heals whatever the lists of changes missed.
 const WHOLE_EVERY: Duration = Duration::from_secs(300);
@@ -24,30 +32,46 @@ const WHOLE_EVERY: Duration = Duration::from_secs(300);
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 /// A server in ERROR may get its fault text a moment later; it is waited for no longer than this.
 const FAULT_COMES_WITHIN: Duration = Duration::from_secs(15);
+/// Servers that are asked one by one with each list. Where more are in motion, a whole list is cheaper.
+const MOST_ASKED: usize = 20;
 
-/// Servers as last listed.
+/// Servers as last heard of.
 #[derive(Default)]
 pub struct Known {
-    listed: Mutex<Option<Listed>>,
-    /// Servers that were made or adopted and that no whole list has told of since. Not under the lock of the list: who makes a
-    /// server does not wait for a list that is under way.
-    fresh: std::sync::Mutex<Vec<Fresh>>,
-    /// When a server was first seen in ERROR without a fault text.
-    mute: std::sync::Mutex<HashMap<String, Instant>>,
+    listed: Mutex<Listed>,
+    /// What happened beside the lists, told to the next one. Not under the lock of the list: whoever makes a server does not wait for a
+    /// list that is under way.
+    news: std::sync::Mutex<Vec<News>>,
 }
 
+enum News {
+    /// Made or adopted: no list of changes may tell of it.
+    Made(String, Server),
+    /// Its deletion was asked for.
+    Deleting(String),
+    /// Nova said that there is no such server.
+    Gone(String),
+}
+
+#[derive(Default)]
 struct Listed {
     cluster: String,
-    whole_at: Instant,
-    /// Nova's clock when the last list began.
-    since: Timestamp,
-    servers: BTreeMap<String, Server>,
+    /// When the last whole list was asked for.
+    whole_at: Option<Instant>,
+    /// Nova's clock when the last list began; without it nobody can ask what changed.
+    since: Option<Timestamp>,
+    servers: BTreeMap<String, Entry>,
 }
 
-struct Fresh {
-    at: Instant,
-    cluster: String,
+struct Entry {
     server: Server,
+    /// Whether the last whole list, or an answer since, had it.
+    seen: bool,
+    /// Whether a list of changes may miss what happens to it now.
+    doubted: bool,
+    asked: Option<Instant>,
+    /// When it was first asked why it is in ERROR and did not say.
+    mute_since: Option<Instant>,
 }
 
 impl Known {
@@ -55,64 +79,66 @@ impl Known {
     ///
     /// The list of changes cannot be filtered by tag: a deleted server has lost its tags. And it tells all only of servers that are
     /// up: of one that is deleted while it is built Nova takes the record away without a change of `updated`, and one that was
-    /// just made has no `updated` yet. So changes are asked for while all is quiet, which is when there are many lists and
-    /// little news.
+    /// just made has no `updated` yet. Those few are asked one by one; where they are many, the list is a whole one.
     pub async fn list(&self, session: &Session, cluster: &str) -> Result<Vec<Vm>, CloudError> {
-        let mut known = self.listed.lock().await;
-        let begun = Instant::now();
-        let quiet = lock(&self.fresh).is_empty();
-        let still_good = |l: &&mut Listed| {
-            quiet
-                && l.cluster == cluster
-                && l.whole_at.elapsed() < WHOLE_EVERY
-                && l.servers.values().all(Server::is_settled)
-        };
-        match known.as_mut().filter(still_good) {
-            Some(listed) => {
-                let (changed, date) = pages(session, &Filter::ChangedSince(listed.since - OVERLAP)).await?;
+        let mut listed = self.listed.lock().await;
+        if listed.cluster != cluster {
+            *listed = Listed { cluster: cluster.to_owned(), ..Listed::default() };
+        }
+        let since = listed.since.filter(|_| !listed.is_whole_due());
+        match since {
+            Some(since) => {
+                let (changed, date) = pages(session, &Filter::ChangedSince(since - OVERLAP)).await?;
                 for server in changed {
                     let ours = tags::owner(&server.tags).is_some_and(|o| o.cluster == cluster);
                     if ours && !server.is_gone() {
-                        listed.servers.insert(server.id.clone(), server);
+                        listed.hear(server);
                     } else {
                         listed.servers.remove(&server.id);
                     }
                 }
-                if let Some(date) = date {
-                    listed.since = date;
-                }
-                self.join_fresh(cluster, &mut listed.servers);
+                listed.since = date.or(listed.since);
             }
             None => {
+                let begun = moment();
                 let wanted = [tags::OURS.to_owned(), tags::cluster(cluster)];
                 let (servers, date) = pages(session, &Filter::Tags(&wanted)).await?;
-                let mut servers: BTreeMap<_, _> = servers.into_iter().map(|s| (s.id.clone(), s)).collect();
-                // What was made before this list began is in it, or gone.
-                lock(&self.fresh).retain(|fresh| fresh.at >= begun);
-                self.join_fresh(cluster, &mut servers);
-                let Some(since) = date else {
-                    // Without Nova's clock nobody can ask what changed.
-                    *known = None;
-                    hear(session, servers.values_mut()).await?;
-                    return Ok(self.all(&servers));
-                };
-                *known = Some(Listed { cluster: cluster.to_owned(), whole_at: begun, since, servers });
+                listed.servers.values_mut().for_each(|entry| entry.seen = false);
+                servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| listed.hear(server));
+                (listed.whole_at, listed.since) = (Some(begun), date);
             }
         }
-        let Some(listed) = known.as_mut() else { return Ok(Vec::new()) };
-        hear(session, listed.servers.values_mut()).await?;
-        Ok(self.all(&listed.servers))
+        for news in std::mem::take(&mut *self.news()) {
+            listed.learn(news);
+        }
+        listed.ask(session, since.is_some()).await;
+        Ok(listed.vms(&session.clock))
     }
 
     /// The servers of one owner, asked now.
     pub async fn find(&self, session: &Session, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
-        let (mut servers, _) = pages(session, &Filter::Tags(&tags::of(owner))).await?;
-        hear(session, servers.iter_mut()).await?;
-        Ok(self.vms(servers.iter()))
+        let (servers, _) = pages(session, &Filter::Tags(&tags::of(owner))).await?;
+        let mut found = Listed::default();
+        servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| found.hear(server));
+        found.ask(session, false).await;
+        Ok(found.vms(&session.clock))
     }
 
-    /// Remembers a server that was just made or adopted: a list that is under way may have begun too early to tell of it, and
-    /// a list of changes would miss it as long as it has no `updated`. The next list is a whole one.
+    /// One server by its id.
+    pub async fn get(&self, session: &Session, id: &str) -> Result<Option<Vm>, CloudError> {
+        let Some(server) = one(session, id).await? else {
+            self.tell(News::Gone(id.to_owned()));
+            return Ok(None);
+        };
+        let mut found = Listed::default();
+        found.hear(server);
+        let vm = found.vms(&session.clock).pop();
+        vm.map(Some).ok_or_else(|| {
+            CloudError::Invalid(format!("the server {id} is there and does not carry our tags: it is somebody else's"))
+        })
+    }
+
+    /// Remembers a server that was just made or adopted.
     pub fn made(&self, vm: &Vm) {
         let server = Server {
             id: vm.id.clone(),
@@ -122,66 +148,131 @@ impl Known {
             created: Some(vm.created),
             tags: tags::of(&vm.owner).to_vec(),
             flavor: None,
+            zone: None,
             fault: None,
         };
-        lock(&self.fresh).push(Fresh { at: Instant::now(), cluster: vm.owner.cluster.clone(), server });
+        self.tell(News::Made(vm.owner.cluster.clone(), server));
     }
 
-    fn join_fresh(&self, cluster: &str, servers: &mut BTreeMap<String, Server>) {
-        for fresh in lock(&self.fresh).iter().filter(|f| f.cluster == cluster) {
-            servers.entry(fresh.server.id.clone()).or_insert_with(|| fresh.server.clone());
+    /// Remembers that the server's deletion was asked for.
+    pub fn deleting(&self, id: &str) {
+        self.tell(News::Deleting(id.to_owned()));
+    }
+
+    fn tell(&self, news: News) {
+        self.news().push(news);
+    }
+
+    fn news(&self) -> MutexGuard<'_, Vec<News>> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listed {
+    fn is_whole_due(&self) -> bool {
+        let moving = self.servers.values().filter(|e| e.seen && (e.doubted || e.server.is_moving())).count();
+        moving > MOST_ASKED || self.whole_at.is_none_or(|at| at.elapsed() >= WHOLE_EVERY)
+    }
+
+    /// What an answer says of a server. A list leaves the fault out of one that no host ever took (it is in cell 0): it is kept.
+    fn hear(&mut self, mut server: Server) {
+        let old = self.servers.remove(&server.id);
+        let (asked, mute_since) = old.as_ref().map(|e| (e.asked, e.mute_since)).unwrap_or_default();
+        if server.is_mute() {
+            server.fault = old.and_then(|e| e.server.fault);
+        }
+        let mute_since = mute_since.filter(|_| server.is_mute());
+        self.servers.insert(server.id.clone(), Entry { server, seen: true, doubted: false, asked, mute_since });
+    }
+
+    fn learn(&mut self, news: News) {
+        match news {
+            News::Made(cluster, server) if cluster == self.cluster => {
+                let entry = Entry { server, seen: true, doubted: true, asked: None, mute_since: None };
+                self.servers.entry(entry.server.id.clone()).or_insert(entry);
+            }
+            News::Made(..) => {}
+            News::Deleting(id) => {
+                if let Some(entry) = self.servers.get_mut(&id) {
+                    entry.doubted = true;
+                }
+            }
+            News::Gone(id) => {
+                self.servers.remove(&id);
+            }
         }
     }
 
-    /// All there are: whoever is not among them need not be remembered.
-    fn all(&self, servers: &BTreeMap<String, Server>) -> Vec<Vm> {
-        lock(&self.mute).retain(|id, _| servers.contains_key(id));
-        self.vms(servers.values())
+    /// Asks some servers one by one: those that the list lacks, those that do not say why they failed, and with `moving` those in
+    /// motion. Those that were asked longest ago come first. Where no answer comes the server stays as it is.
+    async fn ask(&mut self, session: &Session, moving: bool) {
+        let open = |e: &&Entry| !e.seen || e.doubted || e.server.is_mute() || (moving && e.server.is_moving());
+        let mut open: Vec<_> = self.servers.values().filter(open).map(|e| (e.asked, e.server.id.clone())).collect();
+        open.sort();
+        open.truncate(MOST_ASKED);
+        let answers = join_all(open.into_iter().map(async |(_, id)| (one(session, &id).await, id))).await;
+        let now = moment();
+        for (answer, id) in answers {
+            match answer {
+                Ok(None) => {
+                    self.servers.remove(&id);
+                }
+                Ok(Some(server)) => self.hear(server),
+                Err(error) => tracing::debug!(server = id, %error, "nothing is known of a server now"),
+            }
+            if let Some(entry) = self.servers.get_mut(&id) {
+                entry.asked = Some(now);
+                if entry.server.is_mute() {
+                    entry.mute_since.get_or_insert(now);
+                }
+            }
+        }
     }
 
-    fn vms<'a>(&self, servers: impl Iterator<Item = &'a Server>) -> Vec<Vm> {
-        let mut mute = lock(&self.mute);
-        let mut vms = Vec::new();
-        for server in servers.filter(|s| !s.is_gone()) {
-            let Some(owner) = tags::owner(&server.tags) else { continue };
-            let silent_for = if server.is_mute() {
-                Some(mute.entry(server.id.clone()).or_insert_with(Instant::now).elapsed())
-            } else {
-                mute.remove(&server.id);
-                None
-            };
-            vms.push(Vm {
+    fn vms(&self, clock: &Clock) -> Vec<Vm> {
+        let vm = |entry: &Entry| {
+            let server = &entry.server;
+            let flavor = server.flavor.as_ref().and_then(|f| f.original_name.clone());
+            let zone = server.zone.clone().filter(|zone| !zone.is_empty());
+            Some(Vm {
                 id: server.id.clone(),
-                owner,
+                owner: tags::owner(&server.tags)?,
                 name: server.name.clone(),
-                state: state(server, silent_for),
+                state: if entry.seen {
+                    state(server, entry.mute_since.map(|at| at.elapsed()))
+                } else {
+                    VmState::Unknown
+                },
                 provider_status: server.status.clone(),
-                created: server.created.unwrap_or_else(Timestamp::now),
-                flavor: server.flavor.as_ref().and_then(|f| f.original_name.clone()),
-            });
-        }
-        vms
+                created: server.created.unwrap_or_else(|| clock.now()),
+                bought: flavor.map(|flavor| Choice {
+                    flavor,
+                    zone,
+                    purchase: Purchase::OnDemand,
+                    max_price_micros: None,
+                }),
+            })
+        };
+        self.servers.values().filter_map(vm).collect()
     }
 }
 
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a server's status means. `silent_for`: how long it has been in ERROR without saying why.
+/// What a server's status means. `silent_for`: how long it has been known to be in ERROR without saying why.
 fn state(server: &Server, silent_for: Option<Duration>) -> VmState {
     if matches!(server.task_state.as_deref(), Some("deleting" | "soft-deleting")) {
         return VmState::Deleting;
     }
     match server.status.as_str() {
         "BUILD" | "REBUILD" => VmState::Building,
-        "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED" => VmState::Halted,
+        "UNKNOWN" => VmState::Unknown,
+        "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED" => VmState::Ended(End::PoweredOff),
         "ERROR" => match (&server.fault, silent_for) {
-            (Some(fault), _) => VmState::Failed(fault::of_server(&fault.message)),
-            (None, Some(silent)) if silent < FAULT_COMES_WITHIN => VmState::Building,
-            (None, _) => {
-                VmState::Failed(CloudError::Transient("the server is in ERROR and says nothing more".to_owned()))
+            (Some(fault), _) => VmState::Ended(End::Failed(fault::of_server(&fault.message))),
+            (None, Some(silent)) if silent >= FAULT_COMES_WITHIN => {
+                let text = "the server is in ERROR and says nothing more".to_owned();
+                VmState::Ended(End::Failed(CloudError::Transient(text)))
             }
+            (None, _) => VmState::Building,
         },
         // Paused, rescued, migrated...: somebody's doing at the provider's, and it may come back.
         _ => VmState::Active,

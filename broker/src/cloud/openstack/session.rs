@@ -4,22 +4,23 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, OnceLock, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, Uri, request::Builder};
+use jiff::SignedDuration;
 use openstack_sdk_core::{
     api::{ApiError, AsyncClient, RestClient},
     catalog::ServiceEndpoint,
     types::{ApiVersion, BoxedAsyncRead, ServiceType},
 };
 use reqwest::{Certificate, Method, StatusCode, redirect};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     answer,
@@ -29,7 +30,13 @@ use super::{
     identity::{self, Token},
     wire::MICROVERSION,
 };
-use crate::cloud::{CloudError, Disposition, decorate::Pace};
+use crate::{
+    clock::{Clock, moment},
+    cloud::{
+        CloudError, Disposition,
+        pace::{Action, Pace},
+    },
+};
 
 /// Longest time for a connection, and for a whole call.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,6 +47,10 @@ const AUTHENTICATION: Duration = Duration::from_secs(20);
 const IDLE_CONNECTIONS: usize = 4;
 /// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
+/// An order whose answer was lost may still be carried out for this long: Nova's own waits for its services (60 s each) one after the
+/// other, and ours for its answer.
+pub const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(180);
+
 /// A session with one project of one cloud.
 pub struct Session {
     pub(super) config: Config,
@@ -47,7 +58,8 @@ pub struct Session {
     token: Mutex<Known>,
     /// Services that refuse tokens that Keystone just gave: not every call to them asks for another.
     spurning: std::sync::Mutex<HashMap<String, Hold>>,
-    pace: OnceLock<Arc<Pace>>,
+    pace: Arc<Pace>,
+    pub(super) clock: Clock,
     authentications: AtomicU64,
 }
 
@@ -62,7 +74,7 @@ struct Known {
 
 impl Session {
     /// Prepares a session; nothing is asked yet.
-    pub fn new(config: Config) -> Result<Self, CloudError> {
+    pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -86,20 +98,10 @@ impl Session {
             http,
             token: Mutex::default(),
             spurning: std::sync::Mutex::default(),
-            pace: OnceLock::new(),
+            pace,
+            clock,
             authentications: AtomicU64::new(0),
         })
-    }
-
-    /// Sends no request but in its turn of this pace; the first pace stays.
-    pub(super) fn keep(&self, pace: &Arc<Pace>) {
-        self.pace.get_or_init(|| pace.clone());
-    }
-
-    async fn turn(&self) {
-        if let Some(pace) = self.pace.get() {
-            pace.turn().await;
-        }
     }
 
     /// How often Keystone was asked for a token.
@@ -113,25 +115,29 @@ impl Session {
     pub(super) async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, CloudError> {
         let mut known = self.token.lock().await;
         if let Some(token) = &known.token
+            && !token.is_old()
             && refused.is_none_or(|r| !Arc::ptr_eq(r, token))
         {
             return Ok(token.clone());
         }
         if let Some((until, error)) = &known.failed
-            && Instant::now() < *until
+            && moment() < *until
         {
             return Err(error.clone());
         }
-        self.turn().await;
+        let turn = self.pace.turn("Keystone", Action::Look).await?;
         self.authentications.fetch_add(1, Ordering::Relaxed);
-        match identity::authenticate(&self.http, &self.config, AUTHENTICATION).await {
+        let outcome = identity::authenticate(&self.http, &self.config, AUTHENTICATION).await;
+        // Its silences are remembered here, with their reasons.
+        drop(turn);
+        match outcome {
             Ok(token) => {
                 let token = Arc::new(token);
                 *known = Known { token: Some(token.clone()), ..Known::default() };
                 Ok(token)
             }
             Err(error) => {
-                let now = Instant::now();
+                let now = moment();
                 let until = match (&error, error.disposition()) {
                     (CloudError::Unauthorized(_), _) => known.refusals.grow(now),
                     (CloudError::Throttled { .. }, Disposition::RetryAfter(pause)) => now + pause,
@@ -148,47 +154,69 @@ impl Session {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
+        let (service, action) = (service(&parts.uri), action(&parts.method, parts.uri.path()));
         let body = Bytes::from(body);
         let mut refused = None;
         loop {
             let token = self.token(refused.as_ref()).await?;
             let mut headers = parts.headers.clone();
             headers.insert("x-auth-token", token.value.clone());
-            self.turn().await;
+            let turn = self.pace.turn(&service, action).await?;
             let call =
                 self.http.request(parts.method.clone(), parts.uri.to_string()).headers(headers).body(body.clone());
-            let answer = call.send().await.map_err(|e| fault::of_transport(&what, &e))?;
-            if self.is_worth_another_token(&parts.uri, answer.status(), refused.is_some()) {
+            let answer = match call.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    turn.unanswered();
+                    let said = fault::of_transport(&what, &error);
+                    // Whoever was not even reached has carried nothing out.
+                    return Err(if error.is_connect() { said } else { self.in_doubt(action, said) });
+                }
+            };
+            if self.is_worth_another_token(&service, answer.status(), refused.is_some()) {
+                turn.answered(None);
                 refused = Some(token);
                 continue;
             }
-            let answer = answer::read(&what, answer).await.inspect_err(|error| {
-                if let Some(pace) = self.pace.get() {
-                    pace.heed(error);
-                }
-            })?;
-            if parts.method == Method::GET {
-                // Not of a POST: what it made is made. A look always goes before it.
-                answer::in_our_microversion(&what, &parts.headers, answer.headers())?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let answer = answer::read(&what, answer).await;
+            turn.answered(answer.as_ref().err());
+            // Not of a POST that was carried out: what it made is made. A look always goes before it. And a "no such thing" of
+            // whatever stands before Nova proves nothing.
+            if parts.method == Method::GET && status.is_success() {
+                answer::in_our_microversion(&what, &parts.headers, &headers)?;
+            } else if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+                answer::in_our_microversion(&what, &parts.headers, &headers)
+                    .map_err(|error| CloudError::Transient(format!("{status}, and not from Nova: {error}")))?;
             }
-            return Ok(answer);
+            return answer.map_err(|error| self.in_doubt(action, error));
+        }
+    }
+
+    /// What is transient for a question leaves an order in doubt.
+    fn in_doubt(&self, action: Action, error: CloudError) -> CloudError {
+        match (action, error) {
+            (Action::Create, CloudError::Transient(message)) => {
+                CloudError::Unclear { message, until: self.clock.now() + CARRIED_OUT_WITHIN }
+            }
+            (_, error) => error,
         }
     }
 
     /// Whether a request that got this status is to be repeated with another token; `fresh`: its token was already another.
-    fn is_worth_another_token(&self, uri: &Uri, status: StatusCode, fresh: bool) -> bool {
+    fn is_worth_another_token(&self, service: &str, status: StatusCode, fresh: bool) -> bool {
         let mut spurning = self.spurning.lock().unwrap_or_else(PoisonError::into_inner);
-        let (service, now) = (service(uri), Instant::now());
+        let now = moment();
         match (status, fresh) {
             (StatusCode::UNAUTHORIZED, true) => {
-                spurning.entry(service).or_default().grow(now);
+                spurning.entry(service.to_owned()).or_default().grow(now);
                 false
             }
-            (StatusCode::UNAUTHORIZED, false) => !spurning.get(&service).is_some_and(|hold| hold.is_on(now)),
+            (StatusCode::UNAUTHORIZED, false) => !spurning.get(service).is_some_and(|hold| hold.is_on(now)),
             // A server error may have come before anybody looked at the token.
             (status, _) if status.is_server_error() => false,
             _ => {
-                spurning.remove(&service);
+                spurning.remove(service);
                 false
             }
         }
@@ -206,6 +234,19 @@ impl Session {
 fn service(uri: &Uri) -> String {
     let first = uri.path().split('/').find(|s| !s.is_empty()).unwrap_or_default();
     format!("{}/{first}", uri.authority().map(|a| a.as_str()).unwrap_or_default())
+}
+
+/// The class of a call, of Nova's or another service's.
+fn action(method: &Method, path: &str) -> Action {
+    let mut end = path.trim_end_matches('/').rsplit('/');
+    let (last, before) = (end.next().unwrap_or_default(), end.next().unwrap_or_default());
+    match (method, before, last) {
+        (&Method::POST, _, "servers") => Action::Create,
+        (&Method::DELETE, ..) => Action::Delete,
+        (_, "servers", "detail") => Action::List,
+        (_, "servers", _) | (_, _, "action") => Action::Look,
+        _ => Action::Catalogue,
+    }
 }
 
 impl RestClient for Session {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::fake::{Said, Site, owner};
 use super::*;
-use crate::cloud::{Cloud, decorate::Rate};
+use crate::cloud::{Cloud, Rate, Wanted};
 
 #[tokio::test]
 async fn an_expired_token_is_renewed_and_a_service_that_refuses_every_token_costs_no_more() {
@@ -19,7 +19,7 @@ async fn an_expired_token_is_renewed_and_a_service_that_refuses_every_token_cost
     cloud.find(&owner("a")).await.unwrap();
     assert_eq!(cloud.authentications(), 2, "the token was renewed");
     for _ in 0..5 {
-        let refused = cloud.catalogue().await;
+        let refused = cloud.offers(&Wanted::default()).await;
         assert!(matches!(refused, Err(CloudError::Unauthorized(_))), "{refused:?}");
         cloud.find(&owner("a")).await.unwrap();
     }
@@ -41,14 +41,15 @@ async fn a_keystone_that_wants_silence_gets_it() {
 #[tokio::test]
 async fn the_pace_is_of_requests_and_not_of_calls() {
     let site = Site::open(|_| None).await;
-    let cloud = site.cloud();
     let two = NonZeroU32::MIN.saturating_add(1);
-    assert!(cloud.paces_requests(&Arc::new(Pace::new(Rate { per_second: two.saturating_add(2), burst: two }))));
+    let cloud = site.cloud_with(Rate { per_second: two.saturating_add(2), burst: two }, Clock::system());
     let begun = Instant::now();
-    cloud.catalogue().await.unwrap();
-    // A token, two pages of flavors, the limits, a network: three of the five wait a quarter of a second each.
-    assert_eq!(site.asked(""), 5);
-    assert!(begun.elapsed() >= Duration::from_millis(700), "{:?}", begun.elapsed());
+    cloud.offers(&Wanted::default()).await.unwrap();
+    assert_eq!(site.asked(""), 4, "a token, two pages of flavors, a network");
+    cloud.headroom().await.unwrap();
+    cloud.headroom().await.unwrap();
+    // Of Nova's: two pages of flavors, twice the limits: two of the four wait a quarter of a second each.
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -61,7 +62,6 @@ async fn a_service_that_wants_silence_silences_what_comes_after() {
     })
     .await;
     let cloud = site.cloud();
-    cloud.paces_requests(&Arc::new(Pace::new(Rate::default())));
     assert!(matches!(cloud.find(&owner("a")).await, Err(CloudError::Throttled { .. })));
     let begun = Instant::now();
     cloud.find(&owner("a")).await.unwrap();

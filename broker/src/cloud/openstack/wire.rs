@@ -48,6 +48,9 @@ pub struct Server {
     /// Its flavor.
     #[serde(default)]
     pub flavor: Option<ServerFlavor>,
+    /// The availability zone of its host.
+    #[serde(rename = "OS-EXT-AZ:availability_zone", default)]
+    pub zone: Option<String>,
     /// Why it is in ERROR; may come later than the ERROR.
     #[serde(default)]
     pub fault: Option<Fault>,
@@ -59,9 +62,9 @@ impl Server {
         matches!(self.status.as_str(), "DELETED" | "SOFT_DELETED")
     }
 
-    /// Whether it is up and nothing is done with it.
-    pub fn is_settled(&self) -> bool {
-        self.status == "ACTIVE" && self.task_state.is_none()
+    /// Whether something is done with it, of which a list of changes may not tell.
+    pub fn is_moving(&self) -> bool {
+        self.task_state.is_some() || matches!(self.status.as_str(), "BUILD" | "REBUILD" | "UNKNOWN")
     }
 
     /// Whether it failed and does not say why.
@@ -141,8 +144,42 @@ pub struct AbsoluteLimits {
     pub total_ram_used: i64,
 }
 
-/// An image, a network or a security group.
+/// An image.
 #[derive(Debug, Deserialize)]
+pub struct Image {
+    /// Its id and status.
+    #[serde(flatten)]
+    pub named: Named,
+    /// The disk that it needs, in GB.
+    #[serde(default)]
+    pub min_disk: u64,
+    /// Processor architecture (Glance's common image properties).
+    #[serde(default)]
+    pub architecture: Option<String>,
+}
+
+/// A project's quota of the network.
+#[derive(Debug, Deserialize)]
+pub struct NetworkQuota {
+    /// Ports.
+    #[serde(default)]
+    pub port: Option<NetworkUse>,
+}
+
+/// A bound of the network, and its use.
+#[derive(Debug, Deserialize)]
+pub struct NetworkUse {
+    /// The bound; -1 is unlimited.
+    pub limit: i64,
+    /// In use.
+    pub used: i64,
+    /// About to be in use.
+    #[serde(default)]
+    pub reserved: i64,
+}
+
+/// An image, a network or a security group.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Named {
     /// Its id.
     pub id: String,

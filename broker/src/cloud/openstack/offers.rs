@@ -1,9 +1,9 @@
-//! What the project offers and allows: flavors, quota, and the ids of images and networks that are known by name.
+//! What the project offers: flavors in zones, and the ids of images and networks that are known by name.
 
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
-use openstack_sdk_compute::v2::{availability_zone, flavor, limit};
+use openstack_sdk_compute::v2::{availability_zone, flavor};
 use openstack_sdk_image::v2::image;
 use openstack_sdk_network::v2::{network, security_group};
 use serde_json::Value;
@@ -11,11 +11,13 @@ use serde_json::Value;
 use super::{
     answer::ask,
     config::NameOrId,
-    gpu, identity,
+    gpu,
+    headroom::CLASS,
+    identity,
     session::Session,
     wire::{self, Named},
 };
-use crate::cloud::{Allowance, Catalogue, CloudError, Flavor, Quota};
+use crate::cloud::{CloudError, Flavor, Gpu, Image, Offer, Offers, Purchase, Wanted};
 
 /// Flavors on a page.
 const PAGE: u32 = 500;
@@ -32,10 +34,9 @@ pub struct Resolved {
 }
 
 /// Reads everything; the calls go out together.
-pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError> {
-    let (flavors, quota, (images, no_images), (networks, no_networks), no_groups, no_zones, credential_expires) = tokio::try_join!(
+pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolved), CloudError> {
+    let (flavors, (images, no_images), (networks, no_networks), no_groups, no_zones, credential_expires) = tokio::try_join!(
         flavors(session),
-        quota(session),
         images(session),
         networks(session),
         missing_groups(session),
@@ -44,7 +45,11 @@ pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError
     )?;
     let mut resolved = Resolved { networks, no_networks: no_networks.clone(), ..Resolved::default() };
     let mut missing: Vec<String> = [no_images, no_networks, no_groups, no_zones].concat();
-    let mut offered = Vec::new();
+    let (mut offered, mut offers) = (Vec::new(), Vec::new());
+    let zones: Vec<Option<String>> = match session.config.zones.as_slice() {
+        [] => vec![None],
+        zones => zones.iter().cloned().map(Some).collect(),
+    };
     // Servers are made from an image on the hypervisor's own disk: a flavor without one would need a volume, and Nova refuses it.
     for wire in flavors.into_iter().filter(|f| !f.disabled && f.disk != Some(0)) {
         if resolved.flavors.insert(wire.name.clone(), wire.id).is_some() {
@@ -52,18 +57,28 @@ pub async fn read(session: &Session) -> Result<(Catalogue, Resolved), CloudError
             continue;
         }
         let (gpus, gpu_model) = gpu::of(&wire.extra_specs);
-        offered.push(Flavor {
+        let flavor = Flavor {
             name: wire.name,
             cores: wire.vcpus,
             ram_mib: wire.ram,
-            gpus,
-            gpu_model,
+            disk_gib: wire.disk,
+            arch: None,
+            gpu: Gpu::whole(gpus, gpu_model),
+        };
+        if !wanted.suits(&flavor, Purchase::OnDemand) {
+            continue;
+        }
+        offers.extend(zones.iter().map(|zone| Offer {
+            flavor: flavor.name.clone(),
+            zone: zone.clone(),
+            purchase: Purchase::OnDemand,
             price_micros: None,
-        });
+            quota_class: CLASS.to_owned(),
+        }));
+        offered.push(flavor);
     }
     let project = Some(session.token(None).await?.project.clone());
-    let catalogue = Catalogue { flavors: offered, quota, images, missing, credential_expires, project };
-    Ok((catalogue, resolved))
+    Ok((Offers { flavors: offered, offers, images, missing, credential_expires, project }, resolved))
 }
 
 async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
@@ -85,34 +100,24 @@ async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
     }
 }
 
-async fn quota(session: &Session) -> Result<Quota, CloudError> {
-    let limits: wire::Limits = ask(session, "read the limits", limit::list_21::Request::builder().build()).await?;
-    let l = limits.absolute;
-    let allowance =
-        |limit: i64, used: i64| Allowance { limit: u64::try_from(limit).ok(), used: u64::try_from(used).unwrap_or(0) };
-    Ok(Quota {
-        vms: allowance(l.max_total_instances, l.total_instances_used),
-        cores: allowance(l.max_total_cores, l.total_cores_used),
-        ram_mib: allowance(l.max_total_ram_size, l.total_ram_used),
-        gpus: Allowance::default(),
-    })
-}
-
-async fn images(session: &Session) -> Result<(BTreeMap<String, String>, Vec<String>), CloudError> {
+async fn images(session: &Session) -> Result<(BTreeMap<String, Image>, Vec<String>), CloudError> {
     let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
     for (key, wanted) in &session.config.images {
         let candidates = match wanted {
             NameOrId::Name(name) => {
                 let request = image::list::Request::builder().name(name.clone()).status("active").build();
-                ask::<Vec<Named>, _>(session, "list images", request).await?
+                ask::<Vec<wire::Image>, _>(session, "list images", request).await?
             }
             NameOrId::Id(id) => {
                 one(ask(session, "look an image up", image::get::Request::builder().id(id.clone()).build()).await)?
             }
         };
-        match unique("image", wanted, candidates, "active") {
+        let named = candidates.iter().map(|image| image.named.clone()).collect();
+        match unique("image", wanted, named, "active") {
             Ok(id) => {
-                found.insert(key.clone(), id);
+                let image = candidates.into_iter().find(|image| image.named.id == id);
+                let (arch, min_disk_gib) = image.map(|i| (i.architecture, i.min_disk)).unwrap_or_default();
+                found.insert(key.clone(), Image { id, arch, min_disk_gib });
             }
             Err(sentence) => missing.push(format!("{sentence}, for spec.images.{key}")),
         }
@@ -166,6 +171,8 @@ async fn missing_zones(session: &Session) -> Result<Vec<String>, CloudError> {
 }
 
 /// When the credential ends: of an application credential as Keystone keeps it, of a password as the token says.
+///
+/// Whatever keeps it from being known keeps nothing else from being bought: access rules may keep a credential from looking at itself.
 async fn expiry(session: &Session) -> Result<Option<Timestamp>, CloudError> {
     let token = session.token(None).await?;
     let Some(id) = &token.application_credential else { return Ok(token.password_expires) };
@@ -174,15 +181,16 @@ async fn expiry(session: &Session) -> Result<Option<Timestamp>, CloudError> {
             let value: Value = serde_json::from_slice(&body).unwrap_or_default();
             Ok(value["application_credential"]["expires_at"].as_str().and_then(identity::utc))
         }
-        // Access rules may keep a credential from looking at itself: then its end is unknown.
-        Err(CloudError::Unauthorized(_) | CloudError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "the end of the application credential is not known");
+            Ok(None)
+        }
     }
 }
 
-fn one(found: Result<Named, CloudError>) -> Result<Vec<Named>, CloudError> {
+fn one<T>(found: Result<T, CloudError>) -> Result<Vec<T>, CloudError> {
     match found {
-        Ok(named) => Ok(vec![named]),
+        Ok(one) => Ok(vec![one]),
         Err(CloudError::NotFound(_)) => Ok(Vec::new()),
         Err(error) => Err(error),
     }

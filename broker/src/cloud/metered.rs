@@ -1,6 +1,6 @@
 //! Counts and traces calls. The time a call waits for its turn is part of what is measured: that is what the caller feels.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prometheus_client::{
@@ -14,7 +14,8 @@ use prometheus_client::{
 };
 use tracing::{Instrument, debug, debug_span};
 
-use crate::cloud::{Catalogue, Cloud, CloudError, Order, Owner, Vm};
+use super::{Cloud, CloudError, Headroom, Limits, Notices, Offers, Order, Owner, Vm, Wanted};
+use crate::clock::moment;
 
 /// Labels of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -80,18 +81,22 @@ impl Metered {
         Self { inner, name: name.to_owned(), metrics }
     }
 
+    fn count(&self, operation: &'static str, error: Option<&CloudError>) {
+        if let Some(error) = error {
+            debug!(cloud = %self.name, operation, %error, "the cloud refused");
+        }
+        let outcome = error.map_or("ok", CloudError::reason);
+        self.metrics.calls.get_or_create(&CallLabels { cloud: self.name.clone(), operation, outcome }).inc();
+    }
+
     async fn call<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, CloudError>> + Send,
     ) -> Result<T, CloudError> {
-        let begun = Instant::now();
+        let begun = moment();
         let outcome = call.instrument(debug_span!("cloud", name = %self.name, operation)).await;
-        let word = outcome.as_ref().err().map_or("ok", CloudError::reason);
-        if let Err(error) = &outcome {
-            debug!(cloud = %self.name, operation, %error, "the cloud refused");
-        }
-        self.metrics.calls.get_or_create(&CallLabels { cloud: self.name.clone(), operation, outcome: word }).inc();
+        self.count(operation, outcome.as_ref().err());
         let time = TimeLabels { cloud: self.name.clone(), operation };
         self.metrics.seconds.get_or_create(&time).observe(begun.elapsed().as_secs_f64());
         outcome
@@ -100,8 +105,11 @@ impl Metered {
 
 #[async_trait]
 impl Cloud for Metered {
-    async fn catalogue(&self) -> Result<Catalogue, CloudError> {
-        self.call("catalogue", self.inner.catalogue()).await
+    async fn offers(&self, wanted: &Wanted) -> Result<Offers, CloudError> {
+        self.call("offers", self.inner.offers(wanted)).await
+    }
+    async fn headroom(&self) -> Result<Headroom, CloudError> {
+        self.call("headroom", self.inner.headroom()).await
     }
     async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
         self.call("create", self.inner.create(order)).await
@@ -109,13 +117,32 @@ impl Cloud for Metered {
     async fn list(&self, cluster: &str) -> Result<Vec<Vm>, CloudError> {
         self.call("list", self.inner.list(cluster)).await
     }
+    async fn get(&self, id: &str) -> Result<Option<Vm>, CloudError> {
+        self.call("get", self.inner.get(id)).await
+    }
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
         self.call("find", self.inner.find(owner)).await
     }
     async fn delete(&self, id: &str) -> Result<(), CloudError> {
         self.call("delete", self.inner.delete(id)).await
     }
+    async fn delete_many(&self, ids: &[String]) -> Vec<Result<(), CloudError>> {
+        let outcomes = self.inner.delete_many(ids).await;
+        for outcome in &outcomes {
+            self.count("delete", outcome.as_ref().err());
+        }
+        outcomes
+    }
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
         self.call("console", self.inner.console(id, max_bytes)).await
+    }
+    fn settle(&self) -> Duration {
+        self.inner.settle()
+    }
+    fn notices(&self) -> Notices {
+        self.inner.notices()
+    }
+    fn limits(&self) -> Limits {
+        self.inner.limits()
     }
 }

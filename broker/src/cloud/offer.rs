@@ -1,0 +1,259 @@
+//! What a cloud offers, and how much of it may still be bought.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Purchase;
+
+/// What the pools of a cloud ask for. It only spares planner and status the hundreds of flavors that no pool will ever buy; the plan
+/// has the finer rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// A flavor is offered when it suits one of these; empty: every flavor is.
+    pub shapes: Vec<Shape>,
+}
+
+/// What one pool asks for. Both ends of a range are inclusive.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Flavors by name; empty: any.
+    pub flavors: Vec<String>,
+    /// Cores.
+    pub cores: (Option<u64>, Option<u64>),
+    /// GPUs, parts of one counted as one.
+    pub gpus: (Option<u64>, Option<u64>),
+    /// How it may be paid; empty: on demand.
+    pub purchase: Vec<Purchase>,
+}
+
+impl Wanted {
+    /// Whether a pool may buy this flavor in this way.
+    pub fn suits(&self, flavor: &Flavor, purchase: Purchase) -> bool {
+        self.shapes.is_empty() || self.shapes.iter().any(|shape| shape.suits(flavor, purchase))
+    }
+}
+
+impl Shape {
+    fn suits(&self, flavor: &Flavor, purchase: Purchase) -> bool {
+        let within = |(min, max): (Option<u64>, Option<u64>), n: u64| {
+            min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max)
+        };
+        let paid =
+            if self.purchase.is_empty() { purchase == Purchase::OnDemand } else { self.purchase.contains(&purchase) };
+        let named = self.flavors.is_empty() || self.flavors.contains(&flavor.name);
+        paid && named && within(self.cores, u64::from(flavor.cores)) && within(self.gpus, u64::from(flavor.gpus()))
+    }
+}
+
+/// What a cloud offers. It changes rarely.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Offers {
+    /// The flavors that the offers name, each once.
+    pub flavors: Vec<Flavor>,
+    /// What can be bought.
+    pub offers: Vec<Offer>,
+    /// Images found, by the pools' name for them.
+    pub images: BTreeMap<String, Image>,
+    /// What was asked for and not found, is ambiguous or left out (images, networks, security groups, zones, flavors): a sentence each.
+    pub missing: Vec<String>,
+    /// When the credential ends, where the provider says so.
+    pub credential_expires: Option<Timestamp>,
+    /// Id of the project or account that the credential opens.
+    pub project: Option<String>,
+}
+
+/// One thing that can be bought.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Flavor by name.
+    pub flavor: String,
+    /// Availability zone; `None`: the provider chooses. Zones come from the driver, which knows what it was told and what there is.
+    pub zone: Option<String>,
+    /// How it is paid.
+    pub purchase: Purchase,
+    /// Price of an hour in millionths, where the provider says so.
+    pub price_micros: Option<u64>,
+    /// The class of [`Headroom`] that it counts against.
+    pub quota_class: String,
+}
+
+/// The shape of a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flavor {
+    /// Name.
+    pub name: String,
+    /// Cores.
+    pub cores: u32,
+    /// Memory in MiB.
+    pub ram_mib: u64,
+    /// Its own disk in GiB; `None`: the image's or a volume's.
+    pub disk_gib: Option<u64>,
+    /// Processor architecture as the Linux kernel calls it (`x86_64`, `aarch64`), where the provider says so.
+    pub arch: Option<String>,
+    /// Its GPUs.
+    pub gpu: Option<Gpu>,
+}
+
+/// The GPUs of a flavor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// How much of a GPU in thousandths: 2000 is two, 500 half a one.
+    pub thousandths: u64,
+    /// Maker, where known.
+    pub vendor: Option<String>,
+    /// Model, where known.
+    pub model: Option<String>,
+    /// Memory of each in MiB, where known.
+    pub memory_mib: Option<u64>,
+}
+
+impl Flavor {
+    /// GPUs; a part of one is one.
+    pub fn gpus(&self) -> u32 {
+        let thousandths = self.gpu.as_ref().map_or(0, |gpu| gpu.thousandths);
+        u32::try_from(thousandths.div_ceil(1000)).unwrap_or(u32::MAX)
+    }
+
+    /// Model of its GPUs, where known.
+    pub fn gpu_model(&self) -> Option<&str> {
+        self.gpu.as_ref()?.model.as_deref()
+    }
+}
+
+impl Gpu {
+    /// So many whole GPUs of this model.
+    pub fn whole(n: u32, model: Option<String>) -> Option<Self> {
+        (n > 0).then(|| Self { thousandths: u64::from(n) * 1000, model, ..Self::default() })
+    }
+}
+
+/// An image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The provider's id.
+    pub id: String,
+    /// Processor architecture, where the provider says so.
+    pub arch: Option<String>,
+    /// The disk that it needs, in GiB; 0: any.
+    pub min_disk_gib: u64,
+}
+
+/// A bound and its use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// The bound; `None` is unlimited or unknown.
+    pub limit: Option<u64>,
+    /// Used by everybody in the project.
+    pub used: u64,
+}
+
+impl Allowance {
+    /// What is left; `None` is unlimited or unknown.
+    pub fn left(self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.used))
+    }
+}
+
+/// How much may still be bought, by class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headroom {
+    /// The classes. Nova: one, the project's. EC2: one for each family of instance types and way of paying.
+    pub classes: Vec<QuotaClass>,
+}
+
+impl Headroom {
+    /// The class of this name.
+    pub fn class(&self, name: &str) -> Option<&QuotaClass> {
+        self.classes.iter().find(|class| class.name == name)
+    }
+}
+
+/// A bound that several offers share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaClass {
+    /// Name, which [`Offer::quota_class`] gives.
+    pub name: String,
+    /// VMs.
+    pub vms: Allowance,
+    /// Cores.
+    pub cores: Allowance,
+    /// Memory in MiB.
+    pub ram_mib: Allowance,
+    /// GPUs.
+    pub gpus: Allowance,
+    /// Ports on networks, or addresses.
+    pub ports: Allowance,
+    /// Ports that one VM takes.
+    pub ports_per_vm: u64,
+}
+
+impl QuotaClass {
+    /// VMs that can still be made, for all that counts VMs: the quota of VMs itself, and that of ports.
+    pub fn vms_left(&self) -> Option<u64> {
+        let ports = self.ports.left().and_then(|left| left.checked_div(self.ports_per_vm));
+        [self.vms.left(), ports].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_bound_vms_as_their_own_quota_does() {
+        let allowance = |limit, used| Allowance { limit: Some(limit), used };
+        let class =
+            QuotaClass { vms: allowance(10, 2), ports: allowance(50, 45), ports_per_vm: 2, ..QuotaClass::default() };
+        assert_eq!(class.vms_left(), Some(2));
+        assert_eq!(QuotaClass { ports_per_vm: 0, ..class.clone() }.vms_left(), Some(8), "no port, no bound");
+        assert_eq!(QuotaClass { ports: Allowance::default(), ..class }.vms_left(), Some(8));
+    }
+
+    #[test]
+    fn only_what_a_pool_may_buy_is_offered() {
+        let flavor = |name: &str, cores, gpus| Flavor {
+            name: name.to_owned(),
+            cores,
+            gpu: Gpu::whole(gpus, None),
+            ..Flavor::default()
+        };
+        let all = Wanted::default();
+        assert!(all.suits(&flavor("a", 1, 0), Purchase::Spot));
+        let named = Shape { flavors: vec!["a".to_owned()], ..Shape::default() };
+        let large =
+            Shape { cores: (Some(8), None), gpus: (None, Some(0)), purchase: vec![Purchase::Spot], ..Shape::default() };
+        let wanted = Wanted { shapes: vec![named, large] };
+        assert!(
+            wanted.suits(&flavor("a", 1, 0), Purchase::OnDemand) && !wanted.suits(&flavor("a", 1, 0), Purchase::Spot)
+        );
+        assert!(wanted.suits(&flavor("b", 8, 0), Purchase::Spot) && !wanted.suits(&flavor("b", 8, 1), Purchase::Spot));
+        assert!(!wanted.suits(&flavor("b", 4, 0), Purchase::Spot));
+    }
+
+    #[test]
+    fn half_a_gpu_is_one_for_a_bound() {
+        let half = Flavor { gpu: Some(Gpu { thousandths: 500, ..Gpu::default() }), ..Flavor::default() };
+        assert_eq!((half.gpus(), Flavor::default().gpus(), Gpu::whole(0, None)), (1, 0, None));
+    }
+
+    #[test]
+    fn what_a_plan_is_made_from_can_be_written_and_read_again() {
+        let offers = Offers {
+            flavors: vec![Flavor {
+                name: "f".to_owned(),
+                gpu: Gpu::whole(2, Some("A100".to_owned())),
+                ..Flavor::default()
+            }],
+            offers: vec![Offer { purchase: Purchase::Spot, ..Offer::default() }],
+            credential_expires: Some(Timestamp::UNIX_EPOCH),
+            ..Offers::default()
+        };
+        let text = serde_json::to_string(&offers).unwrap();
+        assert_eq!(serde_json::from_str::<Offers>(&text).unwrap(), offers);
+        let headroom = Headroom { classes: vec![QuotaClass::default()] };
+        let text = serde_json::to_string(&headroom).unwrap();
+        assert_eq!(serde_json::from_str::<Headroom>(&text).unwrap(), headroom);
+    }
+}
