@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crds::annotation;
 use kube::{Resource, ResourceExt};
 
 /// Finalizer of a PilotVM: its VM and its row are not yet settled.
@@ -51,9 +50,12 @@ impl fmt::Display for Key {
     }
 }
 
+/// The beginning of a VM's name at the provider.
+pub const SERVER_PREFIX: &str = "dirac-";
+
 /// The VM's name at the provider.
 pub fn server(pilot_vm: &str) -> String {
-    format!("dirac-{pilot_vm}")
+    format!("{SERVER_PREFIX}{pilot_vm}")
 }
 
 /// The ConfigMap that keeps the console log of a VM: a PilotVM's name may be used again, its UID never.
@@ -79,5 +81,5 @@ pub fn deleting<K: Resource>(object: &K) -> bool {
 
 /// Whether a person asked that nothing is made or taken away here.
 pub fn is_paused<K: Resource>(object: &K) -> bool {
-    object.annotations().get(annotation::PAUSED).is_some_and(|v| v == "true")
+    object.annotations().get(crds::annotation::PAUSED).is_some_and(|v| v == "true")
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::clock::moment;
 use broker::pilot::user_data;
 use crds::{
     Cloud, PilotPool, condition,
@@ -57,7 +58,7 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
         .map(|u| UnmetDemand {
             vo: u.vo.clone(),
             jobs: whole(u.jobs),
-            reason: u.reason.to_string(),
+            reason: u.reason.as_str().to_owned(),
             message: u.message.clone(),
         })
         .collect();
@@ -101,7 +102,8 @@ fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, now: Timest
         return;
     }
     let facts = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts();
-    let usable: Vec<String> = resolved.clouds.iter().filter(|c| facts(c).usable(now)).map(|c| c.name_any()).collect();
+    let usable: Vec<String> =
+        resolved.clouds.iter().filter(|c| facts(c).usable(moment())).map(|c| c.name_any()).collect();
     if !usable.is_empty() {
         let text = format!("VMs can be bought from {}", usable.join(", "));
         conditions.set(condition::CLOUD_USABLE, Some(true), "Usable", &text);

@@ -318,7 +318,8 @@ fn may_come_until(o: &Observed<'_>) -> Option<Timestamp> {
 }
 
 fn deletes(o: &Observed<'_>) -> Step {
-    let ended = o.vm.status.as_ref().and_then(|s| ConditionType::Ended.among(&s.conditions)).map(|c| c.last_transition_time.0);
+    let ended =
+        o.vm.status.as_ref().and_then(|s| ConditionType::Ended.among(&s.conditions)).map(|c| c.last_transition_time.0);
     match ended.map(|ended| ended + DELETES_WITHIN) {
         Some(slow) if o.now <= slow => Step::Wait(Some(slow)),
         _ => Step::SayDeleting,

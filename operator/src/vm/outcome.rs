@@ -70,10 +70,8 @@ pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, Clou
         Some(Call::InDoubt(until)) => until,
         _ => None,
     };
-    let in_doubt = |until: Option<Timestamp>| Learnt {
-        tried: Some(Tried { n, call: Call::InDoubt(until) }),
-        ..Learnt::default()
-    };
+    let in_doubt =
+        |until: Option<Timestamp>| Learnt { tried: Some(Tried { n, call: Call::InDoubt(until) }), ..Learnt::default() };
     match error.disposition() {
         Disposition::LookUntil(until) => waits(error).learns(in_doubt(doubt.max(Some(until)))),
         // A look that could not be made leaves the doubt, and so does one that was made too early.
@@ -138,10 +136,8 @@ pub fn row_read(at: Timestamp, answer: Result<Vec<PilotRow>, RowsError>) -> Done
 /// The provider answered a question for this very VM. Only an explicit "no such thing" proves its absence.
 pub fn asked(o: &Observed<'_>, at: Timestamp, answer: Result<Option<Vm>, CloudError>) -> Done {
     let times = o.remembered.answer.as_ref().map_or(0, |a| a.times.saturating_add(1));
-    let knows = |found: Found| Learnt {
-        answer: Some(Answer { at, moment: o.moment, times, found }),
-        ..Learnt::default()
-    };
+    let knows =
+        |found: Found| Learnt { answer: Some(Answer { at, moment: o.moment, times, found }), ..Learnt::default() };
     match answer {
         Ok(None) => Done::now().learns(knows(Found::Nothing)),
         Ok(Some(vm)) => Done::now().learns(knows(Found::Present(vm))),

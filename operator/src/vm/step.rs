@@ -21,8 +21,8 @@ use crate::{
     crash::crash_point,
     ending::Ending,
     known::permits::{Act, Permit},
-    names::{Key, VM_FINALIZER},
     known::place::Lot,
+    names::{Key, VM_FINALIZER},
 };
 
 /// What a row says when its pilot has a VM.
@@ -192,10 +192,7 @@ async fn create(state: &State, o: &Observed<'_>, attempt: Attempt) -> Done {
         _ => None,
     };
     state.memory.note(&order.owner.uid, |m| {
-        m.tried = Some(crate::known::memory::Tried {
-            n: attempt.n,
-            call: crate::known::memory::Call::InDoubt(until),
-        });
+        m.tried = Some(crate::known::memory::Tried { n: attempt.n, call: crate::known::memory::Call::InDoubt(until) });
     });
     crash_point("create-vm");
     let answer = driver.create(&order).await;
