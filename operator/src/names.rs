@@ -50,9 +50,12 @@ impl fmt::Display for Key {
     }
 }
 
+/// The beginning of a VM's name at the provider.
+pub const SERVER_PREFIX: &str = "dirac-";
+
 /// The VM's name at the provider.
 pub fn server(pilot_vm: &str) -> String {
-    format!("dirac-{pilot_vm}")
+    format!("{SERVER_PREFIX}{pilot_vm}")
 }
 
 /// The ConfigMap that keeps the console log of a VM: a PilotVM's name may be used again, its UID never.
@@ -74,4 +77,9 @@ pub fn let_go<K: Resource>(object: &K) -> bool {
 /// Whether the object is on its way out.
 pub fn deleting<K: Resource>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether a person asked that nothing is made or taken away here.
+pub fn is_paused<K: Resource>(object: &K) -> bool {
+    object.annotations().get(crds::annotation::PAUSED).is_some_and(|v| v == "true")
 }

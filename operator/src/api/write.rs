@@ -80,11 +80,29 @@ impl Api {
         in_time(self.of::<K>(&key.namespace).get_opt(&key.name)).await
     }
 
-    /// The UIDs of the PilotVMs of all namespaces, as the API server has them now.
-    pub async fn pilot_vms(&self) -> Result<HashSet<String>, kube::Error> {
-        let api: kube::Api<PilotVM> = kube::Api::all(self.client.clone());
-        let list = in_time(api.list_metadata(&ListParams::default())).await?;
-        Ok(list.items.iter().filter_map(ResourceExt::uid).collect())
+    /// The UIDs of the PilotVMs as the API server has them now: of these namespaces (none: of all), and of this name where one is given.
+    pub async fn pilot_vms(&self, namespaces: &[String], name: Option<&str>) -> Result<HashSet<String>, kube::Error> {
+        const PAGE: u32 = 500;
+        let apis: Vec<kube::Api<PilotVM>> = match namespaces {
+            [] => vec![kube::Api::all(self.client.clone())],
+            some => some.iter().map(|namespace| self.of(namespace)).collect(),
+        };
+        let mut uids = HashSet::new();
+        for api in apis {
+            let mut params = ListParams::default().limit(PAGE);
+            if let Some(name) = name {
+                params = params.fields(&format!("metadata.name={name}"));
+            }
+            loop {
+                let page = in_time(api.list_metadata(&params)).await?;
+                uids.extend(page.items.iter().filter_map(ResourceExt::uid));
+                match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => params = params.continue_token(&token),
+                    None => break,
+                }
+            }
+        }
+        Ok(uids)
     }
 
     /// Keeps a console log; fails where that namespace takes no new objects.

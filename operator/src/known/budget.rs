@@ -104,11 +104,7 @@ impl From<Budget> for Written {
 
 impl Budget {
     /// A budget. `reaches`: what was refused, and how many may try there; `classes`: the class of quota of each place.
-    pub fn new(
-        reaches: BTreeMap<Reach, u64>,
-        lots: BTreeMap<Lot, Outcomes>,
-        classes: BTreeMap<Place, String>,
-    ) -> Self {
+    pub fn new(reaches: BTreeMap<Reach, u64>, lots: BTreeMap<Lot, Outcomes>, classes: BTreeMap<Place, String>) -> Self {
         Self { reaches, lots, classes }
     }
 

@@ -76,6 +76,8 @@ pub struct Facts {
     pub refused: Option<CloudError>,
     /// The last list of VMs.
     pub listing: Option<Arc<Listing>>,
+    /// Since when the simulated cloud is there: VMs that were launched before are gone.
+    pub simulated_since: Option<Timestamp>,
     /// VMs of ours that the list lacks, by the UID of the PilotVM, and since when. They count as alive.
     pub missing: Arc<BTreeMap<String, Timestamp>>,
     /// VMs with our tag that have no PilotVM and are not deleted yet.
@@ -244,9 +246,10 @@ impl Facts {
     /// Whether VMs may be bought now: there is a driver, what it offers is known, and the provider answers, or did until a moment ago.
     pub fn usable(&self, now: Instant) -> bool {
         let holds = |since: Option<Instant>, time: Duration| since.is_some_and(|s| now.duration_since(s) < time);
-        let is_driven = self.not_driven.as_ref().is_none_or(|trouble| {
-            PASSING.contains(&trouble.reason.as_str()) && holds(self.not_driven_since, GRACE)
-        });
+        let is_driven = self
+            .not_driven
+            .as_ref()
+            .is_none_or(|trouble| PASSING.contains(&trouble.reason.as_str()) && holds(self.not_driven_since, GRACE));
         let is_passing = |failure: &Failure| {
             !matches!(failure.error, CloudError::Unauthorized(_)) && holds(Some(failure.since), GRACE)
         };

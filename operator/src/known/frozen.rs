@@ -87,9 +87,7 @@ mod tests {
         let said = frozen.message(&key());
         assert!(said.starts_with("12 of 40 VMs are missing") && said.contains("3 more went"), "{said}");
         assert!(
-            said.ends_with(
-                ": kubectl annotate --overwrite cloud cppm -n egi diracgrid.org/acknowledge-change=12"
-            ),
+            said.ends_with(": kubectl annotate --overwrite cloud cppm -n egi diracgrid.org/acknowledge-change=12"),
             "{said}"
         );
     }

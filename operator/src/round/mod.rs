@@ -9,6 +9,7 @@ mod snapshot;
 
 use std::{sync::Arc, time::Duration};
 
+use broker::clock::moment;
 use crds::DiracInstallation;
 use tokio::time::Instant;
 
@@ -16,7 +17,10 @@ use snapshot::{CloudView, World, snapshot};
 
 use crate::{
     context::Context,
-    known::installation::{Handle, Round},
+    known::{
+        installation::{Handle, Round},
+        place::Place,
+    },
     names::{Key, deleting},
     trouble::Trouble,
 };
@@ -129,12 +133,14 @@ fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
     let view = |object: Arc<crds::Cloud>| {
         let cloud = ctx.state.clouds.get(&Key::of(object.as_ref()));
         let facts = cloud.facts();
-        let failed = cloud.clone();
+        let (failed, refused) = (cloud.clone(), cloud.refused_places(moment()));
         CloudView {
             object,
             facts,
-            failing: Box::new(move |pool| failed.failing(pool, now)),
-            refused: Box::new(move |flavor, zone| cloud.is_refused(flavor, zone, now)),
+            failing: Box::new(move |pool| {
+                failed.failing(pool, moment()).into_iter().map(|p| (p.flavor, p.zone)).collect()
+            }),
+            refused: Box::new(move |flavor, zone| refused.contains(&Place::on_demand(flavor, zone))),
         }
     };
     World {

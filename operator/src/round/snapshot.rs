@@ -96,7 +96,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, world.now)).collect(),
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(view)).collect(),
         vms: world.vms.iter().map(|vm| vm_of(world, vm)).collect(),
     }
 }
@@ -152,8 +152,8 @@ fn requirements(r: Option<&PoolRequirements>) -> Requirements {
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of(view: &CloudView, now: Timestamp) -> Option<CloudState> {
-    if deleting(view.object.as_ref()) || !view.facts.usable(now) {
+fn cloud_of(view: &CloudView) -> Option<CloudState> {
+    if deleting(view.object.as_ref()) || !view.facts.usable(broker::clock::moment()) {
         return None;
     }
     let (offers, (_, headroom)) = (view.facts.offers.as_ref()?, view.facts.headroom.as_ref()?);

@@ -53,7 +53,9 @@ pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
         project: offers.and_then(|o| o.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
         vms: whole(ours.len()),
         cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
-        orphans_deleted: whole(facts.orphans),
+        missing: whole(facts.missing.len()),
+        orphans: whole(facts.orphans),
+        orphans_deleted: whole(facts.orphans_deleted),
         ..CloudStatus::default()
     }
 }

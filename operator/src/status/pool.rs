@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::clock::moment;
 use broker::pilot::user_data;
 use crds::{
     Cloud, PilotPool, condition,
@@ -43,7 +44,7 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
             conditions.set(condition::USER_DATA_VALID, Some(false), "UserDataInvalid", &error.to_string())
         }
     }
-    clouds(state, &key, buys_on_demand(pool), &resolved, now, &mut conditions);
+    clouds(state, &key, buys_on_demand(pool), &resolved, &mut conditions);
     conditions.ready(
         &[condition::RESOLVED, condition::USER_DATA_VALID, condition::CLOUD_USABLE],
         "VMs are made here when jobs ask for them",
@@ -94,14 +95,15 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
 }
 
 /// Says whether any of the pool's clouds can be bought from, and what is wrong with the first where none can.
-fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, now: Timestamp, conditions: &mut Conditions) {
+fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
     if !buys {
         let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
         conditions.set(condition::CLOUD_USABLE, Some(false), "SpotOnly", text);
         return;
     }
     let facts = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts();
-    let usable: Vec<String> = resolved.clouds.iter().filter(|c| facts(c).usable(now)).map(|c| c.name_any()).collect();
+    let usable: Vec<String> =
+        resolved.clouds.iter().filter(|c| facts(c).usable(moment())).map(|c| c.name_any()).collect();
     if !usable.is_empty() {
         let text = format!("VMs can be bought from {}", usable.join(", "));
         conditions.set(condition::CLOUD_USABLE, Some(true), "Usable", &text);

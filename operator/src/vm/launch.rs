@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use broker::{
-    cloud::{Attempt, Choice, CloudError, Disposition, Order, Owner, Purchase, Vm},
+    clock::moment,
+    cloud::{Attempt, Choice, CloudError, Disposition, Order, Owner, Purchase, Scope, Vm},
     pilot::rows::{NewPilot, PilotStatus},
 };
 use crds::PilotVM;
-use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Error, pilot};
@@ -16,6 +16,7 @@ use crate::{
     context::Context,
     crash::crash_point,
     ending::{Ending, Why},
+    known::{cloud::Question, place::Lot},
     names::{Key, server},
     trouble::Trouble,
 };
@@ -34,7 +35,7 @@ pub enum Launched {
 }
 
 /// Registers the row and makes the VM.
-pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launched, Error> {
+pub async fn launch(ctx: &Context, vm: &PilotVM) -> Result<Launched, Error> {
     let key = Key::of(vm);
     let cloud_key = key.beside(&vm.spec.cloud_ref.name);
     let cloud = ctx.state.clouds.get(&cloud_key);
@@ -88,7 +89,7 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
     let outcome = driver.create(&order).await;
     let in_doubt = matches!(outcome, Err(CloudError::Unclear { .. }));
     ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: in_doubt, ..order.attempt }));
-    let (flavor, zone) = (vm.spec.offering.flavor.as_str(), vm.spec.offering.zone.as_deref());
+    let place = Lot::of(vm).place;
     let machine = match outcome {
         Ok(machine) => machine,
         Err(error) => {
@@ -97,23 +98,23 @@ pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launc
                     Err(Error::Cloud { what: "make the VM", source: error })
                 }
                 Disposition::Elsewhere(scope) => {
-                    cloud.refused_in(scope, flavor, zone, now);
+                    cloud.refused(scope, &place, moment());
                     Ok(Launched::Refused(error))
                 }
                 Disposition::GiveUp | Disposition::Gone => {
                     if matches!(error, CloudError::Unauthorized(_)) {
                         // Nothing more is bought here until the poller has had a better answer.
-                        cloud.update(|f| f.refused = Some(error.clone()));
+                        cloud.not_answered(Question::Launch, &error, moment());
                     }
                     // A credential that may read and not make VMs would else be tried at every round.
-                    cloud.refused(flavor, zone, now);
+                    cloud.refused(Scope::Offer, &place, moment());
                     ctx.bells.poll(&cloud_key);
                     Ok(Launched::Refused(error))
                 }
             };
         }
     };
-    cloud.granted(flavor, zone);
+    cloud.granted(&place, moment());
     crash_point("row-waiting");
     let row = match rows.set_status(&new, PilotStatus::Waiting, EXISTS).await {
         Ok(()) => PilotStatus::Waiting,

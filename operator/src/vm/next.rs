@@ -94,7 +94,6 @@ fn before(o: &Observed<'_>) -> Step {
     }
     match o.machine {
         Machine::Present(_) => Step::Launch,
-        Machine::Absent => Step::End(Ending::never_launched(o.vm)),
         Machine::Missing | Machine::Unknown => Step::AwaitList,
     }
 }
@@ -109,7 +108,6 @@ fn alive(o: &Observed<'_>) -> Step {
             }
             VmState::Building | VmState::Active | VmState::Unknown => {}
         },
-        Machine::Absent => return Step::End(Ending::vanished(ran(o.vm))),
         Machine::Missing | Machine::Unknown => {}
     }
     let has_job = o.row.is_some_and(|r| r.current_job > 0);
@@ -164,8 +162,8 @@ fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
             _ => Step::TakeAway(vm.id.clone()),
         },
         // A VM that was written down has been in a list or will be: one list without it, asked for after its end, is enough.
-        Machine::Missing | Machine::Absent if launched(o.vm).is_some() => Step::Finish(ending.row),
-        Machine::Missing | Machine::Absent | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
-        Machine::Missing | Machine::Absent | Machine::Unknown => Step::AwaitList,
+        Machine::Missing if launched(o.vm).is_some() => Step::Finish(ending.row),
+        Machine::Missing | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
+        Machine::Missing | Machine::Unknown => Step::AwaitList,
     }
 }

@@ -122,8 +122,7 @@ fn a_halted_vm_a_broken_one_and_one_that_vanished_end_with_their_reasons() {
         reason(VmState::Ended(End::Failed(CloudError::Quota { message: "cores".into(), scope: Scope::Offer }))),
         "QuotaExceeded"
     );
-    assert!(matches!(step(&launched_vm(60), Machine::Absent, None), Step::End(e) if e.why == Why::Vanished));
-    assert!(matches!(step(&launched_vm(60), Machine::Missing, None), Step::Wait(_)), "one list may lag");
+    assert!(matches!(step(&launched_vm(60), Machine::Missing, None), Step::Wait(_)), "a list proves no absence");
 }
 
 #[test]
@@ -225,5 +224,4 @@ fn a_vm_that_was_made_and_not_written_down_is_adopted_after_any_time() {
     assert_eq!(step(&vm, Machine::Present(&active), None), Step::Launch);
     assert_eq!(step(&vm, Machine::Unknown, None), Step::AwaitList);
     assert_eq!(step(&vm, Machine::Missing, None), Step::AwaitList);
-    assert!(matches!(step(&vm, Machine::Absent, None), Step::End(e) if e.why == Why::LaunchTimedOut));
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{
+    clock::moment,
     cloud::{CloudError, Disposition, End, Scope, VmState},
     pilot::rows::PilotStatus,
 };
@@ -19,7 +20,7 @@ use crate::{
     context::Context,
     crash::crash_point,
     ending::{Blame, Ending},
-    known::{cloud, listing::Machine},
+    known::{cloud, listing::Machine, place::Lot},
     life::{launched, ran},
     names::{Key, VM_FINALIZER, deleting},
 };
@@ -87,12 +88,12 @@ async fn record(ctx: &Context, vm: &PilotVM, status: PilotVMStatus, what: &'stat
 fn provider_status<'a>(o: &Observed<'a>) -> Option<&'a str> {
     match o.machine {
         Machine::Present(vm) => Some(&vm.provider_status),
-        Machine::Absent | Machine::Missing | Machine::Unknown => None,
+        Machine::Missing | Machine::Unknown => None,
     }
 }
 
 async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
-    match launch::launch(ctx, o.vm, o.now).await {
+    match launch::launch(ctx, o.vm).await {
         Ok(Launched::Made(machine, row)) => {
             let now = ctx.clock.now();
             ctx.state.memory.note(&uid(o.vm), |m| {
@@ -140,8 +141,7 @@ async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
     record(ctx, o.vm, Record::of(o.vm, o.now).running(has_job, provider_status(o)).finish(), "the pilot's state")
         .await?;
     if first {
-        let offering = &o.vm.spec.offering;
-        cloud_of(ctx, o.vm).worked(&o.vm.spec.pool_ref.name, &offering.flavor, offering.zone.as_deref());
+        cloud_of(ctx, o.vm).worked(&Lot::of(o.vm));
         ctx.events.note(o.vm, "Running", "the pilot asks DIRAC for work").await;
     }
     Ok(())
@@ -165,11 +165,11 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Result<(), Err
         crash_point("keep-console");
         kept = console::keep(ctx, o.vm, driver.as_ref(), &machine.id).await;
     }
-    let (flavor, zone) = (&o.vm.spec.offering.flavor, o.vm.spec.offering.zone.as_deref());
+    let lot = Lot::of(o.vm);
     match ending.blame() {
         Blame::Nothing => {}
-        Blame::Refused => cloud.refused_in(scope(o), flavor, zone, o.now),
-        Blame::Failed => cloud.failed(&o.vm.spec.pool_ref.name, flavor, zone, o.now),
+        Blame::Refused => cloud.refused(scope(o), &lot.place, moment()),
+        Blame::Failed => cloud.failed(&lot, moment()),
     }
     crash_point("record-end");
     let status = Record::of(o.vm, o.now).ended(ending, kept.clone(), provider_status(o)).finish();
