@@ -9,7 +9,7 @@ use broker::{
     clock::moment,
     cloud::{Cloud, CloudError, Wanted},
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
 use super::{
     collect::Collector,
@@ -191,6 +191,8 @@ pub async fn in_time<T>(longest: Duration, call: impl Future<Output = Result<T, 
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -69,6 +69,13 @@ impl Frozen {
     }
 }
 
+/// What the condition Frozen says while brakes hold: the reason of the first, and the sentences of all. Each sentence names its annotation,
+/// so that whoever leads next knows what was asked.
+pub fn condition(frozen: &[Frozen], cloud: &Key) -> Option<(Reason, String)> {
+    let sentences: Vec<String> = frozen.iter().map(|f| f.message(cloud)).collect();
+    Some((frozen.first()?.reason(), sentences.join("; ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +113,15 @@ mod tests {
         let frozen = frozen(What::Orphans, Standing { doubtful: 10, is_spent: true, ..Standing::default() });
         let said = frozen.message(&key());
         assert!(said.contains("kubectl annotate cloud cppm -n egi diracgrid.org/acknowledge-orphans- && "), "{said}");
+    }
+
+    #[test]
+    fn both_brakes_are_said_in_one_condition() {
+        let standing = Standing { doubtful: 10, ..Standing::default() };
+        let both = [frozen(What::Losses, standing), frozen(What::Orphans, standing)];
+        let (reason, text) = condition(&both, &key()).unwrap();
+        assert_eq!(reason, Reason::MassLoss);
+        assert!(text.contains(ACKNOWLEDGE_CHANGE) && text.contains(ACKNOWLEDGE_ORPHANS), "{text}");
+        assert_eq!(condition(&[], &key()), None);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     amounts::whole,
     conditions::Conditions,
     context::State,
-    known::cloud::Facts,
+    known::{cloud::Facts, frozen},
     names::{Key, deleting},
 };
 
@@ -28,6 +28,15 @@ pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
     references(state, cloud, &facts, &mut conditions);
     conditions.supported(&unsupported(cloud));
     reachable(&facts, now, &mut conditions);
+    match frozen::condition(&facts.frozen, &key) {
+        Some((reason, text)) => conditions.set(condition::FROZEN, Some(true), reason.as_str(), &text),
+        None if facts.listing.is_some() => {
+            let text = "what the provider lists agrees with the PilotVMs, apart from a few VMs";
+            conditions.set(condition::FROZEN, Some(false), "NotFrozen", text);
+        }
+        // What was asked before the start is still asked until a list says otherwise.
+        None => {}
+    }
     let needs = [condition::REACHABLE, condition::CREDENTIAL_VALID, condition::RESOLVED];
     conditions.ready(&needs, "VMs can be made here");
     if deleting(cloud) {

@@ -44,7 +44,7 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
             conditions.set(condition::USER_DATA_VALID, Some(false), "UserDataInvalid", &error.to_string())
         }
     }
-    clouds(state, &key, buys_on_demand(pool), &resolved, now, &mut conditions);
+    clouds(state, &key, buys_on_demand(pool), &resolved, &mut conditions);
     conditions.ready(
         &[condition::RESOLVED, condition::USER_DATA_VALID, condition::CLOUD_USABLE],
         "VMs are made here when jobs ask for them",
@@ -95,7 +95,7 @@ pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatu
 }
 
 /// Says whether any of the pool's clouds can be bought from, and what is wrong with the first where none can.
-fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, now: Timestamp, conditions: &mut Conditions) {
+fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
     if !buys {
         let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
         conditions.set(condition::CLOUD_USABLE, Some(false), "SpotOnly", text);
