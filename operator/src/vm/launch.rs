@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use broker::{
-    clock::moment,
-    cloud::{Attempt, Choice, CloudError, Disposition, Order, Owner, Purchase, Scope, Vm},
-    pilot::rows::{NewPilot, PilotStatus},
+    cloud::{Attempt, Choice, Order, Owner},
+    pilot::rows::NewPilot,
 };
 use crds::PilotVM;
 use kube::ResourceExt;
@@ -14,7 +13,7 @@ use super::{Error, pilot};
 use crate::{
     context::State,
     ending::{Ending, Why},
-    known::{cloud::Question, place::Lot},
+    known::place::Lot,
     names::{Key, server},
     trouble::Trouble,
 };
@@ -28,8 +27,8 @@ pub enum NoOrder {
     Unfit(Ending),
 }
 
-/// Registers the row and makes the VM.
-pub async fn launch(ctx: &Context, vm: &PilotVM) -> Result<Launched, Error> {
+/// The order, as this attempt.
+pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoOrder> {
     let key = Key::of(vm);
     let cloud_key = key.beside(&vm.spec.cloud_ref.name);
     let facts = state.clouds.get(&cloud_key).facts();
@@ -62,58 +61,7 @@ pub async fn launch(ctx: &Context, vm: &PilotVM) -> Result<Launched, Error> {
         user_data,
         pilot,
         metadata: metadata(vm),
-    };
-
-    crash_point("register-row");
-    rows.register(&new).await.map_err(|source| Error::Row { what: "registered", source })?;
-    let mut planned = None;
-    ctx.state.memory.note(&order.owner.uid, |m| planned = m.planned.take());
-    if let Some(planned) = planned {
-        ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
-    }
-    crash_point("create-vm");
-    let uid = &order.owner.uid;
-    // A call that is cut off leaves its attempt in doubt.
-    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: true, ..order.attempt }));
-    let outcome = driver.create(&order).await;
-    let in_doubt = matches!(outcome, Err(CloudError::Unclear { .. }));
-    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: in_doubt, ..order.attempt }));
-    let place = Lot::of(vm).place;
-    let machine = match outcome {
-        Ok(machine) => machine,
-        Err(error) => {
-            return match error.disposition() {
-                Disposition::Retry | Disposition::RetryAfter(_) | Disposition::LookUntil(_) => {
-                    Err(Error::Cloud { what: "make the VM", source: error })
-                }
-                Disposition::Elsewhere(scope) => {
-                    cloud.refused(scope, &place, moment());
-                    Ok(Launched::Refused(error))
-                }
-                Disposition::GiveUp | Disposition::Gone => {
-                    if matches!(error, CloudError::Unauthorized(_)) {
-                        // Nothing more is bought here until the poller has had a better answer.
-                        cloud.not_answered(Question::Launch, &error, moment());
-                    }
-                    // A credential that may read and not make VMs would else be tried at every round.
-                    cloud.refused(Scope::Offer, &place, moment());
-                    ctx.bells.poll(&cloud_key);
-                    Ok(Launched::Refused(error))
-                }
-            };
-        }
-    };
-    cloud.granted(&place, moment());
-    crash_point("row-waiting");
-    let row = match rows.set_status(&new, PilotStatus::Waiting, EXISTS).await {
-        Ok(()) => PilotStatus::Waiting,
-        Err(error) => {
-            // It is written when the rows are read next.
-            tracing::warn!(vm = %key, %error, "the pilot's row still says Submitted");
-            PilotStatus::Submitted
-        }
-    };
-    Ok(Launched::Made(machine, row))
+    })
 }
 
 /// The sentence about a cloud or an installation that cannot be used now.

@@ -150,9 +150,22 @@ fn before(o: &Observed<'_>) -> Step {
     {
         return Step::Adopt(vm.clone());
     }
-    match o.machine {
-        Machine::Present(_) => Step::Launch,
-        Machine::Missing | Machine::Unknown => Step::AwaitList,
+    let doubted = matches!(o.call(), Some(Call::InDoubt(_)));
+    if !doubted && o.now > deadline(o.vm) {
+        return Step::End(Ending::never_launched(o.vm));
+    }
+    if !o.remembered.is_registered {
+        return Step::Register;
+    }
+    match (o.attempt(), o.call()) {
+        (Some((n, since)), Some(Call::InDoubt(_))) => Step::Create { n, since, repeated: true },
+        (Some((n, since)), Some(Call::Begun)) if o.now.duration_since(since) < ORDERED_WITHIN => {
+            Step::Create { n, since, repeated: false }
+        }
+        // Nobody was called with it: it may begin again.
+        (Some((n, _)), Some(Call::Begun)) => Step::Begin(n),
+        (Some((n, _)), Some(Call::Over)) => Step::Begin(n.saturating_add(1)),
+        (Some(_), None) | (None, _) => Step::Begin(1),
     }
 }
 
@@ -171,6 +184,8 @@ fn alive(o: &Observed<'_>) -> Step {
                 }
             }
         },
+        Machine::Gone => return Step::Lose,
+        Machine::Missing if is_ask_due(o) => return Step::Ask,
         Machine::Missing | Machine::Unknown => {}
     }
     if let Some(twin) = o.twins.first() {
@@ -279,10 +294,16 @@ fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
             Some(again) if o.moment < again => Step::Pause(again.duration_since(o.moment)),
             _ => Step::TakeAway(vm.id.clone()),
         },
-        // A VM that was written down has been in a list or will be: one list without it, asked for after its end, is enough.
-        Machine::Missing if launched(o.vm).is_some() => Step::Finish(ending.row),
-        Machine::Missing | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
-        Machine::Missing | Machine::Unknown => Step::AwaitList,
+        Machine::Gone => match may_come_until(o) {
+            Some(until) if o.now > until => Step::Ask,
+            Some(until) => Step::Wait(Some(until)),
+            None => gone(o, ending),
+        },
+        // A VM that was written down is asked for once the list lacks it; of one that was not, lists know too little.
+        Machine::Unknown if launched(o.vm).is_some() => Step::AwaitList,
+        Machine::Missing | Machine::Unknown if o.cloud_away.is_some() => Step::AwaitList,
+        Machine::Missing | Machine::Unknown if is_ask_due(o) => Step::Ask,
+        Machine::Missing | Machine::Unknown => Step::Pause(until_asked(o)),
     }
 }
 

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use broker::{
-    clock::moment,
-    cloud::{CloudError, Disposition, End, Scope, VmState},
-    pilot::rows::PilotStatus,
-};
-use crds::{PilotVM, condition, vm::PilotVMStatus};
-use jiff::Timestamp;
-use kube::{ResourceExt, runtime::controller::Action};
+use broker::{cloud::Attempt, pilot::rows::PilotStatus};
+use crds::{PilotVM, condition};
+use kube::ResourceExt;
 
 use super::{
     Error, console,
@@ -24,10 +19,10 @@ use crate::{
     clock::Clock,
     context::{Context, State},
     crash::crash_point,
-    ending::{Blame, Ending},
-    known::{cloud, listing::Machine, place::Lot},
-    life::{launched, ran},
-    names::{Key, VM_FINALIZER, deleting},
+    ending::Ending,
+    known::permits::{Act, Permit},
+    known::place::Lot,
+    names::{Key, VM_FINALIZER},
 };
 
 /// What a row says when its pilot has a VM.
@@ -65,36 +60,13 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Done, E
     }
 }
 
-fn remember(ctx: &Context, written: &PilotVM) {
-    ctx.state.memory.note(&uid(written), |m| m.written = written.resource_version());
-}
-
-async fn record(ctx: &Context, vm: &PilotVM, status: PilotVMStatus, what: &'static str) -> Result<(), Error> {
-    if vm.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let written = ctx.api.apply_status(vm, &status).await.map_err(Error::kubernetes(what))?;
-    remember(ctx, &written);
-    Ok(())
-}
-
-fn provider_status<'a>(o: &Observed<'a>) -> Option<&'a str> {
-    match o.machine {
-        Machine::Present(vm) => Some(&vm.provider_status),
-        Machine::Missing | Machine::Unknown => None,
-    }
-}
-
-async fn launch(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
-    match launch::launch(ctx, o.vm).await {
-        Ok(Launched::Made(machine, row)) => {
-            let now = ctx.clock.now();
-            ctx.state.memory.note(&uid(o.vm), |m| {
-                m.touched = Some(now);
-                if row == PilotStatus::Waiting {
-                    m.row_written = Some(now);
-                }
-            });
+/// Takes a step that needs no API server.
+pub async fn ask(state: &State, clock: &Clock, o: &Observed<'_>, step: Step) -> Done {
+    match step {
+        Step::Register => register(state, o).await,
+        Step::Begin(n) => begin(state, o, n),
+        Step::Create { n, since, repeated } => create(state, o, Attempt { n, since, repeated }).await,
+        Step::Adopt(vm) => {
             crash_point("record-vm");
             outcome::adopted(o, &vm)
         }
@@ -186,15 +158,11 @@ fn no_order(o: &Observed<'_>, no: NoOrder) -> Done {
     }
 }
 
-async fn record_running(ctx: &Context, o: &Observed<'_>) -> Result<(), Error> {
-    let has_job = o.row.is_some_and(|r| r.current_job > 0);
-    let first = !ran(o.vm);
-    crash_point("record-running");
-    record(ctx, o.vm, Record::of(o.vm, o.now).running(has_job, provider_status(o)).finish(), "the pilot's state")
-        .await?;
-    if first {
-        cloud_of(ctx, o.vm).worked(&Lot::of(o.vm));
-        ctx.events.note(o.vm, "Running", "the pilot asks DIRAC for work").await;
+/// What was planned may have been refused to another VM meanwhile.
+fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
+    let cloud = state.clouds.get(&cloud_key(o.vm));
+    if o.attempt().is_none() && !cloud.may_try(&Lot::of(o.vm).place, o.moment) {
+        return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
     }
     // Who would have to wait does not begin: an attempt that is written down is made at once.
     if cloud.permits.take(Act::Create, &Key::of(o.vm)).is_none() {
@@ -284,12 +252,6 @@ async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Done {
     {
         crash_point("keep-console");
         kept = console::keep(ctx, o.vm, driver.as_ref(), &machine.id).await;
-    }
-    let lot = Lot::of(o.vm);
-    match ending.blame() {
-        Blame::Nothing => {}
-        Blame::Refused => cloud.refused(scope(o), &lot.place, moment()),
-        Blame::Failed => cloud.failed(&lot, moment()),
     }
     crash_point("record-end");
     outcome::ended(o, ending, kept, None)
