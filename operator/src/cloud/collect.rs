@@ -17,8 +17,8 @@ use crds::{PilotVM, annotation::ACKNOWLEDGE_ORPHANS, reason::Reason};
 use kube::ResourceExt;
 
 use super::{
+    bounded::in_time,
     garbage::{Familiar, Suspects, is_young, may_be_taken, orphans, twins},
-    poll::in_time,
     sight::{asked, hold},
 };
 use crate::{

@@ -9,7 +9,7 @@ use broker::{
 use crds::{Cloud, cloud::CloudSpec};
 use tokio::time::Instant;
 
-use super::{openstack, poll::in_time, simulated};
+use super::{bounded::in_time, openstack, simulated};
 use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
 
 /// The first question to a new driver is given up after this time.

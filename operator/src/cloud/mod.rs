@@ -12,6 +12,7 @@
 //! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `simulated` |
 //! | is a change of the object news for its poller | `news` |
 
+mod bounded;
 mod collect;
 mod driver;
 mod finalizer;

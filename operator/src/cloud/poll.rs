@@ -12,6 +12,7 @@ use broker::{
 use tokio::sync::Notify;
 
 use super::{
+    bounded::in_time,
     collect::Collector,
     driver::Driven,
     finalizer,
@@ -181,12 +182,6 @@ async fn asked<T>(
         Err(error) => handle.not_answered(question, error, moment()),
     }
     answer
-}
-
-/// A call that ends in time, with an error where it has no answer.
-pub async fn in_time<T>(longest: Duration, call: impl Future<Output = Result<T, CloudError>>) -> Result<T, CloudError> {
-    let late = |_| Err(CloudError::Transient(format!("no answer within {} s", longest.as_secs())));
-    tokio::time::timeout(longest, call).await.unwrap_or_else(late)
 }
 
 #[cfg(test)]
