@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker::pilot::user_data::Verdicts;
+use crds::PilotVM;
 use tokio::sync::watch;
 
 use crate::{
@@ -12,7 +13,9 @@ use crate::{
     clock::Clock,
     errands::Errands,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    life,
     metrics::Metrics,
+    names::Key,
     progress::Progress,
 };
 
@@ -35,6 +38,18 @@ pub struct State {
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
     pub cluster: String,
+}
+
+impl State {
+    /// Which object says that nothing is made or taken away for this PilotVM.
+    pub fn paused_by(&self, vm: &PilotVM) -> Option<String> {
+        let key = Key::of(vm);
+        life::paused_by(
+            self.stores.installations.get(&key.beside(&vm.spec.installation_ref.name)).as_deref(),
+            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
+            self.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(),
+        )
+    }
 }
 
 /// What every loop is given.

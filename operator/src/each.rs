@@ -15,13 +15,16 @@ const TURN: Duration = Duration::from_secs(120);
 /// For each cloud: its poller. Until dropped.
 pub async fn cloud(ctx: Arc<Context>) {
     let pulse = ctx.progress.begins("clouds", TURN);
-    let mut crew = Crew::default();
+    let (mut crew, mut news) = (Crew::default(), cloud::News::default());
     loop {
         let wanted = clouds(&ctx.state.stores);
-        for key in crew.settle(&wanted, |key, tasks| vec![tasks.spawn(cloud::poll(ctx.clone(), key.clone()))]) {
+        let old = crew.settle(&wanted, |key, tasks| vec![tasks.spawn(cloud::poll(ctx.clone(), key.clone()))]);
+        // Our own write of a cloud's status is no news for its poller.
+        for key in old.into_iter().filter(|key| news.of(key, ctx.state.stores.clouds.get(key).as_deref())) {
             ctx.bells.poll(key);
         }
         let keep = |key: &Key| wanted.binary_search(key).is_ok();
+        news.retain(keep);
         ctx.state.clouds.retain(keep);
         ctx.bells.retain_clouds(keep);
         let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_clouds());

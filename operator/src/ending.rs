@@ -76,6 +76,10 @@ reasons! {
     Deleted: Deleted, Nothing, false, false;
     /// Somebody deleted the VM at the provider.
     Vanished: Deleted, Nothing, true, false;
+    /// Its pilot asked for work, never had a job, and the VM did not stop by itself.
+    PilotSilent: Failed, Nothing, true, true;
+    /// No job can be within its time any more, and the VM did not stop by itself.
+    HardLimit: Failed, Nothing, true, true;
     /// The VM stopped before its pilot asked for work.
     NeverRan: Failed, Failed, true, true;
     /// The pilot did not ask for work in time.
@@ -188,6 +192,38 @@ impl Ending {
         Self::new(Why::LaunchTimedOut, text, false)
     }
 
+    /// The pilot asked for work, never had a job, and its VM does not stop.
+    pub fn silent(vm: &PilotVM) -> Self {
+        let text = format!(
+            "the pilot had no job for longer than {} and a grace, and the VM did not stop by itself: its guest hangs, or does not obey \
+             DIRAC_IDLE_TIMEOUT; see its console log",
+            vm.spec.idle_timeout
+        );
+        Self::new(Why::PilotSilent, text, true)
+    }
+
+    /// No job can be within its time any more.
+    pub fn hard_limit(vm: &PilotVM) -> Self {
+        let text = format!(
+            "the VM is older than its lifetime of {} and the longest job of {} together, so no job can still be within its time, and it \
+             did not stop by itself; see its console log",
+            vm.spec.max_lifetime, vm.spec.max_cpu_time
+        );
+        Self::new(Why::HardLimit, text, true)
+    }
+
+    /// The offering was refused to another VM after this one was planned.
+    pub fn refused_meanwhile() -> Self {
+        let text = "the cloud refused what was planned to another VM a moment ago: nothing was ordered";
+        Self::new(Why::NoCapacity, text, false)
+    }
+
+    /// Whether it was the operator or a person that decided so, and not the VM that was seen to have ended.
+    pub fn is_decided(&self) -> bool {
+        use Why::{BootDeadlineMissed, Deleted, HardLimit, LaunchTimedOut, PilotSilent, Surplus};
+        matches!(self.why, Surplus | Deleted | BootDeadlineMissed | LaunchTimedOut | PilotSilent | HardLimit)
+    }
+
     /// The object was deleted: by the round, which gives the reason, or by hand.
     pub fn given_back(surplus: Option<&str>, ran: bool) -> Self {
         match surplus {
@@ -235,6 +271,23 @@ mod tests {
         ];
         for error in errors {
             assert_eq!(Ending::failed(&error, false).why.word(), error.reason());
+        }
+    }
+
+    #[test]
+    fn each_reason_but_those_of_errors_is_explained_in_the_api() {
+        let of_errors = [Why::Transient, Why::Conflict, Why::Throttled, Why::Other];
+        for why in Why::ALL.iter().filter(|why| !of_errors.contains(why)) {
+            assert!(why.word().parse::<crds::Reason>().is_ok(), "{}", why.word());
+        }
+    }
+
+    #[test]
+    fn a_guest_that_hangs_keeps_its_console_and_blames_no_offering() {
+        let vm = PilotVM::new("cpu-1", crds::vm::PilotVMSpec::default());
+        for ending in [Ending::silent(&vm), Ending::hard_limit(&vm)] {
+            assert!(ending.why.wants_console() && ending.why.is_trouble());
+            assert_eq!((ending.blame(), ending.row), (Blame::Nothing, PilotStatus::Failed));
         }
     }
 

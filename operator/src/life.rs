@@ -1,13 +1,19 @@
 //! What a PilotVM's object says of its life: questions that several rooms ask of it. Pure.
 
-use crds::{PilotVM, condition, vm::PilotVMStatus};
+use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, condition, vm::PilotVMStatus};
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
-use crate::{amounts::seconds, names::deleting};
+use crate::{
+    amounts::seconds,
+    names::{Key, deleting, is_paused},
+};
 
 /// A pilot that could not ask, because the Matcher was away, does so within this time.
 const ASKS_AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// A guest that does not stop by itself is given this time more than it should need.
+const GRACE: SignedDuration = SignedDuration::from_mins(5);
 
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
@@ -54,6 +60,35 @@ pub fn is_late(vm: &PilotVM, rows_read: Option<Timestamp>, asking: Option<Timest
     now > deadline && could_ask && rows_read.is_some_and(|read| read > deadline)
 }
 
+/// Whether a job was ever seen on the VM.
+pub fn served(vm: &PilotVM) -> bool {
+    vm.status.as_ref().is_some_and(|s| s.served_job)
+}
+
+/// When a pilot that asks since this moment, and never had a job, should have ended its VM, with a grace. Its guest hangs, or does not
+/// obey its idle timeout.
+pub fn idle_limit(vm: &PilotVM, asks_since: Timestamp) -> Timestamp {
+    asks_since + seconds(vm.spec.idle_timeout) + GRACE
+}
+
+/// When no job can be within its time any more: the last one may have begun at the end of the VM's lifetime.
+pub fn hard_limit(vm: &PilotVM) -> Timestamp {
+    created(vm) + seconds(vm.spec.max_lifetime) + seconds(vm.spec.max_cpu_time) + GRACE
+}
+
+/// Which of these objects says that nothing is made or taken away here.
+pub fn paused_by(
+    installation: Option<&DiracInstallation>,
+    cloud: Option<&Cloud>,
+    pool: Option<&PilotPool>,
+) -> Option<String> {
+    let named = |kind: &str, key: Key| format!("{kind} {key}");
+    let installation = installation.filter(|i| is_paused(*i)).map(|i| named("installation", Key::of(i)));
+    let cloud = || cloud.filter(|c| is_paused(*c)).map(|c| named("cloud", Key::of(c)));
+    let pool = || pool.filter(|p| is_paused(*p)).map(|p| named("pool", Key::of(p)));
+    installation.or_else(cloud).or_else(pool)
+}
+
 /// The phase, derived from the conditions.
 pub fn phase(status: &PilotVMStatus) -> &'static str {
     let is = |type_| condition::is_true(&status.conditions, type_);
@@ -65,5 +100,45 @@ pub fn phase(status: &PilotVMStatus) -> &'static str {
         "Booting"
     } else {
         "Pending"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crds::{annotation, pool::PilotPoolSpec, vm::PilotVMSpec};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_pause_names_the_object_that_asks_for_it() {
+        let mut pool = PilotPool::new("cpu", PilotPoolSpec::default());
+        pool.metadata.namespace = Some("demo".into());
+        assert_eq!(paused_by(None, None, Some(&pool)), None);
+        let annotated = |value: &str| Some(BTreeMap::from([(annotation::PAUSED.to_owned(), value.to_owned())]));
+        pool.metadata.annotations = annotated("false");
+        assert_eq!(paused_by(None, None, Some(&pool)), None);
+        pool.metadata.annotations = annotated("true");
+        assert_eq!(paused_by(None, None, Some(&pool)).as_deref(), Some("pool demo/cpu"));
+    }
+
+    #[test]
+    fn limits_of_a_guest_that_hangs_leave_it_a_grace_beyond_all_that_it_may_do() {
+        let spec = PilotVMSpec {
+            idle_timeout: crds::Duration::from_secs(600),
+            max_lifetime: crds::Duration::from_secs(7_200),
+            max_cpu_time: crds::Duration::from_secs(3_600),
+            ..PilotVMSpec::default()
+        };
+        let mut vm = PilotVM::new("cpu-1", spec);
+        vm.metadata.creation_timestamp = Some(Time(at(1_000)));
+        assert_eq!(idle_limit(&vm, at(2_000)), at(2_000 + 600 + 300));
+        assert_eq!(hard_limit(&vm), at(1_000 + 7_200 + 3_600 + 300));
     }
 }

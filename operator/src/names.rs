@@ -54,9 +54,12 @@ impl fmt::Display for Key {
     }
 }
 
+/// The beginning of a VM's name at the provider.
+pub const SERVER_PREFIX: &str = "dirac-";
+
 /// The VM's name at the provider.
 pub fn server(pilot_vm: &str) -> String {
-    format!("dirac-{pilot_vm}")
+    format!("{SERVER_PREFIX}{pilot_vm}")
 }
 
 /// The ConfigMap that keeps the console log of a VM: a PilotVM's name may be used again, its UID never.

@@ -38,12 +38,30 @@ impl Api {
 
     /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.
     pub async fn apply_status<K: Kind>(&self, object: &K, status: &impl Serialize) -> Result<K, kube::Error> {
+        self.patch_status(object, status, None).await
+    }
+
+    /// The same, provided that nobody wrote the object since it was read.
+    pub async fn apply_status_unchanged<K: Kind>(&self, object: &K, status: &impl Serialize) -> Result<K, kube::Error> {
+        self.patch_status(object, status, object.resource_version()).await
+    }
+
+    async fn patch_status<K: Kind>(
+        &self,
+        object: &K,
+        status: &impl Serialize,
+        version: Option<String>,
+    ) -> Result<K, kube::Error> {
         let key = Key::of(object);
         let kind = K::kind(&());
+        let mut metadata = json!({"name": key.name, "namespace": key.namespace, "uid": object.uid()});
+        if let Some(version) = version {
+            metadata["resourceVersion"] = version.into();
+        }
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": kind,
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": object.uid()},
+            "metadata": metadata,
             "status": status,
         });
         let manager = format!("{OPERATOR}/{}", kind.to_lowercase());
@@ -99,11 +117,29 @@ impl Api {
         in_time(self.of::<K>(&key.namespace).get_opt(&key.name)).await
     }
 
-    /// The UIDs of the PilotVMs of all namespaces, as the API server has them now.
-    pub async fn pilot_vms(&self) -> Result<HashSet<String>, kube::Error> {
-        let api: kube::Api<PilotVM> = kube::Api::all(self.client.clone());
-        let list = in_time(api.list_metadata(&ListParams::default())).await?;
-        Ok(list.items.iter().filter_map(ResourceExt::uid).collect())
+    /// The UIDs of the PilotVMs as the API server has them now: of these namespaces (none: of all), and of this name where one is given.
+    pub async fn pilot_vms(&self, namespaces: &[String], name: Option<&str>) -> Result<HashSet<String>, kube::Error> {
+        const PAGE: u32 = 500;
+        let apis: Vec<kube::Api<PilotVM>> = match namespaces {
+            [] => vec![kube::Api::all(self.client.clone())],
+            some => some.iter().map(|namespace| self.of(namespace)).collect(),
+        };
+        let mut uids = HashSet::new();
+        for api in apis {
+            let mut params = ListParams::default().limit(PAGE);
+            if let Some(name) = name {
+                params = params.fields(&format!("metadata.name={name}"));
+            }
+            loop {
+                let page = in_time(api.list_metadata(&params)).await?;
+                uids.extend(page.items.iter().filter_map(ResourceExt::uid));
+                match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => params = params.continue_token(&token),
+                    None => break,
+                }
+            }
+        }
+        Ok(uids)
     }
 
     /// Keeps a console log; fails where that namespace takes no new objects.

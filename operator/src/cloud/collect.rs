@@ -1,111 +1,170 @@
-//! Garbage: VMs that carry our tag and cluster and have no PilotVM, and twins of those that have one.
+//! Takes garbage away: a few orphans a turn, none while there are too many, and young twins at once.
 //!
-//! The cloud is listed before the API server: a VM whose PilotVM was made in between is then found in the second list. Nothing
-//! younger than the age guard is touched, and nothing at all while the API server cannot say which PilotVMs there are.
+//! The cloud is listed before the API server: a VM whose PilotVM was made in between is then found there. Nothing is deleted while the
+//! API server cannot say which PilotVMs there are, nor where the Cloud is paused.
 
-use std::collections::HashSet;
-
-use broker::cloud::{Cloud, Vm, VmState};
-use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
-
-use crate::{
-    context::Context,
-    known::{cloud::Handle, listing::Listing},
-    names::Key,
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
 };
 
-/// Deletes the garbage of one list.
-pub async fn collect(ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, listing: &Listing) {
-    let known: HashSet<String> = ctx.state.stores.vms.all().iter().filter_map(|vm| vm.uid()).collect();
-    let guard = SignedDuration::try_from(ctx.args.orphan_age).unwrap_or(SignedDuration::from_mins(2));
-    let suspects = garbage(listing, &known, ctx.clock.now(), guard);
-    if suspects.is_empty() {
-        return;
-    }
-    // The watch may lag or see only some namespaces: what is deleted here must be unknown to the API server itself.
-    let existing = match ctx.api.pilot_vms().await {
-        Ok(existing) => existing,
-        Err(error) => {
-            tracing::warn!(cloud = %key, %error, "orphans are left alone: the PilotVMs of all namespaces could not be listed");
+use broker::{
+    clock::moment,
+    cloud::{Cloud, Vm},
+};
+use crds::{PilotVM, annotation::ACKNOWLEDGE_ORPHANS, reason::Reason};
+use kube::ResourceExt;
+
+use super::{
+    bounded::in_time,
+    garbage::{Familiar, Suspects, is_young, may_be_taken, orphans, twins},
+    sight::{asked, hold},
+};
+use crate::{
+    context::Context,
+    known::{
+        brake::{Limit, Sight},
+        cloud::Handle,
+        frozen::{Frozen, What},
+        listing::Listing,
+    },
+    names::{Key, SERVER_PREFIX, is_paused},
+};
+
+/// Orphans that are deleted in one turn.
+const AT_ONCE: usize = 3;
+/// A deletion that has no answer after this time has failed.
+const LONGEST_DELETION: Duration = Duration::from_secs(60);
+
+/// What is kept from one list to the next.
+#[derive(Default)]
+pub struct Collector {
+    suspects: Suspects,
+    twins: Suspects,
+    familiar: Familiar,
+    has_seen: bool,
+}
+
+impl Collector {
+    /// Takes away the garbage of one list.
+    pub async fn collect(&mut self, ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, listing: &Listing) {
+        let orphans = self.see(ctx, key, handle, listing).await;
+        if ctx.state.stores.clouds.get(key).is_some_and(|cloud| is_paused(cloud.as_ref())) {
             return;
         }
-    };
-    for vm in garbage(listing, &existing, ctx.clock.now(), guard) {
-        take_away(ctx, key, driver, handle, vm).await;
-    }
-}
-
-/// The garbage among what was listed, when these PilotVMs exist.
-fn garbage<'a>(listing: &'a Listing, existing: &HashSet<String>, now: Timestamp, guard: SignedDuration) -> Vec<&'a Vm> {
-    let orphans = listing.vms.iter().filter(|(uid, _)| !existing.contains(*uid)).flat_map(|(_, vms)| vms);
-    let twins = listing.vms.iter().filter(|(uid, _)| existing.contains(*uid)).flat_map(|(_, vms)| vms.iter().skip(1));
-    let old = |vm: &&Vm| now.duration_since(vm.created) > guard && may_be_taken(vm);
-    let mut found: Vec<_> = orphans.chain(twins).filter(old).collect();
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    found
-}
-
-/// Whether it holds something that nobody takes away yet. What is unknown is left alone.
-fn may_be_taken(vm: &Vm) -> bool {
-    vm.is_held() && !matches!(vm.state, VmState::Deleting | VmState::Unknown)
-}
-
-async fn take_away(ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, vm: &Vm) {
-    match driver.delete(&vm.id).await {
-        Ok(()) => {
-            handle.update(|f| f.orphans += 1);
-            ctx.metrics.orphan(key);
-            tracing::warn!(cloud = %key, id = vm.id, name = vm.name, "a VM without a PilotVM was deleted");
-            if let Some(cloud) = ctx.state.stores.clouds.get(key) {
-                let text = format!("VM {} ({}) carried our tag and had no PilotVM: it was deleted", vm.id, vm.name);
-                ctx.events.warn(cloud.as_ref(), "OrphanDeleted", text).await;
+        let now = moment();
+        let is_due = |vm: &&Vm| may_be_taken(vm) && self.suspects.is_due(&vm.id, ctx.args.orphan_age, now);
+        let due: Vec<&Vm> = orphans.into_iter().filter(is_due).take(AT_ONCE).collect();
+        for vm in due {
+            if !handle.orphans(|brake| brake.may_pass(&vm.id, now)) {
+                break;
+            }
+            if !self.take_orphan(ctx, key, driver, handle, vm).await {
+                self.suspects.failed(&vm.id, moment());
             }
         }
-        Err(error) => {
-            tracing::warn!(cloud = %key, id = vm.id, %error, "an orphan could not be deleted and is tried again")
+        self.take_twins(ctx, key, driver, listing).await;
+    }
+
+    /// The orphans of a list; too many of them are held.
+    async fn see<'a>(&mut self, ctx: &Context, key: &Key, handle: &Handle, listing: &'a Listing) -> Vec<&'a Vm> {
+        let now = moment();
+        let existing: HashSet<String> = ctx.state.stores.vms.all().iter().filter_map(|vm| vm.uid()).collect();
+        let found = orphans(listing.vms.values(), &existing);
+        let ids: BTreeSet<String> = found.iter().map(|vm| vm.id.clone()).collect();
+        self.suspects.see(&ids, now);
+        let sees_all = ctx.args.watch_namespaces.is_empty();
+        if !sees_all {
+            self.familiar.see(existing.iter().map(String::as_str), now);
+        }
+        // Where other operators of this cluster may have PilotVMs that this one cannot see, a VM that it never knew may be theirs.
+        let are_ours = sees_all || self.familiar.knows(found.iter().map(|vm| vm.owner.uid.as_str()));
+        let cloud = ctx.state.stores.clouds.get(key);
+        let said = cloud.as_ref().and_then(|c| c.annotations().get(ACKNOWLEDGE_ORPHANS).cloned());
+        let all: usize = listing.vms.values().map(Vec::len).sum();
+        let standing = handle.orphans(|brake| {
+            if !self.has_seen && !cloud.as_ref().is_some_and(|c| asked(c, What::Orphans)) {
+                brake.is_old(said.as_deref());
+            }
+            brake.limit(if are_ours { Limit::ORPHANS } else { Limit::NONE });
+            brake.see(Sight { doubtful: ids, all, said: said.as_deref() }, now);
+            brake.standing()
+        });
+        self.has_seen = true;
+        handle.update(|f| f.orphans = u64::try_from(found.len()).unwrap_or(u64::MAX));
+        hold(ctx, key, handle, Frozen { what: What::Orphans, standing, all }).await;
+        found
+    }
+
+    /// Deletes an orphan, unless the API server knows its PilotVM. Gives whether that is settled.
+    async fn take_orphan(&self, ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, vm: &Vm) -> bool {
+        // A PilotVM gives its VM the name; where somebody changed that, all PilotVMs are asked for.
+        let name = vm.name.strip_prefix(SERVER_PREFIX);
+        match ctx.api.pilot_vms(&ctx.args.watch_namespaces, name).await {
+            Ok(existing) if existing.contains(&vm.owner.uid) => {
+                tracing::warn!(cloud = %key, id = vm.id, "the watch has not shown the PilotVM of this VM: it is left alone");
+                return false;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(cloud = %key, id = vm.id, %error, "an orphan is left alone: the PilotVMs could not be listed");
+                return false;
+            }
+        }
+        if !delete(key, driver, vm, "a VM without a PilotVM").await {
+            return false;
+        }
+        handle.update(|f| f.orphans_deleted += 1);
+        ctx.metrics.orphan(key);
+        if let Some(cloud) = ctx.state.stores.clouds.get(key) {
+            let text = format!("VM {} ({}) carried our tag and had no PilotVM: it was deleted", vm.id, vm.name);
+            ctx.events.warn(cloud.as_ref(), Reason::OrphanDeleted.as_str(), text).await;
+        }
+        true
+    }
+
+    /// Deletes the twins of VMs that live: young ones at once, others when they have been seen for a while.
+    async fn take_twins(&mut self, ctx: &Context, key: &Key, driver: &dyn Cloud, listing: &Listing) {
+        let mut found: Vec<(Arc<PilotVM>, &Vm)> = Vec::new();
+        if listing.vms.values().any(|vms| vms.len() > 1) {
+            for object in ctx.state.stores.vms_of_cloud(key) {
+                let listed = object.uid().and_then(|uid| listing.vms.get(&uid)).map_or(&[][..], Vec::as_slice);
+                found.extend(twins(listed, recorded(&object)).into_iter().map(|twin| (object.clone(), twin)));
+            }
+        }
+        let (now, wall) = (moment(), ctx.clock.now());
+        self.twins.see(&found.iter().map(|(_, twin)| twin.id.clone()).collect(), now);
+        for (object, twin) in found {
+            let guard = if is_young(twin, wall) { Duration::ZERO } else { ctx.args.orphan_age };
+            if !self.twins.is_due(&twin.id, guard, now) {
+                continue;
+            }
+            // The store may be late: what the API server has now says which of the two is kept.
+            let Ok(Some(fresh)) = ctx.api.read::<PilotVM>(&Key::of(object.as_ref())).await else { continue };
+            let is_same = fresh.uid() == object.uid() && recorded(&fresh) == recorded(&object);
+            if is_same && !delete(key, driver, twin, "a second VM of one PilotVM").await {
+                self.twins.failed(&twin.id, moment());
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use broker::cloud::Owner;
+/// The provider's id of its VM, where it is written down.
+fn recorded(vm: &PilotVM) -> Option<&str> {
+    vm.status.as_ref()?.provider_id.as_deref()
+}
 
-    use super::*;
-
-    fn vm(id: &str, uid: &str, age: i64) -> Vm {
-        Vm {
-            id: id.into(),
-            owner: Owner { cluster: "c".into(), uid: uid.into() },
-            name: String::new(),
-            state: VmState::Active,
-            provider_status: String::new(),
-            created: now() - SignedDuration::from_secs(age),
-            bought: None,
+/// Deletes a VM, and says so. Gives whether the provider accepted it.
+async fn delete(key: &Key, driver: &dyn Cloud, vm: &Vm, what: &'static str) -> bool {
+    match in_time(LONGEST_DELETION, driver.delete(&vm.id)).await {
+        Ok(()) => {
+            tracing::warn!(cloud = %key, id = vm.id, name = vm.name, what, "garbage was deleted");
+            true
         }
-    }
-    fn now() -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1)
-    }
-    fn found(vms: Vec<Vm>, existing: &[&str]) -> Vec<String> {
-        let existing = existing.iter().map(|s| (*s).to_owned()).collect();
-        let listing = Listing::new(now(), vms, None);
-        garbage(&listing, &existing, now(), SignedDuration::from_secs(120)).iter().map(|v| v.id.clone()).collect()
-    }
-
-    #[test]
-    fn an_old_vm_without_a_pilotvm_is_garbage() {
-        assert_eq!(found(vec![vm("1", "a", 500), vm("2", "b", 500)], &["b"]), ["1"]);
-    }
-
-    #[test]
-    fn a_young_vm_is_left_alone() {
-        assert!(found(vec![vm("1", "a", 60)], &[]).is_empty());
-    }
-
-    #[test]
-    fn of_twins_the_younger_is_garbage() {
-        assert_eq!(found(vec![vm("1", "a", 300), vm("2", "a", 500)], &["a"]), ["1"]);
+        Err(error) => {
+            tracing::warn!(cloud = %key, id = vm.id, what, %error, "garbage could not be deleted and is tried again");
+            false
+        }
     }
 }

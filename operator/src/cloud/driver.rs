@@ -1,16 +1,19 @@
-//! The driver of a cloud, made from its object and Secret, and made anew when either changes.
+//! The driver of a cloud, made from its object and Secret, and made again when either changes.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use broker::{
-    cloud::{Cloud as Driver, Metered, Pace, Rate, Wanted, openstack::OpenStackCloud},
-    simulation::SimulatedCloud,
+    clock::moment,
+    cloud::{Cloud as Driver, Metered, Pace, Rate, Wanted},
 };
 use crds::{Cloud, cloud::CloudSpec};
 use tokio::time::Instant;
 
-use super::{openstack, simulated};
+use super::{bounded::in_time, openstack, simulated};
 use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
+
+/// The first question to a new driver is given up after this time.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// What the present driver was made from.
 #[derive(Default)]
@@ -25,73 +28,65 @@ pub struct Driven {
 type MadeFrom = (CloudSpec, String);
 
 impl Driven {
-    /// Makes the driver anew where spec or Secret changed; whether it did.
+    /// Makes the driver again where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
-        let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
-        if same
-            && self.looked.is_some_and(|at| at.elapsed() < ctx.args.catalogue_interval)
-            && handle.facts().not_driven.is_none()
-        {
+        let is_same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
+        let is_young = self.looked.is_some_and(|at| moment().duration_since(at) < ctx.args.catalogue_interval);
+        if is_same && is_young && handle.facts().not_driven.is_none() {
             return false;
         }
-        self.looked = Some(Instant::now());
-        match self.make(ctx, cloud, handle).await {
-            Ok(changed) => {
-                handle.update(|f| f.not_driven = None);
-                changed
-            }
-            Err(trouble) => {
-                handle.update(|f| f.not_driven = Some(trouble));
-                false
-            }
+        self.looked = Some(moment());
+        let made = self.make(ctx, cloud, handle).await;
+        if let Err(trouble) = &made {
+            let (cloud, reason, message) = (Key::of(cloud), &trouble.reason, &trouble.message);
+            tracing::warn!(%cloud, reason, message, "no driver of the present spec and Secret could be made");
         }
+        handle.update(|f| f.driven(made.as_ref().err().cloned(), moment()));
+        made.unwrap_or(false)
     }
 
     async fn make(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
-        let key = Key::of(cloud);
-        let spec = &cloud.spec;
-        if spec.simulated.is_some() {
-            return self.simulate(ctx, cloud, handle);
+        let (key, spec) = (Key::of(cloud), &cloud.spec);
+        let pace = Pace::new(rate(spec));
+        match (&spec.simulated, &spec.openstack) {
+            (Some(_), _) => {
+                let made_from = (spec.clone(), String::new());
+                let facts = handle.facts();
+                match facts.simulated {
+                    Some(_) if self.made_from.as_ref() == Some(&made_from) => return Ok(false),
+                    Some(simulated) => simulated.configure(simulated::config(spec)),
+                    None => {
+                        let made = Arc::new(simulated::make(&ctx.state, cloud, pace, clock(ctx))?);
+                        let since = ctx.clock.now();
+                        handle.update(|f| (f.simulated, f.simulated_since) = (Some(made.clone()), Some(since)));
+                        take_up(ctx, &key, handle, made);
+                    }
+                }
+                self.made_from = Some(made_from);
+                Ok(true)
+            }
+            (None, Some(openstack)) => {
+                let (config, versions) =
+                    openstack::config(&ctx.api, ctx.args.addresses(), &key, spec, openstack).await?;
+                let made_from = (spec.clone(), versions);
+                if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
+                    return Ok(false);
+                }
+                let driver = openstack::make(config, pace, clock(ctx))?;
+                if let Some(home) = home(ctx, cloud, handle) {
+                    self.leads_home(&home, &made_from, &driver, ctx.args.catalogue_interval).await?;
+                }
+                take_up(ctx, &key, handle, Arc::new(driver));
+                self.made_from = Some(made_from);
+                Ok(true)
+            }
+            (None, None) => {
+                let message = format!(
+                    "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
+                );
+                Err(Trouble::new("NotSupported", message))
+            }
         }
-        if let Some(openstack) = &spec.openstack {
-            return self.enter(ctx, cloud, openstack, handle).await;
-        }
-        Err(Trouble::new(
-            "NotSupported",
-            format!(
-                "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
-            ),
-        ))
-    }
-
-    async fn enter(
-        &mut self,
-        ctx: &Context,
-        cloud: &Cloud,
-        openstack: &crds::cloud::OpenStack,
-        handle: &Handle,
-    ) -> Result<bool, Trouble> {
-        let key = Key::of(cloud);
-        let (config, versions) =
-            openstack::config(&ctx.api, ctx.args.addresses(), &key, &cloud.spec, openstack).await?;
-        let made_from = (cloud.spec.clone(), versions);
-        if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
-            return Ok(false);
-        }
-        let pace = Arc::new(Pace::new(rate(&cloud.spec)));
-        let project = OpenStackCloud::new(config, pace, clock(ctx)).map_err(|e| Trouble::from(&e))?;
-        let driver = Arc::new(Metered::new(Arc::new(project), &key.to_string(), ctx.metrics.clouds.clone()));
-        if let Some(home) = home(ctx, cloud, handle) {
-            self.leads_home(&home, &made_from, driver.as_ref(), ctx.args.catalogue_interval).await?;
-        }
-        handle.update(|f| {
-            f.driver = Some(driver);
-            f.listing = None;
-            // What was refused was refused to another credential or another place.
-            f.refused = None;
-        });
-        self.made_from = Some(made_from);
-        Ok(true)
     }
 
     /// An error where the driver enters another project than the one in which our VMs live, or cannot tell: it would list none of them,
@@ -105,11 +100,11 @@ impl Driven {
     ) -> Result<(), Trouble> {
         if let Some((tried, at, trouble)) = &self.refused
             && tried == made_from
-            && at.elapsed() < a_while
+            && moment().duration_since(*at) < a_while
         {
             return Err(trouble.clone());
         }
-        let trouble = match driver.offers(&Wanted::default()).await {
+        let trouble = match in_time(LONGEST_LOOK, driver.offers(&Wanted::default())).await {
             Ok(offers) => match offers.project {
                 Some(other) if other != home => Trouble::new(
                     "OtherProject",
@@ -122,43 +117,21 @@ impl Driven {
             },
             Err(error) => Trouble::from(&error),
         };
-        self.refused = Some((made_from.clone(), Instant::now(), trouble.clone()));
+        self.refused = Some((made_from.clone(), moment(), trouble.clone()));
         Err(trouble)
     }
+}
 
-    fn simulate(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
-        let key = Key::of(cloud);
-        let site = ctx.state.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
-        let dirac = site
-            .and_then(|s| ctx.state.installations.get(&key.beside(&s.spec.installation_ref.name)).facts().simulated);
-        let Some(dirac) = dirac else {
-            let message = format!(
-                "the site {:?} of this simulated cloud belongs to no simulated installation that is known",
-                cloud.spec.site_ref.name
-            );
-            return Err(Trouble::new("NoSimulatedInstallation", message));
-        };
-        let same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
-        let simulated = handle.facts().simulated;
-        if same && simulated.is_some() {
-            return Ok(false);
-        }
-        let config = simulated::config(&cloud.spec);
-        match simulated {
-            Some(simulated) => simulated.configure(config),
-            None => {
-                let pace = Arc::new(Pace::new(rate(&cloud.spec)));
-                let simulated = Arc::new(SimulatedCloud::new(config, Some(dirac), clock(ctx)).at_pace(pace));
-                let driver = Arc::new(Metered::new(simulated.clone(), &key.to_string(), ctx.metrics.clouds.clone()));
-                handle.update(|f| {
-                    f.driver = Some(driver);
-                    f.simulated = Some(simulated);
-                });
-            }
-        }
-        self.made_from = Some((cloud.spec.clone(), String::new()));
-        Ok(true)
-    }
+/// Puts a new driver in the place of the old one.
+fn take_up(ctx: &Context, key: &Key, handle: &Handle, driver: Arc<dyn Driver>) {
+    let driver = Arc::new(Metered::new(driver, &key.to_string(), ctx.metrics.clouds.clone()));
+    handle.update(|f| {
+        f.driver = Some(driver);
+        f.listing = None;
+        // What was refused was refused to another credential or another place.
+        f.failures.clear();
+        f.refused = None;
+    });
 }
 
 /// The project in which VMs of ours live; nothing where there are none.

@@ -1,8 +1,14 @@
-//! What an OpenStack driver is told, from the Cloud object and the Secrets that it names.
+//! An OpenStack driver, from the Cloud object and the Secrets that it names.
+
+use std::sync::Arc;
 
 use broker::{
     address::Policy,
-    cloud::openstack::{Config, Credential, NameOrId},
+    clock::Clock,
+    cloud::{
+        Pace,
+        openstack::{Config, Credential, NameOrId, OpenStackCloud},
+    },
 };
 use crds::cloud::{CloudSpec, NamedOrId, OpenStack, Project};
 use secrecy::ExposeSecret;
@@ -12,6 +18,11 @@ use crate::{
     names::Key,
     trouble::Trouble,
 };
+
+/// A driver with this configuration.
+pub fn make(config: Config, pace: Pace, clock: Clock) -> Result<OpenStackCloud, Trouble> {
+    OpenStackCloud::new(config, Arc::new(pace), clock).map_err(|error| Trouble::from(&error))
+}
 
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
 pub async fn config(

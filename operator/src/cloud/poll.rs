@@ -1,22 +1,35 @@
 //! One cloud's poller: everything that is asked of the provider regularly is asked here, and nowhere else.
+//!
+//! Two loops: one lists VMs, the other reads what is on offer and how much may be bought. Each call ends in time, and neither loop waits
+//! for the other: a slow image service delays no list.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use broker::cloud::{Cloud, CloudError, Disposition, VmState, Wanted};
-use crds::PilotVM;
-use kube::ResourceExt;
-use tokio::time::Instant;
+use broker::{
+    clock::moment,
+    cloud::{Cloud, CloudError, Wanted},
+};
+use tokio::sync::Notify;
 
-use super::{collect, driver::Driven, finalizer};
+use super::{
+    bounded::in_time,
+    collect::Collector,
+    driver::Driven,
+    finalizer,
+    schedule::{Intervals, Looks, Rest, rest, rest_without_driver},
+    sight::Sighted,
+};
 use crate::{
     context::Context,
-    known::{cloud::Handle, listing::Listing},
-    life::is_settled,
+    known::{
+        cloud::{Handle, Question},
+        listing::Listing,
+    },
     names::Key,
 };
 
-/// So many readings of the headroom go by before the offers are read again.
-const OFFERS_EVERY: u32 = 15;
+/// A call that has no answer after this time is given up. A list of 20,000 VMs has many pages.
+const LONGEST_CALL: Duration = Duration::from_secs(300);
 
 /// Each half of a turn, the offers and the list, ends within this time: some tens of calls of a minute.
 const TURN: Duration = Duration::from_secs(1_800);
@@ -24,54 +37,134 @@ const TURN: Duration = Duration::from_secs(1_800);
 /// Polls until dropped.
 pub async fn poll(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.clouds.get(&key);
+    let driven = Notify::new();
+    tokio::join!(list_vms(&ctx, &key, &handle, &driven), read_offers(&ctx, &key, &handle, &driven));
+}
+
+async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
+    let intervals = Intervals::of(&ctx.args);
+    let (mut driver, mut collector, mut sighted) = (Driven::default(), Collector::default(), Sighted::default());
+    let mut not_driven = 0;
     let pulse = ctx.progress.begins(format!("cloud {key}"), TURN);
-    let mut driven = Driven::default();
-    let (mut offers_due, mut headroom_due) = (Instant::now(), Instant::now());
     loop {
-        let cloud = ctx.state.stores.clouds.get(&key);
+        let cloud = ctx.state.stores.clouds.get(key);
         if let Some(cloud) = &cloud
-            && driven.refresh(&ctx, cloud, &handle).await
+            && driver.refresh(ctx, cloud, handle).await
         {
-            (offers_due, headroom_due) = (Instant::now(), Instant::now());
+            driven.notify_one();
         }
-        let mut pause = None;
-        if let Some(driver) = handle.facts().driver {
-            let first = handle.facts().offers.is_none() || handle.facts().headroom.is_none();
-            let unauthorized = matches!(handle.facts().refused, Some(CloudError::Unauthorized(_)));
-            let mut answered = Ok(());
-            if Instant::now() >= offers_due || unauthorized {
-                answered = read_offers(driver.as_ref(), &handle).await;
-                if answered.is_ok() {
-                    offers_due = Instant::now() + next_offers(&handle, ctx.args.catalogue_interval);
+        let pause = match handle.facts().driver {
+            None => {
+                not_driven += 1;
+                rest_without_driver(not_driven - 1, intervals)
+            }
+            Some(driver) => {
+                not_driven = 0;
+                let began = moment();
+                let listed = list(ctx, driver.as_ref(), handle).await;
+                let took = began.elapsed();
+                let mut is_busy = false;
+                if let Ok(listing) = &listed {
+                    is_busy = sighted.see(ctx, key, handle, listing).await;
+                    collector.collect(ctx, key, driver.as_ref(), handle, listing).await;
+                } else if let Err(error) = &listed {
+                    tracing::warn!(cloud = %key, reason = error.reason(), %error, "the VMs could not be listed");
                 }
+                rest(listed.as_ref().map(|_| ()), took, is_busy, intervals)
             }
-            if answered.is_ok() && (Instant::now() >= headroom_due || handle.facts().refused.is_some()) {
-                answered = read_headroom(&ctx, driver.as_ref(), &handle).await;
-                if answered.is_ok() {
-                    headroom_due = Instant::now() + ctx.args.catalogue_interval;
-                    if first {
-                        replan(&ctx, &key);
-                    }
-                }
-            }
-            if let Err(error) = answered {
-                pause = Some(pause_after(&error, &ctx));
-            }
-            pulse.beat();
-            match list(&ctx, driver.as_ref(), &handle).await {
-                Ok(listing) => {
-                    collect::collect(&ctx, &key, driver.as_ref(), &handle, &listing).await;
-                    wake(&ctx, &key, &listing);
-                }
-                Err(error) => pause = Some(pause_after(&error, &ctx)),
-            }
-        }
+        };
+        pulse.beat();
         if let Some(cloud) = &cloud {
-            finalizer::settle(&ctx, cloud).await;
+            finalizer::settle(ctx, cloud).await;
         }
         ctx.bells.tell_statuses();
-        pulse.rests(rest(&ctx, &key, pause)).await;
+        pulse.rests(sleep(ctx, key, pause)).await;
     }
+}
+
+async fn sleep(ctx: &Context, key: &Key, rest: Rest) {
+    tokio::time::sleep(rest.at_least).await;
+    tokio::select! {
+        () = ctx.bells.to_poll(key) => {}
+        () = tokio::time::sleep(rest.at_most.saturating_sub(rest.at_least)) => {}
+    }
+}
+
+async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<Listing>, CloudError> {
+    let started = ctx.clock.now();
+    let vms = asked(handle, Question::List, driver.list(&ctx.state.cluster)).await?;
+    let listing = Arc::new(Listing::new(started, vms, driver.settle()));
+    handle.update(|f| f.listing = Some(listing.clone()));
+    Ok(listing)
+}
+
+/// Reads what is on offer and how much may be bought, each in its time, and both when the driver is new.
+async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
+    let intervals = Intervals::of(&ctx.args);
+    let mut looks = Looks::default();
+    let pulse = ctx.progress.begins(format!("offers of {key}"), TURN);
+    loop {
+        let Some(driver) = handle.facts().driver else {
+            pulse.rests(driven.notified()).await;
+            continue;
+        };
+        while let Some(question) = looks.due(moment()) {
+            let answer = match question {
+                Question::Offers => read_what(ctx, driver.as_ref(), handle, &mut looks, intervals).await,
+                _ => read_how_much(ctx, key, driver.as_ref(), handle, &mut looks, intervals).await,
+            };
+            if let Err(error) = answer {
+                tracing::warn!(cloud = %key, ?question, reason = error.reason(), %error, "the cloud did not answer");
+                looks.failed(question, &error, intervals, moment());
+            }
+            ctx.bells.tell_statuses();
+        }
+        let rest = looks.rest(moment()).min(intervals.busy);
+        if pulse.rests(tokio::time::timeout(rest, driven.notified())).await.is_ok() {
+            looks = Looks::default();
+        } else if matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))) {
+            looks.reread_offers(intervals, moment());
+        }
+    }
+}
+
+async fn read_what(
+    ctx: &Context,
+    driver: &dyn Cloud,
+    handle: &Handle,
+    looks: &mut Looks,
+    intervals: Intervals,
+) -> Result<(), CloudError> {
+    let offers = asked(handle, Question::Offers, driver.offers(&Wanted::default())).await?;
+    looks.offers_read(offers.missing.is_empty(), intervals, moment());
+    handle.update(|f| f.offers = Some(Arc::new(offers)));
+    // A credential that was refused at a launch may be good again: the next launch tells.
+    handle.answered(Question::Launch);
+    let pools = ctx.state.stores.pools.all();
+    handle.retain_pools(|name| pools.iter().any(|pool| pool.metadata.name.as_deref() == Some(name)));
+    Ok(())
+}
+
+async fn read_how_much(
+    ctx: &Context,
+    key: &Key,
+    driver: &dyn Cloud,
+    handle: &Handle,
+    looks: &mut Looks,
+    intervals: Intervals,
+) -> Result<(), CloudError> {
+    let started = ctx.clock.now();
+    let headroom = asked(handle, Question::Headroom, driver.headroom()).await?;
+    looks.headroom_read(intervals, moment());
+    let is_first = handle.facts().headroom.is_none();
+    handle.update(|f| {
+        f.headroom = Some((started, Arc::new(headroom)));
+        f.headroom_read = Some(moment());
+    });
+    if is_first {
+        replan(ctx, key);
+    }
+    Ok(())
 }
 
 /// Jobs may have waited for this cloud to be known.
@@ -81,91 +174,44 @@ fn replan(ctx: &Context, key: &Key) {
     }
 }
 
-/// Waits for the next turn: shortly while something boots or ends, long otherwise, and never less than the short pause.
-async fn rest(ctx: &Context, key: &Key, pause: Option<Duration>) {
-    let shortest = ctx.args.busy_interval.min(ctx.args.list_interval);
-    tokio::time::sleep(pause.unwrap_or(shortest).max(shortest)).await;
-    if pause.is_none() && !is_busy(ctx, key) {
-        let left = ctx.args.list_interval.saturating_sub(shortest);
-        tokio::select! {
-            () = ctx.bells.to_poll(key) => {}
-            () = tokio::time::sleep(left) => {}
-        }
+/// Asks, and takes note whether there was an answer.
+async fn asked<T>(
+    handle: &Handle,
+    question: Question,
+    call: impl Future<Output = Result<T, CloudError>>,
+) -> Result<T, CloudError> {
+    let answer = in_time(LONGEST_CALL, call).await;
+    match &answer {
+        Ok(_) => handle.answered(question),
+        Err(error) => handle.not_answered(question, error, moment()),
     }
+    answer
 }
 
-fn pause_after(error: &CloudError, ctx: &Context) -> Duration {
-    match error.disposition() {
-        Disposition::RetryAfter(pause) => pause,
-        Disposition::Retry | Disposition::LookUntil(_) => ctx.args.busy_interval * 2,
-        Disposition::Elsewhere(_) | Disposition::GiveUp | Disposition::Gone => ctx.args.list_interval,
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_never_answers_costs_a_bounded_time_and_is_known_not_to_answer() {
+        let handle = Handle::default();
+        let began = Instant::now();
+        let answer = asked(&handle, Question::List, std::future::pending::<Result<(), CloudError>>()).await;
+        assert!(answer.unwrap_err().to_string().contains("no answer within 300 s"));
+        assert_eq!(began.elapsed(), LONGEST_CALL);
+        assert!(handle.facts().refused.is_some());
     }
-}
 
-/// When the offers are read again: rarely, and soon where something is missing that its owner may be about to mend.
-fn next_offers(handle: &Handle, interval: Duration) -> Duration {
-    let complete = handle.facts().offers.is_some_and(|offers| offers.missing.is_empty());
-    if complete { interval * OFFERS_EVERY } else { interval }
-}
-
-async fn read_offers(driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
-    match driver.offers(&Wanted::default()).await {
-        Ok(offers) => {
-            handle.update(|f| f.offers = Some(Arc::new(offers)));
-            Ok(())
-        }
-        Err(error) => {
-            handle.update(|f| f.refused = Some(error.clone()));
-            Err(error)
-        }
-    }
-}
-
-async fn read_headroom(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<(), CloudError> {
-    let started = ctx.clock.now();
-    match driver.headroom().await {
-        Ok(headroom) => {
-            handle.update(|f| {
-                f.headroom = Some((started, Arc::new(headroom)));
-                f.refused = None;
-            });
-            Ok(())
-        }
-        Err(error) => {
-            handle.update(|f| f.refused = Some(error.clone()));
-            Err(error)
-        }
-    }
-}
-
-async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<Listing>, CloudError> {
-    let started = ctx.clock.now();
-    match driver.list(&ctx.state.cluster).await {
-        Ok(vms) => {
-            let listing = Arc::new(Listing::new(started, vms, handle.facts().listing.as_deref()));
-            handle.update(|f| f.listing = Some(listing.clone()));
-            Ok(listing)
-        }
-        Err(error) => {
-            handle.update(|f| f.refused = Some(error.clone()));
-            Err(error)
-        }
-    }
-}
-
-fn is_busy(ctx: &Context, key: &Key) -> bool {
-    !ctx.state.stores.vms_of_cloud(key).iter().all(|vm| is_settled(vm))
-}
-
-/// Wakes the PilotVMs for which the list may have news: those that boot or end, and those whose VM is not up any more.
-fn wake(ctx: &Context, key: &Key, listing: &Listing) {
-    let is_up = |vm: &PilotVM| {
-        let twins = vm.uid().and_then(|uid| listing.vms.get(&uid));
-        twins.is_some_and(|t| t.iter().all(|vm| vm.state == VmState::Active))
-    };
-    for vm in ctx.state.stores.vms_of_cloud(key) {
-        if !(is_settled(&vm) && is_up(&vm)) {
-            ctx.bells.look_at(Key::of(vm.as_ref()));
-        }
+    #[tokio::test]
+    async fn an_answer_is_taken_note_of_for_its_question_alone() {
+        let handle = Handle::default();
+        let refused = || CloudError::Transient("a gateway".into());
+        asked(&handle, Question::List, async { Err::<(), _>(refused()) }).await.unwrap_err();
+        asked(&handle, Question::Headroom, async { Ok(()) }).await.unwrap();
+        assert_eq!(handle.facts().refused, Some(refused()));
+        asked(&handle, Question::List, async { Ok(()) }).await.unwrap();
+        assert_eq!(handle.facts().refused, None);
     }
 }

@@ -1,14 +1,38 @@
-//! What a simulated cloud is told, from the Cloud object.
+//! A simulated cloud, from the Cloud object. It is made once, and changed when its object changes: its VMs live in it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use broker::simulation::{CloudConfig, Faults, SimulatedFlavor};
-use crds::cloud::CloudSpec;
+use broker::{
+    clock::Clock,
+    cloud::Pace,
+    simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
+};
+use crds::{Cloud, cloud::CloudSpec};
 
-use crate::amounts::{count, limits, small};
+use crate::{
+    amounts::{count, limits, small},
+    context::State,
+    names::Key,
+    trouble::Trouble,
+};
 
 /// Boot time of simulated VMs where the cloud gives none, in seconds.
 const BOOT_SECONDS: u64 = 60;
+
+/// A simulated cloud, whose pilots find their jobs in the simulated installation of its site.
+pub fn make(state: &State, cloud: &Cloud, pace: Pace, clock: Clock) -> Result<SimulatedCloud, Trouble> {
+    let key = Key::of(cloud);
+    let site = state.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
+    let installation = site.map(|site| key.beside(&site.spec.installation_ref.name));
+    let Some(dirac) = installation.and_then(|key| state.installations.get(&key).facts().simulated) else {
+        let message = format!(
+            "the site {:?} of this simulated cloud belongs to no simulated installation that is known",
+            cloud.spec.site_ref.name
+        );
+        return Err(Trouble::new("NoSimulatedInstallation", message));
+    };
+    Ok(SimulatedCloud::new(config(&cloud.spec), Some(dirac), clock).at_pace(Arc::new(pace)))
+}
 
 /// The configuration of a simulated cloud, from its object.
 pub fn config(spec: &CloudSpec) -> CloudConfig {

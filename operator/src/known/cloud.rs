@@ -1,18 +1,57 @@
 //! What the operator knows of one cloud, in memory: everything here can be read again from the provider.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
 
 use broker::{
     cloud::{Cloud, CloudError, Headroom, Offers, Scope},
     simulation::SimulatedCloud,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
-    exhausted::{Exhausted, Place},
+    brake::{Brake, Limit},
+    exhausted::Exhausted,
+    frozen::Frozen,
     listing::Listing,
+    permits::Permits,
+    place::{Lot, Place},
 };
 use crate::trouble::Trouble;
+
+/// A cloud whose answers fail is bought from for this long all the same: one lost list must not move the demand of a whole cloud to
+/// another.
+const GRACE: Duration = Duration::from_secs(120);
+/// A headroom that is older than this says nothing any more.
+const HEADROOM_HOLDS: Duration = Duration::from_secs(600);
+/// Troubles with making a driver that pass by themselves: the driver that there is stays good.
+const PASSING: [&str; 4] = ["Transient", "Throttled", "ApiServer", "SecretUnreadable"];
+
+/// What is asked of a provider regularly, or by a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Question {
+    /// To make a VM.
+    Launch,
+    /// What is on offer.
+    Offers,
+    /// How much may be bought.
+    Headroom,
+    /// Which VMs there are.
+    List,
+}
+
+/// A question that was not answered.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What came instead, the last time.
+    pub error: CloudError,
+    /// Since when it has not been answered.
+    pub since: Instant,
+}
 
 /// What is known of a cloud.
 #[derive(Clone, Default)]
@@ -23,23 +62,52 @@ pub struct Facts {
     pub simulated: Option<Arc<SimulatedCloud>>,
     /// Why no driver of the present spec and credential could be made.
     pub not_driven: Option<Trouble>,
+    /// Since when that is so.
+    pub not_driven_since: Option<Instant>,
     /// What it offers.
     pub offers: Option<Arc<Offers>>,
     /// What may still be bought, and when that was asked for.
     pub headroom: Option<(Timestamp, Arc<Headroom>)>,
-    /// What the provider's last answer was, when it was an error.
+    /// The same moment in steady time.
+    pub headroom_read: Option<Instant>,
+    /// What was not answered the last time that it was asked.
+    pub failures: BTreeMap<Question, Failure>,
+    /// Of those the one that says most: a refused credential, else the one that lasts longest.
     pub refused: Option<CloudError>,
     /// The last list of VMs.
     pub listing: Option<Arc<Listing>>,
-    /// VMs without a PilotVM that were deleted.
+    /// Since when the simulated cloud is there: VMs that were launched before are gone.
+    pub simulated_since: Option<Timestamp>,
+    /// VMs of ours that the list lacks, by the UID of the PilotVM, and since when. They count as alive.
+    pub missing: Arc<BTreeMap<String, Timestamp>>,
+    /// VMs with our tag that have no PilotVM and are not deleted yet.
     pub orphans: u64,
+    /// Such VMs that were deleted.
+    pub orphans_deleted: u64,
+    /// What nobody believes or deletes before a person says so.
+    pub frozen: Vec<Frozen>,
 }
 
 /// One cloud, shared by its poller, the rounds and the PilotVMs.
-#[derive(Default)]
 pub struct Handle {
+    /// How much may be asked of it at once for single PilotVMs.
+    pub permits: Permits,
     facts: RwLock<Facts>,
-    exhausted: RwLock<Exhausted>,
+    exhausted: Mutex<Exhausted>,
+    losses: Mutex<Brake>,
+    orphans: Mutex<Brake>,
+}
+
+impl Default for Handle {
+    fn default() -> Self {
+        Self {
+            permits: Permits::default(),
+            facts: RwLock::default(),
+            exhausted: Mutex::default(),
+            losses: Mutex::new(Brake::new(Limit::LOSSES)),
+            orphans: Mutex::new(Brake::new(Limit::ORPHANS)),
+        }
+    }
 }
 
 impl Handle {
@@ -55,70 +123,148 @@ impl Handle {
         }
     }
 
-    /// The offering was refused.
-    pub fn refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) {
-        if let Ok(mut e) = self.exhausted.write() {
-            e.refused(flavor, zone, now);
-        }
+    /// Whether the loss of this VM may be believed, of which the provider has just said that there is no such VM, or that somebody
+    /// deleted it.
+    ///
+    /// Ask this before anything is concluded from a VM that went without our doing: before its end is written down (`Vanished`), its row
+    /// closed, or anything bought in its stead. `false`: too many of the cloud's VMs are missing at once, or nothing has been listed yet.
+    /// The VM then counts as alive, as supply and against all limits; look again at the next turn of the poller, which rings those
+    /// that are missing. The Cloud says in its condition Frozen what a person can do. A VM whose deletion we asked for need not be
+    /// asked for here. To ask twice counts once.
+    pub fn may_lose(&self, uid: &str, now: Instant) -> bool {
+        self.losses(|brake| brake.may_pass(uid, now))
     }
 
-    /// The offering was refused, and all that the scope of the refusal covers with it.
-    pub fn refused_in(&self, scope: Scope, flavor: &str, zone: Option<&str>, now: Timestamp) {
-        self.refused(flavor, zone, now);
-        let Some(offers) = self.facts().offers else { return };
-        let class = |name: &str| offers.offers.iter().find(|o| o.flavor == name).map(|o| o.quota_class.as_str());
-        let covered = offers.offers.iter().filter(|offer| match scope {
-            Scope::Offer => false,
-            Scope::Zone => offer.zone.as_deref() == zone,
-            Scope::Class => class(flavor) == Some(offer.quota_class.as_str()),
-            Scope::Cloud => true,
+    /// The brake on losses.
+    pub fn losses<T>(&self, work: impl FnOnce(&mut Brake) -> T) -> T {
+        work(&mut self.losses.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The brake on the deletion of orphans.
+    pub fn orphans<T>(&self, work: impl FnOnce(&mut Brake) -> T) -> T {
+        work(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The provider answered a question of this kind.
+    pub fn answered(&self, question: Question) {
+        self.update(|f| {
+            f.failures.remove(&question);
+            f.refused = worst(&f.failures);
         });
-        for offer in covered {
-            self.refused(&offer.flavor, offer.zone.as_deref(), now);
-        }
     }
 
-    /// The offering was granted.
-    pub fn granted(&self, flavor: &str, zone: Option<&str>) {
-        if let Ok(mut e) = self.exhausted.write() {
-            e.granted(flavor, zone);
-        }
+    /// It did not.
+    pub fn not_answered(&self, question: Question, error: &CloudError, now: Instant) {
+        self.update(|f| {
+            let since = f.failures.get(&question).map_or(now, |failure| failure.since);
+            f.failures.insert(question, Failure { error: error.clone(), since });
+            f.refused = worst(&f.failures);
+        });
     }
 
-    /// A VM of the offering came to nothing in the pool.
-    pub fn failed(&self, pool: &str, flavor: &str, zone: Option<&str>, now: Timestamp) {
-        if let Ok(mut e) = self.exhausted.write() {
-            e.failed(pool, flavor, zone, now);
-        }
+    /// The provider refused to make a VM here, and would refuse what the scope covers.
+    pub fn refused(&self, scope: Scope, place: &Place, now: Instant) {
+        let class = self.class(place);
+        self.exhausted(|e| e.refused(scope, place, class.as_deref(), now));
     }
 
-    /// A VM of the offering works in the pool.
-    pub fn worked(&self, pool: &str, flavor: &str, zone: Option<&str>) {
-        if let Ok(mut e) = self.exhausted.write() {
-            e.worked(pool, flavor, zone);
-        }
+    /// The provider made a VM here.
+    pub fn granted(&self, place: &Place, now: Instant) {
+        let class = self.class(place);
+        self.exhausted(|e| e.granted(place, class.as_deref(), now));
     }
 
-    /// Flavors and zones that came to nothing in the pool a moment ago.
-    pub fn failing(&self, pool: &str, now: Timestamp) -> Vec<Place> {
-        self.exhausted.read().map(|e| e.failing(pool, now)).unwrap_or_default()
+    /// Whether a VM may be ordered here now. Ask this just before each order: what was planned a moment ago may have been refused to
+    /// another VM since. After a pause the first VM that asks may order, and is the one that tries; the others are told no until
+    /// [`Handle::granted`] or [`Handle::refused`] says what came of it.
+    pub fn may_try(&self, place: &Place, now: Instant) -> bool {
+        let class = self.class(place);
+        self.exhausted(|e| e.may_try(place, class.as_deref(), now))
     }
 
-    /// Whether the offering is to be left alone now.
-    pub fn is_refused(&self, flavor: &str, zone: Option<&str>, now: Timestamp) -> bool {
-        self.exhausted.read().is_ok_and(|e| e.is_refused(flavor, zone, now))
+    /// A VM of this lot came to nothing.
+    pub fn failed(&self, lot: &Lot, now: Instant) {
+        self.exhausted(|e| e.failed(lot, now));
     }
+
+    /// The pilot of a VM of this lot asks for work.
+    pub fn worked(&self, lot: &Lot) {
+        self.exhausted(|e| e.worked(lot));
+    }
+
+    /// Places at which nothing may be bought now, since the provider refused.
+    pub fn refused_places(&self, now: Instant) -> BTreeSet<Place> {
+        let classes = self.classes();
+        self.exhausted(|e| e.refused_places(classes.iter().map(|(place, class)| (place, class.as_str())), now))
+    }
+
+    /// Places at which this pool may buy nothing now, since its last VMs came to nothing.
+    pub fn failing(&self, pool: &str, now: Instant) -> BTreeSet<Place> {
+        self.exhausted(|e| e.failing(pool, now))
+    }
+
+    /// Forgets what was learnt of pools that `pools` does not name.
+    pub fn retain_pools(&self, pools: impl Fn(&str) -> bool) {
+        self.exhausted(|e| e.retain(pools));
+    }
+
+    fn exhausted<T>(&self, work: impl FnOnce(&mut Exhausted) -> T) -> T {
+        work(&mut self.exhausted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The class of quota of each place on offer.
+    fn classes(&self) -> BTreeMap<Place, String> {
+        let Some(offers) = self.facts().offers else { return BTreeMap::new() };
+        let place = |offer: &broker::cloud::Offer| Place {
+            flavor: offer.flavor.clone(),
+            zone: offer.zone.clone(),
+            purchase: offer.purchase,
+        };
+        offers.offers.iter().map(|offer| (place(offer), offer.quota_class.clone())).collect()
+    }
+
+    fn class(&self, place: &Place) -> Option<String> {
+        let offers = self.facts().offers?;
+        let found = offers
+            .offers
+            .iter()
+            .find(|o| o.flavor == place.flavor && o.zone == place.zone && o.purchase == place.purchase);
+        found.map(|offer| offer.quota_class.clone())
+    }
+}
+
+fn worst(failures: &BTreeMap<Question, Failure>) -> Option<CloudError> {
+    let is_refused = |failure: &Failure| matches!(failure.error, CloudError::Unauthorized(_));
+    let worst = failures.values().min_by_key(|failure| (!is_refused(failure), failure.since));
+    worst.map(|failure| failure.error.clone())
 }
 
 impl Facts {
-    /// Whether VMs may be bought now: there is a driver, its offers are known and its headroom is
-    /// known and young, and the last answer was no refusal.
-    pub fn usable(&self, now: Timestamp) -> bool {
-        let young = |at: Timestamp| now.duration_since(at) < SignedDuration::from_mins(10);
+    /// Whether VMs may be bought now: there is a driver, what it offers is known, and the provider answers, or did until a moment ago.
+    pub fn usable(&self, now: Instant) -> bool {
+        let holds = |since: Option<Instant>, time: Duration| since.is_some_and(|s| now.duration_since(s) < time);
+        let is_driven = self
+            .not_driven
+            .as_ref()
+            .is_none_or(|trouble| PASSING.contains(&trouble.reason.as_str()) && holds(self.not_driven_since, GRACE));
+        let is_passing = |failure: &Failure| {
+            !matches!(failure.error, CloudError::Unauthorized(_)) && holds(Some(failure.since), GRACE)
+        };
         self.driver.is_some()
-            && self.not_driven.is_none()
-            && self.refused.is_none()
+            && is_driven
             && self.offers.is_some()
-            && self.headroom.as_ref().is_some_and(|(at, _)| young(*at))
+            && self.headroom.is_some()
+            && holds(self.headroom_read, HEADROOM_HOLDS)
+            && self.failures.values().all(is_passing)
+    }
+
+    /// Notes why no driver could be made, or that one was.
+    pub fn driven(&mut self, trouble: Option<Trouble>, now: Instant) {
+        self.not_driven_since = trouble.as_ref().map(|_| self.not_driven_since.unwrap_or(now));
+        self.not_driven = trouble;
     }
 }
+
+#[cfg(test)]
+#[path = "cloud_tests.rs"]
+mod tests;

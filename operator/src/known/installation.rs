@@ -14,6 +14,7 @@ use broker::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::permits::Permits;
 use crate::trouble::Trouble;
 
 /// What the last planning round saw and decided.
@@ -91,6 +92,8 @@ impl Rows {
 /// One installation, shared by its round, its rows and the PilotVMs.
 #[derive(Default)]
 pub struct Handle {
+    /// How much may be asked of its DIRAC at once for single PilotVMs.
+    pub permits: Permits,
     facts: RwLock<Facts>,
 }
 

@@ -1,9 +1,13 @@
 //! One list of a cloud's VMs, and what may be concluded from it about one of them.
+//!
+//! That a list has a VM proves that it is there. That lists lack it proves nothing, however many do: Nova leaves out, with the
+//! status 200, the servers of a cell whose database does not answer, and EC2's lists are late. A VM that is missing counts as alive
+//! until the provider says of its id that there is no such thing.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, time::Duration};
 
-use broker::cloud::{Vm, preference};
-use jiff::Timestamp;
+use broker::cloud::{End, Vm, VmState, preference};
+use jiff::{SignedDuration, Timestamp};
 
 /// What the provider listed, by the UID of the PilotVM.
 #[derive(Clone, Debug, Default)]
@@ -12,32 +16,24 @@ pub struct Listing {
     pub started: Timestamp,
     /// The VMs; more than one of a UID are twins, the one to keep first.
     pub vms: HashMap<String, Vec<Vm>>,
-    before: Option<Before>,
+    /// How late the provider's lists may be.
+    settle: Duration,
 }
 
-/// The list before this one.
-#[derive(Clone, Debug)]
-struct Before {
-    started: Timestamp,
-    uids: HashSet<String>,
-}
-
-/// What the lists say of one PilotVM's VM.
+/// What a list says of one PilotVM's VM.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Machine<'a> {
     /// No list is young enough to know.
     Unknown,
-    /// It is not there. Only one list says so: providers' lists can lag.
+    /// The list lacks it, and should have it if it is there. That proves nothing: only the provider's answer about its id does.
     Missing,
-    /// It is not there, and a list before said so too.
-    Absent,
     /// It is there; of twins the oldest that works, which is the one that the drivers adopt.
     Present(&'a Vm),
 }
 
 impl Listing {
-    /// A list of `vms` that was asked for at `started`, after `previous`.
-    pub fn new(started: Timestamp, vms: Vec<Vm>, previous: Option<&Self>) -> Self {
+    /// A list of `vms` that was asked for at `started`, of a provider whose lists are late by up to `settle`.
+    pub fn new(started: Timestamp, vms: Vec<Vm>, settle: Duration) -> Self {
         let mut by_uid: HashMap<String, Vec<Vm>> = HashMap::with_capacity(vms.len());
         for vm in vms {
             by_uid.entry(vm.owner.uid.clone()).or_default().push(vm);
@@ -45,28 +41,33 @@ impl Listing {
         for twins in by_uid.values_mut() {
             twins.sort_by(preference);
         }
-        let before = previous.map(|p| Before { started: p.started, uids: p.vms.keys().cloned().collect() });
-        Self { started, vms: by_uid, before }
+        Self { started, vms: by_uid, settle }
     }
 
     /// What is known of the VM of `uid`, of which something happened (made, deleted) at `touched`.
     pub fn machine(&self, uid: &str, touched: Timestamp) -> Machine<'_> {
+        let settled = SignedDuration::try_from(self.settle).ok().and_then(|s| touched.checked_add(s).ok());
         match self.vms.get(uid).and_then(|twins| twins.first()) {
             Some(vm) => Machine::Present(vm),
-            None if self.started <= touched => Machine::Unknown,
-            // Two lists in a row, both asked for since: also for a VM that went while nobody watched.
-            None => match &self.before {
-                Some(before) if before.started > touched && !before.uids.contains(uid) => Machine::Absent,
-                Some(_) | None => Machine::Missing,
-            },
+            None if settled.is_none_or(|settled| self.started <= settled) => Machine::Unknown,
+            None => Machine::Missing,
+        }
+    }
+
+    /// Whether a VM that was made, and that nobody of ours took away, is not in the list as one that is there: it is missing, its state
+    /// is unknown, or the provider says that somebody deleted it.
+    pub fn lacks(&self, uid: &str, touched: Timestamp) -> bool {
+        match self.machine(uid, touched) {
+            Machine::Unknown => false,
+            Machine::Missing => true,
+            Machine::Present(vm) => matches!(vm.state, VmState::Unknown | VmState::Ended(End::Deleted)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use broker::cloud::{CloudError, End, Owner, Scope, VmState};
-    use jiff::SignedDuration;
+    use broker::cloud::{CloudError, Owner, Scope};
 
     use super::*;
 
@@ -84,37 +85,44 @@ mod tests {
             bought: None,
         }
     }
+    fn list(started: i64, vms: Vec<Vm>) -> Listing {
+        Listing::new(at(started), vms, Duration::ZERO)
+    }
 
     #[test]
     fn a_list_older_than_the_launch_knows_nothing() {
-        let list = Listing::new(at(5), vec![], None);
-        assert_eq!(list.machine("a", at(6)), Machine::Unknown);
+        assert_eq!(list(5, vec![]).machine("a", at(6)), Machine::Unknown);
+        assert!(!list(5, vec![]).lacks("a", at(6)));
     }
 
     #[test]
-    fn a_vm_is_absent_only_when_two_lists_miss_it() {
-        let one = Listing::new(at(5), vec![vm("1", "a")], None);
-        let two = Listing::new(at(10), vec![], Some(&one));
-        let three = Listing::new(at(15), vec![], Some(&two));
+    fn however_many_lists_lack_a_vm_it_is_only_missing() {
+        let (one, two, three) = (list(5, vec![vm("1", "a")]), list(10, vec![]), list(15, vec![]));
         assert!(matches!(one.machine("a", at(1)), Machine::Present(_)));
         assert_eq!(two.machine("a", at(1)), Machine::Missing);
-        assert_eq!(three.machine("a", at(1)), Machine::Absent);
+        assert_eq!(three.machine("a", at(1)), Machine::Missing);
     }
 
     #[test]
-    fn a_vm_that_no_list_ever_had_is_absent_once_two_lists_since_its_launch_miss_it() {
-        let one = Listing::new(at(5), vec![], None);
-        let two = Listing::new(at(10), vec![], Some(&one));
-        assert_eq!(one.machine("a", at(1)), Machine::Missing);
-        assert_eq!(two.machine("a", at(1)), Machine::Absent);
-        assert_eq!(two.machine("a", at(6)), Machine::Missing, "the list before was asked for before the launch");
+    fn a_list_that_may_be_late_knows_nothing_of_what_has_just_been_made() {
+        let late = Listing::new(at(100), vec![], Duration::from_secs(60));
+        assert_eq!(late.machine("a", at(41)), Machine::Unknown);
+        assert_eq!(late.machine("a", at(39)), Machine::Missing);
+    }
+
+    #[test]
+    fn a_vm_that_is_unknown_to_its_provider_or_deleted_by_somebody_is_lacking_and_one_that_stopped_is_not() {
+        let lacks = |state: VmState| list(5, vec![Vm { state, ..vm("1", "a") }]).lacks("a", at(1));
+        assert!(lacks(VmState::Unknown) && lacks(VmState::Ended(End::Deleted)));
+        assert!(!lacks(VmState::Active) && !lacks(VmState::Ended(End::PoweredOff)) && !lacks(VmState::Deleting));
+        assert!(list(5, vec![]).lacks("a", at(1)));
     }
 
     #[test]
     fn the_older_twin_is_the_one() {
         let mut late = vm("0", "a");
         late.created = at(9);
-        let list = Listing::new(at(10), vec![late, vm("1", "a")], None);
+        let list = list(10, vec![late, vm("1", "a")]);
         assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "1"));
     }
 
@@ -125,7 +133,7 @@ mod tests {
         old.state = VmState::Ended(End::Failed(full));
         let mut young = vm("2", "a");
         young.created = at(9);
-        let list = Listing::new(at(10), vec![old, young], None);
+        let list = list(10, vec![old, young]);
         assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "2"));
     }
 }

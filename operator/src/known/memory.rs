@@ -1,7 +1,10 @@
 //! What is remembered of single PilotVMs between two looks, and stands nowhere else. Losing it costs repetition, never a VM.
 
-use broker::cloud::Attempt;
+use std::time::Duration;
+
+use broker::{cloud::Vm, pilot::rows::PilotRow};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::Shared;
 
@@ -14,23 +17,82 @@ pub struct Remembered {
     /// Failed attempts of the present step.
     pub attempts: u32,
     /// No further attempt before this moment, whatever wakes the PilotVM, unless the object asks for another step.
-    pub pause: Option<(Timestamp, Wish)>,
+    pub pause: Option<(Instant, Wish)>,
     /// Version of the object after our last write: an older one from the watch is not looked at.
     pub written: Option<String>,
     /// When the VM was last made or deleted by us: only a list asked for later knows.
     pub touched: Option<Timestamp>,
     /// When the deletion of the VM was accepted.
-    pub delete_asked: Option<Timestamp>,
+    pub delete_asked: Option<Instant>,
+    /// What the provider said last when it was asked for this very VM.
+    pub answer: Option<Answer>,
     /// Why the round gave it back.
     pub surplus: Option<String>,
-    /// Whether its row was closed.
+    /// Whether its row is known to be there.
+    pub is_registered: bool,
+    /// Whether its row was closed, or left as it is.
     pub row_closed: bool,
-    /// The last attempt at its VM; `repeated` while it is in doubt.
-    pub attempt: Option<Attempt>,
+    /// Since when its row could not be closed.
+    pub row_tried: Option<Instant>,
+    /// Its row as it was read last for itself, and when.
+    pub row: Option<(Timestamp, Option<PilotRow>)>,
+    /// What is known of the last attempt to make its VM.
+    pub tried: Option<Tried>,
     /// When its row was last written.
     pub row_written: Option<Timestamp>,
     /// When the demand was read for which it was made, until its VM is first ordered.
     pub planned: Option<Timestamp>,
+}
+
+/// An attempt to make a VM that this process knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Its number.
+    pub n: u32,
+    /// How it went.
+    pub call: Call,
+}
+
+/// How an attempt went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// It is written down, and nobody was called.
+    Begun,
+    /// The provider was called; whether it carries the order out is not known, and will be at this moment, where one was named.
+    InDoubt(Option<Timestamp>),
+    /// It is over, and no VM came of it.
+    Over,
+}
+
+/// What the provider said when it was asked for one VM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// The same moment in steady time.
+    pub moment: Instant,
+    /// How often it was asked in a row without a proof of absence.
+    pub times: u32,
+    /// What it said.
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The provider asserts that there is no such VM.
+    Nothing,
+    /// It is there.
+    Present(Vm),
+    /// Nobody knows, and why.
+    Unclear(String),
+}
+
+impl Answer {
+    /// When to ask again: after 5 s, doubled up to five minutes.
+    pub fn again(&self) -> Instant {
+        self.moment + Duration::from_secs(5 << self.times.min(6)).min(Duration::from_secs(300))
+    }
 }
 
 /// What is remembered, by UID.
@@ -66,9 +128,9 @@ impl Remembered {
         }
     }
 
-    /// The pause after so many failures: 1 s, doubled up to a minute.
-    pub fn next_pause(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(1_u64 << self.attempts.min(6)).min(std::time::Duration::from_secs(60))
+    /// The pause after this number of failures: 1 s, doubled up to a minute.
+    pub fn next_pause(&self) -> Duration {
+        Duration::from_secs(1_u64 << self.attempts.min(6)).min(Duration::from_secs(60))
     }
 }
 

@@ -1,12 +1,17 @@
 //! What the operator remembers. All of it can be read again from the API server, the clouds and DIRAC: memory is a cache.
 
+pub mod brake;
 pub mod cloud;
 pub mod exhausted;
 pub mod expectations;
+pub mod frozen;
 pub mod installation;
 pub mod listing;
 pub mod memory;
+pub mod missing;
 pub mod numbers;
+pub mod permits;
+pub mod place;
 
 use std::{
     collections::HashMap,

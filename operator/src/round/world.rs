@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use broker::cloud::{Headroom, Offers};
+use broker::{
+    clock::moment,
+    cloud::{Headroom, Offers},
+};
 use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
@@ -14,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     context::State,
-    known::installation::{Facts, Rows},
+    known::{
+        self,
+        installation::{Facts, Rows},
+    },
     names::{Key, deleting, is_paused},
     trouble::Trouble,
 };
@@ -88,15 +94,15 @@ impl World {
         let view = |object: Arc<Cloud>| {
             let handle = state.clouds.get(&Key::of(object.as_ref()));
             let facts = handle.facts();
-            let offered = facts.offers.iter().flat_map(|offers| &offers.offers);
-            let places: BTreeSet<Place> = offered.map(|o| (o.flavor.clone(), o.zone.clone())).collect();
+            let place = |place: known::place::Place| (place.flavor, place.zone);
             let failing = |pool: &Arc<PilotPool>| {
-                let places: BTreeSet<Place> = handle.failing(&pool.name_any(), now).into_iter().collect();
+                let places: BTreeSet<Place> =
+                    handle.failing(&pool.name_any(), moment()).into_iter().map(place).collect();
                 (!places.is_empty()).then(|| (pool.name_any(), places))
             };
             CloudView {
-                usable: facts.usable(now),
-                refused: places.into_iter().filter(|(f, z)| handle.is_refused(f, z.as_deref(), now)).collect(),
+                usable: facts.usable(moment()),
+                refused: handle.refused_places(moment()).into_iter().map(place).collect(),
                 failing: pools.iter().filter_map(failing).collect(),
                 offers: facts.offers,
                 headroom: facts.headroom,

@@ -14,7 +14,7 @@ use super::pass::Pass;
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    known::cloud::Facts,
+    known::{cloud::Facts, frozen},
     names::{Key, LET_GO, deleting},
 };
 
@@ -29,6 +29,15 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     conditions.supported(&unsupported(cloud));
     conditions.paused(cloud);
     reachable(&facts, pass.now, &mut conditions);
+    match frozen::condition(&facts.frozen, &key) {
+        Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
+        None if facts.listing.is_some() => {
+            let text = "what the provider lists agrees with the PilotVMs, apart from a few VMs";
+            conditions.says(ConditionType::Frozen, Some(false), Reason::NotFrozen, text);
+        }
+        // What was asked before the start is still asked until a list says otherwise.
+        None => {}
+    }
     let needs = [ConditionType::Reachable, ConditionType::CredentialValid, ConditionType::Resolved];
     conditions.ready(&needs, "VMs can be made here");
     if deleting(cloud) {
@@ -48,7 +57,9 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         quota: quota.map(|q| CloudQuota { limit: ceiling(|a| a.limit, q), used: ceiling(|a| Some(a.used), q) }),
         vms: ours.vms,
         cores: ours.cores,
-        orphans_deleted: whole(facts.orphans),
+        missing: whole(facts.missing.len()),
+        orphans: whole(facts.orphans),
+        orphans_deleted: whole(facts.orphans_deleted),
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::clock::moment;
 use crds::{
     Cloud, ConditionType, PilotPool, Reason,
     pool::{PilotPoolStatus, Purchase},
@@ -119,7 +120,7 @@ fn clouds(pass: &Pass<'_>, key: &Key, buys: bool, resolved: &Resolved, condition
         return conditions.says(usable, Some(false), Reason::NoUsableCloud, text);
     }
     let facts = |cloud: &Arc<Cloud>| pass.cloud(&key.beside(&cloud.name_any()));
-    let can = |cloud: &&Arc<Cloud>| facts(cloud).is_some_and(|f| f.usable(pass.now));
+    let can = |cloud: &&Arc<Cloud>| facts(cloud).is_some_and(|f| f.usable(moment()));
     let open: Vec<String> = resolved.clouds.iter().filter(can).map(|c| c.name_any()).collect();
     if !open.is_empty() {
         return conditions.says(

@@ -1,150 +1,78 @@
-//! The launch: row registered, VM made or adopted, both written down. Every call may be repeated; a crash between two is healed by
-//! the next attempt.
+//! The order for a PilotVM's VM, from what is known. Pure.
 
 use std::collections::BTreeMap;
 
 use broker::{
-    cloud::{Attempt, Choice, CloudError, Disposition, Order, Owner, Purchase, Vm},
-    pilot::rows::{NewPilot, PilotStatus},
+    cloud::{Attempt, Choice, Order, Owner},
+    pilot::rows::NewPilot,
 };
 use crds::PilotVM;
-use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Error, pilot};
 use crate::{
-    context::Context,
-    crash::crash_point,
+    context::State,
     ending::{Ending, Why},
+    known::place::Lot,
     names::{Key, server},
     trouble::Trouble,
 };
 
-/// What a row says when its pilot has a VM.
-pub const EXISTS: &str = "the VM exists";
-
-/// How a launch ended.
-pub enum Launched {
-    /// The VM is there, and the row says this.
-    Made(Box<Vm>, PilotStatus),
-    /// The same order will not make a VM. An earlier attempt may have: the cloud is asked before the PilotVM goes.
-    Refused(CloudError),
+/// Why nothing can be ordered.
+#[derive(Debug)]
+pub enum NoOrder {
+    /// Something that is needed is not there yet.
+    NotReady(Error),
     /// What its pool says cannot be ordered from this cloud.
     Unfit(Ending),
 }
 
-/// Registers the row and makes the VM.
-pub async fn launch(ctx: &Context, vm: &PilotVM, now: Timestamp) -> Result<Launched, Error> {
+/// The order, as this attempt.
+pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoOrder> {
     let key = Key::of(vm);
     let cloud_key = key.beside(&vm.spec.cloud_ref.name);
-    let cloud = ctx.state.clouds.get(&cloud_key);
-    let facts = cloud.facts();
-    let driver = facts.driver.ok_or_else(|| not_ready("cloud", &cloud_key, facts.not_driven.as_ref()))?;
-    let installation_key = key.beside(&vm.spec.installation_ref.name);
-    let installation = ctx.state.installations.get(&installation_key).facts();
-    let rows = installation
-        .rows
-        .ok_or_else(|| not_ready("installation", &installation_key, installation.not_reached.as_ref()))?;
+    let facts = state.clouds.get(&cloud_key).facts();
+    let not_ready = |text: String| NoOrder::NotReady(Error::NotReady(text));
+    if facts.driver.is_none() {
+        return Err(not_ready(away("cloud", &cloud_key, facts.not_driven.as_ref())));
+    }
     let Some(offers) = facts.offers else {
-        return Err(Error::NotReady(format!("the offers of cloud {cloud_key} have not been read yet")));
+        return Err(not_ready(format!("the offers of cloud {cloud_key} have not been read yet")));
     };
     let Some(image_id) = offers.images.get(&vm.spec.image).map(|image| image.id.clone()) else {
         let message = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
-        return Ok(Launched::Unfit(Ending::unfit(Why::ImageMissing, message)));
+        return Err(NoOrder::Unfit(Ending::unfit(Why::ImageMissing, message)));
     };
-    let pilot = pilot::describe(&ctx.state, vm);
-    let new = new_pilot(vm);
-    let user_data = match pilot::contextualise(&ctx.state, vm, &pilot) {
-        Ok(user_data) => user_data,
-        Err(error) => return Ok(Launched::Unfit(Ending::unfit(Why::UserDataInvalid, error.to_string()))),
-    };
-    let order = Order {
-        owner: owner(ctx, vm),
-        attempt: attempt(ctx, vm),
+    let pilot = pilot::describe(state, vm);
+    let user_data = pilot::contextualise(state, vm, &pilot)
+        .map_err(|error| NoOrder::Unfit(Ending::unfit(Why::UserDataInvalid, error.to_string())))?;
+    let place = Lot::of(vm).place;
+    Ok(Order {
+        owner: owner(state, vm),
+        attempt,
         name: server(&key.name),
         choices: vec![Choice {
-            flavor: vm.spec.offering.flavor.clone(),
-            zone: vm.spec.offering.zone.clone(),
-            purchase: Purchase::OnDemand,
+            flavor: place.flavor,
+            zone: place.zone,
+            purchase: place.purchase,
             max_price_micros: None,
         }],
         image_id,
         user_data,
         pilot,
         metadata: metadata(vm),
-    };
-
-    crash_point("register-row");
-    rows.register(&new).await.map_err(|source| Error::Row { what: "registered", source })?;
-    let mut planned = None;
-    ctx.state.memory.note(&order.owner.uid, |m| planned = m.planned.take());
-    if let Some(planned) = planned {
-        ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
-    }
-    crash_point("create-vm");
-    let uid = &order.owner.uid;
-    // A call that is cut off leaves its attempt in doubt.
-    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: true, ..order.attempt }));
-    let errand = (driver, order.clone());
-    let made = ctx.errands.carry(async move { errand.0.create(&errand.1).await }).await;
-    let outcome = made.ok_or_else(|| Error::NotReady("the operator stops, and makes no VM any more".to_owned()))?;
-    let in_doubt = matches!(outcome, Err(CloudError::Unclear { .. }));
-    ctx.state.memory.note(uid, |m| m.attempt = Some(Attempt { repeated: in_doubt, ..order.attempt }));
-    let (flavor, zone) = (vm.spec.offering.flavor.as_str(), vm.spec.offering.zone.as_deref());
-    let machine = match outcome {
-        Ok(machine) => machine,
-        Err(error) => {
-            return match error.disposition() {
-                Disposition::Retry | Disposition::RetryAfter(_) | Disposition::LookUntil(_) => {
-                    Err(Error::Cloud { what: "make the VM", source: error })
-                }
-                Disposition::Elsewhere(scope) => {
-                    cloud.refused_in(scope, flavor, zone, now);
-                    Ok(Launched::Refused(error))
-                }
-                Disposition::GiveUp | Disposition::Gone => {
-                    if matches!(error, CloudError::Unauthorized(_)) {
-                        // Nothing more is bought here until the poller has had a better answer.
-                        cloud.update(|f| f.refused = Some(error.clone()));
-                    }
-                    // A credential that may read and not make VMs would else be tried at every round.
-                    cloud.refused(flavor, zone, now);
-                    ctx.bells.poll(&cloud_key);
-                    Ok(Launched::Refused(error))
-                }
-            };
-        }
-    };
-    cloud.granted(flavor, zone);
-    crash_point("row-waiting");
-    let row = match rows.set_status(&new, PilotStatus::Waiting, EXISTS).await {
-        Ok(()) => PilotStatus::Waiting,
-        Err(error) => {
-            // It is written when the rows are read next.
-            tracing::warn!(vm = %key, %error, "the pilot's row still says Submitted");
-            PilotStatus::Submitted
-        }
-    };
-    Ok(Launched::Made(Box::new(machine), row))
+    })
 }
 
-fn not_ready(kind: &str, key: &Key, trouble: Option<&Trouble>) -> Error {
+/// The sentence about a cloud or an installation that cannot be used now.
+pub fn away(kind: &str, key: &Key, trouble: Option<&Trouble>) -> String {
     let why = trouble.map_or("the operator has not looked at it yet", |t| t.message.as_str());
-    Error::NotReady(format!("{kind} {key} cannot be used now: {why}"))
-}
-
-/// The attempt that is in doubt, or the next.
-fn attempt(ctx: &Context, vm: &PilotVM) -> Attempt {
-    let last = ctx.state.memory.of(&vm.uid().unwrap_or_default()).attempt;
-    match last {
-        Some(doubted) if doubted.repeated => doubted,
-        last => Attempt { n: last.map_or(1, |a| a.n.saturating_add(1)), since: ctx.clock.now(), repeated: false },
-    }
+    format!("{kind} {key} cannot be used now: {why}")
 }
 
 /// Whose the VM is.
-pub fn owner(ctx: &Context, vm: &PilotVM) -> Owner {
-    Owner { cluster: ctx.state.cluster.clone(), uid: vm.uid().unwrap_or_default() }
+pub fn owner(state: &State, vm: &PilotVM) -> Owner {
+    Owner { cluster: state.cluster.clone(), uid: vm.uid().unwrap_or_default() }
 }
 
 /// The pilot's row.

@@ -1,25 +1,31 @@
 //! One PilotVM's life.
 //!
-//! Flow of a reconciliation: 1. `observe` puts together the object, the cloud's last list and the last read row;
-//! 2. [`next()`] decides, pure; 3. `step` does that one thing and writes it down; the write comes back through the watch and
-//! the next step is taken then. Nothing here asks the cloud about one VM where the list knows.
+//! Flow of a reconciliation: 1. [`Observed::of`] puts together the object, the cloud's last list and the last read row, pure;
+//! 2. [`next()`] decides, pure; 3. `step` makes the one outside call, and `outcome`, pure, says what comes of the answer; 4. `write_down`
+//! writes that down: memory, status, event, metrics, bells. Where the next step follows from this one it is taken at once, from the object
+//! as it was written.
 
 mod console;
+mod done;
 mod error;
 mod launch;
 mod next;
+mod observed;
+mod outcome;
 mod pilot;
 mod record;
 mod step;
+mod write_down;
 
 #[cfg(test)]
 mod next_tests;
+#[cfg(test)]
+mod outcome_tests;
 
 use std::{sync::Arc, time::Duration};
 
 use crds::PilotVM;
 use futures::{StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt,
     runtime::{
@@ -28,22 +34,18 @@ use kube::{
         reflector::{ObjectRef, Store},
     },
 };
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
+use done::Again;
 use error::Error;
-use next::{Observed, Step, next};
-use record::Record;
+use next::{next, wish_of};
+use observed::Observed;
+use write_down::write_down;
 
-use crate::{
-    api::watch::reference,
-    context::Context,
-    known::{listing::Machine, memory::Wish},
-    life::launched,
-    names::{Key, deleting, let_go},
-};
+use crate::{api::watch::reference, context::Context, names::Key};
 
-/// So many PilotVMs are worked on at once.
-const CONCURRENCY: u16 = 64;
+/// Steps that are taken in a row before others have their turn.
+const IN_A_ROW: usize = 8;
 
 /// A step ends within this time: some calls of a minute each.
 const STEP: Duration = Duration::from_secs(900);
@@ -53,7 +55,8 @@ pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
     let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
     let triggers = stream::iter(all).chain(woken(&ctx, store.clone()));
     Controller::for_stream(stream::pending(), store)
-        .with_config(Config::default().concurrency(CONCURRENCY))
+        // No bound for all together, which one slow cloud would fill: permits bound what is asked of each cloud and each DIRAC.
+        .with_config(Config::default().concurrency(0))
         .reconcile_on(triggers)
         // What is begun is finished: a VM that was made is written down.
         .graceful_shutdown_on(ctx.errands.stopped())
@@ -83,32 +86,15 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     if remembered.is_stale(vm.resource_version().as_deref()) {
         return Ok(recall(&ctx, &vm).await);
     }
-    let now = ctx.clock.now();
     if let Some((until, wish)) = remembered.pause
-        && now < until
+        && Instant::now() < until
         && wish == wish_of(&vm)
     {
-        return Ok(Action::requeue(Duration::try_from(until.duration_since(now)).unwrap_or_default()));
+        return Ok(Action::requeue(until.duration_since(Instant::now())));
     }
-    let key = Key::of(vm.as_ref());
-    let cloud = ctx.state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
-    let touched = launched(&vm).max(remembered.touched).unwrap_or(Timestamp::UNIX_EPOCH);
-    let machine = cloud.listing.as_deref().map_or(Machine::Unknown, |list| list.machine(&uid, touched));
-    let installation = ctx.state.installations.get(&key.beside(&vm.spec.installation_ref.name)).facts();
-    let rows = installation.read.as_deref();
-    let reference = broker::pilot::stamp::reference(&uid);
-    let observed = Observed {
-        vm: &vm,
-        machine,
-        row: rows.and_then(|r| r.by_reference.get(&reference)),
-        rows_read: rows.map(|r| r.read_at(&reference)),
-        asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
-        remembered: &remembered,
-        now,
-    };
-    let step = next(&observed);
-    tracing::debug!(vm = %key, ?step, "next step");
-    let action = step::take(&ctx, &observed, step).await?;
+    let outcome = steps(&vm, &ctx).await;
+    call_the_next(&ctx, &vm);
+    let action = outcome?;
     ctx.state.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
     Ok(action)
 }
@@ -128,8 +114,37 @@ async fn recall(ctx: &Context, vm: &PilotVM) -> Action {
     }
 }
 
-fn wish_of(vm: &PilotVM) -> Wish {
-    (vm.metadata.generation, deleting(vm), let_go(vm))
+async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Action, Error> {
+    let mut vm = vm.clone();
+    for _ in 0..IN_A_ROW {
+        let observed = Observed::of(&ctx.state, &vm, ctx.clock.now(), Instant::now());
+        let step = next(&observed);
+        tracing::debug!(vm = %Key::of(&vm), ?step, "next step");
+        let mut done = step::take(ctx, &observed, step).await?;
+        let written = write_down(ctx, &vm, &mut done).await?;
+        if let Some(error) = done.failed {
+            return Err(error);
+        }
+        match done.again {
+            Again::Now => {}
+            Again::After(time) => return Ok(Action::requeue(time)),
+            Again::Rung => return Ok(Action::await_change()),
+        }
+        if let Some(written) = written {
+            vm = written;
+        }
+    }
+    Ok(Action::requeue(Duration::from_millis(500)))
+}
+
+/// Rings those whose turn has come at this PilotVM's cloud and DIRAC.
+fn call_the_next(ctx: &Context, vm: &PilotVM) {
+    let key = Key::of(vm);
+    let cloud = ctx.state.clouds.get(&key.beside(&vm.spec.cloud_ref.name));
+    let installation = ctx.state.installations.get(&key.beside(&vm.spec.installation_ref.name));
+    for next in cloud.permits.next().into_iter().chain(installation.permits.next()) {
+        ctx.bells.look_at(next);
+    }
 }
 
 fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
@@ -144,8 +159,7 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     };
     // What is merely not ready asks nobody outside, and goes on as soon as it is.
     if !matches!(error, Error::NotReady(_)) {
-        let until = SignedDuration::try_from(pause).map_or(Timestamp::MAX, |pause| ctx.clock.now() + pause);
-        ctx.state.memory.note(&uid, |m| m.pause = Some((until, wish_of(vm))));
+        ctx.state.memory.note(&uid, |m| m.pause = Some((Instant::now() + pause, wish_of(vm))));
     }
     ctx.metrics.step_failed("PilotVM", error.reason());
     tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");

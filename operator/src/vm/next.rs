@@ -1,76 +1,131 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
-//! 1. finalizer on · 2. row registered, VM made or adopted · 3. the row says Running before the boot deadline ·
-//! 4. an end: halted, failed, vanished, given back, never booted · 5. VM taken away · 6. row closed, object gone.
+//! 1. finalizer on · 2. row registered · 3. attempt written down, VM made or adopted · 4. the row says Running before the boot
+//! deadline · 5. an end: halted, failed, proven gone, given back, never booted, hung · 6. VM taken away, and proven gone · 7. row
+//! closed · 8. object deleted · 9. finalizer off.
+
+use std::time::Duration;
 
 use broker::{
-    cloud::{End, VmState},
-    pilot::rows::{PilotRow, PilotStatus},
+    cloud::{End, Vm, VmState},
+    pilot::rows::PilotStatus,
 };
-use crds::PilotVM;
+use crds::{ConditionType, PilotVM};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+pub use super::observed::{Machine, Observed};
 use crate::{
     ending::Ending,
-    known::{listing::Machine, memory::Remembered},
-    life::{deadline, is_late, launched, ran},
+    known::memory::{Call, Found},
+    life::{deadline, hard_limit, idle_limit, is_late, launched, ran, served},
     names::{VM_FINALIZER, deleting, let_go},
 };
 
 /// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
 const TOUCH_ROW_AFTER: SignedDuration = SignedDuration::from_hours(20);
 /// A deletion that the provider accepted and did not carry out is asked for again.
-const DELETE_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
-
-/// All that is known of a PilotVM at one moment.
-#[derive(Debug)]
-pub struct Observed<'a> {
-    /// The object.
-    pub vm: &'a PilotVM,
-    /// What the cloud's list says.
-    pub machine: Machine<'a>,
-    /// Its row, as last read.
-    pub row: Option<&'a PilotRow>,
-    /// When the rows were last asked for.
-    pub rows_read: Option<Timestamp>,
-    /// Since when pilots can ask for work; `None`: they cannot now.
-    pub asking: Option<Timestamp>,
-    /// What is remembered.
-    pub remembered: &'a Remembered,
-    /// The clock.
-    pub now: Timestamp,
-}
+const DELETE_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// A deletion that takes longer is said.
+const DELETES_WITHIN: SignedDuration = SignedDuration::from_mins(3);
+/// An order is sent within this time after its attempt was written down, or not at all: whoever took over meanwhile counts on it.
+const ORDERED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+/// After this time an order of which nobody knows how it went has been carried out, or will not be (see `CloudError::Unclear`).
+const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+/// A row that was read longer ago proves nothing about a pilot that might just have got a job.
+const ROW_IS_FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// A row of a deleted installation that cannot be closed for this time is left as it is.
+const CLOSES_ROW_WITHIN: Duration = Duration::from_secs(600);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Put the finalizer on.
     AddFinalizer,
-    /// Register the row, make or adopt the VM, write both down.
-    Launch,
+    /// Register the pilot's row.
+    Register,
+    /// Write down that this attempt to make the VM begins.
+    Begin(u32),
+    /// Have the VM made by this attempt; with `repeated` it may have been called before, and is only looked for.
+    Create { n: u32, since: Timestamp, repeated: bool },
+    /// Write down the VM that was found: an attempt made it, or it is another than the one that is written down.
+    Adopt(Vm),
     /// Write down that the pilot asks for work, and whether it has a job.
     RecordRunning,
     /// Write this into the row: what it does not say yet, or what it says already so that DIRAC does not think the pilot lost.
     WriteRow(PilotStatus),
+    /// Read the row, since what was read is too old to end a VM by.
+    ReadRow,
+    /// Ask the provider for this very VM: by its id, or by its owner where no id was written down.
+    Ask,
+    /// Write down that lists lack the VM, and that it counts as alive.
+    SayMissing,
+    /// Write down that it is found again.
+    SayFound,
+    /// The provider says that there is no such VM: end it, unless too many go at once.
+    Lose,
     /// Keep the console log where it helps, and write the end down.
     End(Ending),
-    /// Ask the provider for VMs of this owner: no list can know whether there is one.
-    Look,
+    /// Delete a VM of the same owner that is not to be.
+    DropTwin(String),
     /// Delete the VM with this id.
     TakeAway(String),
-    /// Close the row, delete the object, take the finalizer off.
-    Finish(PilotStatus),
+    /// Say that the provider does not finish the deletion.
+    SayDeleting,
+    /// Close the row so.
+    CloseRow(PilotStatus),
+    /// Leave the row of a deleted installation as it is, and say so.
+    LeaveRow,
+    /// Delete the object.
+    DeleteObject,
+    /// Take the finalizer off.
+    Release,
     /// Take the finalizer off and leave everything else: the administrator said so.
     LetGo,
+    /// Say that a pause holds this PilotVM.
+    SayPaused(String),
+    /// Say that no pause holds it any more.
+    SayGoesOn,
     /// Wait for a list that knows, and say so where none can come.
     AwaitList,
     /// Wait for a list, a row, a change; at most until then.
     Wait(Option<Timestamp>),
+    /// Wait for so long at most.
+    Pause(Duration),
+}
+
+impl Step {
+    /// Whether it makes or takes away, which a pause forbids.
+    fn is_held_by_a_pause(&self) -> bool {
+        match self {
+            Self::End(ending) => ending.is_decided(),
+            Self::Register
+            | Self::Begin(_)
+            | Self::Create { .. }
+            | Self::DropTwin(_)
+            | Self::TakeAway(_)
+            | Self::CloseRow(_)
+            | Self::LeaveRow
+            | Self::DeleteObject
+            | Self::Release => true,
+            _ => false,
+        }
+    }
 }
 
 /// The next step.
 pub fn next(o: &Observed<'_>) -> Step {
+    let step = unpaused(o);
+    let said = o.vm.status.as_ref().is_some_and(|s| ConditionType::Paused.holds(&s.conditions));
+    match &o.paused {
+        Some(_) if step.is_held_by_a_pause() && said => Step::Pause(Duration::from_secs(20)),
+        Some(by) if step.is_held_by_a_pause() => Step::SayPaused(by.clone()),
+        None if said && !matches!(step, Step::Release | Step::LetGo) => Step::SayGoesOn,
+        _ => step,
+    }
+}
+
+fn unpaused(o: &Observed<'_>) -> Step {
     let held = o.vm.finalizers().iter().any(|f| f == VM_FINALIZER);
     if deleting(o.vm) && !held {
         return Step::Wait(None);
@@ -87,53 +142,125 @@ pub fn next(o: &Observed<'_>) -> Step {
     }
 }
 
-/// A launch that is late is given up, unless it made a VM that was not written down: that one is adopted, and may run jobs.
+/// A launch that is late is given up, unless an attempt at it is in doubt: a VM may come of that one, and is adopted.
 fn before(o: &Observed<'_>) -> Step {
-    if o.now <= deadline(o.vm) {
-        return Step::Launch;
+    if let Machine::Present(vm) = &o.machine
+        && vm.state != VmState::Deleting
+        && vm.is_held()
+    {
+        return Step::Adopt(vm.clone());
     }
-    match o.machine {
-        Machine::Present(_) => Step::Launch,
-        Machine::Absent => Step::End(Ending::never_launched(o.vm)),
-        Machine::Missing | Machine::Unknown => Step::AwaitList,
+    let doubted = matches!(o.call(), Some(Call::InDoubt(_)));
+    if !doubted && o.now > deadline(o.vm) {
+        return Step::End(Ending::never_launched(o.vm));
+    }
+    if !o.remembered.is_registered {
+        return Step::Register;
+    }
+    match (o.attempt(), o.call()) {
+        (Some((n, since)), Some(Call::InDoubt(_))) => Step::Create { n, since, repeated: true },
+        (Some((n, since)), Some(Call::Begun)) if o.now.duration_since(since) < ORDERED_WITHIN => {
+            Step::Create { n, since, repeated: false }
+        }
+        // Nobody was called with it: it may begin again.
+        (Some((n, _)), Some(Call::Begun)) => Step::Begin(n),
+        (Some((n, _)), Some(Call::Over)) => Step::Begin(n.saturating_add(1)),
+        (Some(_), None) | (None, _) => Step::Begin(1),
     }
 }
 
 fn alive(o: &Observed<'_>) -> Step {
-    match o.machine {
+    let status = o.vm.status.as_ref();
+    match &o.machine {
         Machine::Present(vm) => match &vm.state {
-            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || row_runs(o))),
+            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.row_runs())),
             VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
-            VmState::Deleting | VmState::Ended(End::Reclaimed | End::Deleted) => {
-                return Step::End(Ending::vanished(ran(o.vm)));
+            VmState::Ended(End::Reclaimed) => return Step::End(Ending::vanished(ran(o.vm))),
+            VmState::Deleting | VmState::Ended(End::Deleted) => return Step::Lose,
+            VmState::Unknown if status.is_some_and(|s| s.missing_since.is_none()) => return Step::SayMissing,
+            VmState::Building | VmState::Active | VmState::Unknown => {
+                if status.is_some_and(|s| s.provider_id.as_ref() != Some(&vm.id)) {
+                    return Step::Adopt(vm.clone());
+                }
             }
-            VmState::Building | VmState::Active | VmState::Unknown => {}
         },
-        Machine::Absent => return Step::End(Ending::vanished(ran(o.vm))),
+        Machine::Gone => return Step::Lose,
+        Machine::Missing if is_ask_due(o) => return Step::Ask,
         Machine::Missing | Machine::Unknown => {}
     }
-    let has_job = o.row.is_some_and(|r| r.current_job > 0);
-    let served = o.vm.status.as_ref().is_some_and(|s| s.served_job);
-    if (row_runs(o) && !ran(o.vm)) || (has_job && !served) {
+    if let Some(twin) = o.twins.first() {
+        return Step::DropTwin(twin.clone());
+    }
+    if (o.row_runs() && !ran(o.vm)) || (o.had_job() && !served(o.vm)) {
         return Step::RecordRunning;
     }
-    if !ran(o.vm) {
-        return if row_is_behind(o) { Step::WriteRow(PilotStatus::Waiting) } else { boot(o) };
+    if let Machine::Present(vm) = &o.machine
+        && vm.state != VmState::Unknown
+        && status.is_some_and(|s| s.missing_since.is_some())
+    {
+        return Step::SayFound;
     }
-    match touch_due(o) {
-        Some(due) if due <= o.now => Step::WriteRow(PilotStatus::Running),
-        due => Step::Wait(due),
+    let step = if !ran(o.vm) {
+        if row_is_behind(o) { Step::WriteRow(PilotStatus::Waiting) } else { boot(o) }
+    } else if let Some(step) = hung(o) {
+        step
+    } else {
+        match touch_due(o) {
+            Some(due) if due <= o.now => Step::WriteRow(PilotStatus::Running),
+            due => Step::Wait(due.into_iter().chain([limit(o)]).min()),
+        }
+    };
+    match (step, &o.machine) {
+        // What is missing is asked for again in time.
+        (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o)),
+        (step, _) => step,
     }
 }
 
-/// The VM exists, and its row, read after the last time we wrote it, does not say so.
+/// When a guest that goes on as it does counts as one that hangs.
+fn limit(o: &Observed<'_>) -> Timestamp {
+    match asks_since(o) {
+        Some(since) if !o.had_job() => idle_limit(o.vm, since).min(hard_limit(o.vm)),
+        _ => hard_limit(o.vm),
+    }
+}
+
+/// Since when the pilot could have had a job: it asked, and the Matcher was there.
+fn asks_since(o: &Observed<'_>) -> Option<Timestamp> {
+    let since = o.vm.status.as_ref()?.running_since.as_ref()?.0;
+    Some(since.max(o.asking?))
+}
+
+/// The end of a guest that does not stop by itself. DIRAC tells which job a pilot got last and not whether it still runs: so a pilot
+/// without any job is ended when it has been idle too long, and one that had a job only when none can be within its time. Whatever
+/// DIRAC cannot tell now is not concluded.
+fn hung(o: &Observed<'_>) -> Option<Step> {
+    if o.now <= limit(o) {
+        return None;
+    }
+    if o.now > hard_limit(o.vm) {
+        return Some(Step::End(Ending::hard_limit(o.vm)));
+    }
+    let fresh = o.rows_read.is_some_and(|read| o.now.duration_since(read) < ROW_IS_FRESH);
+    match &o.row {
+        Some(_) if fresh => Some(Step::End(Ending::silent(o.vm))),
+        // An absent row proves nothing, and to ask for it again at once would not help.
+        None if fresh => Some(Step::Pause(Duration::from_secs(60))),
+        _ => Some(Step::ReadRow),
+    }
+}
+
+/// The VM exists, and its row does not say so: it was just made, or the row, read after the last time we wrote it, is behind.
 fn row_is_behind(o: &Observed<'_>) -> bool {
-    o.row.is_some_and(|r| r.status == PilotStatus::Submitted) && o.remembered.row_written < o.rows_read
+    let submitted = PilotStatus::Submitted;
+    let ours = o.vm.status.as_ref().and_then(|s| s.pilot_status.as_deref());
+    (ours == Some(submitted.as_str()) && o.remembered.row_written.is_none())
+        || (o.row.as_ref().is_some_and(|r| r.status == submitted) && o.remembered.row_written < o.rows_read)
 }
 
 /// When the row must be touched again; nothing where it was not read.
 fn touch_due(o: &Observed<'_>) -> Option<Timestamp> {
-    let idle = i64::try_from(o.row?.idle_seconds?).unwrap_or(0);
+    let idle = i64::try_from(o.row.as_ref()?.idle_seconds?).unwrap_or(0);
     let touched = o.rows_read? - SignedDuration::from_secs(idle.min(TOUCH_ROW_AFTER.as_secs()));
     Some(o.remembered.row_written.map_or(touched, |ours| ours.max(touched)) + TOUCH_ROW_AFTER)
 }
@@ -150,22 +277,67 @@ fn boot(o: &Observed<'_>) -> Step {
     }
 }
 
-fn row_runs(o: &Observed<'_>) -> bool {
-    o.row.is_some_and(|r| r.status == PilotStatus::Running)
+fn is_ask_due(o: &Observed<'_>) -> bool {
+    o.cloud_away.is_none() && until_asked(o).is_zero()
+}
+
+fn until_asked(o: &Observed<'_>) -> Duration {
+    o.remembered.answer.as_ref().map_or(Duration::ZERO, |answer| answer.again().saturating_duration_since(o.moment))
 }
 
 fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
-    match o.machine {
-        Machine::Present(vm) if vm.state == VmState::Deleting => Step::Wait(None),
+    match &o.machine {
+        Machine::Present(vm) if vm.state == VmState::Deleting => deletes(o),
         // A provider may show a VM for a while that is gone.
-        Machine::Present(vm) if !vm.is_held() => Step::Finish(ending.row),
-        Machine::Present(vm) => match o.remembered.delete_asked {
-            Some(asked) if o.now < asked + DELETE_AGAIN_AFTER => Step::Wait(Some(asked + DELETE_AGAIN_AFTER)),
+        Machine::Present(vm) if !vm.is_held() => gone(o, ending),
+        Machine::Present(vm) => match o.remembered.delete_asked.map(|asked| asked + DELETE_AGAIN_AFTER) {
+            Some(again) if o.moment < again => Step::Pause(again.duration_since(o.moment)),
             _ => Step::TakeAway(vm.id.clone()),
         },
-        // A VM that was written down has been in a list or will be: one list without it, asked for after its end, is enough.
-        Machine::Missing | Machine::Absent if launched(o.vm).is_some() => Step::Finish(ending.row),
-        Machine::Missing | Machine::Absent | Machine::Unknown if launched(o.vm).is_none() => Step::Look,
-        Machine::Missing | Machine::Absent | Machine::Unknown => Step::AwaitList,
+        Machine::Gone => match may_come_until(o) {
+            Some(until) if o.now > until => Step::Ask,
+            Some(until) => Step::Wait(Some(until)),
+            None => gone(o, ending),
+        },
+        // A VM that was written down is asked for once the list lacks it; of one that was not, lists know too little.
+        Machine::Unknown if launched(o.vm).is_some() => Step::AwaitList,
+        Machine::Missing | Machine::Unknown if o.cloud_away.is_some() => Step::AwaitList,
+        Machine::Missing | Machine::Unknown if is_ask_due(o) => Step::Ask,
+        Machine::Missing | Machine::Unknown => Step::Pause(until_asked(o)),
     }
+}
+
+/// Until when an order of which nobody knows the outcome may still make a VM; nothing once a look from after that time found none.
+fn may_come_until(o: &Observed<'_>) -> Option<Timestamp> {
+    let (None, Some((_, since)), Some(Call::InDoubt(until))) = (launched(o.vm), o.attempt(), o.call()) else {
+        return None;
+    };
+    let over = until.unwrap_or(since).max(since + CARRIED_OUT_WITHIN);
+    let looked = o.remembered.answer.as_ref().filter(|a| a.found == Found::Nothing).map(|a| a.at);
+    looked.is_none_or(|at| at <= over).then_some(over)
+}
+
+fn deletes(o: &Observed<'_>) -> Step {
+    let ended =
+        o.vm.status.as_ref().and_then(|s| ConditionType::Ended.among(&s.conditions)).map(|c| c.last_transition_time.0);
+    match ended.map(|ended| ended + DELETES_WITHIN) {
+        Some(slow) if o.now <= slow => Step::Wait(Some(slow)),
+        _ => Step::SayDeleting,
+    }
+}
+
+fn gone(o: &Observed<'_>, ending: &Ending) -> Step {
+    if !o.remembered.row_closed {
+        let tried = o.remembered.row_tried.map(|since| o.moment.duration_since(since));
+        return match tried {
+            Some(long) if o.installation_gone && long > CLOSES_ROW_WITHIN => Step::LeaveRow,
+            _ => Step::CloseRow(ending.row),
+        };
+    }
+    if deleting(o.vm) { Step::Release } else { Step::DeleteObject }
+}
+
+/// Whether the object asks for something else than when it failed last.
+pub fn wish_of(vm: &PilotVM) -> crate::known::memory::Wish {
+    (vm.metadata.generation, deleting(vm), let_go(vm))
 }

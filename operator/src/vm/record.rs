@@ -4,7 +4,10 @@ use broker::{
     cloud::Vm,
     pilot::{rows::PilotStatus, stamp},
 };
-use crds::{PilotVM, condition, vm::PilotVMStatus};
+use crds::{
+    PilotVM, Reason, condition,
+    vm::{Attempt, Bought, PilotVMStatus},
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -34,14 +37,55 @@ impl Record {
         self
     }
 
-    /// The row is there and the cloud has made the VM.
-    pub fn launched(mut self, machine: &Vm) -> Self {
+    /// This attempt to make the VM begins.
+    pub fn begins(mut self, n: u32) -> Self {
+        self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now) });
+        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+    }
+
+    /// The cloud has made the VM.
+    pub fn launched(mut self, vm: &PilotVM, machine: &Vm) -> Self {
+        let wish = &vm.spec.offering;
         self.status.provider_id = Some(machine.id.clone());
         self.status.provider_status = Some(machine.provider_status.clone());
         self.status.launched_at.get_or_insert(Time(self.now));
+        self.status.missing_since = None;
+        self.status.bought = Some(Bought {
+            flavor: machine.bought.as_ref().map_or_else(|| wish.flavor.clone(), |b| b.flavor.clone()),
+            zone: machine.bought.as_ref().map_or_else(|| wish.zone.clone(), |b| b.zone.clone()),
+            purchase: wish.purchase,
+            per_hour: wish.per_hour,
+        });
+        if self.status.running_since.is_some() {
+            return self;
+        }
+        self.status.pilot_status.get_or_insert_with(|| PilotStatus::Submitted.as_str().to_owned());
         self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
             .set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
             .set(condition::RUNNING, Some(false), "Booting", "the pilot has not yet asked DIRAC for work")
+    }
+
+    /// Lists lack the VM; it counts as alive.
+    pub fn missing(mut self, why: &str) -> Self {
+        self.status.missing_since.get_or_insert(Time(self.now));
+        self.waits(condition::READY, Reason::MissingFromLists.as_str(), why)
+    }
+
+    /// The VM is in the lists again, or the provider knows it.
+    pub fn found(mut self) -> Self {
+        self.status.missing_since = None;
+        self.set(condition::READY, Some(true), Reason::Ready.as_str(), "the provider knows the VM")
+    }
+
+    /// Whether a pause holds it, and what says so.
+    pub fn paused(self, by: Option<&str>) -> Self {
+        match by {
+            Some(by) => {
+                let text = format!("{by} is paused: nothing is made or taken away");
+                self.set(condition::PAUSED, Some(true), Reason::Paused.as_str(), &text)
+            }
+            None => self.set(condition::PAUSED, Some(false), Reason::NotPaused.as_str(), "nobody asks for a pause"),
+        }
     }
 
     /// What the pilot's row says.
@@ -58,6 +102,7 @@ impl Record {
     pub fn running(mut self, has_job: bool, provider_status: Option<&str>) -> Self {
         self.status.running_since.get_or_insert(Time(self.now));
         self.status.served_job |= has_job;
+        self.status.idle_since = if self.status.served_job { None } else { self.status.running_since.clone() };
         self.pilot(PilotStatus::Running);
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());

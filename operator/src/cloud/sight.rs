@@ -1,0 +1,150 @@
+//! What a list shows of our own VMs: which are missing, whether too many are, and which PilotVMs are to look.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use broker::{clock::moment, cloud::VmState};
+use crds::{Cloud, PilotVM, annotation::ACKNOWLEDGE_CHANGE, condition};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::{
+    context::Context,
+    known::{
+        brake::Sight,
+        cloud::Handle,
+        frozen::{Frozen, What},
+        listing::Listing,
+        missing::Missing,
+    },
+    life::{is_ended, is_settled, launched},
+    names::{Key, deleting},
+};
+
+/// What is kept from one list to the next.
+#[derive(Default)]
+pub struct Sighted {
+    missing: Missing,
+    has_seen: bool,
+}
+
+/// One of our VMs that should be there.
+struct Ours {
+    uid: String,
+    key: Key,
+    /// When it was last made or touched by us.
+    touched: Timestamp,
+    launched: Timestamp,
+}
+
+impl Sighted {
+    /// Takes in a list, and rings the PilotVMs for which it may have news. Gives whether something happens, so that the next list is
+    /// wanted soon.
+    pub async fn see(&mut self, ctx: &Context, key: &Key, handle: &Handle, listing: &Listing) -> bool {
+        let now = moment();
+        let vms = ctx.state.stores.vms_of_cloud(key);
+        let ours: Vec<Ours> = vms.iter().filter_map(|vm| ours(ctx, vm)).collect();
+        let lacking = lacking(&ours, listing);
+        let cloud = ctx.state.stores.clouds.get(key);
+        let said = cloud.as_ref().and_then(|c| c.annotations().get(ACKNOWLEDGE_CHANGE).cloned());
+        let reborn = handle.facts().simulated_since;
+        let standing = handle.losses(|brake| {
+            if !self.has_seen && !cloud.as_ref().is_some_and(|c| asked(c, What::Losses)) {
+                brake.is_old(said.as_deref());
+            }
+            // The VMs of a simulated cloud live in the operator's memory: those of an operator that ended are gone with it.
+            let forgotten = ours.iter().filter(|vm| reborn.is_some_and(|since| vm.launched < since));
+            brake.acknowledge(forgotten.map(|vm| vm.uid.clone()));
+            brake.see(Sight { doubtful: lacking.clone(), all: ours.len(), said: said.as_deref() }, now);
+            brake.standing()
+        });
+        self.has_seen = true;
+        let at = ctx.clock.now();
+        handle.update(|f| {
+            let since = |uid: &String| (uid.clone(), f.missing.get(uid).copied().unwrap_or(at));
+            let missing: BTreeMap<_, _> = lacking.iter().map(since).collect();
+            f.missing = Arc::new(missing);
+        });
+        hold(ctx, key, handle, Frozen { what: What::Losses, standing, all: ours.len() }).await;
+        let due: BTreeSet<String> = self.missing.see(&lacking, now).into_iter().collect();
+        for vm in vms.iter().filter(|vm| is_rung(vm, listing, &lacking, &due)) {
+            ctx.bells.look_at(Key::of(vm.as_ref()));
+        }
+        for vm in ours.iter().filter(|vm| due.contains(&vm.uid)) {
+            tracing::debug!(cloud = %key, vm = %vm.key, "the list lacks the VM: it is asked for by its id");
+        }
+        self.missing.is_fresh(now) || !vms.iter().all(|vm| is_settled(vm))
+    }
+}
+
+/// Whether the Cloud's status says that a person was asked: then an annotation that stands there may be the answer.
+pub fn asked(cloud: &Cloud, what: What) -> bool {
+    let conditions = cloud.status.as_ref().map_or(&[][..], |s| s.conditions.as_slice());
+    let reason = match what {
+        What::Losses => crds::reason::Reason::MassLoss,
+        What::Orphans => crds::reason::Reason::OrphansNotAcknowledged,
+    };
+    // One condition tells of both brakes: its message names the annotation of each.
+    condition::get(conditions, condition::FROZEN)
+        .is_some_and(|c| c.status == "True" && (c.reason == reason.as_str() || c.message.contains(annotation(what))))
+}
+
+fn annotation(what: What) -> &'static str {
+    match what {
+        What::Losses => ACKNOWLEDGE_CHANGE,
+        What::Orphans => crds::annotation::ACKNOWLEDGE_ORPHANS,
+    }
+}
+
+/// Takes note that a brake holds, or does not any more, and tells it once.
+pub async fn hold(ctx: &Context, key: &Key, handle: &Handle, frozen: Frozen) {
+    let was = handle.facts().frozen.iter().any(|f| f.what == frozen.what);
+    handle.update(|f| {
+        f.frozen.retain(|f| f.what != frozen.what);
+        if frozen.standing.is_frozen {
+            f.frozen.push(frozen);
+        }
+    });
+    match (was, frozen.standing.is_frozen) {
+        (false, true) => {
+            let (reason, message) = (frozen.reason().as_str(), frozen.message(key));
+            tracing::warn!(cloud = %key, reason, message, "nothing is done until a person says so");
+            if let Some(cloud) = ctx.state.stores.clouds.get(key) {
+                ctx.events.warn(cloud.as_ref(), reason, message).await;
+            }
+        }
+        (true, false) => tracing::info!(cloud = %key, what = ?frozen.what, "the brake is released"),
+        (true, true) | (false, false) => {}
+    }
+}
+
+fn ours(ctx: &Context, vm: &PilotVM) -> Option<Ours> {
+    if deleting(vm) || is_ended(vm) {
+        return None;
+    }
+    let (uid, launched) = (vm.uid()?, launched(vm)?);
+    let touched = ctx.state.memory.of(&uid).touched.unwrap_or(launched).max(launched);
+    Some(Ours { uid, key: Key::of(vm), touched, launched })
+}
+
+fn lacking(ours: &[Ours], listing: &Listing) -> BTreeSet<String> {
+    ours.iter().filter(|vm| listing.lacks(&vm.uid, vm.touched)).map(|vm| vm.uid.clone()).collect()
+}
+
+/// Whether the list may have news for a PilotVM: it boots or ends, its VM is not up any more, or it is missing and its turn has come.
+fn is_rung(vm: &PilotVM, listing: &Listing, lacking: &BTreeSet<String>, due: &BTreeSet<String>) -> bool {
+    let Some(uid) = vm.uid() else { return false };
+    if !is_settled(vm) {
+        return true;
+    }
+    if lacking.contains(&uid) {
+        return due.contains(&uid);
+    }
+    !listing.vms.get(&uid).is_some_and(|twins| twins.iter().all(|vm| vm.state == VmState::Active))
+}
+
+#[cfg(test)]
+#[path = "sight_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+use broker::simulation::{CloudConfig, SimulatedCloud};
+
+use super::*;
+
+fn transient() -> CloudError {
+    CloudError::Transient("no answer".into())
+}
+
+/// A cloud that answers everything.
+fn answering(now: Instant) -> Handle {
+    let handle = Handle::default();
+    handle.update(|f| {
+        f.driver = Some(Arc::new(SimulatedCloud::new(
+            CloudConfig::default(),
+            None,
+            broker::clock::Clock::driven(|| Timestamp::UNIX_EPOCH),
+        )));
+        f.offers = Some(Arc::default());
+        f.headroom = Some((Timestamp::UNIX_EPOCH, Arc::default()));
+        f.headroom_read = Some(now);
+    });
+    handle
+}
+
+#[test]
+fn one_list_that_fails_does_not_take_a_cloud_out_of_the_plan_and_two_minutes_of_them_do() {
+    let now = Instant::now();
+    let handle = answering(now);
+    assert!(handle.facts().usable(now));
+    for second in (0..120).step_by(10) {
+        handle.not_answered(Question::List, &transient(), now + Duration::from_secs(second));
+        assert!(handle.facts().usable(now + Duration::from_secs(second)));
+    }
+    assert!(!handle.facts().usable(now + GRACE));
+    handle.answered(Question::List);
+    assert!(handle.facts().usable(now + GRACE) && handle.facts().refused.is_none());
+}
+
+#[test]
+fn a_refused_credential_takes_a_cloud_out_of_the_plan_at_once() {
+    let now = Instant::now();
+    let handle = answering(now);
+    handle.not_answered(Question::List, &transient(), now);
+    handle.not_answered(Question::Launch, &CloudError::Unauthorized("no role".into()), now + GRACE / 2);
+    assert!(!handle.facts().usable(now + GRACE / 2));
+    assert!(matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))), "it says more than a lost list");
+    handle.answered(Question::List);
+    assert!(!handle.facts().usable(now + GRACE / 2), "a list proves nothing of the right to make VMs");
+}
+
+#[test]
+fn a_cloud_of_which_the_headroom_is_not_known_or_old_is_not_bought_from() {
+    let now = Instant::now();
+    let handle = answering(now);
+    assert!(!handle.facts().usable(now + HEADROOM_HOLDS));
+    handle.update(|f| f.headroom = None);
+    assert!(!handle.facts().usable(now));
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_for_a_moment_leaves_the_cloud_in_the_plan_and_a_wrong_project_does_not() {
+    let now = Instant::now();
+    let usable = |reason: &str, after| {
+        let handle = answering(now);
+        handle.update(|f| f.driven(Some(Trouble::new(reason, "a sentence")), now));
+        handle.update(|f| f.driven(Some(Trouble::new(reason, "a sentence")), now + after));
+        handle.facts().usable(now + after)
+    };
+    assert!(usable("SecretUnreadable", GRACE / 2) && !usable("SecretUnreadable", GRACE));
+    assert!(!usable("OtherProject", Duration::ZERO));
+}
+
+#[test]
+fn a_refusal_of_a_class_is_known_by_the_offers() {
+    let now = Instant::now();
+    let handle = answering(now);
+    let offer = |flavor: &str, class: &str| broker::cloud::Offer {
+        flavor: flavor.into(),
+        quota_class: class.into(),
+        ..broker::cloud::Offer::default()
+    };
+    let offers = Offers { offers: vec![offer("c8", "standard"), offer("g1", "gpu")], ..Offers::default() };
+    handle.update(|f| f.offers = Some(Arc::new(offers)));
+    let (c8, g1) = (Place::on_demand("c8", None), Place::on_demand("g1", None));
+    handle.refused(Scope::Class, &c8, now);
+    assert_eq!(handle.refused_places(now), BTreeSet::from([c8.clone()]));
+    assert!(handle.may_try(&g1, now) && !handle.may_try(&c8, now));
+}
+
+#[test]
+fn no_vm_is_lost_before_a_first_list() {
+    let (handle, now) = (Handle::default(), Instant::now());
+    assert!(!handle.may_lose("a", now));
+    handle.losses(|brake| brake.see(super::super::brake::Sight { all: 1, ..Default::default() }, now));
+    assert!(handle.may_lose("a", now));
+}

@@ -1,0 +1,152 @@
+//! Permits: how many calls of one kind may be under way at one provider or DIRAC. Whoever gets none does not wait: it is rung when its
+//! turn comes, and holds up nothing meanwhile.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+use crate::names::Key;
+
+/// Calls of one kind that may be under way at once.
+const AT_ONCE: usize = 8;
+
+/// What is asked of a provider or of DIRAC for single VMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A VM is made.
+    Create,
+    /// A VM is taken away.
+    Delete,
+    /// A VM is asked for.
+    Ask,
+    /// A row is read or written.
+    Row,
+}
+
+/// The permits of one provider or DIRAC.
+#[derive(Debug, Default)]
+pub struct Permits(Mutex<Lanes>);
+
+#[derive(Debug, Default)]
+struct Lanes {
+    create: Lane,
+    delete: Lane,
+    ask: Lane,
+    row: Lane,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    taken: usize,
+    /// Who was sent away, in order; each once.
+    waiting: VecDeque<Key>,
+    known: HashSet<Key>,
+}
+
+/// A permit, given back when it is dropped.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    permits: &'a Permits,
+    act: Act,
+}
+
+impl Permits {
+    /// A permit, or nothing: then `who` stands in line, and is named by [`Permits::next`] once its turn comes. VMs are made only while
+    /// none waits to be taken away.
+    pub fn take(&self, act: Act, who: &Key) -> Option<Permit<'_>> {
+        let mut lanes = self.lanes();
+        let yields = act == Act::Create && !lanes.delete.waiting.is_empty();
+        let lane = lanes.of(act);
+        if yields || lane.taken >= AT_ONCE {
+            if lane.known.insert(who.clone()) {
+                lane.waiting.push_back(who.clone());
+            }
+            return None;
+        }
+        lane.taken += 1;
+        if lane.known.remove(who) {
+            lane.waiting.retain(|other| other != who);
+        }
+        Some(Permit { permits: self, act })
+    }
+
+    /// Those whose turn has come, deletions first: they are to be rung. Whoever does not come has lost its place.
+    pub fn next(&self) -> Vec<Key> {
+        let mut lanes = self.lanes();
+        let mut called = Vec::new();
+        for act in [Act::Delete, Act::Create, Act::Ask, Act::Row] {
+            let lane = lanes.of(act);
+            for _ in lane.taken..AT_ONCE {
+                let Some(who) = lane.waiting.pop_front() else { break };
+                lane.known.remove(&who);
+                called.push(who);
+            }
+        }
+        called
+    }
+
+    fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    fn of(&mut self, act: Act) -> &mut Lane {
+        match act {
+            Act::Create => &mut self.create,
+            Act::Delete => &mut self.delete,
+            Act::Ask => &mut self.ask,
+            Act::Row => &mut self.row,
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.permits.lanes();
+        let lane = lanes.of(self.act);
+        lane.taken = lane.taken.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: usize) -> Key {
+        Key { namespace: "demo".into(), name: format!("cpu-{n}") }
+    }
+
+    #[test]
+    fn whoever_gets_no_permit_is_called_in_order_when_one_is_given_back() {
+        let permits = Permits::default();
+        let mut held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Create, &key(n)).unwrap()).collect();
+        assert!(permits.take(Act::Create, &key(50)).is_none());
+        assert!(permits.take(Act::Create, &key(51)).is_none());
+        assert!(permits.take(Act::Create, &key(50)).is_none(), "to ask twice is to stand in line once");
+        assert!(permits.next().is_empty());
+        held.pop();
+        assert_eq!(permits.next(), [key(50)]);
+        assert!(permits.take(Act::Create, &key(50)).is_some());
+    }
+
+    #[test]
+    fn launches_that_hang_keep_no_deletion_and_no_question_waiting() {
+        let permits = Permits::default();
+        let _held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Create, &key(n)).unwrap()).collect();
+        assert!(permits.take(Act::Delete, &key(60)).is_some());
+        assert!(permits.take(Act::Ask, &key(61)).is_some());
+    }
+
+    #[test]
+    fn nothing_is_made_while_a_deletion_waits() {
+        let permits = Permits::default();
+        let held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Delete, &key(n)).unwrap()).collect();
+        assert!(permits.take(Act::Delete, &key(60)).is_none());
+        assert!(permits.take(Act::Create, &key(61)).is_none());
+        drop(held);
+        assert_eq!(permits.next(), [key(60), key(61)], "the deletion is called first");
+        assert!(permits.take(Act::Create, &key(61)).is_some());
+    }
+}

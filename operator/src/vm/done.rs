@@ -1,0 +1,173 @@
+//! What comes of a step: what is written, told, counted and rung, as a value. Pure.
+
+use std::time::Duration;
+
+use broker::cloud::{CloudError, Scope};
+use crds::vm::PilotVMStatus;
+use jiff::Timestamp;
+
+use super::Error;
+use crate::known::memory::{Answer, Remembered, Tried};
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The status to write; nothing is written where it is the one that there is.
+    pub record: Option<PilotVMStatus>,
+    /// Whether the write only counts if nobody wrote the object meanwhile.
+    pub alone: bool,
+    /// What to remember.
+    pub learnt: Learnt,
+    /// The event.
+    pub event: Option<Event>,
+    /// What to count, and whom to ring.
+    pub effects: Vec<Effect>,
+    /// When to go on.
+    pub again: Again,
+    /// The step failed so, and is tried again after a pause. The record is then written only when its reasons are new ones.
+    pub failed: Option<Error>,
+}
+
+/// When to go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// At once: the next step follows from this one.
+    Now,
+    /// After this time, or when it is rung.
+    After(Duration),
+    /// When it is rung.
+    #[default]
+    Rung,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether something is wrong.
+    pub warns: bool,
+    /// The reason.
+    pub reason: &'static str,
+    /// The sentence.
+    pub text: String,
+}
+
+/// What others are told of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// The VM is ordered; for the first time where it was remembered when it was planned.
+    Ordered,
+    /// A VM was made.
+    Launched,
+    /// A life ended for this reason; `wasted`: it never had a job.
+    Ended { reason: &'static str, wasted: bool },
+    /// The VM was kept for so many seconds.
+    Spent(f64),
+    /// The place was refused, as far as the scope reaches.
+    Refused(Scope),
+    /// The cloud refuses to be asked for VMs.
+    NotAnswered(CloudError),
+    /// The VM came to nothing.
+    Failed,
+    /// The pilot works.
+    Worked,
+    /// The cloud made a VM at this place.
+    Granted,
+    /// The next round must not count the VM as supply: it waits until this write is back.
+    NotSupply,
+    /// The cloud is polled soon.
+    Poll,
+    /// The installation is planned soon.
+    Plan,
+}
+
+/// What to remember of a step; what is absent stays as it was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learnt {
+    /// The VM was made or deleted by us.
+    pub touched: bool,
+    /// Its deletion was accepted.
+    pub delete_asked: bool,
+    /// What the provider says of it.
+    pub answer: Option<Answer>,
+    /// How an attempt went.
+    pub tried: Option<Tried>,
+    /// The row is there.
+    pub is_registered: bool,
+    /// The row was written.
+    pub row_written: bool,
+    /// The row was closed or left.
+    pub row_closed: bool,
+    /// The row could not be closed.
+    pub row_not_closed: bool,
+    /// The row, as it was read.
+    pub row: Option<(Timestamp, Option<broker::pilot::rows::PilotRow>)>,
+}
+
+impl Learnt {
+    /// Puts it into what is remembered.
+    pub fn keep(self, m: &mut Remembered, now: Timestamp, moment: tokio::time::Instant) {
+        if self.touched {
+            m.touched = Some(now);
+        }
+        if self.delete_asked {
+            m.delete_asked = Some(moment);
+        }
+        if self.answer.is_some() {
+            m.answer = self.answer;
+        }
+        if self.tried.is_some() {
+            m.tried = self.tried;
+        }
+        if self.row.is_some() {
+            m.row = self.row;
+        }
+        if self.row_written {
+            m.row_written = Some(now);
+        }
+        if self.row_not_closed {
+            m.row_tried.get_or_insert(moment);
+        }
+        m.is_registered |= self.is_registered;
+        m.row_closed |= self.row_closed;
+    }
+}
+
+impl Done {
+    /// Writes this status and goes on at once.
+    pub fn record(status: PilotVMStatus) -> Self {
+        Self { record: Some(status), again: Again::Now, ..Self::default() }
+    }
+
+    /// Goes on at once.
+    pub fn now() -> Self {
+        Self { again: Again::Now, ..Self::default() }
+    }
+
+    /// Looks again after this time.
+    pub fn after(time: Duration) -> Self {
+        Self { again: Again::After(time), ..Self::default() }
+    }
+
+    /// The step failed; the status says why.
+    pub fn failed(error: Error, status: PilotVMStatus) -> Self {
+        Self { record: Some(status), failed: Some(error), ..Self::default() }
+    }
+
+    /// And tells this.
+    pub fn tells(mut self, warns: bool, reason: &'static str, text: impl Into<String>) -> Self {
+        self.event = Some(Event { warns, reason, text: text.into() });
+        self
+    }
+
+    /// And this is remembered.
+    pub fn learns(mut self, learnt: Learnt) -> Self {
+        self.learnt = learnt;
+        self
+    }
+
+    /// And others are told.
+    pub fn with(mut self, effects: impl IntoIterator<Item = Effect>) -> Self {
+        self.effects.extend(effects);
+        self
+    }
+}

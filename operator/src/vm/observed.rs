@@ -1,0 +1,156 @@
+//! All that is known of a PilotVM at one moment, put together from the objects, the lists and the rows. Pure.
+
+use broker::{
+    cloud::{Vm, VmState},
+    pilot::{
+        rows::{PilotRow, PilotStatus},
+        stamp,
+    },
+};
+use crds::PilotVM;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use crate::{
+    context::State,
+    known::{
+        listing::{self, Listing},
+        memory::{Answer, Call, Found, Remembered},
+    },
+    life::{launched, served},
+    names::{Key, deleting},
+};
+
+/// All that is known of a PilotVM at one moment.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    /// The object.
+    pub vm: &'a PilotVM,
+    /// What is known of its VM.
+    pub machine: Machine,
+    /// Ids of VMs of the same owner that are not to be.
+    pub twins: Vec<String>,
+    /// Why the cloud cannot be asked, where it cannot.
+    pub cloud_away: Option<String>,
+    /// Its row, as last read.
+    pub row: Option<PilotRow>,
+    /// When the row was last asked for.
+    pub rows_read: Option<Timestamp>,
+    /// Since when pilots can ask for work; `None`: they cannot now.
+    pub asking: Option<Timestamp>,
+    /// Whether its installation was deleted.
+    pub installation_gone: bool,
+    /// Which object says that nothing is made or taken away.
+    pub paused: Option<String>,
+    /// What is remembered.
+    pub remembered: Remembered,
+    /// Wall time.
+    pub now: Timestamp,
+    /// Steady time.
+    pub moment: Instant,
+}
+
+/// What is known of a VM.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Machine {
+    /// No list is young enough to know.
+    Unknown,
+    /// The list lacks it, which proves nothing.
+    Missing,
+    /// The provider asserts that there is no such VM.
+    Gone,
+    /// It is there; of twins the one to keep.
+    Present(Vm),
+}
+
+impl<'a> Observed<'a> {
+    /// What is known of `vm` now.
+    pub fn of(state: &State, vm: &'a PilotVM, now: Timestamp, moment: Instant) -> Self {
+        let (uid, key) = (vm.uid().unwrap_or_default(), Key::of(vm));
+        let remembered = state.memory.of(&uid);
+        let cloud = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts();
+        let touched = launched(vm).max(remembered.touched).unwrap_or(Timestamp::UNIX_EPOCH);
+        let cloud_away = match (&cloud.driver, &cloud.refused) {
+            (None, _) => Some("it has no working driver".to_owned()),
+            (Some(_), Some(error)) => Some(error.to_string()),
+            (Some(_), None) => None,
+        };
+        let installation_key = key.beside(&vm.spec.installation_ref.name);
+        let installation = state.installations.get(&installation_key).facts();
+        let reference = stamp::reference(&uid);
+        let rows = installation.read.as_deref();
+        let (row, rows_read) = match (&remembered.row, rows) {
+            (Some((at, row)), rows) if rows.is_none_or(|rows| rows.started < *at) => (row.clone(), Some(*at)),
+            (_, rows) => (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.started)),
+        };
+        Self {
+            vm,
+            machine: machine(cloud.listing.as_deref(), &uid, touched, remembered.answer.as_ref()),
+            twins: twins(cloud.listing.as_deref(), &uid),
+            cloud_away,
+            row,
+            rows_read,
+            asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
+            installation_gone: state.stores.installations.get(&installation_key).is_none_or(|i| deleting(i.as_ref())),
+            paused: state.paused_by(vm),
+            remembered,
+            now,
+            moment,
+        }
+    }
+
+    /// Whether the pilot asks for work, by its row.
+    pub fn row_runs(&self) -> bool {
+        self.row.as_ref().is_some_and(|r| r.status == PilotStatus::Running)
+    }
+
+    /// Whether the pilot ever had a job, as far as anybody knows.
+    pub fn had_job(&self) -> bool {
+        let in_row = |r: &PilotRow| r.current_job > 0 || r.jobs.as_ref().is_some_and(|jobs| !jobs.is_empty());
+        served(self.vm) || self.row.as_ref().is_some_and(in_row)
+    }
+
+    /// The number of the attempt that is written down.
+    pub fn attempt(&self) -> Option<(u32, Timestamp)> {
+        let attempt = self.vm.status.as_ref()?.attempt.as_ref()?;
+        Some((u32::try_from(attempt.number).unwrap_or(u32::MAX), attempt.since.0))
+    }
+
+    /// How the attempt that is written down went. Of one that another process made nobody knows.
+    pub fn call(&self) -> Option<Call> {
+        let (n, _) = self.attempt()?;
+        Some(self.remembered.tried.filter(|tried| tried.n == n).map_or(Call::InDoubt(None), |tried| tried.call))
+    }
+}
+
+/// The younger of the list and the provider's own answer counts; a proof of absence holds until a younger list shows the VM.
+fn machine(listing: Option<&Listing>, uid: &str, touched: Timestamp, answer: Option<&Answer>) -> Machine {
+    let listed = listing.map_or(listing::Machine::Unknown, |list| list.machine(uid, touched));
+    let answer = answer.filter(|answer| answer.at >= touched);
+    let is_younger = |answer: &&Answer| listing.is_none_or(|list| list.started < answer.at);
+    match (listed, answer) {
+        (listing::Machine::Present(vm), answer) => match answer.filter(is_younger).map(|a| &a.found) {
+            Some(Found::Nothing) => Machine::Gone,
+            Some(Found::Present(younger)) => Machine::Present(younger.clone()),
+            Some(Found::Unclear(_)) | None => Machine::Present(vm.clone()),
+        },
+        (_, Some(Answer { found: Found::Nothing, .. })) => Machine::Gone,
+        (_, Some(Answer { found: Found::Present(vm), .. })) if answer.filter(is_younger).is_some() => {
+            Machine::Present(vm.clone())
+        }
+        (listing::Machine::Unknown, _) => Machine::Unknown,
+        (listing::Machine::Missing, _) => Machine::Missing,
+    }
+}
+
+/// VMs beside the one to keep that nobody takes away yet. What is unknown is left alone.
+fn twins(listing: Option<&Listing>, uid: &str) -> Vec<String> {
+    let all = listing.and_then(|list| list.vms.get(uid)).map(Vec::as_slice).unwrap_or_default();
+    let is_to_go = |vm: &&Vm| vm.is_held() && !matches!(vm.state, VmState::Deleting | VmState::Unknown);
+    all.iter().skip(1).filter(is_to_go).map(|vm| vm.id.clone()).collect()
+}
+
+#[cfg(test)]
+#[path = "observed_tests.rs"]
+mod tests;

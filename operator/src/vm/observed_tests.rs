@@ -1,0 +1,148 @@
+//! What is observed, from a state without any client.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use broker::cloud::Owner;
+use crds::vm::PilotVMSpec;
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::{
+    clock::{Clock, Reading},
+    known::installation::Rows,
+    vm::{
+        next::{Step, next},
+        record::Record,
+    },
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + seconds).unwrap()
+}
+
+fn server(id: &str, created: i64) -> Vm {
+    Vm {
+        id: id.into(),
+        owner: Owner { cluster: "c".into(), uid: "u".into() },
+        name: String::new(),
+        state: VmState::Active,
+        provider_status: "ACTIVE".into(),
+        created: at(created),
+        bought: None,
+    }
+}
+
+/// A PilotVM whose VM was made at 0.
+fn launched_vm() -> PilotVM {
+    let spec = PilotVMSpec { boot_deadline: crds::Duration::from_secs(600), ..PilotVMSpec::default() };
+    let mut vm = PilotVM::new("cpu-1", spec);
+    (vm.spec.cloud_ref.name, vm.spec.installation_ref.name) = ("c".into(), "i".into());
+    vm.metadata.uid = Some("u".into());
+    vm.metadata.namespace = Some("demo".into());
+    vm.metadata.creation_timestamp = Some(Time(at(-10)));
+    vm.metadata.finalizers = Some(vec![crate::names::VM_FINALIZER.into()]);
+    vm.status = Some(Record::of(&vm, at(0)).launched(&vm, &server("id", 0)).finish());
+    vm
+}
+
+fn listed(started: i64, vms: Vec<Vm>) -> Listing {
+    Listing::new(at(started), vms, Duration::ZERO)
+}
+
+fn answer(asked: i64, found: Found) -> Answer {
+    Answer { at: at(asked), moment: Instant::now(), times: 0, found }
+}
+
+#[test]
+fn the_younger_of_a_list_and_the_providers_own_answer_counts() {
+    let seen = |listing: &Listing, answer: Option<&Answer>| machine(Some(listing), "u", at(0), answer);
+    let (with, without) = (listed(10, vec![server("id", 0)]), listed(10, vec![]));
+    let nothing = |asked| answer(asked, Found::Nothing);
+    assert_eq!(seen(&with, Some(&nothing(11))), Machine::Gone);
+    assert!(matches!(seen(&with, Some(&nothing(9))), Machine::Present(_)));
+    assert_eq!(seen(&without, Some(&nothing(9))), Machine::Gone, "a proof holds until a list shows the VM");
+    assert!(matches!(seen(&without, Some(&answer(11, Found::Present(server("id", 0))))), Machine::Present(_)));
+    assert_eq!(seen(&without, Some(&answer(11, Found::Unclear(String::new())))), Machine::Missing);
+}
+
+#[test]
+fn what_was_answered_before_the_vm_was_made_proves_nothing() {
+    let listing = listed(10, vec![]);
+    assert_eq!(machine(Some(&listing), "u", at(5), Some(&answer(4, Found::Nothing))), Machine::Missing);
+}
+
+#[test]
+fn twins_are_seen_whatever_their_age_and_one_that_is_unknown_is_left_alone() {
+    let mut unknown = server("3", 20);
+    unknown.state = VmState::Unknown;
+    let listing = listed(30, vec![server("2", 10), unknown, server("1", 0)]);
+    assert_eq!(twins(Some(&listing), "u"), ["2"]);
+    assert!(matches!(machine(Some(&listing), "u", at(0), None), Machine::Present(vm) if vm.id == "1"));
+}
+
+#[test]
+fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
+    let (state, vm) = (State::default(), launched_vm());
+    let row = |job: u64| PilotRow {
+        reference: stamp::reference("u"),
+        status: PilotStatus::Running,
+        current_job: job,
+        idle_seconds: None,
+        updated: None,
+        jobs: None,
+    };
+    let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into(), ..Rows::default() };
+    state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
+    let job = |state: &State| Observed::of(state, &vm, at(20), Instant::now()).row.map(|r| r.current_job);
+    assert_eq!(job(&state), Some(0));
+    state.memory.note("u", |m| m.row = Some((at(15), Some(row(7)))));
+    assert_eq!(job(&state), Some(7));
+    state.memory.note("u", |m| m.row = Some((at(5), Some(row(7)))));
+    assert_eq!(job(&state), Some(0));
+}
+
+#[test]
+fn an_attempt_that_another_process_wrote_down_is_in_doubt() {
+    let (state, mut vm) = (State::default(), launched_vm());
+    vm.status = Some(Record::of(&vm, at(0)).begins(3).finish());
+    let call = |state: &State| Observed::of(state, &vm, at(20), Instant::now()).call();
+    assert_eq!(call(&state), Some(Call::InDoubt(None)));
+    state.memory.note("u", |m| m.tried = Some(crate::known::memory::Tried { n: 2, call: Call::Over }));
+    assert_eq!(call(&state), Some(Call::InDoubt(None)), "what is known of an older attempt says nothing of this one");
+    state.memory.note("u", |m| m.tried = Some(crate::known::memory::Tried { n: 3, call: Call::Over }));
+    assert_eq!(call(&state), Some(Call::Over));
+}
+
+#[test]
+fn a_cloud_without_a_driver_is_away_and_an_installation_without_an_object_is_gone() {
+    let (state, vm) = (State::default(), launched_vm());
+    let seen = Observed::of(&state, &vm, at(20), Instant::now());
+    assert!(seen.cloud_away.is_some() && seen.installation_gone);
+    assert_eq!((seen.machine, seen.paused), (Machine::Unknown, None));
+}
+
+#[test]
+fn a_clock_that_jumps_an_hour_forward_and_back_ends_no_booting_vm() {
+    let hands = Arc::new(Mutex::new((1_000_000_i64, 0_u64)));
+    let read = hands.clone();
+    let clock = Clock::new(move || {
+        let (wall, steady) = *read.lock().unwrap();
+        Reading { wall: Timestamp::from_second(wall).unwrap(), steady: Duration::from_secs(steady) }
+    });
+    let (state, vm) = (State::default(), launched_vm());
+    for jump in [3_600, 0] {
+        hands.lock().unwrap().1 += 60;
+        let steady = hands.lock().unwrap().1;
+        hands.lock().unwrap().0 = 1_000_000 + jump + i64::try_from(steady).unwrap();
+        let now = clock.now();
+        let rows = Rows { started: now, ..Rows::default() };
+        state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
+        let seen = Observed::of(&state, &vm, now, Instant::now());
+        assert!(!matches!(next(&seen), Step::End(_)), "after a jump of {jump} s");
+        assert!(now.duration_since(at(0)) < SignedDuration::from_secs(200));
+    }
+}

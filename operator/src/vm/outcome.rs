@@ -1,0 +1,280 @@
+//! The outcome of each step, from the answer of whoever was asked. Pure.
+
+use std::time::Duration;
+
+use broker::{
+    cloud::{CloudError, Disposition, End, Scope, Vm, VmState},
+    pilot::rows::{PilotRow, PilotStatus, RowsError},
+};
+use crds::{Reason, condition};
+use jiff::Timestamp;
+
+use super::{
+    Error,
+    done::{Again, Done, Effect, Learnt},
+    observed::{Machine, Observed},
+    record::Record,
+};
+use crate::{
+    ending::{Blame, Ending},
+    known::memory::{Answer, Call, Found, Tried},
+    life::{launched, ran},
+    names::LET_GO,
+};
+
+fn record(o: &Observed<'_>) -> Record {
+    Record::of(o.vm, o.now)
+}
+
+fn provider_status<'a>(o: &'a Observed<'_>) -> Option<&'a str> {
+    match &o.machine {
+        Machine::Present(vm) => Some(&vm.provider_status),
+        Machine::Gone | Machine::Missing | Machine::Unknown => None,
+    }
+}
+
+/// What is needed is not there yet.
+pub fn not_ready(o: &Observed<'_>, type_: &str, error: Error) -> Done {
+    let status = record(o).waits(type_, error.reason(), &error.to_string()).finish();
+    Done::failed(error, status)
+}
+
+/// The row was registered, or not.
+pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
+    match answer {
+        Ok(()) => Done::now().learns(Learnt { is_registered: true, ..Learnt::default() }),
+        Err(source) => not_ready(o, condition::REGISTERED, Error::Row { what: "registered", source }),
+    }
+}
+
+/// The attempt is to be written down. Whoever was faster began another.
+pub fn begins(o: &Observed<'_>, n: u32) -> Done {
+    let tried = Some(Tried { n, call: Call::Begun });
+    let done = Done::record(record(o).begins(n).finish()).learns(Learnt { tried, ..Learnt::default() });
+    Done { alone: true, ..done }
+}
+
+/// The cloud has made the VM, or not.
+pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, CloudError>) -> Done {
+    let over = |done: Done| done.learns(Learnt { tried: Some(Tried { n, call: Call::Over }), ..Learnt::default() });
+    let error = match answer {
+        Ok(machine) => {
+            let done = adopted(o, &machine).with([Effect::Granted]);
+            let learnt = Learnt { tried: Some(Tried { n, call: Call::Over }), ..done.learnt.clone() };
+            return done.learns(learnt);
+        }
+        Err(error) => error,
+    };
+    let waits = |source: CloudError| not_ready(o, condition::LAUNCHED, Error::Cloud { what: "make the VM", source });
+    let doubt = match o.call() {
+        Some(Call::InDoubt(until)) => until,
+        _ => None,
+    };
+    let in_doubt =
+        |until: Option<Timestamp>| Learnt { tried: Some(Tried { n, call: Call::InDoubt(until) }), ..Learnt::default() };
+    match error.disposition() {
+        Disposition::LookUntil(until) => waits(error).learns(in_doubt(doubt.max(Some(until)))),
+        // A look that could not be made leaves the doubt, and so does one that was made too early.
+        Disposition::Retry if repeated && (matches!(error, CloudError::Conflict(_)) || doubt > Some(o.now)) => {
+            waits(error).learns(in_doubt(doubt))
+        }
+        Disposition::RetryAfter(_) if repeated => waits(error).learns(in_doubt(doubt)),
+        Disposition::Retry | Disposition::RetryAfter(_) => over(waits(error)),
+        Disposition::Elsewhere(_) => over(ended(o, &Ending::failed(&error, false), None, Some(&error))),
+        Disposition::GiveUp | Disposition::Gone => {
+            let refused = matches!(error, CloudError::Unauthorized(_)).then(|| Effect::NotAnswered(error.clone()));
+            // A credential that may read and not make VMs would else be tried at every round.
+            let effects = [Effect::Refused(Scope::Offer), Effect::Poll].into_iter().chain(refused);
+            let mut done = ended(o, &Ending::failed(&error, false), None, Some(&error));
+            done.effects.retain(|effect| !matches!(effect, Effect::Refused(_) | Effect::Failed));
+            over(done.with(effects))
+        }
+    }
+}
+
+/// This VM is the PilotVM's.
+pub fn adopted(o: &Observed<'_>, machine: &Vm) -> Done {
+    let status = record(o).launched(o.vm, machine).finish();
+    let learnt = Learnt { touched: launched(o.vm).is_none(), ..Learnt::default() };
+    let done = Done::record(status).learns(learnt);
+    if launched(o.vm).is_some() {
+        return done;
+    }
+    let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
+    done.with([Effect::Launched, Effect::Poll]).tells(false, "Launched", text)
+}
+
+/// The pilot asks for work, perhaps with a job.
+pub fn running(o: &Observed<'_>) -> Done {
+    let done = Done::record(record(o).running(o.had_job(), provider_status(o)).finish());
+    if ran(o.vm) {
+        return done;
+    }
+    done.with([Effect::Worked]).tells(false, "Running", "the pilot asks DIRAC for work")
+}
+
+/// The row was written, or not.
+pub fn row_written(o: &Observed<'_>, status: PilotStatus, answer: Result<(), Error>) -> Done {
+    if let Err(error) = answer {
+        return not_ready(o, condition::REGISTERED, error);
+    }
+    let mut said = record(o);
+    said.pilot(status);
+    let done = Done::record(said.finish()).learns(Learnt { row_written: true, ..Learnt::default() });
+    // No news of the row comes of it.
+    Done { again: Again::After(Duration::from_secs(60)), ..done }
+}
+
+/// The row was read, or not.
+pub fn row_read(at: Timestamp, answer: Result<Vec<PilotRow>, RowsError>) -> Done {
+    match answer {
+        Ok(rows) => Done::now().learns(Learnt { row: Some((at, rows.into_iter().next())), ..Learnt::default() }),
+        Err(source) => Done { failed: Some(Error::Row { what: "read", source }), ..Done::default() },
+    }
+}
+
+/// The provider answered a question for this very VM. Only an explicit "no such thing" proves its absence.
+pub fn asked(o: &Observed<'_>, at: Timestamp, answer: Result<Option<Vm>, CloudError>) -> Done {
+    let times = o.remembered.answer.as_ref().map_or(0, |a| a.times.saturating_add(1));
+    let knows =
+        |found: Found| Learnt { answer: Some(Answer { at, moment: o.moment, times, found }), ..Learnt::default() };
+    match answer {
+        Ok(None) => Done::now().learns(knows(Found::Nothing)),
+        Ok(Some(vm)) => Done::now().learns(knows(Found::Present(vm))),
+        Err(error) => {
+            let learnt = knows(Found::Unclear(error.to_string()));
+            let pause = learnt.answer.as_ref().map_or(Duration::from_secs(60), |a| a.again().duration_since(o.moment));
+            let said = if Ending::recorded(o.vm).is_some() {
+                waits_for_cloud(o, &error.to_string())
+            } else {
+                missing(o, &error.to_string())
+            };
+            Done { again: Again::After(pause), ..said.learns(learnt) }
+        }
+    }
+}
+
+/// Lists lack the VM.
+pub fn missing(o: &Observed<'_>, why: &str) -> Done {
+    let text = format!(
+        "the lists of cloud {} lack the VM, and nobody has proved that it is gone: it counts as alive, and is asked for ({why})",
+        o.vm.spec.cloud_ref.name
+    );
+    Done::record(record(o).missing(&text).finish())
+}
+
+/// It is found again.
+pub fn found(o: &Observed<'_>) -> Done {
+    Done::record(record(o).found().finish())
+}
+
+/// The provider says that the VM is gone, and that may be believed, or not.
+pub fn lost(o: &Observed<'_>, may_lose: bool) -> Done {
+    if may_lose {
+        return ended(o, &Ending::vanished(ran(o.vm)), None, None);
+    }
+    let text = format!(
+        "the provider says that there is no such VM, and too many VMs of cloud {} are missing at once to believe it: see the condition \
+         Frozen of the cloud",
+        o.vm.spec.cloud_ref.name
+    );
+    let status = record(o).waits(condition::READY, Reason::MassLoss.as_str(), &text).finish();
+    Done { again: Again::After(Duration::from_secs(20)), ..Done::record(status) }
+}
+
+/// The life has ended; `console` is the ConfigMap that keeps its log. `said`: what the provider
+/// has just answered.
+pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: Option<&CloudError>) -> Done {
+    let failure = match &o.machine {
+        Machine::Present(Vm { state: VmState::Ended(End::Failed(error)), .. }) => Some(error),
+        _ => None,
+    };
+    let blame = match ending.blame() {
+        Blame::Refused if said.or(failure).is_some() => Some(Effect::Refused(scope(said.or(failure)))),
+        Blame::Failed => Some(Effect::Failed),
+        // It was refused to another VM, which has said so.
+        Blame::Refused | Blame::Nothing => None,
+    };
+    let status = record(o).ended(ending, console.clone(), provider_status(o)).finish();
+    let wasted = launched(o.vm).is_some() && !o.had_job();
+    let spent = launched(o.vm).map(|since| Effect::Spent(o.now.duration_since(since).as_secs_f64()));
+    let is_trouble = ending.why.is_trouble();
+    let kept = console.map_or_else(String::new, |name| format!("; its console log is kept in ConfigMap {name}"));
+    Done::record(status)
+        .with([Effect::NotSupply, Effect::Ended { reason: ending.why.word(), wasted }])
+        .with(spent.into_iter().chain(blame))
+        .with(is_trouble.then_some(Effect::Plan))
+        .tells(is_trouble, "Ended", format!("{}: {}{kept}", ending.why.word(), ending.message))
+}
+
+/// How far a refusal reaches.
+pub fn scope(error: Option<&CloudError>) -> Scope {
+    match error {
+        Some(CloudError::NoCapacity { scope, .. } | CloudError::Quota { scope, .. }) => *scope,
+        _ => Scope::Offer,
+    }
+}
+
+/// The VM was taken away, or not.
+pub fn taken_away(o: &Observed<'_>, answer: Result<(), CloudError>) -> Done {
+    match answer {
+        Err(source) if source.disposition() != Disposition::Gone => {
+            let said = waits_for_cloud(o, &source.to_string());
+            Done { failed: Some(Error::Cloud { what: "delete the VM", source }), ..said }
+        }
+        Ok(()) | Err(_) => Done { again: Again::Rung, ..Done::default() }
+            .learns(Learnt { touched: true, delete_asked: true, ..Learnt::default() })
+            .with([Effect::Poll]),
+    }
+}
+
+/// A VM of the same owner was taken away, or not.
+pub fn twin_dropped(id: &str, answer: Result<(), CloudError>) -> Done {
+    match answer {
+        Err(source) if source.disposition() != Disposition::Gone => {
+            Done { failed: Some(Error::Cloud { what: "delete a twin of the VM", source }), ..Done::default() }
+        }
+        Ok(()) | Err(_) => Done::after(Duration::from_secs(10)).with([Effect::Poll]).tells(
+            true,
+            "OrphanDeleted",
+            format!("VM {id} was a second one of this PilotVM and was deleted"),
+        ),
+    }
+}
+
+/// The VM is not known to be gone, and the object says what it waits for and how to let go.
+pub fn waits_for_cloud(o: &Observed<'_>, why: &str) -> Done {
+    let text = format!(
+        "the VM is not known to be gone from cloud {}: {why}; it is tried again; to let go of a VM that nobody will delete, annotate the \
+         PilotVM with {LET_GO}=true and delete it",
+        o.vm.spec.cloud_ref.name
+    );
+    let status = record(o).waits(condition::READY, Reason::WaitsForCloud.as_str(), &text).finish();
+    Done { again: Again::After(Duration::from_secs(60)), ..Done::record(status) }
+}
+
+/// The row was closed, or not.
+pub fn row_closed(o: &Observed<'_>, answer: Result<(), Error>) -> Done {
+    match answer {
+        Ok(()) => Done::now().learns(Learnt { row_closed: true, row_written: true, ..Learnt::default() }),
+        Err(error) => {
+            let text = format!("the VM is gone; {error}");
+            let status = record(o).waits(condition::READY, Reason::WaitsForDirac.as_str(), &text).finish();
+            Done::failed(error, status).learns(Learnt { row_not_closed: true, ..Learnt::default() })
+        }
+    }
+}
+
+/// The row of a deleted installation is left.
+pub fn row_left() -> Done {
+    Done::now().learns(Learnt { row_closed: true, ..Learnt::default() }).tells(
+        true,
+        "RowLeft",
+        "its installation is deleted and its DIRAC does not answer: the pilot's row is not closed, and DIRAC drops it in its time",
+    )
+}
+
+/// A pause holds the PilotVM, or none does any more.
+pub fn paused(o: &Observed<'_>, by: Option<&str>) -> Done {
+    Done::record(record(o).paused(by).finish())
+}

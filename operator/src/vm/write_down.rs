@@ -1,0 +1,114 @@
+//! Writes down what came of a step, once: memory, status, event, metrics, bells.
+
+use crds::{PilotVM, vm::PilotVMStatus};
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::{
+    Error,
+    done::{Done, Effect, Learnt},
+};
+use crate::{
+    api,
+    context::Context,
+    known::{cloud::Question, place::Lot},
+    names::Key,
+};
+
+/// Writes it down. `Ok` is the object as it is then, where it was written.
+pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<Option<PilotVM>, Error> {
+    let uid = vm.uid().unwrap_or_default();
+    let (now, moment) = (ctx.clock.now(), Instant::now());
+    // An attempt counts as begun only once it is written; what an answer proved holds whether it can be written or not.
+    let mut learnt = Some(std::mem::take(&mut done.learnt));
+    let remember = |learnt: Option<Learnt>| {
+        if let Some(learnt) = learnt {
+            ctx.state.memory.note(&uid, |m| learnt.keep(m, now, moment));
+        }
+    };
+    if !done.alone {
+        remember(learnt.take());
+    }
+    let written = match done.record.take() {
+        Some(status) if is_news(vm, &status, done.failed.is_some()) => {
+            let answer = if done.alone {
+                ctx.api.apply_status_unchanged(vm, &status).await
+            } else {
+                ctx.api.apply_status(vm, &status).await
+            };
+            match answer {
+                Ok(written) => Some(written),
+                // The failure itself is what counts.
+                Err(error) if done.failed.is_some() => {
+                    tracing::debug!(vm = %Key::of(vm), %error, "a failure could not be written down");
+                    None
+                }
+                Err(error) if api::is_gone(&error) => None,
+                Err(error) => return Err(Error::kubernetes("the status")(error)),
+            }
+        }
+        _ => None,
+    };
+    remember(learnt);
+    if let Some(written) = &written {
+        ctx.state.memory.note(&uid, |m| m.written = written.resource_version());
+    }
+    for effect in done.effects.drain(..) {
+        tell(ctx, vm, written.as_ref(), &effect, moment);
+    }
+    if let Some(event) = done.event.take() {
+        if event.warns {
+            ctx.events.warn(vm, event.reason, event.text).await;
+        } else {
+            ctx.events.note(vm, event.reason, event.text).await;
+        }
+    }
+    Ok(written)
+}
+
+/// Whether the status is another. Repeated failures cost no repeated writes: there a new reason is news.
+fn is_news(vm: &PilotVM, status: &PilotVMStatus, failed: bool) -> bool {
+    let reasons = |s: &PilotVMStatus| -> Vec<(String, String, String)> {
+        s.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect()
+    };
+    match &vm.status {
+        Some(old) if failed => reasons(old) != reasons(status),
+        Some(old) => old != status,
+        None => true,
+    }
+}
+
+fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect, moment: Instant) {
+    let key = Key::of(vm);
+    let (pool, cloud_key) = (key.beside(&vm.spec.pool_ref.name), key.beside(&vm.spec.cloud_ref.name));
+    let installation = key.beside(&vm.spec.installation_ref.name);
+    let (cloud, lot) = (ctx.state.clouds.get(&cloud_key), Lot::of(vm));
+    match effect {
+        Effect::Ordered => {
+            let mut planned = None;
+            ctx.state.memory.note(&vm.uid().unwrap_or_default(), |m| planned = m.planned.take());
+            if let Some(planned) = planned {
+                ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
+            }
+        }
+        Effect::Launched => ctx.metrics.launched(&pool),
+        Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason, *wasted),
+        Effect::Spent(seconds) => {
+            if let Some(price) = vm.spec.offering.per_hour {
+                ctx.metrics.spent(&pool, "", price.micros(), *seconds);
+            }
+        }
+        Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),
+        Effect::NotAnswered(error) => cloud.not_answered(Question::Launch, error, moment),
+        Effect::Failed => cloud.failed(&lot, moment),
+        Effect::Worked => cloud.worked(&lot),
+        Effect::Granted => cloud.granted(&lot.place, moment),
+        Effect::NotSupply => {
+            if let Some(version) = written.and_then(ResourceExt::resource_version) {
+                ctx.state.expectations.expect(&installation, key.clone(), &vm.uid().unwrap_or_default(), &version);
+            }
+        }
+        Effect::Poll => ctx.bells.poll(&cloud_key),
+        Effect::Plan => ctx.bells.plan(&installation),
+    }
+}
