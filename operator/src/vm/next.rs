@@ -1,8 +1,8 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
-//! 1. finalizer on · 2. row registered · 3. attempt written down, VM made or adopted · 4. the row says Running before the boot
-//! deadline · 5. an end: halted, failed, proven gone, given back, never booted, hung · 6. VM taken away, and proven gone · 7. row
-//! closed · 8. object deleted · 9. finalizer off.
+//! Finalizer on; row registered; attempt written down; VM made or adopted; the row says Running before the boot deadline; an end
+//! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; object deleted;
+//! finalizer off.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub enum Step {
     /// Have the VM made by this attempt; with `repeated` it may have been called before, and is only looked for.
     Create { n: u32, since: Timestamp, repeated: bool },
     /// Write down the VM that was found: an attempt made it, or it is another than the one that is written down.
-    Adopt(Vm),
+    Adopt(Box<Vm>),
     /// Write down that the pilot asks for work, and whether it has a job.
     RecordRunning,
     /// Write this into the row: what it does not say yet, or what it says already so that DIRAC does not think the pilot lost.

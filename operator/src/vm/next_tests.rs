@@ -113,7 +113,7 @@ fn step(vm: &PilotVM, machine: Machine, row: Option<&PilotRow>) -> Step {
 }
 
 fn present(state: VmState) -> Machine {
-    Machine::Present(machine(state))
+    Machine::Present(Box::new(machine(state)))
 }
 
 fn active() -> Machine {
@@ -187,7 +187,7 @@ fn a_launch_that_is_late_is_given_up_unless_an_attempt_is_in_doubt() {
 fn a_vm_that_was_made_and_not_written_down_is_adopted_after_any_time() {
     let mut vm = begun_vm(4_000);
     vm.metadata.creation_timestamp = Some(Time(ago(5_000)));
-    assert_eq!(step(&vm, active(), None), Step::Adopt(machine(VmState::Active)));
+    assert_eq!(step(&vm, active(), None), Step::Adopt(Box::new(machine(VmState::Active))));
 }
 
 #[test]
