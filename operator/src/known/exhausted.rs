@@ -94,7 +94,7 @@ impl Exhausted {
     /// Whether a VM may be ordered here now. After a pause the first one that asks may, and the others wait for what comes of it.
     pub fn may_try(&mut self, place: &Place, class: Option<&str>, now: Instant) -> bool {
         let mut covering: Vec<_> = self.refused.iter_mut().filter(|(reach, _)| reach.covers(place, class)).collect();
-        let is_open = covering.iter().all(|(_, p)| !p.is_on(now) && !(p.is_closed && p.is_trying(now)));
+        let is_open = covering.iter().all(|(_, p)| !(p.is_on(now) || p.is_closed && p.is_trying(now)));
         if is_open {
             covering.iter_mut().filter(|(_, p)| p.is_closed).for_each(|(_, p)| p.trial = Some(now));
         }

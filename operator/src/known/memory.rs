@@ -83,7 +83,7 @@ pub enum Found {
     /// The provider asserts that there is no such VM.
     Nothing,
     /// It is there.
-    Present(Vm),
+    Present(Box<Vm>),
     /// Nobody knows, and why.
     Unclear(String),
 }

@@ -15,6 +15,7 @@ pub struct Place {
     pub purchase: Purchase,
 }
 
+#[cfg(test)]
 impl Place {
     /// On demand, the usual way.
     pub fn on_demand(flavor: &str, zone: Option<&str>) -> Self {

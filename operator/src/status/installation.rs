@@ -45,7 +45,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     let (holds, reason, text) = rows_read(&facts);
     conditions.set(ConditionType::RowsRead.as_str(), holds, reason, &text);
     conditions.ready(
-        &[ConditionType::Resolved, ConditionType::DemandRead, ConditionType::RowsRead],
+        &[ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved],
         "demand is read and pilots can be registered",
     );
     let tally = pass.tally.installation(&key);

@@ -1,8 +1,8 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
-//! 1. finalizer on · 2. row registered · 3. attempt written down, VM made or adopted · 4. the row says Running before the boot
-//! deadline · 5. an end: halted, failed, proven gone, given back, never booted, hung · 6. VM taken away, and proven gone · 7. row
-//! closed · 8. object deleted · 9. finalizer off.
+//! Finalizer on; row registered; attempt written down; VM made or adopted; the row says Running before the boot deadline; an end
+//! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; object deleted;
+//! finalizer off.
 
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ const ORDERED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A row that was read longer ago proves nothing about a pilot that might just have got a job.
 const ROW_IS_FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// A VM that cannot be asked for now is looked at again after this time.
+const ASKS_NOT_BEFORE: Duration = Duration::from_secs(5);
 /// A row of a deleted installation that cannot be closed for this time is left as it is.
 const CLOSES_ROW_WITHIN: Duration = Duration::from_secs(600);
 
@@ -49,7 +51,7 @@ pub enum Step {
     /// Have the VM made by this attempt; with `repeated` it may have been called before, and is only looked for.
     Create { n: u32, since: Timestamp, repeated: bool },
     /// Write down the VM that was found: an attempt made it, or it is another than the one that is written down.
-    Adopt(Vm),
+    Adopt(Box<Vm>),
     /// Write down that the pilot asks for work, and whether it has a job.
     RecordRunning,
     /// Write this into the row: what it does not say yet, or what it says already so that DIRAC does not think the pilot lost.
@@ -154,7 +156,8 @@ fn before(o: &Observed<'_>) -> Step {
     if !doubted && o.now > deadline(o.vm) {
         return Step::End(Ending::never_launched(o.vm));
     }
-    if !o.remembered.is_registered {
+    // An attempt is begun only for a pilot that has its row: one in doubt is looked for although DIRAC may be away.
+    if !o.remembered.is_registered && !doubted {
         return Step::Register;
     }
     match (o.attempt(), o.call()) {
@@ -212,7 +215,7 @@ fn alive(o: &Observed<'_>) -> Step {
     };
     match (step, &o.machine) {
         // What is missing is asked for again in time.
-        (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o)),
+        (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o).max(ASKS_NOT_BEFORE)),
         (step, _) => step,
     }
 }

@@ -113,7 +113,7 @@ fn step(vm: &PilotVM, machine: Machine, row: Option<&PilotRow>) -> Step {
 }
 
 fn present(state: VmState) -> Machine {
-    Machine::Present(machine(state))
+    Machine::Present(Box::new(machine(state)))
 }
 
 fn active() -> Machine {
@@ -159,6 +159,8 @@ fn an_attempt_of_which_nobody_knows_how_it_went_is_only_looked_for() {
         "after a restart"
     );
     let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
+    assert!(matches!(next(&o), Step::Create { repeated: true, .. }), "also while DIRAC is away");
     o.remembered.tried = tried(1, Call::InDoubt(Some(ago(-100))));
     assert!(matches!(next(&o), Step::Create { repeated: true, .. }));
     o.remembered.tried = tried(1, Call::Over);
@@ -187,7 +189,7 @@ fn a_launch_that_is_late_is_given_up_unless_an_attempt_is_in_doubt() {
 fn a_vm_that_was_made_and_not_written_down_is_adopted_after_any_time() {
     let mut vm = begun_vm(4_000);
     vm.metadata.creation_timestamp = Some(Time(ago(5_000)));
-    assert_eq!(step(&vm, active(), None), Step::Adopt(machine(VmState::Active)));
+    assert_eq!(step(&vm, active(), None), Step::Adopt(Box::new(machine(VmState::Active))));
 }
 
 #[test]
@@ -234,6 +236,9 @@ fn a_vm_that_lists_lack_is_asked_for_and_lives_until_the_provider_says_that_ther
     let mut o = observed(&vm, Machine::Missing, Some(&busy));
     o.remembered.answer = asked(Found::Unclear("a cell is down".into()), 1, 0);
     assert!(matches!(next(&o), Step::Pause(_)), "it is asked for again after a pause");
+    let mut away = observed(&vm, Machine::Missing, Some(&busy));
+    away.cloud_away = Some("it has no working driver".into());
+    assert_eq!(next(&away), Step::Pause(std::time::Duration::from_secs(5)), "a cloud that is away is not asked");
     assert_eq!(step(&vm, Machine::Gone, Some(&busy)), Step::Lose);
     assert_eq!(step(&vm, present(VmState::Ended(End::Deleted)), Some(&busy)), Step::Lose);
 }

@@ -61,7 +61,7 @@ pub enum Machine {
     /// The provider asserts that there is no such VM.
     Gone,
     /// It is there; of twins the one to keep.
-    Present(Vm),
+    Present(Box<Vm>),
 }
 
 impl<'a> Observed<'a> {
@@ -133,7 +133,7 @@ fn machine(listing: Option<&Listing>, uid: &str, touched: Timestamp, answer: Opt
         (listing::Machine::Present(vm), answer) => match answer.filter(is_younger).map(|a| &a.found) {
             Some(Found::Nothing) => Machine::Gone,
             Some(Found::Present(younger)) => Machine::Present(younger.clone()),
-            Some(Found::Unclear(_)) | None => Machine::Present(vm.clone()),
+            Some(Found::Unclear(_)) | None => Machine::Present(Box::new(vm.clone())),
         },
         (_, Some(Answer { found: Found::Nothing, .. })) => Machine::Gone,
         (_, Some(Answer { found: Found::Present(vm), .. })) if answer.filter(is_younger).is_some() => {

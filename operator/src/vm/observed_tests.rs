@@ -65,7 +65,10 @@ fn the_younger_of_a_list_and_the_providers_own_answer_counts() {
     assert_eq!(seen(&with, Some(&nothing(11))), Machine::Gone);
     assert!(matches!(seen(&with, Some(&nothing(9))), Machine::Present(_)));
     assert_eq!(seen(&without, Some(&nothing(9))), Machine::Gone, "a proof holds until a list shows the VM");
-    assert!(matches!(seen(&without, Some(&answer(11, Found::Present(server("id", 0))))), Machine::Present(_)));
+    assert!(matches!(
+        seen(&without, Some(&answer(11, Found::Present(Box::new(server("id", 0)))))),
+        Machine::Present(_)
+    ));
     assert_eq!(seen(&without, Some(&answer(11, Found::Unclear(String::new())))), Machine::Missing);
 }
 

@@ -140,7 +140,7 @@ pub fn asked(o: &Observed<'_>, at: Timestamp, answer: Result<Option<Vm>, CloudEr
         |found: Found| Learnt { answer: Some(Answer { at, moment: o.moment, times, found }), ..Learnt::default() };
     match answer {
         Ok(None) => Done::now().learns(knows(Found::Nothing)),
-        Ok(Some(vm)) => Done::now().learns(knows(Found::Present(vm))),
+        Ok(Some(vm)) => Done::now().learns(knows(Found::Present(Box::new(vm)))),
         Err(error) => {
             let learnt = knows(Found::Unclear(error.to_string()));
             let pause = learnt.answer.as_ref().map_or(Duration::from_secs(60), |a| a.again().duration_since(o.moment));
@@ -186,7 +186,10 @@ pub fn lost(o: &Observed<'_>, may_lose: bool) -> Done {
 /// has just answered.
 pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: Option<&CloudError>) -> Done {
     let failure = match &o.machine {
-        Machine::Present(Vm { state: VmState::Ended(End::Failed(error)), .. }) => Some(error),
+        Machine::Present(vm) => match &vm.state {
+            VmState::Ended(End::Failed(error)) => Some(error),
+            _ => None,
+        },
         _ => None,
     };
     let blame = match ending.blame() {

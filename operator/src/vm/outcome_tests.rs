@@ -1,1 +1,327 @@
+//! What comes of each step, from the answer that it got; and steps on clouds that hang, from a state without any client.
 
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use broker::{
+    cloud::{Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
+    pilot::rows::{PilotStatus, RowsError},
+};
+use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::Instant;
+
+use super::{
+    done::{Again, Done, Effect},
+    next::{Step, next},
+    observed::Observed,
+    outcome,
+    record::Record,
+    step,
+};
+use crate::{
+    clock::Clock,
+    context::State,
+    ending::Ending,
+    errands::Errands,
+    known::memory::{Call, Found, Tried},
+    names::{Key, VM_FINALIZER},
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + seconds).unwrap()
+}
+
+fn pilot_vm(name: &str, cloud: &str) -> PilotVM {
+    let spec = PilotVMSpec {
+        boot_deadline: crds::Duration::from_secs(600),
+        image: "default".into(),
+        ..PilotVMSpec::default()
+    };
+    let mut vm = PilotVM::new(name, spec);
+    (vm.spec.cloud_ref.name, vm.spec.installation_ref.name) = (cloud.into(), "i".into());
+    vm.metadata.uid = Some(name.into());
+    vm.metadata.namespace = Some("demo".into());
+    vm.metadata.creation_timestamp = Some(Time(at(0)));
+    vm.metadata.finalizers = Some(vec![VM_FINALIZER.into()]);
+    vm
+}
+
+fn server(uid: &str) -> Vm {
+    Vm {
+        id: format!("id-{uid}"),
+        owner: Owner { cluster: String::new(), uid: uid.into() },
+        name: String::new(),
+        state: VmState::Building,
+        provider_status: "BUILD".into(),
+        created: at(1),
+        bought: None,
+    }
+}
+
+fn of<T>(vm: &PilotVM, work: impl FnOnce(&Observed<'_>) -> T) -> T {
+    work(&Observed::of(&State::default(), vm, at(5), Instant::now()))
+}
+
+fn reason(done: &Done, type_: ConditionType) -> Option<Reason> {
+    let status = done.record.as_ref()?;
+    type_.among(&status.conditions).and_then(crds::condition::reason)
+}
+
+fn call(done: &Done) -> Option<Call> {
+    done.learnt.tried.map(|tried| tried.call)
+}
+
+fn transient() -> CloudError {
+    CloudError::Transient("no route".into())
+}
+
+#[test]
+fn an_attempt_is_written_only_where_nobody_wrote_the_object_meanwhile() {
+    let done = of(&pilot_vm("a", "c"), |o| outcome::begins(o, 1));
+    assert!(done.alone);
+    assert_eq!(done.record.and_then(|s| s.attempt).map(|a| (a.number, a.since.0)), Some((1, at(5))));
+}
+
+#[test]
+fn a_made_vm_is_written_down_with_what_was_bought_and_counted_once() {
+    let vm = pilot_vm("a", "c");
+    let done = of(&vm, |o| outcome::created(o, 1, false, Ok(server("a"))));
+    let status = done.record.as_ref().unwrap();
+    assert_eq!(status.provider_id.as_deref(), Some("id-a"));
+    assert!(status.bought.is_some() && status.launched_at.is_some());
+    assert!(done.effects.contains(&Effect::Launched) && done.effects.contains(&Effect::Granted));
+    assert_eq!((call(&done), done.learnt.touched, done.again), (Some(Call::Over), true, Again::Now));
+}
+
+#[test]
+fn an_unclear_order_leaves_its_attempt_in_doubt_and_ends_nothing() {
+    let unclear = CloudError::Unclear { message: "the reply was lost".into(), until: at(180) };
+    let done = of(&pilot_vm("a", "c"), |o| outcome::created(o, 1, false, Err(unclear)));
+    assert_eq!(call(&done), Some(Call::InDoubt(Some(at(180)))));
+    assert!(done.failed.is_some());
+    assert!(ConditionType::Ended.among(&done.record.unwrap().conditions).is_none());
+}
+
+#[test]
+fn an_order_that_nobody_received_is_over_and_a_look_that_came_to_nothing_leaves_the_doubt() {
+    let done = of(&pilot_vm("a", "c"), |o| outcome::created(o, 1, false, Err(transient())));
+    assert_eq!(call(&done), Some(Call::Over));
+    let vm = pilot_vm("a", "c");
+    let mut begun = vm.clone();
+    begun.status = Some(Record::of(&vm, at(0)).begins(1).finish());
+    let looked = |until: i64, error: CloudError| {
+        let state = State::default();
+        state.memory.note("a", |m| m.tried = Some(Tried { n: 1, call: Call::InDoubt(Some(at(until))) }));
+        let o = Observed::of(&state, &begun, at(5), Instant::now());
+        call(&outcome::created(&o, 1, true, Err(error)))
+    };
+    assert_eq!(looked(100, transient()), Some(Call::InDoubt(Some(at(100)))), "a VM may still come");
+    let throttled = CloudError::Throttled { message: String::new(), retry_after: None };
+    assert_eq!(looked(1, throttled), Some(Call::InDoubt(Some(at(1)))));
+    assert_eq!(looked(1, transient()), Some(Call::Over), "none came, and none will");
+}
+
+#[test]
+fn a_refused_order_ends_the_pilotvm_and_is_told_as_far_as_it_reaches() {
+    let full = CloudError::NoCapacity { message: "full".into(), scope: Scope::Zone };
+    let done = of(&pilot_vm("a", "c"), |o| outcome::created(o, 1, false, Err(full)));
+    assert!(done.effects.contains(&Effect::Refused(Scope::Zone)));
+    assert!(ConditionType::Ended.holds(&done.record.unwrap().conditions));
+}
+
+#[test]
+fn what_was_refused_to_another_vm_meanwhile_is_not_told_again() {
+    let done = of(&pilot_vm("a", "c"), |o| outcome::ended(o, &Ending::refused_meanwhile(), None, None));
+    assert!(!done.effects.iter().any(|e| matches!(e, Effect::Refused(_) | Effect::Failed)));
+}
+
+#[test]
+fn only_an_explicit_no_such_thing_proves_that_a_vm_is_gone() {
+    let vm = pilot_vm("a", "c");
+    let found = |done: &Done| done.learnt.answer.as_ref().map(|a| a.found.clone());
+    let gone = of(&vm, |o| outcome::asked(o, at(5), Ok(None)));
+    assert_eq!((found(&gone), gone.again), (Some(Found::Nothing), Again::Now));
+    let unknown = of(&vm, |o| outcome::asked(o, at(5), Err(transient())));
+    assert!(matches!(found(&unknown), Some(Found::Unclear(_))));
+    assert_eq!(reason(&unknown, ConditionType::Ready), Some(Reason::MissingFromLists));
+    assert!(unknown.record.as_ref().unwrap().missing_since.is_some() && unknown.effects.is_empty());
+    assert!(ConditionType::Ended.among(&unknown.record.unwrap().conditions).is_none());
+}
+
+#[test]
+fn pauses_between_questions_grow_to_five_minutes() {
+    let pause = |times: u32| {
+        let answer = crate::known::memory::Answer {
+            at: at(0),
+            moment: Instant::now(),
+            times,
+            found: Found::Unclear(String::new()),
+        };
+        answer.again().duration_since(answer.moment).as_secs()
+    };
+    assert_eq!((pause(0), pause(2), pause(60)), (5, 20, 300));
+}
+
+#[test]
+fn a_loss_among_too_many_is_not_believed_and_that_is_said() {
+    let vm = pilot_vm("a", "c");
+    let frozen = of(&vm, |o| outcome::lost(o, false));
+    assert_eq!(reason(&frozen, ConditionType::Ready), Some(Reason::MassLoss));
+    assert!(frozen.effects.is_empty());
+    let lost = of(&vm, |o| outcome::lost(o, true));
+    assert_eq!(reason(&lost, ConditionType::Ended), Some(Reason::Vanished));
+}
+
+#[test]
+fn a_row_that_cannot_be_closed_is_tried_again_and_said() {
+    let vm = pilot_vm("a", "c");
+    let error = RowsError { reason: "Timeout", message: "no answer".into() };
+    let done = of(&vm, |o| outcome::row_closed(o, Err(super::Error::Row { what: "written", source: error })));
+    assert!(done.failed.is_some() && done.learnt.row_not_closed && !done.learnt.row_closed);
+    assert_eq!(reason(&done, ConditionType::Ready), Some(Reason::WaitsForDirac));
+    assert_eq!(outcome::row_left().event.map(|e| e.reason), Some("RowLeft"));
+}
+
+#[test]
+fn a_row_that_was_written_is_remembered_so() {
+    let done = of(&pilot_vm("a", "c"), |o| outcome::row_written(o, PilotStatus::Waiting, Ok(())));
+    assert!(done.learnt.row_written);
+    assert_eq!(done.record.and_then(|s| s.pilot_status).as_deref(), Some("Waiting"));
+}
+
+#[test]
+fn a_deletion_that_was_accepted_is_remembered_and_one_that_was_not_is_said() {
+    let vm = pilot_vm("a", "c");
+    let done = of(&vm, |o| outcome::taken_away(o, Ok(())));
+    assert!(done.learnt.delete_asked && done.learnt.touched);
+    let done = of(&vm, |o| outcome::taken_away(o, Err(transient())));
+    assert_eq!(reason(&done, ConditionType::Ready), Some(Reason::WaitsForCloud));
+    assert!(done.failed.is_some() && !done.learnt.delete_asked);
+}
+
+/// A cloud that makes VMs after a second, or never answers.
+struct Slow {
+    hangs: bool,
+}
+
+#[async_trait]
+impl Cloud for Slow {
+    async fn offers(&self, _: &Wanted) -> Result<Offers, CloudError> {
+        Err(transient())
+    }
+    async fn headroom(&self) -> Result<Headroom, CloudError> {
+        Err(transient())
+    }
+    async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(server(&order.owner.uid))
+    }
+    async fn list(&self, _: &str) -> Result<Vec<Vm>, CloudError> {
+        Err(transient())
+    }
+    async fn get(&self, _: &str) -> Result<Option<Vm>, CloudError> {
+        Err(transient())
+    }
+    async fn find(&self, _: &Owner) -> Result<Vec<Vm>, CloudError> {
+        Err(transient())
+    }
+    fn settle(&self) -> Duration {
+        Duration::ZERO
+    }
+    async fn delete(&self, _: &str) -> Result<(), CloudError> {
+        Ok(())
+    }
+    async fn console(&self, _: &str, _: usize) -> Result<String, CloudError> {
+        Ok(String::new())
+    }
+    fn limits(&self) -> Limits {
+        Limits::NOVA
+    }
+}
+
+fn with_cloud(state: &State, name: &str, hangs: bool) {
+    let mut offers = Offers::default();
+    offers.images.insert("default".into(), Image { id: "image".into(), ..Image::default() });
+    let key = Key { namespace: "demo".into(), name: name.into() };
+    state.clouds.get(&key).update(|f| {
+        f.driver = Some(Arc::new(Slow { hangs }));
+        f.offers = Some(Arc::new(offers));
+    });
+}
+
+/// Has the VM made, as the reconciler does: from what is observed, until it is; how often it was sent away.
+async fn launch(state: Arc<State>, clock: Clock, mut vm: PilotVM) -> usize {
+    let mut sent_away = 0;
+    loop {
+        let seen = Observed::of(&state, &vm, at(5), Instant::now());
+        let step = next(&seen);
+        let done = step::ask(&state, &clock, &Errands::default(), &seen, step).await;
+        let uid = vm.metadata.uid.clone().unwrap();
+        state.memory.note(&uid, |m| done.learnt.clone().keep(m, at(5), Instant::now()));
+        if done.effects.contains(&Effect::Launched) {
+            return sent_away;
+        }
+        match (done.record, done.again) {
+            (Some(status), _) => vm.status = Some(status),
+            (None, Again::After(_)) => {
+                sent_away += 1;
+                // In its place a freed permit rings.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            (None, again) => assert_eq!(again, Again::Now),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_vms_of_a_cloud_that_hangs_delay_none_of_another() {
+    let (state, clock) = (Arc::new(State::default()), Clock::default());
+    with_cloud(&state, "hangs", true);
+    with_cloud(&state, "works", false);
+    let mut tasks = tokio::task::JoinSet::new();
+    let spawn = |name: String, cloud: &str, tasks: &mut tokio::task::JoinSet<usize>| {
+        state.memory.note(&name, |m| m.is_registered = true);
+        tasks.spawn(launch(state.clone(), clock.clone(), pilot_vm(&name, cloud)));
+    };
+    for n in 0..200 {
+        spawn(format!("slow-{n}"), "hangs", &mut tasks);
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let began = Instant::now();
+    for n in 0..16 {
+        spawn(format!("quick-{n}"), "works", &mut tasks);
+    }
+    for _ in 0..16 {
+        tasks.join_next().await.unwrap().unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "eight at once, each a second: {:?}", began.elapsed());
+    assert_eq!(tasks.len(), 200, "none of the cloud that hangs was made, and each was sent away but eight");
+}
+
+#[test]
+fn a_pause_is_said_and_so_is_its_end() {
+    let vm = pilot_vm("a", "c");
+    let done = of(&vm, |o| outcome::paused(o, Some("cloud demo/c")));
+    assert!(ConditionType::Paused.holds(&done.record.unwrap().conditions));
+    let done = of(&vm, |o| outcome::paused(o, None));
+    assert_eq!(reason(&done, ConditionType::Paused), Some(Reason::NotPaused));
+}
+
+#[test]
+fn a_pilotvm_that_stands_in_line_writes_no_attempt_down() {
+    let state = State::default();
+    with_cloud(&state, "c", true);
+    let vm = pilot_vm("a", "c");
+    let cloud = state.clouds.get(&Key::of(&vm).beside("c"));
+    let other = |n| Key { namespace: "demo".into(), name: format!("other-{n}") };
+    let _held: Vec<_> = (0..8).map(|n| cloud.permits.take(crate::known::permits::Act::Create, &other(n))).collect();
+    let seen = Observed::of(&state, &vm, at(5), Instant::now());
+    let done =
+        futures::executor::block_on(step::ask(&state, &Clock::default(), &Errands::default(), &seen, Step::Begin(1)));
+    assert!(done.record.is_none() && matches!(done.again, Again::After(_)));
+}

@@ -60,8 +60,27 @@ pub(super) fn fill(pilot: &Pilot, template: &str) -> Result<String, UserDataErro
     match outcome {
         Ok(()) => String::from_utf8(text.0).map_err(|_| UserDataError::Template("its text is not UTF-8".to_owned())),
         Err(e) if e.kind() == ErrorKind::WriteFailure => Err(UserDataError::TooLarge(encoded(LONGEST_TEXT + 1))),
-        Err(e) => Err(said(&e)),
+        Err(e) => Err(unknown_name(&e, template).unwrap_or_else(|| said(&e))),
     }
+}
+
+/// Names the names that a pilot does not have, where that is what is wrong.
+fn unknown_name(error: &minijinja::Error, template: &str) -> Option<UserDataError> {
+    if error.kind() != ErrorKind::UndefinedError {
+        return None;
+    }
+    let known = names();
+    let is_known = |name: &String| {
+        let field = name.strip_prefix("pilot.").unwrap_or(name).split('.').next().unwrap_or_default();
+        name == "pilot" || known.iter().any(|k| k == field)
+    };
+    let environment = environment();
+    let all = environment.template_from_str(template).ok()?.undeclared_variables(true);
+    let mut unknown: Vec<String> = all.into_iter().filter(|name| !is_known(name)).collect();
+    unknown.sort();
+    let first: String = unknown.first()?.chars().take(LONGEST_WORDS).collect();
+    let line = error.line().map(|l| format!("line {l}: ")).unwrap_or_default();
+    Some(UserDataError::Template(format!("{line}there is no {first:?}; known names are {}", known.join(", "))))
 }
 
 fn environment() -> Environment<'static> {

@@ -26,7 +26,8 @@ fn the_pools_part_is_filled_in_and_merged() {
 fn what_cannot_be_used_is_said_with_its_line() {
     let said = |template: &str| check(template).unwrap_err().to_string();
     assert!(said("runcmd:\n  - {{ referense }}").contains("line 2"), "{}", said("runcmd:\n  - {{ referense }}"));
-    assert!(said("{{ referense }}").contains("reference"), "{}", said("{{ referense }}"));
+    assert!(said("{{ referense }}").contains("\"referense\"; known names are ce"), "{}", said("{{ referense }}"));
+    assert!(said("{{ pilot.voo }}").contains("\"pilot.voo\""), "{}", said("{{ pilot.voo }}"));
     assert!(
         said("{% for x in range(10000) %}{% for y in range(10000) %}x{% endfor %}{% endfor %}").contains("repeats")
     );
