@@ -34,6 +34,8 @@ const ORDERED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A row that was read longer ago proves nothing about a pilot that might just have got a job.
 const ROW_IS_FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// A VM that cannot be asked for now is looked at again after this time.
+const ASKS_NOT_BEFORE: Duration = Duration::from_secs(5);
 /// A row of a deleted installation that cannot be closed for this time is left as it is.
 const CLOSES_ROW_WITHIN: Duration = Duration::from_secs(600);
 
@@ -154,7 +156,8 @@ fn before(o: &Observed<'_>) -> Step {
     if !doubted && o.now > deadline(o.vm) {
         return Step::End(Ending::never_launched(o.vm));
     }
-    if !o.remembered.is_registered {
+    // An attempt is begun only for a pilot that has its row: one in doubt is looked for although DIRAC may be away.
+    if !o.remembered.is_registered && !doubted {
         return Step::Register;
     }
     match (o.attempt(), o.call()) {
@@ -212,7 +215,7 @@ fn alive(o: &Observed<'_>) -> Step {
     };
     match (step, &o.machine) {
         // What is missing is asked for again in time.
-        (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o)),
+        (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o).max(ASKS_NOT_BEFORE)),
         (step, _) => step,
     }
 }

@@ -159,6 +159,9 @@ fn an_attempt_of_which_nobody_knows_how_it_went_is_only_looked_for() {
         "after a restart"
     );
     let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
+    assert!(matches!(next(&o), Step::Create { repeated: true, .. }), "also while DIRAC is away");
+    o.remembered.is_registered = true;
     o.remembered.tried = tried(1, Call::InDoubt(Some(ago(-100))));
     assert!(matches!(next(&o), Step::Create { repeated: true, .. }));
     o.remembered.tried = tried(1, Call::Over);
@@ -234,6 +237,9 @@ fn a_vm_that_lists_lack_is_asked_for_and_lives_until_the_provider_says_that_ther
     let mut o = observed(&vm, Machine::Missing, Some(&busy));
     o.remembered.answer = asked(Found::Unclear("a cell is down".into()), 1, 0);
     assert!(matches!(next(&o), Step::Pause(_)), "it is asked for again after a pause");
+    let mut away = observed(&vm, Machine::Missing, Some(&busy));
+    away.cloud_away = Some("it has no working driver".into());
+    assert_eq!(next(&away), Step::Pause(std::time::Duration::from_secs(5)), "a cloud that is away is not asked");
     assert_eq!(step(&vm, Machine::Gone, Some(&busy)), Step::Lose);
     assert_eq!(step(&vm, present(VmState::Ended(End::Deleted)), Some(&busy)), Step::Lose);
 }
