@@ -88,6 +88,7 @@ words! {
             CloudCeiling: "The VMs of all pools hold as much of the cloud as they may.", "Raise spec.ceiling of the Cloud.";
             CloudQuota: "The provider's quota leaves no room.", "Ask the provider for more; the message says what more of it would bring.";
             VmsFail: "The last VMs of this offering never asked for work, so no more are bought for a while.", "See the console logs of these VMs (ConfigMaps with the label diracgrid.org/console): image, userData, network.";
+            Ramp: "As many VMs of this pool, image and flavor boot as may, before more of them have shown that they work. Ten at first; each VM that works doubles that.", "Wait until the first pilots ask for work. When none does: see the console logs of these VMs.";
             PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";
         }
         "Nothing is done until a person says so" {

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::address::Policy;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 /// Makes and unmakes VMs that run the pilots of DIRAC, as its task queues ask for.
@@ -57,6 +58,23 @@ pub struct Run {
     /// Age, in seconds, from which a VM that carries our tag and has no PilotVM is deleted.
     #[arg(long, env = "DIRAC_OPERATOR_ORPHAN_AGE", value_parser = seconds, default_value = "120")]
     pub orphan_age: Duration,
+    /// What every VM is tagged with, so that nobody else's is ever touched. Nothing: the UID of the namespace kube-system. A copy of a
+    /// cluster keeps that UID, and each of the two would delete the other's VMs: give one of them another id.
+    #[arg(long, env = "DIRAC_OPERATOR_CLUSTER_ID", value_parser = cluster_id)]
+    pub cluster_id: Option<String>,
+    /// Clouds may be asked over http, where anyone on the way reads the credential.
+    #[arg(long, env = "DIRAC_OPERATOR_ALLOW_HTTP")]
+    pub allow_http: bool,
+    /// Clouds and DIRAC services may have private and loopback addresses. Link-local ones are refused in any case.
+    #[arg(long, env = "DIRAC_OPERATOR_ALLOW_PRIVATE_ADDRESSES")]
+    pub allow_private_addresses: bool,
+}
+
+impl Run {
+    /// Which addresses may be asked.
+    pub fn addresses(&self) -> Policy {
+        Policy { http: self.allow_http, private: self.allow_private_addresses }
+    }
 }
 
 /// Form of the log lines.
@@ -66,6 +84,17 @@ pub enum LogFormat {
     Json,
     /// For people.
     Human,
+}
+
+/// A cluster's id is part of a tag at the provider: Nova takes tags of 60 characters, without comma and slash.
+fn cluster_id(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || text.len() > 40 || !text.chars().all(fits) {
+        return Err(format!(
+            "{text:?} cannot be a cluster's id: write 1 to 40 letters, digits, hyphens, dots and underscores"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -95,6 +124,20 @@ mod tests {
     fn leader_election_is_switched_off_with_an_equals_sign() {
         assert!(!run(&["--leader-elect=false"]).leader_elect);
         assert!(run(&["--leader-elect"]).leader_elect);
+    }
+
+    #[test]
+    fn a_cluster_id_fits_into_a_tag() {
+        assert_eq!(run(&["--cluster-id=lyon.1"]).cluster_id.as_deref(), Some("lyon.1"));
+        assert!(cluster_id("").is_err() && cluster_id("a,b").is_err() && cluster_id(&"x".repeat(41)).is_err());
+    }
+
+    #[test]
+    fn http_and_private_addresses_are_allowed_only_when_asked_for() {
+        let strict = run(&[]);
+        assert!(!strict.allow_http && !strict.allow_private_addresses);
+        let open = run(&["--allow-http", "--allow-private-addresses"]);
+        assert!(open.allow_http && open.allow_private_addresses);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `remake(installation)` | the supervisor, when installations changed | its source | it is remade within a minute |
 //! | `remake_cloud(cloud)` | the supervisor, when clouds changed | its poller | it is remade at the next poll |
 //! | `clouds_changed()`, `installations_changed()` | the watches | the supervisors | they look every 30 seconds |
+//! | `pools_changed()` | the watch of pools | the loop of pools | it looks every 10 seconds |
 //! | `tell_statuses()` | everybody who changes what a status shows | the writer of statuses | it looks every 30 seconds |
 
 use tokio::sync::{Notify, broadcast};
@@ -27,6 +28,7 @@ pub struct Bells {
     clouds: Registry<Notify>,
     cloud_set: Notify,
     installation_set: Notify,
+    pool_set: Notify,
     statuses: Notify,
 }
 
@@ -40,6 +42,7 @@ impl Default for Bells {
             clouds: Registry::default(),
             cloud_set: Notify::new(),
             installation_set: Notify::new(),
+            pool_set: Notify::new(),
             statuses: Notify::new(),
         }
     }
@@ -115,6 +118,16 @@ impl Bells {
     /// Waits until installations changed.
     pub async fn to_look_at_installations(&self) {
         self.installation_set.notified().await;
+    }
+
+    /// A pool appeared, changed or went.
+    pub fn pools_changed(&self) {
+        self.pool_set.notify_one();
+    }
+
+    /// Waits until pools changed.
+    pub async fn to_look_at_pools(&self) {
+        self.pool_set.notified().await;
     }
 
     /// Something changed that a status might show.

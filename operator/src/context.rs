@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::pilot::user_data::Verdicts;
 use crds::PilotVM;
 use tokio::sync::watch;
 
@@ -10,10 +11,12 @@ use crate::{
     args::Run,
     bells::Bells,
     clock::Clock,
+    errands::Errands,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
     life,
     metrics::Metrics,
     names::Key,
+    progress::Progress,
 };
 
 /// What is known: the objects, and what is remembered beside them. It has no client, so that a test can build it.
@@ -31,7 +34,9 @@ pub struct State {
     pub expectations: Expectations,
     /// Names of PilotVMs.
     pub numbers: Numbers,
-    /// UID of the `kube-system` namespace: it says whose VMs are ours.
+    /// What is known of user-data templates.
+    pub templates: Arc<Verdicts>,
+    /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
     pub cluster: String,
 }
 
@@ -61,6 +66,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Who is told that there is news.
     pub bells: Bells,
+    /// Calls that are not cut off, and whether the operator is to stop.
+    pub errands: Errands,
+    /// Whether each loop turns.
+    pub progress: Progress,
     /// The time.
     pub clock: Clock,
     /// Whether every store was filled once.
@@ -68,14 +77,34 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether every store was filled once.
-    pub fn is_ready(&self) -> bool {
-        *self.filled.borrow()
-    }
-
     /// Waits until every store was filled once.
     pub async fn stores_ready(&self) {
         // The sender lives in the context itself: it cannot be gone.
         let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
+    }
+}
+
+#[cfg(test)]
+impl Context {
+    /// What a loop is given in a test: this client and these facts.
+    pub fn of(client: kube::Client, state: State) -> Self {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            run: Run,
+        }
+        let metrics = Arc::<Metrics>::default();
+        Self {
+            events: Events::new(client.clone()),
+            api: Api::new(client, metrics.clone()),
+            args: <Line as clap::Parser>::parse_from(["test"]).run,
+            state,
+            metrics,
+            bells: Bells::default(),
+            clock: Clock::default(),
+            errands: Default::default(),
+            progress: Default::default(),
+            filled: watch::Sender::new(true),
+        }
     }
 }

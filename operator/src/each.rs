@@ -9,8 +9,12 @@ use crate::{api::Stores, cloud, context::Context, installation, names::Key, roun
 /// Clouds and installations are looked through at least this often.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
+/// They are looked through within this time.
+const TURN: Duration = Duration::from_secs(120);
+
 /// For each cloud: its poller. Until dropped.
 pub async fn cloud(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("clouds", TURN);
     let (mut crew, mut news) = (Crew::default(), cloud::News::default());
     loop {
         let wanted = clouds(&ctx.state.stores);
@@ -23,15 +27,14 @@ pub async fn cloud(ctx: Arc<Context>) {
         news.retain(keep);
         ctx.state.clouds.retain(keep);
         ctx.bells.retain_clouds(keep);
-        tokio::select! {
-            () = ctx.bells.to_look_at_clouds() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
+        let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_clouds());
+        let _ = pulse.rests(rest).await;
     }
 }
 
 /// For each installation: its source, its reader of rows, its round. Until dropped.
 pub async fn installation(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("installations", TURN);
     let mut crew = Crew::default();
     loop {
         let wanted = installations(&ctx.state.stores);
@@ -48,10 +51,8 @@ pub async fn installation(ctx: Arc<Context>) {
         let keep = |key: &Key| wanted.binary_search(key).is_ok();
         ctx.state.installations.retain(keep);
         ctx.bells.retain_installations(keep);
-        tokio::select! {
-            () = ctx.bells.to_look_at_installations() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
+        let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_installations());
+        let _ = pulse.rests(rest).await;
     }
 }
 

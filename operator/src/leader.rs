@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::progress::Pulse;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
@@ -44,7 +45,12 @@ impl Leadership {
     }
 
     /// Seeks the Lease of this name in this namespace.
-    pub async fn seek(client: Client, namespace: &str, lease: &str) -> anyhow::Result<Self> {
+    ///
+    /// The keeper's calls have no time-out of their own. On a connection of its own, given up after a short silence, none of them hangs.
+    pub async fn seek(mut config: kube::Config, namespace: &str, lease: &str, pulse: Pulse) -> anyhow::Result<Self> {
+        let silence = Some(LOOKED_AT_EVERY * 3);
+        (config.connect_timeout, config.read_timeout, config.write_timeout) = (silence, silence, silence);
+        let client = Client::try_from(config)?;
         let began = Instant::now();
         let random: String = rand::rng().sample_iter(&Alphanumeric).take(12).map(char::from).collect();
         let identity = format!("{}_{random}", std::env::var("HOSTNAME").unwrap_or_else(|_| lease.to_owned()));
@@ -59,7 +65,7 @@ impl Leadership {
         let (sender, leads) = watch::channel(false);
         let leases = Api::namespaced(client, namespace);
         let mut guards = JoinSet::new();
-        guards.spawn(guard(leases, lease.to_owned(), identity, held, sender, Hold::begun(began)));
+        guards.spawn(guard(leases, lease.to_owned(), identity, held, sender, Hold::begun(began), pulse));
         Ok(Self { leads, kept: Some(Kept { keeper, guard: guards }), alone: None })
     }
 
@@ -92,8 +98,10 @@ async fn guard(
     mut held: watch::Receiver<bool>,
     leads: watch::Sender<bool>,
     mut hold: Hold,
+    pulse: Pulse,
 ) {
     loop {
+        pulse.beat();
         let asked = Instant::now();
         let left = hold.until.map(|until| until.saturating_duration_since(asked)).filter(|left| !left.is_zero());
         let patience = left.map_or(LOOKED_AT_EVERY * 2, |left| left.min(LOOKED_AT_EVERY * 2));

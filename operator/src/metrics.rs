@@ -1,50 +1,58 @@
-//! The metrics, each with its labels, and the text in which they are asked for.
+//! What the operator counts over time, each metric with its labels. What is true at one moment is told anew for each reader:
+//! `serve/gauges.rs`. docs/metrics.md lists all of them.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    collections::HashSet,
+    hash::Hash,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use broker::{cloud::CloudMetrics, simulation::Statistics};
-use crds::PilotVM;
-use jiff::Timestamp;
+use broker::cloud::CloudMetrics;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
-use crate::{life::phase, names::Key};
+use crate::names::Key;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PoolPhase {
-    namespace: String,
-    pool: String,
-    phase: String,
+/// Before the name of every metric of ours.
+pub const PREFIX: &str = "dirac_operator";
+
+macro_rules! labels {
+    ($($name:ident: $object:ident $($more:ident)*;)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name {
+            namespace: String,
+            $object: String,
+            $($more: String,)*
+        }
+
+        impl Labels for $name {
+            fn is_of(&self, object: &Key) -> bool {
+                self.namespace == object.namespace && self.$object == object.name
+            }
+        }
+    )*};
 }
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pool {
-    namespace: String,
-    pool: String,
+
+/// Labels of a series that belongs to an object.
+trait Labels {
+    fn is_of(&self, object: &Key) -> bool;
 }
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PoolReason {
-    namespace: String,
-    pool: String,
-    reason: String,
+
+labels! {
+    OfPool: pool;
+    OfPoolByReason: pool reason;
+    OfPoolInCurrency: pool currency;
+    OfInstallation: installation;
+    OfCloud: cloud;
 }
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct InstallationVo {
-    namespace: String,
-    installation: String,
-    vo: String,
-}
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Object {
-    namespace: String,
-    name: String,
-}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Write {
     kind: String,
@@ -52,152 +60,134 @@ struct Write {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SimulatedJobs {
-    namespace: String,
-    installation: String,
-    state: &'static str,
+struct Error {
+    kind: String,
+    reason: String,
 }
 
-/// Every metric of the operator.
+/// Label of objects of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfKind {
+    /// Kind of the objects.
+    pub kind: String,
+}
+
+/// Counters of objects: the series of one that is gone go with it.
+struct Series<L, M> {
+    family: Family<L, M>,
+    known: Mutex<HashSet<L>>,
+}
+
+impl<L: Clone + Eq + Hash, M: Default> Default for Series<L, M> {
+    fn default() -> Self {
+        Self { family: Family::default(), known: Mutex::default() }
+    }
+}
+
+impl<L: Clone + Eq + Hash + Labels, M: Default + Clone> Series<L, M> {
+    fn of(&self, labels: L) -> M {
+        let counter = self.family.get_or_create_owned(&labels);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(labels);
+        counter
+    }
+
+    fn retain(&self, keep: impl Fn(&L) -> bool) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|labels| {
+            let kept = keep(labels);
+            if !kept {
+                self.family.remove(labels);
+            }
+            kept
+        });
+    }
+}
+
+/// What is counted.
 pub struct Metrics {
-    registry: Mutex<Registry>,
-    vms: Family<PoolPhase, Gauge>,
-    launches: Family<Pool, Counter>,
-    endings: Family<PoolReason, Counter>,
-    never_ran_job: Family<Pool, Counter>,
+    registry: Registry,
+    launches: Series<OfPool, Counter>,
+    endings: Series<OfPoolByReason, Counter>,
+    never_ran_job: Series<OfPool, Counter>,
+    spent: Series<OfPoolInCurrency, Counter<f64, AtomicU64>>,
+    demand_failures: Series<OfInstallation, Counter>,
+    orphans: Series<OfCloud, Counter>,
     plan_seconds: Histogram,
     order_seconds: Histogram,
-    demand_jobs: Family<InstallationVo, Gauge>,
-    demand_read: Family<Object, Gauge>,
-    demand_failures: Family<Object, Counter>,
-    orphans: Family<Object, Counter>,
     api_writes: Family<Write, Counter>,
-    credential_expiry: Family<Object, Gauge>,
-    spent: Family<Pool, Counter<f64, AtomicU64>>,
-    simulated_jobs: Family<SimulatedJobs, Gauge>,
-    resident: Gauge<u64, AtomicU64>,
+    reconcile_errors: Family<Error, Counter>,
+    /// Objects that this version cannot read, by kind: whoever finds them sets it.
+    pub malformed: Family<OfKind, Gauge>,
+    leader: Gauge,
     /// Calls to clouds.
     pub clouds: CloudMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("dirac_operator");
-        let plan_seconds = Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]);
-        let order_seconds = Histogram::new([0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]);
-        let metrics = Self {
-            vms: Family::default(),
-            launches: Family::default(),
-            endings: Family::default(),
-            never_ran_job: Family::default(),
-            plan_seconds,
-            order_seconds,
-            demand_jobs: Family::default(),
-            demand_read: Family::default(),
-            demand_failures: Family::default(),
-            orphans: Family::default(),
+        let mut r = Registry::with_prefix(PREFIX);
+        let m = Self {
+            launches: Series::default(),
+            endings: Series::default(),
+            never_ran_job: Series::default(),
+            spent: Series::default(),
+            demand_failures: Series::default(),
+            orphans: Series::default(),
+            plan_seconds: Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]),
+            order_seconds: Histogram::new([0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]),
             api_writes: Family::default(),
-            credential_expiry: Family::default(),
-            spent: Family::default(),
-            simulated_jobs: Family::default(),
-            resident: Gauge::default(),
-            clouds: CloudMetrics::new(&mut registry),
-            registry: Mutex::new(Registry::default()),
+            reconcile_errors: Family::default(),
+            malformed: Family::default(),
+            leader: Gauge::default(),
+            clouds: CloudMetrics::new(&mut r),
+            registry: Registry::default(),
         };
-        registry.register("vms", "PilotVMs by pool and phase", metrics.vms.clone());
-        registry.register("launches", "VMs made", metrics.launches.clone());
-        registry.register("endings", "Ends of VMs by reason", metrics.endings.clone());
-        registry.register("vms_never_ran_job", "VMs made whose pilot never had a job", metrics.never_ran_job.clone());
-        registry.register(
-            "demand_to_order_seconds",
-            "Time from the read of the demand to the order of a VM that it led to",
-            metrics.order_seconds.clone(),
-        );
-        registry.register("plan_seconds", "Time of one plan", metrics.plan_seconds.clone());
-        registry.register("demand_jobs", "Waiting jobs by VO, as last read", metrics.demand_jobs.clone());
-        registry.register(
-            "demand_read_timestamp_seconds",
-            "When the task queues were last read",
-            metrics.demand_read.clone(),
-        );
-        registry.register(
-            "demand_failures",
-            "Readings of the task queues that failed",
-            metrics.demand_failures.clone(),
-        );
-        registry.register("orphans_deleted", "VMs without a PilotVM that were deleted", metrics.orphans.clone());
-        registry.register("api_writes", "Writes to the API server by kind and verb", metrics.api_writes.clone());
-        registry.register(
-            "credential_expiry_timestamp_seconds",
-            "When a cloud's credential ends",
-            metrics.credential_expiry.clone(),
-        );
-        registry.register("spent", "Price of VMs whose life ended, in units of the currency", metrics.spent.clone());
-        registry.register("simulated_jobs", "Jobs of simulated installations by state", metrics.simulated_jobs.clone());
-        registry.register("resident_memory_bytes", "Resident memory of the operator", metrics.resident.clone());
-        Self { registry: Mutex::new(registry), ..metrics }
+        r.register("launches", "VMs made", m.launches.family.clone());
+        r.register("endings", "Ends of VMs by reason", m.endings.family.clone());
+        r.register("vms_never_ran_job", "VMs made whose pilot never had a job", m.never_ran_job.family.clone());
+        r.register("spent", "Price of VMs whose life ended, by currency", m.spent.family.clone());
+        r.register("demand_failures", "Readings of the task queues that failed", m.demand_failures.family.clone());
+        r.register("orphans_deleted", "VMs without a PilotVM that were deleted", m.orphans.family.clone());
+        r.register("plan_seconds", "Time of one plan", m.plan_seconds.clone());
+        let help = "Time from the read of the demand to the order of a VM that it led to";
+        r.register("demand_to_order_seconds", help, m.order_seconds.clone());
+        r.register("api_writes", "Writes to the API server by kind and verb", m.api_writes.clone());
+        r.register("reconcile_errors", "Steps that failed and are tried again", m.reconcile_errors.clone());
+        r.register("malformed_objects", "Objects that this version cannot read", m.malformed.clone());
+        r.register("leader", "1 while this replica leads", m.leader.clone());
+        Self { registry: r, ..m }
     }
 }
 
-fn object(key: &Key) -> Object {
-    Object { namespace: key.namespace.clone(), name: key.name.clone() }
-}
-
-fn pool_labels(key: &Key) -> Pool {
-    Pool { namespace: key.namespace.clone(), pool: key.name.clone() }
+fn of_pool(key: &Key) -> OfPool {
+    OfPool { namespace: key.namespace.clone(), pool: key.name.clone() }
 }
 
 impl Metrics {
-    /// A VM is ordered from its cloud for the first time, so long after the demand for it was read.
+    /// A VM is ordered from its cloud for the first time, this long after the demand for it was read.
     pub fn ordered(&self, after: jiff::SignedDuration) {
         self.order_seconds.observe(after.as_secs_f64());
     }
 
     /// A VM was made.
     pub fn launched(&self, pool: &Key) {
-        self.launches.get_or_create(&pool_labels(pool)).inc();
+        self.launches.of(of_pool(pool)).inc();
     }
 
     /// A VM's life ended; `wasted`: it was made and never had a job.
     pub fn ended(&self, pool: &Key, reason: &str, wasted: bool) {
-        let Pool { namespace, pool: name } = pool_labels(pool);
-        self.endings.get_or_create(&PoolReason { namespace, pool: name, reason: reason.to_owned() }).inc();
+        let OfPool { namespace, pool: name } = of_pool(pool);
+        self.endings.of(OfPoolByReason { namespace, pool: name, reason: reason.to_owned() }).inc();
         if wasted {
-            self.never_ran_job.get_or_create(&pool_labels(pool)).inc();
+            self.never_ran_job.of(of_pool(pool)).inc();
         }
     }
 
-    /// A VM of this price an hour, in millionths, was kept for so many seconds.
-    pub fn spent(&self, pool: &Key, price_micros: u64, seconds: f64) {
+    /// A VM of this price an hour, in millionths of `currency`, was kept for this many seconds. The currency is empty where no manifest
+    /// says it.
+    pub fn spent(&self, pool: &Key, currency: &str, price_micros: u64, seconds: f64) {
         let sum = price_micros as f64 / 1e6 * seconds.max(0.0) / 3600.0;
-        self.spent.get_or_create(&pool_labels(pool)).inc_by(sum);
-    }
-
-    /// Forgets what was told of single installations and clouds.
-    pub fn forget_objects(&self) {
-        self.simulated_jobs.clear();
-        self.demand_jobs.clear();
-        self.demand_read.clear();
-        self.credential_expiry.clear();
-    }
-
-    /// What a simulated installation has seen.
-    pub fn simulated(&self, installation: &Key, s: &Statistics) {
-        let states = [
-            ("arrived", s.arrived),
-            ("waiting", s.waiting),
-            ("running", s.running),
-            ("served", s.served),
-            ("requeued", s.requeued),
-        ];
-        for (state, jobs) in states {
-            let labels = SimulatedJobs {
-                namespace: installation.namespace.clone(),
-                installation: installation.name.clone(),
-                state,
-            };
-            self.simulated_jobs.get_or_create(&labels).set(i64::try_from(jobs).unwrap_or(i64::MAX));
-        }
+        let OfPool { namespace, pool } = of_pool(pool);
+        self.spent.of(OfPoolInCurrency { namespace, pool, currency: currency.to_owned() }).inc_by(sum);
     }
 
     /// A plan was made in this time.
@@ -205,27 +195,15 @@ impl Metrics {
         self.plan_seconds.observe(took.as_secs_f64());
     }
 
-    /// Demand was read.
-    pub fn demand(&self, installation: &Key, waiting: &BTreeMap<String, u64>, at: Timestamp) {
-        for (vo, jobs) in waiting {
-            let labels = InstallationVo {
-                namespace: installation.namespace.clone(),
-                installation: installation.name.clone(),
-                vo: vo.clone(),
-            };
-            self.demand_jobs.get_or_create(&labels).set(i64::try_from(*jobs).unwrap_or(i64::MAX));
-        }
-        self.demand_read.get_or_create(&object(installation)).set(at.as_second());
-    }
-
     /// Demand could not be read.
-    pub fn demand_failed(&self, installation: &Key) {
-        self.demand_failures.get_or_create(&object(installation)).inc();
+    pub fn demand_failed(&self, key: &Key) {
+        let labels = OfInstallation { namespace: key.namespace.clone(), installation: key.name.clone() };
+        self.demand_failures.of(labels).inc();
     }
 
     /// An orphan was deleted.
-    pub fn orphan(&self, cloud: &Key) {
-        self.orphans.get_or_create(&object(cloud)).inc();
+    pub fn orphan(&self, key: &Key) {
+        self.orphans.of(OfCloud { namespace: key.namespace.clone(), cloud: key.name.clone() }).inc();
     }
 
     /// Something was written to the API server.
@@ -233,37 +211,57 @@ impl Metrics {
         self.api_writes.get_or_create(&Write { kind: kind.to_owned(), verb: verb.to_owned() }).inc();
     }
 
-    /// A cloud's credential ends then.
-    pub fn credential_expires(&self, cloud: &Key, at: Timestamp) {
-        self.credential_expiry.get_or_create(&object(cloud)).set(at.as_second());
+    /// A step of an object of this kind failed.
+    pub fn step_failed(&self, kind: &str, reason: &str) {
+        self.reconcile_errors.get_or_create(&Error { kind: kind.to_owned(), reason: reason.to_owned() }).inc();
     }
 
-    /// The metrics as text, with these PilotVMs counted.
-    pub fn exposition(&self, vms: &[Arc<PilotVM>]) -> String {
-        let mut counts: BTreeMap<(String, String, &str), i64> = BTreeMap::new();
-        for vm in vms {
-            let phase = vm.status.as_ref().map_or("Pending", phase);
-            let namespace = vm.metadata.namespace.clone().unwrap_or_default();
-            *counts.entry((namespace, vm.spec.pool_ref.name.clone(), phase)).or_default() += 1;
-        }
-        self.vms.clear();
-        for ((namespace, pool, phase), count) in counts {
-            self.vms.get_or_create(&PoolPhase { namespace, pool, phase: phase.to_owned() }).set(count);
-        }
-        if let Some(bytes) = resident_bytes() {
-            self.resident.set(bytes);
-        }
+    /// This replica leads now, or does not.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// Takes away the series of objects that are not among these.
+    pub fn retain(&self, pools: &[Key], installations: &[Key], clouds: &[Key]) {
+        let is_among = |all: &[Key], labels: &dyn Labels| all.iter().any(|key| labels.is_of(key));
+        self.launches.retain(|l| is_among(pools, l));
+        self.endings.retain(|l| is_among(pools, l));
+        self.never_ran_job.retain(|l| is_among(pools, l));
+        self.spent.retain(|l| is_among(pools, l));
+        self.demand_failures.retain(|l| is_among(installations, l));
+        self.orphans.retain(|l| is_among(clouds, l));
+        self.clouds.retain(|namespace, name| clouds.iter().any(|k| k.namespace == namespace && k.name == name));
+    }
+
+    /// The metrics as text, with those of `more` registries.
+    pub fn exposition(&self, more: &[Registry]) -> String {
         let mut text = String::new();
-        match self.registry.lock().map(|registry| encode(&mut text, &registry)) {
-            Ok(Ok(())) => text,
-            Ok(Err(_)) | Err(_) => "# EOF\n".to_owned(),
+        let all = std::iter::once(&self.registry).chain(more);
+        let written = all.map(|registry| encode_registry(&mut text, registry)).collect::<Result<Vec<()>, _>>();
+        match written.and_then(|_| encode_eof(&mut text)) {
+            Ok(()) => text,
+            Err(_) => "# EOF\n".to_owned(),
         }
     }
 }
 
-/// Resident memory as Linux tells it.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_of_what_is_gone_go_with_it() {
+        let metrics = Metrics::default();
+        let key = |name: &str| Key { namespace: "demo".into(), name: name.into() };
+        for pool in ["cpu", "gpu"] {
+            metrics.launched(&key(pool));
+            metrics.ended(&key(pool), "Idle", true);
+            metrics.spent(&key(pool), "EUR", 1_000_000, 3_600.0);
+        }
+        metrics.orphan(&key("lyon"));
+        assert!(metrics.exposition(&[]).contains("spent_total{namespace=\"demo\",pool=\"cpu\",currency=\"EUR\"} 1.0"));
+        metrics.retain(&[key("gpu")], &[], &[]);
+        let text = metrics.exposition(&[]);
+        assert!(text.contains("pool=\"gpu\"") && !text.contains("pool=\"cpu\"") && !text.contains("lyon"), "{text}");
+    }
 }

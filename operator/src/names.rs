@@ -2,12 +2,16 @@
 
 use std::fmt;
 
+use crds::annotation;
 use kube::{Resource, ResourceExt};
+use serde::{Deserialize, Serialize};
 
 /// Finalizer of a PilotVM: its VM and its row are not yet settled.
 pub const VM_FINALIZER: &str = "diracgrid.org/vm";
 /// Finalizer of a Cloud: PilotVMs still need its driver.
 pub const CLOUD_FINALIZER: &str = "diracgrid.org/vms";
+/// Finalizer of a PilotPool: it has VMs that still drain.
+pub const POOL_FINALIZER: &str = "diracgrid.org/vms";
 /// Annotation with which an administrator lets go of an object without the cloud; the value is `true`.
 pub const LET_GO: &str = "diracgrid.org/let-go";
 /// Label: the PilotPool.
@@ -24,7 +28,7 @@ pub const CONSOLE_LABEL: &str = "diracgrid.org/console";
 pub const OPERATOR: &str = "dirac-operator";
 
 /// Namespace and name of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Namespace.
     pub namespace: String,
@@ -81,5 +85,5 @@ pub fn deleting<K: Resource>(object: &K) -> bool {
 
 /// Whether a person asked that nothing is made or taken away here.
 pub fn is_paused<K: Resource>(object: &K) -> bool {
-    object.annotations().get(crds::annotation::PAUSED).is_some_and(|v| v == "true")
+    object.annotations().get(annotation::PAUSED).is_some_and(|v| v == "true")
 }

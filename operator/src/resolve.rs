@@ -1,9 +1,13 @@
-//! A pool's references: what they name, and what is missing. Pure; planning and the pool's condition both go by it.
+//! What objects name and claim: a pool's references, what is missing, and who keeps what two objects claim. Pure; planning and the
+//! conditions both go by it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crds::{Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization, pool::Purchase};
-use kube::ResourceExt;
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+
+use crate::names::deleting;
 
 /// What a pool's references name.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +32,26 @@ pub fn resolve(
 ) -> Resolved {
     let mut found = Resolved::default();
     let spec = &pool.spec;
-    match sites.iter().find(|s| s.name_any() == spec.site_ref.name) {
+    match named(sites, &spec.site_ref.name) {
         Some(site) => found.site = Some(site.clone()),
         None => found
             .missing
             .push(format!("Site {:?} does not exist: create it or correct spec.siteRef", spec.site_ref.name)),
     }
     let installation = found.site.as_ref().map(|s| s.spec.installation_ref.name.clone());
+    let served = installation.as_ref().and_then(|name| named(installations, name));
+    match (&installation, served) {
+        (Some(name), None) => found.missing.push(format!(
+            "DiracInstallation {name:?}, which the pool's site names, does not exist: create it or correct the site's \
+             spec.installationRef"
+        )),
+        (Some(name), Some(i)) if deleting(i.as_ref()) => {
+            found.missing.push(format!("DiracInstallation {name:?} is being deleted: no VM is made for it"));
+        }
+        _ => {}
+    }
     for name in &spec.vos {
-        match vos.iter().find(|vo| vo.name_any() == *name) {
+        match named(vos, name) {
             None => found
                 .missing
                 .push(format!("VirtualOrganization {name:?} does not exist: create it or take it out of spec.vos")),
@@ -61,14 +76,15 @@ pub fn resolve(
             }
         }
     }
-    let simulated = installation
-        .and_then(|name| installations.iter().find(|i| i.name_any() == name))
-        .map(|i| i.spec.simulated.is_some());
+    let simulated = served.map(|i| i.spec.simulated.is_some());
     for reference in &spec.clouds {
-        match clouds.iter().find(|c| c.name_any() == reference.name) {
+        match named(clouds, &reference.name) {
             None => found
                 .missing
                 .push(format!("Cloud {:?} does not exist: create it or take it out of spec.clouds", reference.name)),
+            Some(cloud) if deleting(cloud.as_ref()) => {
+                found.missing.push(format!("Cloud {:?} is being deleted: no VM is bought from it", reference.name));
+            }
             Some(cloud) if cloud.spec.site_ref != spec.site_ref => found.missing.push(format!(
                 "Cloud {:?} belongs to site {:?} and the pool to {:?}: name a cloud of the pool's site",
                 reference.name, cloud.spec.site_ref.name, spec.site_ref.name
@@ -88,6 +104,39 @@ pub fn resolve(
         }
     }
     found
+}
+
+/// The object of this name.
+fn named<'a, K: Resource>(objects: &'a [Arc<K>], name: &str) -> Option<&'a Arc<K>> {
+    objects.iter().find(|object| object.meta().name.as_deref() == Some(name))
+}
+
+/// Who keeps what two objects claim: the smaller of these, which is the older object, and of two of one second the first by name.
+pub fn seniority<K: Resource>(object: &K) -> (Timestamp, String, String) {
+    // An object that has no creation time yet is as young as can be.
+    let created = object.meta().creation_timestamp.as_ref().map_or(Timestamp::MAX, |t| t.0);
+    (created, object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// The VO that keeps the group which `vo` names, where it is another one of the same installation.
+pub fn group_taken<'a>(
+    vo: &VirtualOrganization,
+    group: &str,
+    all: &'a [Arc<VirtualOrganization>],
+) -> Option<&'a Arc<VirtualOrganization>> {
+    let rivals = all.iter().filter(|other| {
+        other.spec.installation_ref == vo.spec.installation_ref
+            && other.spec.groups.iter().any(|g| g.name == group)
+            && !deleting(other.as_ref())
+            && seniority(other.as_ref()) < seniority(vo)
+    });
+    rivals.min_by_key(|other| seniority(other.as_ref()))
+}
+
+/// The groups whose jobs are the VO's: those that it names and that no older VO keeps.
+pub fn groups_of(vo: &VirtualOrganization, all: &[Arc<VirtualOrganization>]) -> BTreeSet<String> {
+    let names = vo.spec.groups.iter().map(|g| &g.name);
+    names.filter(|group| group_taken(vo, group, all).is_none()).cloned().collect()
 }
 
 /// Whether the pool may be bought for as this version buys.
@@ -116,6 +165,9 @@ mod tests {
             "metadata": {"name": "p", "namespace": "n"}, "spec": spec}))
         .unwrap()
     }
+    fn installation() -> Arc<DiracInstallation> {
+        Arc::new(DiracInstallation::new("i", crds::installation::DiracInstallationSpec::default()))
+    }
     fn site(vos: &[&str]) -> Arc<Site> {
         let spec = json!({"installationRef": {"name": "i"}, "diracName": "CLOUD.A.org", "vos": vos});
         Arc::new(Site::new("s", serde_json::from_value(spec).unwrap()))
@@ -131,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_pool_whose_references_exist_misses_nothing() {
-        let r = resolve(&pool(), &[], &[site(&["biomed"])], &[vo()], &[cloud()]);
+        let r = resolve(&pool(), &[installation()], &[site(&["biomed"])], &[vo()], &[cloud()]);
         assert_eq!(r.missing, Vec::<String>::new());
         assert_eq!(r.installation(), Some("i"));
     }
@@ -145,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_vo_that_the_site_does_not_serve_is_left_out() {
-        let r = resolve(&pool(), &[], &[site(&["other"])], &[vo()], &[cloud()]);
+        let r = resolve(&pool(), &[installation()], &[site(&["other"])], &[vo()], &[cloud()]);
         assert!(r.vos.is_empty() && r.missing[0].contains("does not serve"));
     }
 
@@ -153,7 +205,7 @@ mod tests {
     fn a_cloud_of_another_site_is_left_out() {
         let mut elsewhere = (*cloud()).clone();
         elsewhere.spec.site_ref.name = "t".into();
-        let r = resolve(&pool(), &[], &[site(&["biomed"])], &[vo()], &[Arc::new(elsewhere)]);
+        let r = resolve(&pool(), &[installation()], &[site(&["biomed"])], &[vo()], &[Arc::new(elsewhere)]);
         assert!(r.clouds.is_empty() && r.missing[0].contains("belongs to site \"t\""), "{:?}", r.missing);
     }
 
@@ -173,5 +225,35 @@ mod tests {
             buys_on_demand(&pool)
         };
         assert!(buys(json!([])) && buys(json!(["Spot", "OnDemand"])) && !buys(json!(["Spot"])));
+    }
+
+    #[test]
+    fn an_installation_or_cloud_that_is_away_or_being_deleted_is_said() {
+        let going = |meta: &mut kube::core::ObjectMeta| {
+            meta.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        };
+        let r = resolve(&pool(), &[], &[site(&["biomed"])], &[vo()], &[cloud()]);
+        assert!(r.missing.len() == 1 && r.missing[0].contains("DiracInstallation \"i\""), "{:?}", r.missing);
+        let (mut gone, mut sold) = ((*installation()).clone(), (*cloud()).clone());
+        going(&mut gone.metadata);
+        going(&mut sold.metadata);
+        let r = resolve(&pool(), &[Arc::new(gone)], &[site(&["biomed"])], &[vo()], &[Arc::new(sold)]);
+        assert!(r.clouds.is_empty() && r.missing.len() == 2, "{:?}", r.missing);
+    }
+
+    #[test]
+    fn the_older_vo_keeps_a_group_whatever_the_names_are() {
+        let claims = |name: &str, created: i64, groups: &[&str]| {
+            let mut vo = (*vo()).clone();
+            vo.metadata.name = Some(name.into());
+            let at = Timestamp::from_second(created).unwrap();
+            vo.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at));
+            vo.spec.groups = groups.iter().map(|g| serde_json::from_value(json!({"name": g})).unwrap()).collect();
+            Arc::new(vo)
+        };
+        let all = [claims("a", 20, &["users", "new"]), claims("z", 10, &["users"]), claims("y", 10, &["new", "own"])];
+        let groups = |i: usize| groups_of(&all[i], &all).into_iter().collect::<Vec<_>>();
+        assert_eq!((groups(0), groups(1), groups(2)), (vec![], vec!["users".into()], vec!["new".into(), "own".into()]));
+        assert_eq!(group_taken(&all[0], "users", &all).unwrap().name_any(), "z");
     }
 }

@@ -1,6 +1,6 @@
 //! The operator's life: every replica watches; the leader acts; a signal ends it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crds::PilotVM;
@@ -22,76 +22,138 @@ use crate::{
     bells::Bells,
     context::{Context, State},
     each,
+    errands::Errands,
     leader::Leadership,
     metrics::Metrics,
     names::Key,
+    pool,
+    progress::Progress,
     serve, status, vm,
 };
 
+/// Time for what is begun when the operator is told to stop: a POST has 60 s, and what it made is then written down. The chart gives the
+/// pod `terminationGracePeriodSeconds: 90`.
+const LAST_WORK: Duration = Duration::from_secs(70);
+/// A connection to the API server on which nothing comes for this time is given up: longer than a watch or a call takes.
+const SILENT_API: Duration = Duration::from_secs(55);
+
+/// The Lease is looked at within this time.
+const LEASE: Duration = Duration::from_secs(60);
+
 /// Runs until SIGTERM or SIGINT.
+///
+/// To stop in order: nothing new is begun, what is begun is finished, then the Lease is given back, so that no other replica acts while
+/// a POST of ours is in flight.
 pub async fn run(args: Run) -> anyhow::Result<()> {
-    let client = Client::try_default()
+    let mut config = kube::Config::infer()
         .await
         .context("no Kubernetes API server is configured: set KUBECONFIG or run in a cluster")?;
+    (config.read_timeout, config.write_timeout) = (Some(SILENT_API), Some(SILENT_API));
+    let client = Client::try_from(config.clone()).context("the client of the API server cannot be made")?;
     let mut watches = JoinSet::new();
-    let ctx = start(args, client.clone(), &mut watches).await?;
+    let ctx = start(args, client, &mut watches).await?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut leadership = match ctx.args.leader_elect {
-        true => {
-            let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
-            Leadership::seek(client.clone(), namespace, lease).await.context("the lease cannot be sought")?
-        }
-        false => Leadership::alone(),
-    };
     let server = serve::run(ctx.args.http, ctx.clone());
+    let mut leading = std::pin::pin!(seek_and_lead(&ctx, config));
     let ended = tokio::select! {
         ended = server => ended.context("the HTTP server ended"),
-        why = lead(&ctx, &mut leadership) => Err(why),
+        ended = &mut leading => return ended,
         _ = watches.join_next() => Err(anyhow::anyhow!("a watch ended")),
         _ = terminated.recv() => Ok(()),
         _ = interrupted.recv() => Ok(()),
     };
-    tracing::info!("stopping");
+    tracing::info!("stopping: what is begun is finished first");
+    ctx.errands.stop();
+    ended.and(leading.await)
+}
+
+/// Seeks the Lease once every store is filled: a replica that cannot see would lead and never act, and keep others from leading.
+async fn seek_and_lead(ctx: &Arc<Context>, config: kube::Config) -> anyhow::Result<()> {
+    tokio::select! {
+        () = ctx.stores_ready() => {}
+        () = ctx.errands.stopped() => return Ok(()),
+    }
+    let mut leadership = match ctx.args.leader_elect {
+        true => {
+            let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
+            Leadership::seek(config, namespace, lease, ctx.progress.begins("the guard of the lease", LEASE))
+                .await
+                .context("the lease cannot be sought")?
+        }
+        false => Leadership::alone(),
+    };
+    let ended = lead(ctx, &mut leadership).await;
     leadership.resign().await;
     ended
 }
 
-/// Acts while this replica leads, and says why it cannot go on. To stop is to drop: every step may be cut off anywhere and is healed
-/// by whoever acts next.
-async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Error {
-    let lost = || anyhow::anyhow!("the lease is not kept any more");
+/// Acts while this replica leads, until the operator is to stop; an error says why it cannot go on.
+///
+/// A replica that has lost the Lease stops by dropping its tasks at once: every step may be cut off anywhere and is healed by whoever
+/// acts next. The one exception is the order of a VM. Cut off, it may still be carried out, and nobody would know: so it is an errand,
+/// which goes on by itself. Another leader that meets its PilotVM looks for the VM before it orders one.
+async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Result<()> {
     loop {
-        if leadership.leads.wait_for(|leads| *leads).await.is_err() {
-            return lost();
+        tokio::select! {
+            leads = leadership.leads.wait_for(|leads| *leads) => drop(leads.context(NOT_KEPT)?),
+            () = ctx.errands.stopped() => return Ok(()),
         }
-        ctx.stores_ready().await;
         tracing::info!("leading");
-        let mut acting = JoinSet::new();
+        ctx.metrics.leads(true);
+        let mut careful = JoinSet::new();
         for store in ctx.state.stores.vms.stores() {
-            acting.spawn(vm::run(ctx.clone(), store.clone()));
+            careful.spawn(vm::run(ctx.clone(), store.clone()));
         }
+        let mut acting = JoinSet::new();
         acting.spawn(each::cloud(ctx.clone()));
         acting.spawn(each::installation(ctx.clone()));
+        acting.spawn(pool::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
-        let still = tokio::select! {
-            lost = leadership.leads.wait_for(|leads| !*leads) => lost.is_ok(),
+        let mut leads = leadership.leads.clone();
+        tokio::select! {
+            biased;
+            () = ctx.errands.stopped() => {
+                acting.shutdown().await;
+                let lost = async { drop(leads.wait_for(|leads| !*leads).await) };
+                finish(&ctx.errands, &mut careful, lost, LAST_WORK).await;
+                return Ok(());
+            }
+            lost = leadership.leads.wait_for(|leads| !*leads) => drop(lost.context(NOT_KEPT)?),
             // Each of them works until it is dropped: who goes on without one leaves VMs that nobody looks after.
-            _ = acting.join_next() => return anyhow::anyhow!("a part of the operator ended, which none should"),
-        };
-        acting.shutdown().await;
-        tracing::info!("not leading any more");
-        if !still {
-            return lost();
+            _ = acting.join_next() => anyhow::bail!(PART_ENDED),
+            _ = careful.join_next() => anyhow::bail!(PART_ENDED),
         }
+        acting.shutdown().await;
+        careful.shutdown().await;
+        ctx.metrics.leads(false);
+        tracing::info!("not leading any more");
+    }
+}
+
+const NOT_KEPT: &str = "the lease is not kept any more";
+const PART_ENDED: &str = "a part of the operator ended, which none should";
+
+/// Waits for the tasks that finish what they have begun, unless the Lease is `lost` meanwhile, and in any case for the errands; at most
+/// this long in all.
+async fn finish(errands: &Errands, careful: &mut JoinSet<()>, lost: impl Future<Output = ()>, longest: Duration) {
+    let finished = async {
+        tokio::select! {
+            () = async { while careful.join_next().await.is_some() {} } => {}
+            () = lost => careful.abort_all(),
+        }
+        errands.done().await;
+    };
+    if tokio::time::timeout(longest, finished).await.is_err() {
+        tracing::warn!("work was left undone: what was begun is looked for by whoever acts next");
     }
 }
 
 async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::Result<Arc<Context>> {
-    let system = Api::<Namespace>::all(client.clone()).get("kube-system").await;
-    let cluster =
-        system.context("the namespace kube-system, whose UID names the cluster, cannot be read")?.metadata.uid;
-    let cluster = cluster.context("the namespace kube-system has no UID")?;
+    let cluster = match args.cluster_id.clone() {
+        Some(id) => id,
+        None => uid_of_kube_system(&client).await?,
+    };
     let namespaces = args.watch_namespaces.clone();
     let (installations, s1) = watching::watch(&client, &namespaces);
     let (vos, s2) = watching::watch(&client, &namespaces);
@@ -109,6 +171,8 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         args,
         metrics,
         bells: Bells::default(),
+        errands: Errands::default(),
+        progress: Progress::default(),
         clock: Default::default(),
         filled: watch::Sender::new(false),
     });
@@ -116,7 +180,7 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     pump(watches, &ctx, s2, |_| ());
     pump(watches, &ctx, s3, |_| ());
     pump(watches, &ctx, s4, |ctx| ctx.bells.clouds_changed());
-    pump(watches, &ctx, s5, |_| ());
+    pump(watches, &ctx, s5, |ctx| ctx.bells.pools_changed());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));
     let filling = ctx.clone();
@@ -126,6 +190,17 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         std::future::pending().await
     });
     Ok(ctx)
+}
+
+/// It says whose VMs are ours where no other id is given.
+async fn uid_of_kube_system(client: &Client) -> anyhow::Result<String> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let system = tokio::time::timeout(api::LONGEST_CALL, namespaces.get("kube-system")).await;
+    let system = system.context("the API server did not answer when it was asked for the namespace kube-system")?;
+    let system = system.context(
+        "the namespace kube-system, whose UID names the cluster, cannot be read: allow it, or give --cluster-id",
+    )?;
+    system.metadata.uid.context("the namespace kube-system has no UID: give --cluster-id")
 }
 
 /// Polls a watch, so that its store is filled, and says that something changed.
@@ -165,4 +240,56 @@ fn saw(ctx: &Context, vm: &PilotVM) {
         state.memory.forget(&vm.metadata.uid.clone().unwrap_or_default());
     }
     ctx.bells.look_at(key);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// An acting task that orders a VM, and then writes it down for a second.
+    fn orders(errands: &Arc<Errands>, takes: u64) -> JoinSet<()> {
+        let (errands, mut careful) = (errands.clone(), JoinSet::new());
+        careful.spawn(async move {
+            errands.carry(tokio::time::sleep(seconds(takes))).await;
+            tokio::time::sleep(seconds(1)).await;
+        });
+        careful
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_begun_is_finished_before_the_lease_is_given_back() {
+        let errands = Arc::new(Errands::default());
+        let mut careful = orders(&errands, 50);
+        tokio::time::sleep(seconds(1)).await;
+        errands.stop();
+        let began = Instant::now();
+        finish(&errands, &mut careful, std::future::pending(), LAST_WORK).await;
+        assert_eq!(began.elapsed(), seconds(50), "the order of 50 s, of which one was over, and the second of writing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_lease_only_the_order_is_waited_for() {
+        let errands = Arc::new(Errands::default());
+        let mut careful = orders(&errands, 50);
+        tokio::time::sleep(seconds(1)).await;
+        let began = Instant::now();
+        finish(&errands, &mut careful, tokio::time::sleep(seconds(2)), LAST_WORK).await;
+        assert_eq!(began.elapsed(), seconds(49));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_never_ends_does_not_keep_the_operator() {
+        let errands = Arc::new(Errands::default());
+        let mut careful = orders(&errands, 10_000);
+        tokio::time::sleep(seconds(1)).await;
+        let began = Instant::now();
+        finish(&errands, &mut careful, std::future::pending(), LAST_WORK).await;
+        assert_eq!(began.elapsed(), LAST_WORK);
+    }
 }

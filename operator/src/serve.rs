@@ -1,7 +1,14 @@
 //! What the operator serves by HTTP: health, readiness, metrics.
 
-use std::{net::SocketAddr, sync::Arc};
+mod gauges;
 
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
 use axum::{
     Router,
     extract::State,
@@ -9,15 +16,20 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use tokio::net::TcpListener;
 
-use crate::{context::Context, names::Key};
+use crate::{
+    api::{Tally, watch::Kind},
+    context::Context,
+    names::Key,
+};
 
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(ctx);
@@ -25,35 +37,74 @@ pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All addresses of both kinds are those of IPv4 where the machine has no IPv6.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if let Some(other) = instead(address, &error) => {
+            tracing::info!(%error, "this machine has no IPv6: listening on IPv4 alone");
+            TcpListener::bind(other).await
+        }
+        bound => bound,
+    }
+}
+
+/// The address to listen on where IPv6's unspecified address cannot be had.
+fn instead(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    /// `EAFNOSUPPORT` of Linux: the kernel has no IPv6. Where only the interfaces have none it is `EADDRNOTAVAIL`.
+    const NO_SUCH_FAMILY: i32 = 97;
+    let without = error.raw_os_error() == Some(NO_SUCH_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    (without && address.is_ipv6() && address.ip().is_unspecified())
+        .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+}
+
+/// Alive while every loop turns.
+async fn alive(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these loops hang", &ctx.progress.late())
+}
+
 /// Ready when every store was filled: also on a replica that does not lead.
-async fn ready(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    if ctx.is_ready() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet\n")
+async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
+    said("these stores are not filled yet", &ctx.state.stores.unfilled())
+}
+
+fn said(what: &str, wrong: &[String]) -> (StatusCode, String) {
+    match wrong {
+        [] => (StatusCode::OK, "ok\n".to_owned()),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, format!("{what}: {}\n", wrong.join(", "))),
     }
 }
 
 async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    // What is known of objects is told anew each time: of one that is gone nothing stays.
-    ctx.metrics.forget_objects();
-    for installation in ctx.state.stores.installations.all() {
-        let key = Key::of(installation.as_ref());
-        let facts = ctx.state.installations.get(&key).facts();
-        if let Some(dirac) = facts.simulated {
-            ctx.metrics.simulated(&key, &dirac.statistics());
-        }
-        if let Some(round) = facts.round {
-            ctx.metrics.demand(&key, &round.plan.waiting, round.at);
-        }
-    }
-    for cloud in ctx.state.stores.clouds.all() {
-        let key = Key::of(cloud.as_ref());
-        let offers = ctx.state.clouds.get(&key).facts().offers;
-        if let Some(at) = offers.and_then(|offers| offers.credential_expires) {
-            ctx.metrics.credential_expires(&key, at);
-        }
-    }
-    let text = ctx.metrics.exposition(&ctx.state.stores.vms.all());
+    let stores = &ctx.state.stores;
+    let tally = Tally::of(stores.vms.all().iter().map(AsRef::as_ref));
+    let clouds = keys(&stores.clouds.all());
+    let pools: Vec<Key> = keys(&stores.pools.all()).into_iter().chain(tally.pools().cloned()).collect();
+    ctx.metrics.retain(&pools, &keys(&stores.installations.all()), &clouds);
+    let text = ctx.metrics.exposition(&[gauges::of_objects(&ctx.state, &tally), gauges::of_process()]);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+fn keys<K: Kind>(objects: &[Arc<K>]) -> Vec<Key> {
+    objects.iter().map(|object| Key::of(object.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(said("these loops hang", &[]).0, StatusCode::OK);
+        let (status, text) = said("these loops hang", &["cloud a".to_owned(), "statuses".to_owned()]);
+        assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "these loops hang: cloud a, statuses\n"));
+    }
+
+    #[test]
+    fn without_ipv6_all_addresses_are_those_of_ipv4() {
+        let (all, one) = ("[::]:8080".parse().unwrap(), "[2001:db8::1]:8080".parse().unwrap());
+        let no_family = io::Error::from_raw_os_error(97);
+        assert_eq!(instead(all, &no_family), Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(instead(one, &no_family), None, "one address is not another");
+        assert_eq!(instead(all, &io::Error::from(io::ErrorKind::AddrInUse)), None);
+    }
 }

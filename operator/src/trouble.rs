@@ -5,9 +5,10 @@ use broker::{
     demand::{DemandError, diset::DisetError},
     pilot::rows::RowsError,
 };
+use serde::{Deserialize, Serialize};
 
 /// What is wrong: the reason and the sentence of a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Reason in CamelCase.
     pub reason: String,

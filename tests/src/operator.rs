@@ -74,6 +74,8 @@ impl Operator {
         let [port] = port::free()?;
         command
             .args(["run", "--namespace", NAMESPACE, &format!("--http=127.0.0.1:{port}")])
+            // Clouds and DIRAC of a testbed are on this machine, and speak plain http.
+            .args(["--allow-http", "--allow-private-addresses"])
             .args(args)
             .env("KUBECONFIG", kubeconfig);
         let process = Process::spawn("dirac-operator", command, log)?;

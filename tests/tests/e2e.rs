@@ -255,7 +255,7 @@ async fn all_forty(scene: &mut Scene) {
     }
     scene.nothing_left().await;
     let wasted = scene.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
-    let calls = scene.operator.metric(&["cloud_calls_total", "cloud=\"dirac/lyon\""]).await.unwrap_or(0.0);
+    let calls = scene.operator.metric(&["cloud_calls_total", "cloud=\"lyon\""]).await.unwrap_or(0.0);
     let made = scene.made();
     assert!(made <= ENOUGH, "{made} VMs were made for forty jobs");
     let orders = scene.operator.metric(&["demand_to_order_seconds_count"]).await.unwrap();

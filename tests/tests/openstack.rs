@@ -40,6 +40,7 @@ fn password(it: &OpenStack, project: &str) -> Config {
             project_domain: "Default".to_owned(),
         },
         ca_pem: None,
+        addresses: broker::address::Policy::OPEN,
         networks: vec![NameOrId::Name("private".to_owned())],
         security_groups: vec!["default".to_owned()],
         zones: vec!["nova".to_owned()],

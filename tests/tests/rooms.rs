@@ -17,10 +17,11 @@ const OPERATOR: &[&[&str]] = &[
     &["main"],
     &["run"],
     &["each", "leader", "log", "serve"],
-    &["cloud", "installation", "round", "status", "vm"],
+    &["cloud", "installation", "pool", "round", "status", "vm"],
+    &["giveback"],
     &["context"],
     &["api", "bells"],
-    &["args", "clock", "known", "metrics"],
+    &["args", "clock", "errands", "known", "metrics", "progress"],
     &["conditions", "crash", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];

@@ -20,6 +20,7 @@ cargo xtask COMMAND
                                               the real systems by hand, in the background, and how to reach them
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table
+  bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
 
 Start with `cargo xtask demo`.";
 
@@ -30,7 +31,7 @@ const TESTBED: Words = Words {
     valued: &["--state"],
     plain: &[],
 };
-const BENCH: Words = Words { places: &[], valued: &[], plain: &["--real"] };
+const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real"] };
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {

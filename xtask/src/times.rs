@@ -12,8 +12,7 @@ impl Figure {
     /// Of this command, `cold` where nothing of ours is cached yet.
     pub fn of(command: &str) -> Self {
         let Some(cache) = cache() else { return Self { file: None } };
-        let built = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with("controlplane-");
-        let warm = fs::read_dir(&cache).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(built)));
+        let warm = is_cached("controlplane-");
         Self { file: Some(cache.join("times").join(format!("{command}-{}", if warm { "warm" } else { "cold" }))) }
     }
 
@@ -30,6 +29,26 @@ impl Figure {
         }
         fs::write(file, format!("{:.1}\n", took.as_secs_f64())).ok();
     }
+}
+
+/// Whether the cache has an entry whose name begins so.
+fn is_cached(beginning: &str) -> bool {
+    let fits = |entry: fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with(beginning) && !name.ends_with(".lock") && !name.ends_with(".half")
+    };
+    cache().and_then(|cache| fs::read_dir(cache).ok()).is_some_and(|mut all| all.any(|entry| entry.is_ok_and(fits)))
+}
+
+/// What has to be built before there is something to see, and how long each part takes on two cores; nothing where all is cached.
+pub fn to_build(real: bool) -> Vec<&'static str> {
+    let parts = [
+        (false, "controlplane-", "etcd and Kubernetes from Go modules: 8 minutes"),
+        (false, "helm-", "Helm from Go modules: 2 minutes"),
+        (true, "dirac-", "DIRAC from PyPI: 2 minutes"),
+        (true, "openstack-schema-", "OpenStack's packages of Debian and its databases: 3 minutes"),
+    ];
+    parts.iter().filter(|(only_real, name, _)| (real || !only_real) && !is_cached(name)).map(|part| part.2).collect()
 }
 
 /// As the programs' `cache::dir` has it.

@@ -9,7 +9,10 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{say::Step, times::Figure};
+use crate::{
+    say::Step,
+    times::{Figure, to_build},
+};
 
 /// The workspace's root: the folder above this package.
 pub fn root() -> PathBuf {
@@ -65,6 +68,15 @@ pub fn require_compiler() -> Result<(), String> {
 /// Builds the operator and the programs, then becomes the program `name`: Ctrl-C is the program's to handle.
 pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
     let (begun, figure) = (SystemTime::now(), Figure::of(name));
+    if name == "demo" {
+        let missing = to_build(args.iter().any(|arg| arg == "--real"));
+        if !missing.is_empty() {
+            eprintln!(
+                "Once, on this machine, these are built and kept (times on two cores), after this project itself (3 minutes):"
+            );
+            missing.iter().for_each(|part| eprintln!("  {part}"));
+        }
+    }
     build(&["build", "--package", "operator", "--package", "testbeds", "--bins"])?;
     let mut command = built("debug", name)?;
     if let (Some(file), Ok(begun)) = (figure.file(), begun.duration_since(SystemTime::UNIX_EPOCH)) {

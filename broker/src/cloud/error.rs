@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::NotAllowed;
+
 /// How far a refusal reaches: what else would be refused now for the same reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
@@ -58,6 +60,9 @@ pub enum CloudError {
     /// The request can never work as it is.
     #[error("invalid: {0}")]
     Invalid(String),
+    /// The operator may not ask this address. Nothing was sent.
+    #[error("address not allowed: {0}")]
+    AddressNotAllowed(String),
     /// No answer, or a server error, and nothing was carried out: nobody was reached, it was only a question, or it was looked into.
     #[error("transient: {0}")]
     Transient(String),
@@ -88,6 +93,12 @@ pub enum Disposition {
     Gone,
 }
 
+impl From<NotAllowed> for CloudError {
+    fn from(refusal: NotAllowed) -> Self {
+        Self::AddressNotAllowed(refusal.to_string())
+    }
+}
+
 impl CloudError {
     /// What to do next; nothing else decides that.
     pub fn disposition(&self) -> Disposition {
@@ -99,7 +110,7 @@ impl CloudError {
                 Disposition::RetryAfter(retry_after.unwrap_or(Duration::from_secs(10)))
             }
             Self::Unclear { until, .. } => Disposition::LookUntil(*until),
-            Self::Unauthorized(_) | Self::Invalid(_) => Disposition::GiveUp,
+            Self::Unauthorized(_) | Self::Invalid(_) | Self::AddressNotAllowed(_) => Disposition::GiveUp,
         }
     }
 
@@ -107,6 +118,7 @@ impl CloudError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "NotFound",
+            Self::AddressNotAllowed(_) => "AddressNotAllowed",
             Self::Conflict(_) => "Conflict",
             Self::NoCapacity { .. } => "NoCapacity",
             Self::Quota { .. } => "QuotaExceeded",

@@ -1,6 +1,11 @@
 //! Counts and traces calls. The time a call waits for its turn is part of what is measured: that is what the caller feels.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use prometheus_client::{
@@ -20,7 +25,9 @@ use crate::clock::moment;
 /// Labels of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallLabels {
-    /// Cloud object, as `namespace/name`.
+    /// Namespace of the Cloud object.
+    pub namespace: String,
+    /// Cloud object.
     pub cloud: String,
     /// What was asked.
     pub operation: &'static str,
@@ -31,7 +38,9 @@ pub struct CallLabels {
 /// Labels of a call's duration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TimeLabels {
-    /// Cloud object, as `namespace/name`.
+    /// Namespace of the Cloud object.
+    pub namespace: String,
+    /// Cloud object.
     pub cloud: String,
     /// What was asked.
     pub operation: &'static str,
@@ -42,6 +51,8 @@ pub struct TimeLabels {
 pub struct CloudMetrics {
     calls: Family<CallLabels, Counter>,
     seconds: Family<TimeLabels, Histogram>,
+    /// Every series of `calls`, so that those of a cloud that is gone can be taken away.
+    known: Arc<Mutex<HashSet<CallLabels>>>,
 }
 
 impl CloudMetrics {
@@ -55,12 +66,30 @@ impl CloudMetrics {
             "Time that calls to clouds took, their wait for a turn included",
             seconds.clone(),
         );
-        Self { calls, seconds }
+        Self { calls, seconds, known: Arc::default() }
     }
 
     /// Calls of this kind so far.
     pub fn calls(&self, labels: &CallLabels) -> u64 {
         self.calls.get_or_create(labels).get()
+    }
+
+    fn count(&self, labels: CallLabels) {
+        self.calls.get_or_create(&labels).inc();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(labels);
+    }
+
+    /// Takes away the series of clouds, by namespace and name, that `keep` does not name.
+    pub fn retain(&self, keep: impl Fn(&str, &str) -> bool) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|labels| {
+            let kept = keep(&labels.namespace, &labels.cloud);
+            if !kept {
+                self.calls.remove(labels);
+                let CallLabels { namespace, cloud, operation, .. } = labels.clone();
+                self.seconds.remove(&TimeLabels { namespace, cloud, operation });
+            }
+            kept
+        });
     }
 }
 
@@ -81,12 +110,19 @@ impl Metered {
         Self { inner, name: name.to_owned(), metrics }
     }
 
+    /// Namespace and name of the Cloud object.
+    fn labels(&self) -> (String, String) {
+        let (namespace, name) = self.name.split_once('/').unwrap_or(("", &self.name));
+        (namespace.to_owned(), name.to_owned())
+    }
+
     fn count(&self, operation: &'static str, error: Option<&CloudError>) {
         if let Some(error) = error {
             debug!(cloud = %self.name, operation, %error, "the cloud refused");
         }
         let outcome = error.map_or("ok", CloudError::reason);
-        self.metrics.calls.get_or_create(&CallLabels { cloud: self.name.clone(), operation, outcome }).inc();
+        let (namespace, cloud) = self.labels();
+        self.metrics.count(CallLabels { namespace, cloud, operation, outcome });
     }
 
     async fn call<T>(
@@ -97,7 +133,8 @@ impl Metered {
         let begun = moment();
         let outcome = call.instrument(debug_span!("cloud", name = %self.name, operation)).await;
         self.count(operation, outcome.as_ref().err());
-        let time = TimeLabels { cloud: self.name.clone(), operation };
+        let (namespace, cloud) = self.labels();
+        let time = TimeLabels { namespace, cloud, operation };
         self.metrics.seconds.get_or_create(&time).observe(begun.elapsed().as_secs_f64());
         outcome
     }

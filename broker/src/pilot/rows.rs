@@ -69,7 +69,7 @@ pub struct NewPilot {
 }
 
 /// A pilot's row as DIRAC has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PilotRow {
     /// The reference.
     pub reference: String,

@@ -25,11 +25,15 @@ pub enum Reason {
     NoCapacity,
     /// The pool's last VMs of this flavor on this cloud never asked for work.
     VmsFail,
+    /// As many VMs of this kind boot as may before more of them have shown that they work. Not of the plan: who acts on it adds it.
+    Ramp,
+    /// A person asked that nothing is made here. Not of the plan: who acts on it adds it.
+    Paused,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -39,6 +43,8 @@ impl Reason {
         Self::CloudQuota,
         Self::NoCapacity,
         Self::VmsFail,
+        Self::Ramp,
+        Self::Paused,
     ];
 
     /// The word, in CamelCase. It never changes: alerts are written with it.
@@ -53,6 +59,8 @@ impl Reason {
             Self::CloudQuota => "CloudQuota",
             Self::NoCapacity => "NoCapacity",
             Self::VmsFail => "VmsFail",
+            Self::Ramp => "Ramp",
+            Self::Paused => "Paused",
         }
     }
 }

@@ -4,8 +4,11 @@
 //! whoever waits for it.
 
 mod events;
+#[cfg(test)]
+pub mod fake;
 pub mod secret;
 mod stores;
+mod tally;
 pub mod watch;
 mod write;
 
@@ -15,6 +18,7 @@ use kube::Client;
 
 pub use events::Events;
 pub use stores::Stores;
+pub use tally::{PHASES, Tally};
 pub use write::{is_conflict, is_gone};
 
 use crate::metrics::Metrics;

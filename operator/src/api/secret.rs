@@ -1,5 +1,6 @@
 //! Secrets, read by name when they are needed; their values are never kept in anything that prints.
 
+use crds::annotation::is_credential;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
@@ -19,11 +20,7 @@ impl Api {
     /// Reads the Secret; an error is a sentence for the object that names it.
     pub async fn open(&self, key: &Key) -> Result<Opened, Trouble> {
         match self.read::<Secret>(key).await {
-            Ok(Some(object)) => Ok(Opened {
-                key: key.clone(),
-                version: object.metadata.resource_version.clone().unwrap_or_default(),
-                object,
-            }),
+            Ok(Some(object)) => opened(key, object),
             Ok(None) => Err(Trouble::new(
                 "SecretMissing",
                 format!("Secret {:?} does not exist in namespace {}: create it", key.name, key.namespace),
@@ -33,6 +30,26 @@ impl Api {
             }
         }
     }
+}
+
+/// Secrets of others lie in the same namespace: one is used only where it says that it may be.
+fn opened(key: &Key, object: Secret) -> Result<Opened, Trouble> {
+    if !is_marked(&object) {
+        let (name, namespace) = (&key.name, &key.namespace);
+        return Err(Trouble::new(
+            "SecretNotMarked",
+            format!(
+                "Secret {name:?} does not say that the operator may use it: if it is meant for this object, run \
+                 `kubectl label secret {name} diracgrid.org/credential=true --namespace {namespace}`"
+            ),
+        ));
+    }
+    Ok(Opened { key: key.clone(), version: object.metadata.resource_version.clone().unwrap_or_default(), object })
+}
+
+/// Whether the Secret says that the operator may use it.
+pub fn is_marked(secret: &Secret) -> bool {
+    is_credential(secret.metadata.labels.iter().flatten(), secret.type_.as_deref())
 }
 
 impl Opened {
@@ -46,5 +63,32 @@ impl Opened {
         })?;
         // A line feed at the end comes from an editor, and is part of no credential.
         Ok(text.trim_end_matches(['\n', '\r']).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn open(metadata: serde_json::Value, type_: &str) -> Result<Opened, Trouble> {
+        let key = Key { namespace: "dirac".into(), name: "cloud".into() };
+        let secret = json!({"metadata": metadata, "type": type_, "data": {"secret": "aHVzaA=="}});
+        opened(&key, serde_json::from_value(secret).unwrap())
+    }
+
+    #[test]
+    fn a_secret_that_does_not_say_that_it_may_be_used_is_not_used() {
+        let trouble = open(json!({"name": "cloud"}), "Opaque").err().unwrap();
+        assert_eq!(trouble.reason, "SecretNotMarked");
+        assert!(trouble.message.contains("kubectl label secret cloud diracgrid.org/credential=true"), "{trouble:?}");
+        assert!(open(json!({"labels": {"diracgrid.org/credential": "false"}}), "Opaque").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_used_where_its_label_or_its_type_says_so() {
+        assert!(open(json!({"labels": {"diracgrid.org/credential": "true"}}), "Opaque").is_ok());
+        assert!(open(json!({"name": "cloud"}), "diracgrid.org/credential").is_ok());
     }
 }

@@ -40,24 +40,28 @@ impl Stores {
         );
     }
 
+    /// The stores that were not filled yet, by kind and namespace.
+    pub fn unfilled(&self) -> Vec<String> {
+        [
+            self.installations.unfilled(),
+            self.vos.unfilled(),
+            self.sites.unfilled(),
+            self.clouds.unfilled(),
+            self.pools.unfilled(),
+            self.vms.unfilled(),
+            self.downtimes.unfilled(),
+        ]
+        .concat()
+    }
+
     /// The PilotVMs of a cloud.
     pub fn vms_of_cloud(&self, cloud: &Key) -> Vec<Arc<PilotVM>> {
         self.vms_where(cloud, |vm| vm.spec.cloud_ref.name == cloud.name)
     }
 
-    /// The PilotVMs of a pool.
-    pub fn vms_of_pool(&self, pool: &Key) -> Vec<Arc<PilotVM>> {
-        self.vms_where(pool, |vm| vm.spec.pool_ref.name == pool.name)
-    }
-
     /// The PilotVMs that run jobs of an installation.
     pub fn vms_of_installation(&self, installation: &Key) -> Vec<Arc<PilotVM>> {
         self.vms_where(installation, |vm| vm.spec.installation_ref.name == installation.name)
-    }
-
-    /// The PilotVMs of a VO.
-    pub fn vms_of_vo(&self, vo: &Key) -> Vec<Arc<PilotVM>> {
-        self.vms_where(vo, |vm| vm.spec.vo == vo.name)
     }
 
     fn vms_where(&self, key: &Key, belongs: impl Fn(&PilotVM) -> bool) -> Vec<Arc<PilotVM>> {

@@ -2,12 +2,18 @@
 //!
 //! A malformed object cannot stop a watch: it is reported, and its last good version stays until it is mended or deleted.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::{Stream, StreamExt, future};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta},
     runtime::{
         WatchStreamExt,
         reflector::{self, Lookup, ObjectRef, Store, store::Writer},
@@ -17,6 +23,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::names::Key;
+
+/// A watch is taken up again after this time, in seconds. A connection on which nothing comes any more is known by then.
+const LONGEST_WATCH: u32 = 45;
 
 /// What can be watched here.
 pub trait Kind:
@@ -38,9 +47,30 @@ impl<K> Kind for K where
 #[derive(Clone)]
 pub struct Objects<K: Kind> {
     stores: Vec<Store<K>>,
+    filled: Vec<Arc<Filled>>,
+    /// How many objects were looked at, for tests of what a pass costs.
+    #[cfg(test)]
+    pub looks: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+/// Whether a store was filled once.
+#[derive(Debug)]
+struct Filled {
+    /// Nothing: all namespaces.
+    namespace: Option<String>,
+    once: AtomicBool,
 }
 
 impl<K: Kind> Objects<K> {
+    fn over(stores: Vec<Store<K>>, filled: Vec<Arc<Filled>>) -> Self {
+        Self {
+            stores,
+            filled,
+            #[cfg(test)]
+            looks: Arc::default(),
+        }
+    }
+
     /// The object, if it is there.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
@@ -49,7 +79,7 @@ impl<K: Kind> Objects<K> {
 
     /// All of them.
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.stores.iter().flat_map(Store::state).collect()
+        self.those(|_| true)
     }
 
     /// Those of one namespace.
@@ -59,7 +89,13 @@ impl<K: Kind> Objects<K> {
 
     /// Those that `belong`.
     pub fn those(&self, belong: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        self.stores.iter().flat_map(|store| store.state_filter(|object| belong(object))).collect()
+        self.stores.iter().flat_map(|store| store.state_filter(|object| self.look(object, &belong))).collect()
+    }
+
+    fn look(&self, object: &K, belongs: impl Fn(&K) -> bool) -> bool {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        belongs(object)
     }
 
     /// The stores themselves, one a watched namespace.
@@ -69,14 +105,31 @@ impl<K: Kind> Objects<K> {
 
     /// Waits until every store was filled once.
     pub async fn ready(&self) {
-        future::join_all(self.stores.iter().map(Store::wait_until_ready)).await;
+        let each = self.stores.iter().zip(&self.filled).map(|(store, filled)| async move {
+            if store.wait_until_ready().await.is_ok() {
+                filled.once.store(true, Ordering::Relaxed);
+            }
+        });
+        future::join_all(each).await;
+    }
+
+    /// The stores that were not filled yet, by kind and namespace.
+    pub fn unfilled(&self) -> Vec<String> {
+        let empty = self.filled.iter().filter(|filled| !filled.once.load(Ordering::Relaxed));
+        let kind = K::kind(&());
+        empty
+            .map(|filled| match &filled.namespace {
+                Some(namespace) => format!("{kind} in namespace {namespace}"),
+                None => format!("{kind} in all namespaces"),
+            })
+            .collect()
     }
 }
 
 impl<K: Kind> Default for Objects<K> {
     /// No objects, and none that come.
     fn default() -> Self {
-        Self { stores: Vec::new() }
+        Self::over(Vec::new(), Vec::new())
     }
 }
 
@@ -88,7 +141,7 @@ impl<K: Kind> Objects<K> {
         for object in objects {
             writer.apply_watcher_event(&watcher::Event::Apply(object));
         }
-        Self { stores: vec![store] }
+        Self::over(vec![store], Vec::new())
     }
 }
 
@@ -116,7 +169,12 @@ pub fn watch<K: Kind>(
             (store.clone(), mirror(api, store, writer).boxed())
         })
         .unzip();
-    (Objects { stores }, futures::stream::select_all(streams))
+    let places = match namespaces {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let filled = places.into_iter().map(|namespace| Arc::new(Filled { namespace, once: AtomicBool::new(false) }));
+    (Objects::over(stores, filled.collect()), futures::stream::select_all(streams))
 }
 
 fn mirror<K: Kind>(
@@ -124,7 +182,7 @@ fn mirror<K: Kind>(
     store: Store<K>,
     writer: Writer<K>,
 ) -> impl Stream<Item = Seen<K>> + Send {
-    watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config::default().timeout(LONGEST_WATCH))
         .default_backoff()
         .filter_map(move |event| {
             future::ready(match event {
@@ -162,12 +220,28 @@ fn sift<K: Kind>(
             last_good(&key).map(|object| (*object).clone()).ok_or(())
         })
     };
+    let whole = |guard| {
+        whole(guard).map(|mut object| {
+            slim(object.meta_mut());
+            object
+        })
+    };
     match event {
         watcher::Event::Init => Some(watcher::Event::Init),
         watcher::Event::InitDone => Some(watcher::Event::InitDone),
         watcher::Event::Apply(guard) => whole(guard).ok().map(watcher::Event::Apply),
         watcher::Event::InitApply(guard) => whole(guard).ok().map(watcher::Event::InitApply),
         watcher::Event::Delete(guard) => whole(guard).ok().map(watcher::Event::Delete),
+    }
+}
+
+/// Takes off what nobody here reads and what can be larger than the rest of the object.
+fn slim(meta: &mut ObjectMeta) {
+    /// What `kubectl apply` keeps for itself: the whole manifest once more.
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 
@@ -191,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_was_not_filled_is_named_by_kind_and_namespace() {
+        let names = |namespaces: &[&str]| {
+            let filled = namespaces.iter().map(|ns| {
+                Arc::new(Filled { namespace: (!ns.is_empty()).then(|| (*ns).to_owned()), once: AtomicBool::new(false) })
+            });
+            let objects = Objects::<ConfigMap>::over(Vec::new(), filled.collect());
+            objects.filled[0].once.store(true, Ordering::Relaxed);
+            objects.unfilled()
+        };
+        assert_eq!(names(&["a", "b"]), ["ConfigMap in namespace b"]);
+        assert_eq!(names(&["a", ""]), ["ConfigMap in all namespaces"]);
+    }
+
+    #[test]
     fn a_malformed_object_is_replaced_by_its_last_good_version() {
         let event = sift(watcher::Event::Apply(guard(json!("not a map"))), |_| Some(good()));
         assert!(matches!(event, Some(watcher::Event::Apply(o)) if o == *good()));
@@ -205,5 +293,14 @@ mod tests {
     fn the_deletion_of_a_malformed_object_is_seen() {
         let event = sift(watcher::Event::Delete(guard(json!("not a map"))), |_| Some(good()));
         assert!(matches!(event, Some(watcher::Event::Delete(_))));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_taken_off_before_an_object_is_kept() {
+        let meta = json!({"name": "a", "namespace": "b", "managedFields": [{"manager": "kubectl"}],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "diracgrid.org/let-go": "true"}});
+        let guard: DeserializeGuard<ConfigMap> = serde_json::from_value(json!({ "metadata": meta })).unwrap();
+        let Some(watcher::Event::InitApply(kept)) = sift(watcher::Event::InitApply(guard), |_| None) else { panic!() };
+        assert_eq!((kept.metadata.managed_fields, kept.metadata.annotations.unwrap().len()), (None, 1));
     }
 }

@@ -82,13 +82,32 @@ impl Api {
         in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }
 
+    /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.
+    pub async fn disown<K: Kind>(&self, object: &K, owner: &str) -> Result<(), kube::Error> {
+        let left: Vec<_> = object.owner_references().iter().filter(|o| o.kind != owner).collect();
+        let metadata =
+            json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "ownerReferences": left});
+        let patch = json!({ "metadata": metadata });
+        self.metrics.api_write(&K::kind(&()), "owners");
+        let key = Key::of(object);
+        let api = self.of::<K>(&key.namespace);
+        in_time(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await.map(drop)
+    }
+
     /// Deletes this very object, not another of its name.
     pub async fn delete<K: Kind>(&self, object: &K) -> Result<(), kube::Error> {
+        self.delete_if(object, Preconditions { uid: object.uid(), resource_version: None }).await
+    }
+
+    /// Deletes this very object, provided that nobody wrote it since it was read: a conflict says that somebody did.
+    pub async fn delete_unchanged<K: Kind>(&self, object: &K) -> Result<(), kube::Error> {
+        let as_read = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
+        self.delete_if(object, as_read).await
+    }
+
+    async fn delete_if<K: Kind>(&self, object: &K, preconditions: Preconditions) -> Result<(), kube::Error> {
         let key = Key::of(object);
-        let params = DeleteParams {
-            preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
-            ..DeleteParams::background()
-        };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         self.metrics.api_write(&K::kind(&()), "delete");
         in_time(self.of::<K>(&key.namespace).delete(&key.name, &params)).await.map(drop)
     }

@@ -66,7 +66,8 @@ impl Driven {
                 Ok(true)
             }
             (None, Some(openstack)) => {
-                let (config, versions) = openstack::config(&ctx.api, &key, spec, openstack).await?;
+                let (config, versions) =
+                    openstack::config(&ctx.api, ctx.args.addresses(), &key, spec, openstack).await?;
                 let made_from = (spec.clone(), versions);
                 if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
                     return Ok(false);

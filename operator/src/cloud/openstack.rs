@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker::{
+    address::Policy,
     clock::Clock,
     cloud::{
         Pace,
@@ -26,6 +27,7 @@ pub fn make(config: Config, pace: Pace, clock: Clock) -> Result<OpenStackCloud, 
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
 pub async fn config(
     api: &Api,
+    addresses: Policy,
     key: &Key,
     spec: &CloudSpec,
     openstack: &OpenStack,
@@ -80,6 +82,7 @@ pub async fn config(
         interface: openstack.interface.clone().unwrap_or_else(|| "public".to_owned()),
         credential,
         ca_pem,
+        addresses,
         networks: openstack.networks.iter().map(name_or_id).collect(),
         security_groups: openstack.security_groups.clone(),
         zones: openstack.availability_zones.clone(),

@@ -31,6 +31,9 @@ use crate::{
 /// A call that has no answer after this time is given up. A list of 20,000 VMs has many pages.
 const LONGEST_CALL: Duration = Duration::from_secs(300);
 
+/// Each half of a turn, the offers and the list, ends within this time: some tens of calls of a minute.
+const TURN: Duration = Duration::from_secs(1_800);
+
 /// Polls until dropped.
 pub async fn poll(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.clouds.get(&key);
@@ -42,6 +45,7 @@ async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
     let intervals = Intervals::of(&ctx.args);
     let (mut driver, mut collector, mut sighted) = (Driven::default(), Collector::default(), Sighted::default());
     let mut not_driven = 0;
+    let pulse = ctx.progress.begins(format!("cloud {key}"), TURN);
     loop {
         let cloud = ctx.state.stores.clouds.get(key);
         if let Some(cloud) = &cloud
@@ -69,11 +73,12 @@ async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
                 rest(listed.as_ref().map(|_| ()), took, is_busy, intervals)
             }
         };
+        pulse.beat();
         if let Some(cloud) = &cloud {
             finalizer::settle(ctx, cloud).await;
         }
         ctx.bells.tell_statuses();
-        sleep(ctx, key, pause).await;
+        pulse.rests(sleep(ctx, key, pause)).await;
     }
 }
 
@@ -97,9 +102,10 @@ async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<
 async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
     let intervals = Intervals::of(&ctx.args);
     let mut looks = Looks::default();
+    let pulse = ctx.progress.begins(format!("offers of {key}"), TURN);
     loop {
         let Some(driver) = handle.facts().driver else {
-            driven.notified().await;
+            pulse.rests(driven.notified()).await;
             continue;
         };
         while let Some(question) = looks.due(moment()) {
@@ -113,13 +119,11 @@ async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify)
             }
             ctx.bells.tell_statuses();
         }
-        tokio::select! {
-            () = driven.notified() => looks = Looks::default(),
-            () = tokio::time::sleep(looks.rest(moment()).min(intervals.busy)) => {
-                if matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))) {
-                    looks.reread_offers(intervals, moment());
-                }
-            }
+        let rest = looks.rest(moment()).min(intervals.busy);
+        if pulse.rests(tokio::time::timeout(rest, driven.notified())).await.is_ok() {
+            looks = Looks::default();
+        } else if matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))) {
+            looks.reread_offers(intervals, moment());
         }
     }
 }

@@ -10,23 +10,36 @@ use crds::{
     DiracInstallation,
     installation::{DiracInstallationSpec, External, SimulatedQueue},
 };
+use tokio::time::Instant;
 
 use crate::{amounts::count, context::Context, known::installation::Handle, names::Key, trouble::Trouble};
 
 /// Secrets are read again after this time.
 const REREAD: Duration = Duration::from_secs(60);
+/// It is made within this time.
+const TURN: Duration = Duration::from_secs(300);
 /// How long a simulated job runs where its stream says nothing, in seconds.
 const RUN_SECONDS: u64 = 60;
+
+/// What the way was made from: the spec, and the version of the Secret.
+type MadeFrom = (DiracInstallationSpec, String);
 
 /// Keeps the way open until dropped.
 pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.installations.get(&key);
-    let mut made_from: Option<(DiracInstallationSpec, String)> = None;
+    let pulse = ctx.progress.begins(format!("way to {key}"), TURN);
+    let mut made_from: Option<MadeFrom> = None;
+    let mut reread_due = Instant::now();
     loop {
-        if let Some(installation) = ctx.state.stores.installations.get(&key) {
+        let is_due = Instant::now() >= reread_due;
+        if let Some(installation) = ctx.state.stores.installations.get(&key)
+            && (is_due || is_another(made_from.as_ref(), &installation.spec))
+        {
+            reread_due = Instant::now() + REREAD;
             match make(&ctx, &key, &installation, &handle, &mut made_from).await {
                 Ok(()) => handle.update(|f| f.not_reached = None),
                 Err(trouble) => {
+                    tracing::warn!(installation = %key, reason = trouble.reason, error = trouble.message, "DIRAC cannot be reached");
                     // No round plans with credentials that were taken back; pilots that live keep the way to their rows.
                     handle.update(|f| {
                         f.not_reached = Some(trouble);
@@ -37,11 +50,14 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
             }
             ctx.bells.tell_statuses();
         }
-        tokio::select! {
-            () = ctx.bells.to_remake(&key) => {}
-            () = tokio::time::sleep(REREAD) => {}
-        }
+        let _ = pulse.rests(tokio::time::timeout_at(reread_due, ctx.bells.to_remake(&key))).await;
     }
+}
+
+/// Whether the way must be made from this spec at once. Most events of an installation are writes of its status, at which no Secret is
+/// read; where no way could be made, the Secret may have come since.
+fn is_another(made_from: Option<&MadeFrom>, spec: &DiracInstallationSpec) -> bool {
+    made_from.is_none_or(|(from, _)| from != spec)
 }
 
 async fn make(
@@ -49,7 +65,7 @@ async fn make(
     key: &Key,
     installation: &DiracInstallation,
     handle: &Handle,
-    made_from: &mut Option<(DiracInstallationSpec, String)>,
+    made_from: &mut Option<MadeFrom>,
 ) -> Result<(), Trouble> {
     let spec = &installation.spec;
     let same = |version: &str| made_from.as_ref().is_some_and(|(s, v)| s == spec && v == version);
@@ -72,7 +88,7 @@ async fn make(
     }
     let credentials =
         Credentials { certificate: opened.get("tls.crt")?, key: opened.get("tls.key")?, ca: opened.get("ca.crt")? };
-    let client = |address: &str| reach(external, address, &credentials);
+    let client = |address: &str| reach(ctx, external, address, &credentials);
     let (matcher, pilots) = (client(&external.matcher)?, client(&external.pilot_manager)?);
     handle.update(|f| {
         f.demand = Some(Arc::new(Matcher::new(matcher)));
@@ -84,8 +100,9 @@ async fn make(
     Ok(())
 }
 
-fn reach(external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
-    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, Settings::default())?)
+fn reach(ctx: &Context, external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
+    let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
+    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, settings)?)
 }
 
 fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
@@ -115,4 +132,26 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
         f.rows = Some(Arc::new(dirac.clone()));
         f.simulated = Some(dirac);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(seed: u32) -> DiracInstallationSpec {
+        serde_json::from_value(json!({"simulated": {"seed": seed, "arrivals": []}})).unwrap()
+    }
+
+    #[test]
+    fn a_written_status_has_no_secret_read() {
+        assert!(!is_another(Some(&(spec(1), "7".into())), &spec(1)));
+    }
+
+    #[test]
+    fn a_changed_spec_and_a_way_that_could_not_be_made_have_the_way_made() {
+        assert!(is_another(Some(&(spec(1), "7".into())), &spec(2)));
+        assert!(is_another(None, &spec(1)));
+    }
 }

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use super::{
     brake::{Brake, Limit},
-    budget::Budget,
     exhausted::Exhausted,
     frozen::Frozen,
     listing::Listing,
@@ -202,12 +201,6 @@ impl Handle {
     /// Places at which this pool may buy nothing now, since its last VMs came to nothing.
     pub fn failing(&self, pool: &str, now: Instant) -> BTreeSet<Place> {
         self.exhausted(|e| e.failing(pool, now))
-    }
-
-    /// How many VMs may be bought now: a value for a round, in which it counts the VMs that live, and which it counts down.
-    pub fn budget(&self, now: Instant) -> Budget {
-        let classes = self.classes();
-        self.exhausted(|e| e.budget(classes, now))
     }
 
     /// Forgets what was learnt of pools that `pools` does not name.

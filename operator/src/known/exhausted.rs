@@ -13,10 +13,7 @@ use std::{
 use broker::cloud::Scope;
 use tokio::time::Instant;
 
-use super::{
-    budget::{Budget, Outcomes},
-    place::{Lot, Place, Reach},
-};
+use super::place::{Lot, Place, Reach};
 
 /// The first pause after a refusal.
 const FIRST: Duration = Duration::from_secs(10);
@@ -137,21 +134,6 @@ impl Exhausted {
     pub fn failing(&self, pool: &str, now: Instant) -> BTreeSet<Place> {
         let is_on = |tried: &Tried| tried.until.is_some_and(|until| now < until);
         self.lots.iter().filter(|(lot, t)| lot.pool == pool && is_on(t)).map(|(lot, _)| lot.place.clone()).collect()
-    }
-
-    /// How many VMs may be bought now, to be counted down while a plan is applied. `classes`: the class of quota of each place.
-    pub fn budget(&self, classes: BTreeMap<Place, String>, now: Instant) -> Budget {
-        let left = |pause: &Pause| u64::from(!pause.is_on(now) && !pause.is_trying(now));
-        let closed = self.refused.iter().filter(|(_, p)| p.is_on(now) || p.is_closed);
-        let reaches = closed.map(|(reach, pause)| (reach.clone(), left(pause))).collect();
-        let outcomes = |tried: &Tried| Outcomes {
-            worked: tried.worked,
-            failing: tried.failed_in_a_row >= FAILURES_IN_A_ROW,
-            paused: tried.until.is_some_and(|until| now < until),
-            booting: 0,
-        };
-        let lots = self.lots.iter().map(|(lot, tried)| (lot.clone(), outcomes(tried))).collect();
-        Budget::new(reaches, lots, classes)
     }
 
     /// Forgets the pools that `pools` does not name.

@@ -13,6 +13,8 @@ use crate::names::Key;
 #[derive(Debug, Default)]
 pub struct Expectations {
     expected: Shared<String, Expected>,
+    /// PilotVMs that may or may not have been made, and the installation whose round must not go on before that is clear.
+    doubts: Shared<Key, Key>,
     fulfilled: Notify,
 }
 
@@ -28,6 +30,14 @@ pub struct Expected {
     version: u64,
 }
 
+impl Expected {
+    /// Whether the API server itself shows an older version than was written: versions went back, as after etcd was restored, and what
+    /// was written will never be seen.
+    pub fn never_comes(&self, now: &PilotVM) -> bool {
+        now.resource_version().is_some_and(|version| number(&version) < self.version)
+    }
+}
+
 fn number(version: &str) -> u64 {
     version.parse().unwrap_or(0)
 }
@@ -40,6 +50,38 @@ impl Expectations {
         self.expected.with(|map| {
             map.insert(uid.to_owned(), expected);
         });
+    }
+
+    /// Whether this PilotVM was made is not known: the reply was lost, or the name is taken by one that the store does not show.
+    pub fn doubt(&self, installation: &Key, vm: Key) {
+        self.doubts.with(|map| {
+            map.insert(vm, installation.clone());
+        });
+    }
+
+    /// It is known whether this PilotVM was made.
+    pub fn is_clear(&self, vm: &Key) {
+        self.doubts.with(|map| {
+            map.remove(vm);
+        });
+    }
+
+    /// PilotVMs of this installation of which it is not known whether they were made, by name.
+    pub fn in_doubt(&self, installation: &Key) -> Vec<Key> {
+        self.doubts.with(|map| {
+            let mut found: Vec<Key> =
+                map.iter().filter(|(_, of)| *of == installation).map(|(vm, _)| vm.clone()).collect();
+            found.sort();
+            found
+        })
+    }
+
+    /// Whether a PilotVM of the pool was, or may have been, made that the watch has not shown.
+    pub fn awaits_any_of(&self, pool: &Key) -> bool {
+        let prefix = format!("{}-", pool.name);
+        let belongs = |vm: &Key| vm.namespace == pool.namespace && vm.name.starts_with(&prefix);
+        self.expected.with(|map| map.values().any(|e| belongs(&e.vm)))
+            || self.doubts.with(|map| map.keys().any(belongs))
     }
 
     /// The watch has shown this version of the PilotVM.
@@ -115,6 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_the_api_server_has_forgotten_never_comes() {
+        let e = Expectations::default();
+        e.expect(&key(), key(), "u", "10");
+        let expected = &e.outstanding(&key())[0];
+        assert!(expected.never_comes(&vm("u", "9")));
+        assert!(!expected.never_comes(&vm("u", "10")) && !expected.never_comes(&vm("u", "11")));
+    }
+
+    #[test]
     fn other_installations_do_not_wait() {
         let e = Expectations::default();
         e.expect(&key(), key(), "u", "10");
@@ -140,5 +191,27 @@ mod tests {
         let (key, longest) = (key(), Duration::from_secs(60));
         let (open, ()) = tokio::join!(e.settle(&key, longest, |_| None), seen);
         assert!(open.is_empty());
+    }
+
+    #[test]
+    fn a_name_in_doubt_is_of_one_installation_until_it_is_clear() {
+        let e = Expectations::default();
+        let (vm, other) = (key().beside("cpu-8"), Key { namespace: "other".into(), name: "demo".into() });
+        e.doubt(&key(), vm.clone());
+        assert_eq!((e.in_doubt(&key()), e.in_doubt(&other)), (vec![vm.clone()], vec![]));
+        e.is_clear(&vm);
+        assert!(e.in_doubt(&key()).is_empty());
+    }
+
+    #[test]
+    fn a_pool_awaits_what_was_or_may_have_been_made_in_it() {
+        let e = Expectations::default();
+        let pool = key().beside("cpu");
+        assert!(!e.awaits_any_of(&pool));
+        e.doubt(&key(), key().beside("cpu-8"));
+        assert!(e.awaits_any_of(&pool) && !e.awaits_any_of(&key().beside("gpu")));
+        e.is_clear(&key().beside("cpu-8"));
+        e.expect(&key(), key().beside("cpu-9"), "u", "10");
+        assert!(e.awaits_any_of(&pool));
     }
 }

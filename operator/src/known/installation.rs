@@ -1,7 +1,7 @@
 //! What the operator knows of one installation, in memory: everything here can be read again from DIRAC.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, RwLock},
 };
 
@@ -12,6 +12,7 @@ use broker::{
     simulation::SimulatedDirac,
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::permits::Permits;
 use crate::trouble::Trouble;
@@ -54,13 +55,38 @@ pub struct Facts {
     pub rows_unknown: Option<Trouble>,
 }
 
-/// Rows as read at one moment.
-#[derive(Clone, Debug, Default)]
+/// Rows, as they were read last: all of them at one moment, and some again since.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rows {
-    /// When they were asked for.
+    /// When all of them were asked for.
     pub started: Timestamp,
     /// The rows, by reference.
-    pub by_reference: HashMap<String, PilotRow>,
+    pub by_reference: BTreeMap<String, PilotRow>,
+    /// When those were asked for that were read again since, by reference.
+    pub again: BTreeMap<String, Timestamp>,
+}
+
+impl Rows {
+    /// All rows, as asked for at `started`.
+    pub fn all(started: Timestamp, rows: Vec<PilotRow>) -> Self {
+        let by_reference = rows.into_iter().map(|row| (row.reference.clone(), row)).collect();
+        Self { started, by_reference, again: BTreeMap::new() }
+    }
+
+    /// These rows, with those that were asked for again at `started` in their place. One that was asked for and is absent goes.
+    pub fn with(mut self, started: Timestamp, asked: &[String], rows: Vec<PilotRow>) -> Self {
+        for reference in asked {
+            self.by_reference.remove(reference);
+            self.again.insert(reference.clone(), started);
+        }
+        self.by_reference.extend(rows.into_iter().map(|row| (row.reference.clone(), row)));
+        self
+    }
+
+    /// When this row was asked for.
+    pub fn read_at(&self, reference: &str) -> Timestamp {
+        self.again.get(reference).copied().unwrap_or(self.started)
+    }
 }
 
 /// One installation, shared by its round, its rows and the PilotVMs.
@@ -82,5 +108,47 @@ impl Handle {
         if let Ok(mut facts) = self.facts.write() {
             change(&mut facts);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::pilot::rows::PilotStatus;
+
+    use super::*;
+
+    fn row(reference: &str, current_job: u64) -> PilotRow {
+        PilotRow {
+            reference: reference.into(),
+            status: PilotStatus::Running,
+            current_job,
+            idle_seconds: None,
+            updated: None,
+            jobs: None,
+        }
+    }
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(second)
+    }
+
+    #[test]
+    fn rows_that_are_read_again_take_the_place_of_the_old_ones_and_others_stay() {
+        let rows = Rows::all(at(10), vec![row("a", 0), row("b", 0)]).with(at(15), &["a".into()], vec![row("a", 7)]);
+        assert_eq!((rows.by_reference["a"].current_job, rows.read_at("a")), (7, at(15)));
+        assert_eq!((rows.by_reference["b"].current_job, rows.read_at("b")), (0, at(10)));
+    }
+
+    #[test]
+    fn a_row_that_is_absent_when_read_again_goes_and_its_reading_is_remembered() {
+        let rows = Rows::all(at(10), vec![row("a", 0)]).with(at(15), &["a".into()], vec![]);
+        assert!(rows.by_reference.is_empty());
+        assert_eq!(rows.read_at("a"), at(15));
+    }
+
+    #[test]
+    fn rows_are_json_both_ways() {
+        let rows = Rows::all(at(10), vec![row("a", 1)]).with(at(15), &["b".into()], vec![row("b", 2)]);
+        let text = serde_json::to_string(&rows).unwrap();
+        assert_eq!(serde_json::from_str::<Rows>(&text).unwrap(), rows);
     }
 }

@@ -1,6 +1,9 @@
 //! Numbers of PilotVMs, counted up in each pool.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+};
 
 use crate::names::Key;
 
@@ -9,26 +12,51 @@ use crate::names::Key;
 /// A PilotVM is called `<pool>-<number>`, one more than the highest ever seen: two operators that believe to be the leader
 /// and look at the same objects choose the same names, and the second is told that the object exists.
 #[derive(Debug, Default)]
-pub struct Numbers(Mutex<HashMap<Key, u64>>);
+pub struct Numbers(Mutex<HashMap<Key, Counted>>);
+
+/// The numbers of one pool.
+#[derive(Debug, Default)]
+struct Counted {
+    highest: u64,
+    /// Taken, and then not used.
+    free: BTreeSet<u64>,
+}
 
 impl Numbers {
     /// Takes note of a PilotVM that the watch has shown.
     pub fn saw(&self, pool: &Key, pilot_vm: &str) {
-        let number: Option<u64> =
-            pilot_vm.strip_prefix(&pool.name).and_then(|r| r.strip_prefix('-')).and_then(|n| n.parse().ok());
-        // A number that nobody ever counted up to was written by hand.
-        let number = number.filter(|n| *n < 1_000_000_000_000);
-        if let (Some(number), Ok(mut highest)) = (number, self.0.lock()) {
-            let entry = highest.entry(pool.clone()).or_default();
-            *entry = number.max(*entry);
+        if let (Some(number), Ok(mut pools)) = (number(pool, pilot_vm), self.0.lock()) {
+            let counted = pools.entry(pool.clone()).or_default();
+            counted.highest = number.max(counted.highest);
+            counted.free.remove(&number);
         }
     }
 
-    /// The next name in a pool. It is taken only once the watch has shown it, or [`Numbers::saw`] was told.
-    pub fn next(&self, pool: &Key) -> String {
-        let highest = self.0.lock().ok().and_then(|h| h.get(pool).copied()).unwrap_or(0);
-        format!("{}-{}", pool.name, highest + 1)
+    /// A name in a pool that nobody else is given: the smallest that was freed, or the next.
+    pub fn take(&self, pool: &Key) -> String {
+        let number = self.0.lock().map_or(1, |mut pools| {
+            let counted = pools.entry(pool.clone()).or_default();
+            counted.free.pop_first().unwrap_or_else(|| {
+                counted.highest += 1;
+                counted.highest
+            })
+        });
+        format!("{}-{number}", pool.name)
     }
+
+    /// The name was not used. It is taken again before any other: should the API server carry out a lost request late, it meets one for
+    /// the same name, and there is one PilotVM and not two.
+    pub fn free(&self, pool: &Key, pilot_vm: &str) {
+        if let (Some(number), Ok(mut pools)) = (number(pool, pilot_vm), self.0.lock()) {
+            pools.entry(pool.clone()).or_default().free.insert(number);
+        }
+    }
+}
+
+/// The number in a name. One that nobody ever counted up to was written by hand.
+fn number(pool: &Key, pilot_vm: &str) -> Option<u64> {
+    let number: u64 = pilot_vm.strip_prefix(&pool.name)?.strip_prefix('-')?.parse().ok()?;
+    (number < 1_000_000_000_000).then_some(number)
 }
 
 #[cfg(test)]
@@ -42,10 +70,10 @@ mod tests {
     #[test]
     fn a_name_is_one_more_than_the_highest_seen() {
         let numbers = Numbers::default();
-        assert_eq!(numbers.next(&pool()), "cpu-1");
+        assert_eq!(numbers.take(&pool()), "cpu-1");
         numbers.saw(&pool(), "cpu-7");
         numbers.saw(&pool(), "cpu-3");
-        assert_eq!(numbers.next(&pool()), "cpu-8");
+        assert_eq!(numbers.take(&pool()), "cpu-8");
     }
 
     #[test]
@@ -54,7 +82,7 @@ mod tests {
         for numbers in [&one, &two] {
             numbers.saw(&pool(), "cpu-2");
         }
-        assert_eq!(one.next(&pool()), two.next(&pool()));
+        assert_eq!(one.take(&pool()), two.take(&pool()));
     }
 
     #[test]
@@ -63,6 +91,24 @@ mod tests {
         numbers.saw(&pool(), "cpux-9");
         numbers.saw(&pool(), "cpu-many");
         numbers.saw(&pool(), "cpu-18446744073709551615");
-        assert_eq!(numbers.next(&pool()), "cpu-1");
+        assert_eq!(numbers.take(&pool()), "cpu-1");
+    }
+
+    #[test]
+    fn a_name_that_was_not_used_is_taken_before_any_other() {
+        let numbers = Numbers::default();
+        let names = [numbers.take(&pool()), numbers.take(&pool()), numbers.take(&pool())];
+        assert_eq!(names, ["cpu-1", "cpu-2", "cpu-3"]);
+        numbers.free(&pool(), "cpu-2");
+        assert_eq!([numbers.take(&pool()), numbers.take(&pool())], ["cpu-2", "cpu-4"]);
+    }
+
+    #[test]
+    fn a_freed_name_that_the_watch_shows_after_all_is_not_taken() {
+        let numbers = Numbers::default();
+        numbers.take(&pool());
+        numbers.free(&pool(), "cpu-1");
+        numbers.saw(&pool(), "cpu-1");
+        assert_eq!(numbers.take(&pool()), "cpu-2");
     }
 }

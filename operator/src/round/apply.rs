@@ -1,131 +1,125 @@
-//! Turns a plan into PilotVM objects: the only place that makes them.
+//! Turns a plan into PilotVM objects: the only place that makes them. What is given back goes first, so that no limit is passed.
+//!
+//! A name is used once. Where the API server does not say clearly whether it made the object, the name is in doubt: it is asked for
+//! before the next plan, and nothing more is made in this round.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use broker::plan::{Launch, Plan};
-use crds::{
-    LocalRef, PilotPool, PilotVM, Price,
-    pool::Purchase,
-    vm::{Offering, PilotVMSpec},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use futures::{StreamExt, stream};
-use kube::{Resource, ResourceExt};
 
-use super::World;
+use broker::{
+    pilot::rows::PilotRows,
+    plan::{Launch, Plan, Surplus},
+};
+use crds::PilotVM;
+use futures::{StreamExt, stream};
+use kube::ResourceExt;
+
+use super::{order::pilot_vm, world::World};
 use crate::{
-    amounts::whole,
-    api,
     context::Context,
     crash::crash_point,
-    names::{CLOUD_LABEL, INSTALLATION_LABEL, Key, POOL_LABEL, VM_FINALIZER, VO_LABEL, default_ce},
+    giveback::{Which, give_back},
+    names::POOL_FINALIZER,
 };
 
-/// So many objects are written at once.
+/// As many objects are made at once.
 const CONCURRENCY: usize = 16;
 
-/// Makes and deletes PilotVMs as the plan says; gives what went wrong, by pool.
-pub async fn apply(ctx: &Context, world: &World, plan: &Plan) -> BTreeMap<String, String> {
-    let mut orders = Vec::new();
-    for launch in &plan.launches {
-        if let Some(vm) = object(world, launch, |pool| {
-            let name = ctx.state.numbers.next(pool);
-            ctx.state.numbers.saw(pool, &name);
-            name
-        }) {
-            orders.push(vm);
-        }
+/// Deletes and makes PilotVMs as the plan says; gives what went wrong, by pool.
+pub async fn apply(
+    ctx: &Context,
+    world: &World,
+    rows: Option<&dyn PilotRows>,
+    plan: &Plan,
+) -> BTreeMap<String, String> {
+    let given = give_back(ctx, rows, surplus(world, &plan.surplus), Which::Unasked).await;
+    let mut failed: BTreeMap<String, String> = given.failed.into_iter().collect();
+    let (launches, unheld) = held_pools_only(world, &plan.launches);
+    failed.extend(unheld.into_iter().map(|pool| {
+        let text = "its finalizer is not written yet, without which no PilotVM is made: see the operator's rights when this lasts";
+        (pool, text.to_owned())
+    }));
+    let orders = launches.into_iter().filter_map(|launch| pilot_vm(world, launch, |pool| ctx.state.numbers.take(pool)));
+    let (first, others) = first_of_each_pool(orders.collect());
+    let hands = Hands { ctx, world, stopped: AtomicBool::new(false) };
+    for batch in [first, others] {
+        let made = stream::iter(batch).map(|vm| hands.make(vm)).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
+        failed.extend(made.into_iter().filter_map(Result::err));
     }
-    let made =
-        stream::iter(orders).map(|vm| make(ctx, world, vm)).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
-    let surplus: Vec<(String, String)> = plan.surplus.iter().map(|s| (s.vm.clone(), s.reason.clone())).collect();
-    let gone = stream::iter(surplus)
-        .map(|(name, why)| async move { give_back(ctx, world, &name, &why).await })
-        .buffer_unordered(CONCURRENCY)
-        .collect::<Vec<_>>()
-        .await;
-    made.into_iter().chain(gone).filter_map(Result::err).collect()
+    failed
 }
 
-async fn make(ctx: &Context, world: &World, vm: PilotVM) -> Result<(), (String, String)> {
-    let key = world.installation.beside(&vm.name_any());
-    let pool = vm.spec.pool_ref.name.clone();
-    crash_point("create-pilotvm");
-    match ctx.api.create(&vm).await {
-        Ok(made) => {
-            let (uid, version) = (made.uid().unwrap_or_default(), made.resource_version().unwrap_or_default());
-            ctx.state.memory.note(&uid, |m| m.planned = Some(world.now));
-            ctx.state.expectations.expect(&world.installation, key, &uid, &version);
-            Ok(())
+/// The PilotVMs to give back, with the reason.
+fn surplus(world: &World, surplus: &[Surplus]) -> Vec<(Arc<PilotVM>, String)> {
+    surplus.iter().filter_map(|s| Some((world.vm(&s.vm)?.clone(), s.reason.clone()))).collect()
+}
+
+/// The launches of pools that have their finalizer, and the other pools: deleted in this moment, such a pool would leave VMs behind.
+fn held_pools_only<'a>(world: &World, launches: &'a [Launch]) -> (Vec<&'a Launch>, BTreeSet<String>) {
+    let is_held = |name: &str| world.pool(name).is_some_and(|p| p.finalizers().iter().any(|f| f == POOL_FINALIZER));
+    let (held, unheld): (Vec<&Launch>, Vec<&Launch>) = launches.iter().partition(|launch| is_held(&launch.pool));
+    (held, unheld.into_iter().map(|launch| launch.pool.to_string()).collect())
+}
+
+/// The first of each pool, which is made before the others: where the store is late, its name is taken, and nothing more is made.
+fn first_of_each_pool(orders: Vec<PilotVM>) -> (Vec<PilotVM>, Vec<PilotVM>) {
+    let mut pools = BTreeSet::new();
+    orders.into_iter().partition(|vm| pools.insert(vm.spec.pool_ref.name.clone()))
+}
+
+struct Hands<'a> {
+    ctx: &'a Context,
+    world: &'a World,
+    /// Whether nothing more is made in this round.
+    stopped: AtomicBool,
+}
+
+impl Hands<'_> {
+    async fn make(&self, vm: PilotVM) -> Result<(), (String, String)> {
+        let (state, key) = (&self.ctx.state, self.world.installation.beside(&vm.name_any()));
+        let pool = vm.spec.pool_ref.name.clone();
+        if self.stopped.load(Ordering::Relaxed) {
+            state.numbers.free(&key.beside(&pool), &key.name);
+            return Ok(());
         }
-        Err(error) => {
-            // The next round plans it anew, from what is then true.
-            tracing::warn!(vm = %key, %error, "the PilotVM could not be made");
-            Err((pool, format!("a PilotVM could not be made: {error}")))
+        crash_point("create-pilotvm");
+        match self.ctx.api.create(&vm).await {
+            Ok(made) => {
+                let (uid, version) = (made.uid().unwrap_or_default(), made.resource_version().unwrap_or_default());
+                state.memory.note(&uid, |m| m.planned = Some(self.world.now));
+                state.expectations.expect(&self.world.installation, key, &uid, &version);
+                Ok(())
+            }
+            Err(error) if is_refusal(&error) => {
+                // The next round plans it again, from what is then true.
+                tracing::warn!(vm = %key, %error, "the PilotVM could not be made");
+                state.numbers.free(&key.beside(&pool), &key.name);
+                Err((pool, format!("a PilotVM could not be made: {error}")))
+            }
+            Err(error) => {
+                self.stopped.store(true, Ordering::Relaxed);
+                tracing::warn!(vm = %key, %error, "it is not clear whether the PilotVM was made: this round makes no other");
+                state.expectations.doubt(&self.world.installation, key);
+                Err((pool, format!("it is not clear whether a PilotVM was made, and no other is until it is: {error}")))
+            }
         }
     }
 }
 
-async fn give_back(ctx: &Context, world: &World, name: &str, why: &str) -> Result<(), (String, String)> {
-    let Some(vm) = world.vms.iter().find(|vm| vm.name_any() == *name) else { return Ok(()) };
-    let uid = vm.uid().unwrap_or_default();
-    ctx.state.memory.note(&uid, |m| m.surplus = Some(why.to_owned()));
-    match ctx.api.delete(vm.as_ref()).await {
-        Ok(()) => Ok(()),
-        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => Ok(()),
-        Err(error) => Err((vm.spec.pool_ref.name.clone(), format!("PilotVM {name} could not be given back: {error}"))),
+/// Whether the API server says that it made nothing, and would not have.
+fn is_refusal(error: &kube::Error) -> bool {
+    match error {
+        // 409: the name is taken, by one that the store does not show. 408 and 429 may come from a proxy on the way.
+        kube::Error::Api(status) => (400..500).contains(&status.code) && ![408, 409, 429].contains(&status.code),
+        _ => false,
     }
 }
 
-/// The PilotVM of a launch; nothing when pool, VO or site went meanwhile.
-fn object(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> Option<PilotVM> {
-    let pool: &Arc<PilotPool> = world.pools.iter().find(|p| p.name_any() == *launch.pool)?;
-    let vo = world.vos.iter().find(|v| v.name_any() == *launch.vo)?;
-    let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
-    let key = Key::of(pool.as_ref());
-    let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
-    let spec = PilotVMSpec {
-        installation_ref: LocalRef { name: world.installation.name.clone() },
-        pool_ref: LocalRef { name: key.name.clone() },
-        cloud_ref: LocalRef { name: launch.cloud.to_string() },
-        vo: launch.vo.to_string(),
-        dirac_vo: vo.spec.dirac_name.clone(),
-        group: vo.spec.pilot.group.clone(),
-        site: site.spec.dirac_name.clone(),
-        ce: matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
-        queue: matching.queue.clone().unwrap_or_else(|| launch.offering.flavor.clone()),
-        offering: Offering {
-            flavor: launch.offering.flavor.clone(),
-            zone: launch.offering.zone.clone(),
-            purchase: Purchase::OnDemand,
-            cores: whole(launch.offering.cores),
-            ram_mib: whole(launch.offering.ram_mib),
-            gpus: whole(launch.offering.gpus),
-            per_hour: launch.offering.price_micros.map(Price::from_micros),
-        },
-        image: pool.spec.machine.image.clone(),
-        max_cpu_time: matching.max_cpu_time,
-        tags: matching.tags.clone(),
-        required_tags: matching.required_tags.clone(),
-        platform: matching.platform.clone(),
-        boot_deadline: scaling.boot_deadline,
-        idle_timeout: scaling.idle_timeout,
-        max_lifetime: scaling.max_lifetime,
-        reason: launch.reason.to_string(),
-    };
-    let labels = [
-        (POOL_LABEL, &*launch.pool),
-        (CLOUD_LABEL, &*launch.cloud),
-        (VO_LABEL, &*launch.vo),
-        (INSTALLATION_LABEL, &world.installation.name),
-    ];
-    let mut vm = PilotVM::new(&name(&key), spec);
-    vm.metadata.namespace = Some(key.namespace.clone());
-    // The finalizer is on the object from its first moment: no VM can be made for one that may go unnoticed.
-    vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
-    vm.metadata.labels = Some(labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
-    vm.metadata.owner_references = pool.controller_owner_ref(&()).map(|mut o| {
-        o.block_owner_deletion = None;
-        vec![o]
-    });
-    Some(vm)
-}
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -36,11 +36,12 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     if deleting(vm) || is_ended(vm) || is_old(vm, now) {
         return none(VmPhase::Ending);
     }
-    let row = rows.and_then(|r| r.by_reference.get(&stamp::reference(&vm.uid().unwrap_or_default())));
+    let reference = stamp::reference(&vm.uid().unwrap_or_default());
+    let row = rows.and_then(|r| r.by_reference.get(&reference));
     let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
     if !runs {
         let late = match launched(vm) {
-            Some(_) => is_late(vm, rows.map(|r| r.started), Some(asking), now),
+            Some(_) => is_late(vm, rows.map(|r| r.read_at(&reference)), Some(asking), now),
             None => now > deadline(vm),
         };
         return none(if late { VmPhase::Ending } else { VmPhase::Booting });
@@ -51,3 +52,7 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     let cores = count(vm.spec.offering.cores);
     Life { phase: VmPhase::Running, free_cores: if idle || fresh { cores } else { 0 } }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

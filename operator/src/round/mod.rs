@@ -1,26 +1,31 @@
 //! The planning round of one installation; nothing else makes PilotVM objects.
 //!
-//! Flow: 1. own writes have come back through the watch; 2. demand is read; where it or the pilots' rows are unknown nothing is
-//! scaled; 3. one snapshot; 4. the plan, pure; 5. PilotVMs made and given back; 6. what was decided is kept for the statuses.
+//! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. demand is read; where it or the pilots' rows are
+//! unknown nothing is scaled; 3. the world, read once; 4. the snapshot, the plan and what of it is done, all pure; 5. PilotVMs given back
+//! and made; 6. what was decided is kept for the statuses.
 
 mod apply;
+mod decide;
 mod live;
+mod order;
+mod ramp;
 mod snapshot;
+mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use broker::clock::moment;
-use crds::DiracInstallation;
+use crds::{DiracInstallation, PilotVM};
+use kube::ResourceExt;
 use tokio::time::Instant;
 
-use snapshot::{CloudView, World, snapshot};
+use decide::{Hands, hands, respect_pauses};
+use ramp::along_the_ramp;
+use snapshot::snapshot;
+use world::World;
 
 use crate::{
     context::Context,
-    known::{
-        installation::{Handle, Round},
-        place::Place,
-    },
+    known::installation::{Handle, Round},
     names::{Key, deleting},
     trouble::Trouble,
 };
@@ -32,8 +37,12 @@ const CLOSEST: Duration = Duration::from_secs(2);
 /// After this time a write that did not come back is looked for in the API server.
 const WATCH_IS_LATE: Duration = Duration::from_secs(10);
 
+/// It ends within this time, also where thousands of PilotVMs are made.
+const TURN: Duration = Duration::from_secs(1_800);
+
 /// Plans until dropped.
 pub async fn run(ctx: Arc<Context>, key: Key) {
+    let pulse = ctx.progress.begins(format!("round of {key}"), TURN);
     let handle = ctx.state.installations.get(&key);
     loop {
         let pause = match ctx.state.stores.installations.get(&key) {
@@ -45,10 +54,13 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
         };
         ctx.bells.tell_statuses();
         let began = Instant::now();
-        tokio::select! {
-            () = ctx.bells.to_plan(&key) => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
-            () = tokio::time::sleep(pause) => {}
-        }
+        let rest = async {
+            tokio::select! {
+                () = ctx.bells.to_plan(&key) => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
+                () = tokio::time::sleep(pause) => {}
+            }
+        };
+        pulse.rests(rest).await;
     }
 }
 
@@ -61,14 +73,14 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     if !own_writes_are_back(ctx, key).await {
         return;
     }
-    let facts = handle.facts();
-    let Some(source) = facts.demand else { return };
+    let before = handle.facts();
+    let Some(source) = before.demand else { return };
     let at = ctx.clock.now();
     let queues = match source.task_queues().await {
         Ok(queues) => queues,
         Err(error) => {
             tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
-            if facts.demand_unknown.is_none() {
+            if before.demand_unknown.is_none() {
                 ctx.events.warn(installation, "DemandUnknown", error.message.clone()).await;
             }
             let trouble = Trouble::from(error);
@@ -77,7 +89,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             return;
         }
     };
-    if facts.demand_unknown.is_some() {
+    if before.demand_unknown.is_some() {
         handle.update(|f| {
             f.demand_unknown = None;
             f.demand_back = at;
@@ -85,21 +97,21 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         ctx.events.note(installation, "DemandKnown", "the task queues can be read again").await;
     }
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
-    let world = world(ctx, key, handle);
+    // Read after the demand, which can take its time: rows that came meanwhile count.
+    let facts = handle.facts();
+    let world = World::of(&ctx.state, key, &facts, ctx.clock.now());
     let taken = snapshot(&world, queues);
     let began = Instant::now();
-    let plan = broker::plan::plan(&taken);
+    let plan = along_the_ramp(&world, respect_pauses(&world, broker::plan::plan(&taken)));
     ctx.metrics.planned(began.elapsed());
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
-    let failed = match handle.facts().rows_unknown {
-        None => apply::apply(ctx, &world, &plan).await,
-        // Whether pilots run is not known, and new ones could not be registered: the plan is only told.
-        Some(trouble) => {
-            tracing::warn!(installation = %key, reason = trouble.reason, "the pilots' rows are unknown: nothing is scaled");
-            let why = format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message);
+    let failed = match hands(&world) {
+        Hands::Free => apply::apply(ctx, &world, facts.rows.as_deref(), &plan).await,
+        Hands::Bound(why) => {
+            tracing::warn!(installation = %key, why, "nothing is scaled");
             plan.launches.iter().map(|launch| (launch.pool.to_string(), why.clone())).collect()
         }
     };
@@ -108,15 +120,33 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     });
 }
 
-/// Whether all own writes have been seen; a late one is looked for in the API server.
+/// Whether all own writes have been seen, and no name is in doubt; what is late or in doubt is looked for in the API server.
 async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
-    for late in ctx.state.expectations.settle(key, WATCH_IS_LATE, |vm| ctx.state.stores.vms.get(vm)).await {
-        match ctx.api.read::<crds::PilotVM>(&late.vm).await {
-            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) => {
+    let expectations = &ctx.state.expectations;
+    for vm in expectations.in_doubt(key) {
+        match ctx.api.read::<PilotVM>(&vm).await {
+            Ok(Some(found)) => {
+                let (uid, version) = (found.uid().unwrap_or_default(), found.resource_version().unwrap_or_default());
+                expectations.expect(key, vm.clone(), &uid, &version);
+            }
+            Ok(None) => {
+                let pool = vm.name.rsplit_once('-').map_or("", |(pool, _)| pool);
+                ctx.state.numbers.free(&vm.beside(pool), &vm.name);
+            }
+            Err(error) => {
+                tracing::warn!(%vm, %error, "it is not clear yet whether a PilotVM was made: this round does not plan");
+                return false;
+            }
+        }
+        expectations.is_clear(&vm);
+    }
+    for late in expectations.settle(key, WATCH_IS_LATE, |vm| ctx.state.stores.vms.get(vm)).await {
+        match ctx.api.read::<PilotVM>(&late.vm).await {
+            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) && !late.never_comes(&vm) => {
                 tracing::warn!(vm = %late.vm, "an own write has not come back through the watch: this round does not plan");
                 return false;
             }
-            Ok(_) => ctx.state.expectations.drop(&late.uid),
+            Ok(_) => expectations.drop(&late.uid),
             Err(error) => {
                 tracing::warn!(vm = %late.vm, %error, "an own write could not be verified: this round does not plan");
                 return false;
@@ -124,36 +154,4 @@ async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
         }
     }
     true
-}
-
-fn world(ctx: &Context, key: &Key, handle: &Handle) -> World {
-    let now = ctx.clock.now();
-    let namespace = key.namespace.as_str();
-    let facts = handle.facts();
-    let view = |object: Arc<crds::Cloud>| {
-        let cloud = ctx.state.clouds.get(&Key::of(object.as_ref()));
-        let facts = cloud.facts();
-        let (failed, refused) = (cloud.clone(), cloud.refused_places(moment()));
-        CloudView {
-            object,
-            facts,
-            failing: Box::new(move |pool| {
-                failed.failing(pool, moment()).into_iter().map(|p| (p.flavor, p.zone)).collect()
-            }),
-            refused: Box::new(move |flavor, zone| refused.contains(&Place::on_demand(flavor, zone))),
-        }
-    };
-    World {
-        installation: key.clone(),
-        installations: ctx.state.stores.installations.within(namespace),
-        sites: ctx.state.stores.sites.within(namespace),
-        vos: ctx.state.stores.vos.within(namespace),
-        clouds: ctx.state.stores.clouds.within(namespace).into_iter().map(view).collect(),
-        pools: ctx.state.stores.pools.within(namespace),
-        // VMs of other installations of the namespace still use up its clouds.
-        vms: ctx.state.stores.vms.within(namespace),
-        rows: facts.read,
-        asking: facts.demand_back,
-        now,
-    }
 }

@@ -1,76 +1,31 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use broker::{
     cloud::{Offer, Purchase},
     demand::TaskQueue,
-    pilot::user_data,
     plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
 };
-use crds::{
-    Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization, pool::Requirements as PoolRequirements,
-    quantity::Range,
-};
-use jiff::Timestamp;
+use crds::{Cloud, PilotPool, PilotVM, pool::Requirements as PoolRequirements, quantity::Range};
 use kube::ResourceExt;
 
-use super::live::live;
+use super::{
+    live::live,
+    world::{CloudView, World},
+};
 use crate::{
     amounts::{count, limits},
-    known::{cloud::Facts, installation::Rows},
     life::{created, launched},
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, resolve},
+    resolve::{Resolved, buys_on_demand, groups_of, resolve},
 };
-
-/// Whether a flavor in a zone was refused a moment ago.
-pub type Refused = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
-
-/// Flavors and zones whose VMs came to nothing in the pool of this name a moment ago.
-pub type Failed = Box<dyn Fn(&str) -> Vec<(String, Option<String>)> + Send + Sync>;
-
-/// A cloud and what is known of it.
-pub struct CloudView {
-    /// The object.
-    pub object: Arc<Cloud>,
-    /// What is known of it.
-    pub facts: Facts,
-    /// Flavors and zones whose VMs came to nothing in a pool.
-    pub failing: Failed,
-    /// Flavors and zones refused a moment ago.
-    pub refused: Refused,
-}
-
-/// The objects of an installation's namespace at one moment.
-pub struct World {
-    /// The installation.
-    pub installation: Key,
-    /// The installations of the namespace.
-    pub installations: Vec<Arc<DiracInstallation>>,
-    /// The sites.
-    pub sites: Vec<Arc<Site>>,
-    /// The VOs.
-    pub vos: Vec<Arc<VirtualOrganization>>,
-    /// The clouds.
-    pub clouds: Vec<CloudView>,
-    /// The pools.
-    pub pools: Vec<Arc<PilotPool>>,
-    /// The VMs.
-    pub vms: Vec<Arc<PilotVM>>,
-    /// The pilots' rows.
-    pub rows: Option<Arc<Rows>>,
-    /// Since when pilots can ask for work, where they could not.
-    pub asking: Timestamp,
-    /// The clock.
-    pub now: Timestamp,
-}
 
 /// Takes the snapshot.
 pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
     let installation = world.installation.name.as_str();
     let objects: Vec<_> = world.clouds.iter().map(|c| c.object.clone()).collect();
-    let mut pools: Vec<Pool> = world
+    let pools: Vec<Pool> = world
         .pools
         .iter()
         .filter(|pool| !deleting(pool.as_ref()))
@@ -79,26 +34,28 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             (resolved.installation() == Some(installation)).then(|| pool_of(world, pool, &resolved)).flatten()
         })
         .collect();
-    pools.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut vos: Vec<Vo> = world
-        .vos
-        .iter()
+    let mut objects: Vec<_> = world.vos.iter().collect();
+    // A group that two VOs claim stays with the older one, as its condition says.
+    objects.sort_by_key(|vo| (vo.creation_timestamp(), vo.name_any()));
+    let vos: Vec<Vo> = objects
+        .into_iter()
         .filter(|vo| vo.spec.installation_ref.name == installation && !deleting(vo.as_ref()))
         .map(|vo| Vo {
             name: vo.name_any(),
-            groups: vo.spec.groups.iter().map(|g| g.name.clone()).collect::<BTreeSet<_>>(),
+            groups: groups_of(vo, &world.vos),
             share: count(vo.spec.share.unwrap_or(1)),
             limits: limits(vo.spec.limits.as_ref()),
         })
         .collect();
-    vos.sort_by(|a, b| a.name.cmp(&b.name));
-    Snapshot {
+    let mut snapshot = Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(|view| cloud_of(view)).collect(),
+        clouds: world.clouds.iter().filter_map(cloud_of).collect(),
         vms: world.vms.iter().map(|vm| vm_of(world, vm)).collect(),
-    }
+    };
+    snapshot.sort();
+    snapshot
 }
 
 fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool> {
@@ -108,12 +65,11 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         return None;
     }
     // A template that cannot be rendered is a condition of the pool, not a broken VM.
-    if pool.spec.machine.user_data.as_deref().is_some_and(|template| user_data::check(template).is_err()) {
+    if world.unusable_templates.contains(&key.name) {
         return None;
     }
     let has_image = |cloud: &Cloud| {
-        let view = world.clouds.iter().find(|v| v.object.name_any() == cloud.name_any());
-        let offers = view.and_then(|v| v.facts.offers.as_ref());
+        let offers = world.cloud(&cloud.name_any()).and_then(|view| view.offers.as_ref());
         offers.is_some_and(|offers| offers.images.contains_key(&pool.spec.machine.image))
     };
     Some(Pool {
@@ -121,7 +77,11 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         site: site.spec.dirac_name.clone(),
         ce: pool.spec.matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
         vos: resolved.vos.iter().map(|vo| vo.name_any()).collect(),
-        clouds: resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
+        // A paused pool keeps its VMs as supply and buys nowhere.
+        clouds: match world.paused_by(pool, std::iter::empty()) {
+            None => resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
+            Some(_) => Vec::new(),
+        },
         flavors: pool.spec.machine.flavors.clone(),
         requirements: requirements(pool.spec.machine.requirements.as_ref()),
         cpu_time: pool.spec.matching.max_cpu_time.as_secs(),
@@ -136,7 +96,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
 fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
     let cloud = view.object.name_any();
     let failing = |(flavor, zone)| Failing { cloud: cloud.clone(), flavor, zone };
-    (view.failing)(pool).into_iter().map(failing).collect()
+    view.failing.get(pool).into_iter().flatten().cloned().map(failing).collect()
 }
 
 fn requirements(r: Option<&PoolRequirements>) -> Requirements {
@@ -153,10 +113,10 @@ fn requirements(r: Option<&PoolRequirements>) -> Requirements {
 
 /// A cloud that may be bought from now; others are left out of the plan.
 fn cloud_of(view: &CloudView) -> Option<CloudState> {
-    if deleting(view.object.as_ref()) || !view.facts.usable(broker::clock::moment()) {
+    if !view.is_open() {
         return None;
     }
-    let (offers, (_, headroom)) = (view.facts.offers.as_ref()?, view.facts.headroom.as_ref()?);
+    let (offers, (_, headroom)) = (view.offers.as_ref()?, view.headroom.as_ref()?);
     let spec = &view.object.spec;
     let mut offerings = Vec::new();
     let mut exhausted = BTreeSet::new();
@@ -164,7 +124,7 @@ fn cloud_of(view: &CloudView) -> Option<CloudState> {
         let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name && o.purchase == Purchase::OnDemand);
         let places: Vec<&Offer> = of_flavor.collect();
         let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
-        let is_open = |offer: &&&Offer| !(view.refused)(&flavor.name, offer.zone.as_deref());
+        let is_open = |offer: &&&Offer| !view.refused.contains(&(flavor.name.clone(), offer.zone.clone()));
         let open: Vec<&Offer> = places.iter().filter(is_open).copied().collect();
         if open.is_empty() {
             exhausted.insert(flavor.name.clone());
@@ -202,8 +162,7 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let life = live(vm, world.rows.as_deref(), world.asking, world.now);
-    let cloud = world.clouds.iter().find(|c| c.object.name_any() == spec.cloud_ref.name);
-    let quota_read = cloud.and_then(|c| c.facts.headroom.as_ref()).map(|(at, _)| *at);
+    let quota_read = world.cloud(&spec.cloud_ref.name).and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
     LiveVm {
         name: vm.name_any(),
         pool: spec.pool_ref.name.clone(),
@@ -226,22 +185,5 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn pool(machine: serde_json::Value) -> PilotPool {
-        let spec = json!({"siteRef": {"name": "s"}, "vos": ["biomed"], "clouds": [{"name": "c"}], "machine": machine,
-            "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
-        PilotPool::new("p", serde_json::from_value(spec).unwrap())
-    }
-
-    #[test]
-    fn who_says_nothing_of_gpus_gets_flavors_without() {
-        let said = pool(json!({"requirements": {"cores": {"min": 4}}}));
-        assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (None, Some(0)));
-        let said = pool(json!({"requirements": {"gpus": {"min": 1}}}));
-        assert_eq!(requirements(said.spec.machine.requirements.as_ref()).gpus, (Some(1), None));
-    }
-}
+#[path = "snapshot_tests.rs"]
+pub mod tests;

@@ -1,82 +1,97 @@
 //! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
 
-use broker::cloud::{Allowance, CloudError, Offers, QuotaClass};
+use broker::cloud::{Allowance, Offers, QuotaClass};
 use crds::{
-    Cloud,
+    Cloud, ConditionType, Reason,
     cloud::{CloudFlavor, CloudQuota, CloudStatus},
-    condition,
     quantity::Ceiling,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
 
+use super::pass::Pass;
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    context::State,
     known::{cloud::Facts, frozen},
-    names::{Key, deleting},
+    names::{Key, LET_GO, deleting},
 };
 
 /// The status of this cloud now.
-pub fn status(state: &State, cloud: &Cloud, now: Timestamp) -> CloudStatus {
+pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     let key = Key::of(cloud);
-    let facts = state.clouds.get(&key).facts();
+    let facts = pass.state.clouds.get(&key).facts();
     let old = cloud.status.as_ref();
-    let ours = state.stores.vms_of_cloud(&key);
-    let mut conditions = Conditions::of(old.map(|s| &s.conditions), cloud.metadata.generation, now);
-    references(state, cloud, &facts, &mut conditions);
+    let ours = pass.tally.cloud(&key);
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), cloud.metadata.generation, pass.now);
+    references(pass, cloud, &facts, &mut conditions);
     conditions.supported(&unsupported(cloud));
-    reachable(&facts, now, &mut conditions);
+    conditions.paused(cloud);
+    reachable(&facts, pass.now, &mut conditions);
     match frozen::condition(&facts.frozen, &key) {
-        Some((reason, text)) => conditions.set(condition::FROZEN, Some(true), reason.as_str(), &text),
+        Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
         None if facts.listing.is_some() => {
             let text = "what the provider lists agrees with the PilotVMs, apart from a few VMs";
-            conditions.set(condition::FROZEN, Some(false), "NotFrozen", text);
+            conditions.says(ConditionType::Frozen, Some(false), Reason::NotFrozen, text);
         }
         // What was asked before the start is still asked until a list says otherwise.
         None => {}
     }
-    let needs = [condition::REACHABLE, condition::CREDENTIAL_VALID, condition::RESOLVED];
+    let needs = [ConditionType::Reachable, ConditionType::CredentialValid, ConditionType::Resolved];
     conditions.ready(&needs, "VMs can be made here");
     if deleting(cloud) {
+        let listed = facts.listing.as_ref().map_or("an unknown number of".to_owned(), |l| l.vms.len().to_string());
         let text = format!(
-            "deleted; waits for {} PilotVMs and {} VMs, which must go first; to let go of VMs that nobody will delete, annotate the \
-             cloud with {}=true",
-            ours.len(),
-            facts.listing.as_ref().map_or(0, |list| list.vms.len()),
-            crate::names::LET_GO
+            "deleted; waits for {} PilotVMs and {listed} VMs, which must go first; to let go of VMs that nobody will delete, annotate \
+             the cloud with {LET_GO}=true",
+            ours.vms
         );
-        conditions.set(condition::READY, Some(false), "Deleting", &text);
+        conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, &text);
     }
     let offers = facts.offers.as_deref();
     let quota = facts.headroom.as_ref().and_then(|(_, headroom)| headroom.classes.first());
-    let expires = offers.and_then(|o| o.credential_expires);
-    CloudStatus {
+    let status = CloudStatus {
         observed_generation: cloud.metadata.generation,
         conditions: conditions.finish(),
         quota: quota.map(|q| CloudQuota { limit: ceiling(|a| a.limit, q), used: ceiling(|a| Some(a.used), q) }),
-        flavors: offers.map(|o| flavors(cloud, o)).unwrap_or_default(),
-        images: offers.iter().flat_map(|o| &o.images).map(|(name, image)| (name.clone(), image.id.clone())).collect(),
-        credential_expires: expires.map(Time),
-        project: offers.and_then(|o| o.project.clone()).or_else(|| old.and_then(|s| s.project.clone())),
-        vms: whole(ours.len()),
-        cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
+        vms: ours.vms,
+        cores: ours.cores,
         missing: whole(facts.missing.len()),
         orphans: whole(facts.orphans),
         orphans_deleted: whole(facts.orphans_deleted),
         ..CloudStatus::default()
+    };
+    // What has not been asked since the start is not nothing: what was found last stays.
+    let Some(offers) = offers else {
+        let old = old.cloned().unwrap_or_default();
+        return CloudStatus {
+            quota: status.quota.or(old.quota),
+            flavors: old.flavors,
+            images: old.images,
+            credential_expires: old.credential_expires,
+            project: old.project,
+            ..status
+        };
+    };
+    CloudStatus {
+        flavors: flavors(cloud, offers),
+        images: offers.images.iter().map(|(name, image)| (name.clone(), image.id.clone())).collect(),
+        credential_expires: offers.credential_expires.map(Time),
+        project: offers.project.clone().or_else(|| old.and_then(|s| s.project.clone())),
+        ..status
     }
 }
 
-fn references(state: &State, cloud: &Cloud, facts: &Facts, conditions: &mut Conditions) {
+fn references(pass: &Pass<'_>, cloud: &Cloud, facts: &Facts, conditions: &mut Conditions) {
+    let key = Key::of(cloud);
     let mut missing = Vec::new();
     let site = &cloud.spec.site_ref.name;
-    if state.stores.sites.get(&Key::of(cloud).beside(site)).is_none() {
+    if !pass.beside(&key).sites.iter().any(|other| other.meta().name.as_ref() == Some(site)) {
         missing.push(format!("Site {site:?} does not exist: create it or correct spec.siteRef"));
     }
     missing.extend(facts.offers.iter().flat_map(|offers| offers.missing.clone()));
-    conditions.resolved(&missing);
+    conditions.resolved(&missing, None);
 }
 
 fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
@@ -90,51 +105,59 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     not
 }
 
+/// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
-    let unauthorized = |error: &CloudError| matches!(error, CloudError::Unauthorized(_));
-    match (&facts.not_driven, &facts.refused, &facts.offers) {
-        (Some(trouble), _, _) if trouble.reason == "Unauthorized" => {
-            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
-            conditions.set(condition::CREDENTIAL_VALID, Some(false), &trouble.reason, &trouble.message);
+    let refusal =
+        |reason: &str| matches!(reason.parse(), Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject));
+    let not_driven = facts.not_driven.as_ref().map(|t| (t.reason.clone(), t.message.clone()));
+    let asked = facts.refused.as_ref().map(|error| (error.reason().to_string(), error.to_string()));
+    let (reachable, valid) = (ConditionType::Reachable, ConditionType::CredentialValid);
+    match (not_driven, asked, &facts.offers) {
+        (Some((reason, text)), _, _) | (None, Some((reason, text)), _) if refusal(&reason) => {
+            let answer = "the provider answers; what is wrong with the credential is in CredentialValid";
+            conditions.says(reachable, Some(true), Reason::Answers, answer);
+            conditions.set(valid.as_str(), Some(false), &reason, &text);
         }
-        (Some(trouble), _, _) => {
-            conditions.set(condition::REACHABLE, Some(false), &trouble.reason, &trouble.message);
-            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider was not asked");
+        (Some((reason, text)), _, _) => {
+            conditions.set(reachable.as_str(), Some(false), &reason, &text);
+            conditions.says(valid, None, Reason::NotTried, "the provider was not asked");
         }
-        (None, Some(error), _) if unauthorized(error) => {
-            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
-            conditions.set(condition::CREDENTIAL_VALID, Some(false), error.reason(), &error.to_string());
-        }
-        (None, Some(error), _) => conditions.set(condition::REACHABLE, Some(false), error.reason(), &error.to_string()),
-        (None, None, None) => {
-            conditions.set(condition::REACHABLE, None, "NotAsked", "the provider has not been asked yet");
-            conditions.set(condition::CREDENTIAL_VALID, None, "NotTried", "the provider has not been asked yet");
-        }
-        (None, None, Some(offers)) => {
-            conditions.set(condition::REACHABLE, Some(true), "Answers", "the provider answers");
-            match offers.credential_expires {
-                Some(at) if at < now => {
-                    conditions.set(
-                        condition::CREDENTIAL_VALID,
-                        Some(false),
-                        "Expired",
-                        &format!("the credential ended at {at}: renew it"),
-                    );
-                }
-                Some(at) => conditions.set(
-                    condition::CREDENTIAL_VALID,
-                    Some(true),
-                    "Valid",
-                    &format!("the credential ends at {at}"),
-                ),
-                None => conditions.set(
-                    condition::CREDENTIAL_VALID,
-                    Some(true),
-                    "Valid",
-                    "the provider accepts the credential",
-                ),
+        (None, Some((reason, text)), _) => {
+            conditions.set(reachable.as_str(), Some(false), &reason, &text);
+            // What was said of the credential before still holds.
+            if !conditions.has(valid) {
+                conditions.says(valid, None, Reason::NotTried, "the provider does not answer");
             }
         }
+        (None, None, None) => {
+            conditions.says(reachable, None, Reason::NotAsked, "the provider has not been asked yet");
+            conditions.says(valid, None, Reason::NotTried, "the provider has not been asked yet");
+        }
+        (None, None, Some(offers)) => {
+            answers(facts, now, conditions);
+            match offers.credential_expires {
+                Some(at) if at < now => {
+                    let text = format!("the credential ended at {at}: renew it");
+                    conditions.says(valid, Some(false), Reason::Expired, &text);
+                }
+                Some(at) => {
+                    conditions.says(valid, Some(true), Reason::Valid, &format!("the credential ends at {at}"));
+                }
+                None => conditions.says(valid, Some(true), Reason::Valid, "the provider accepts the credential"),
+            }
+        }
+    }
+}
+
+/// Says that the provider answers, unless its last answer is so old that nobody knows.
+fn answers(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
+    const OLD: SignedDuration = SignedDuration::from_mins(10);
+    match &facts.headroom {
+        Some((at, _)) if now.duration_since(*at) >= OLD => {
+            let text = format!("the provider has answered no question since {at}");
+            conditions.says(ConditionType::Reachable, None, Reason::Transient, &text);
+        }
+        _ => conditions.says(ConditionType::Reachable, Some(true), Reason::Answers, "the provider answers"),
     }
 }
 

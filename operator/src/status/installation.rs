@@ -3,20 +3,35 @@
 use std::collections::BTreeMap;
 
 use crds::{
-    DiracInstallation, condition,
+    ConditionType, DiracInstallation, Reason,
     installation::{DiracInstallationStatus, UnclaimedGroup},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::{amounts::whole, conditions::Conditions, context::State, known::installation::Facts, names::Key};
+use super::{
+    demand,
+    pass::{Pass, identities_of_installation},
+};
+use crate::{
+    amounts::whole,
+    conditions::Conditions,
+    known::installation::Facts,
+    names::{Key, deleting},
+};
 
 /// The status of this installation now.
-pub fn status(state: &State, installation: &DiracInstallation, now: Timestamp) -> DiracInstallationStatus {
+pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstallationStatus {
     let key = Key::of(installation);
-    let facts = state.installations.get(&key).facts();
+    let facts = pass.state.installations.get(&key).facts();
     let old = installation.status.as_ref();
-    let mut conditions = Conditions::of(old.map(|s| &s.conditions), installation.metadata.generation, now);
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), installation.metadata.generation, pass.now);
+    let rival = pass.rival(installation, identities_of_installation(installation)).map(|other| {
+        format!(
+            "DiracInstallation {other:?} reads the same Matcher, so its jobs are counted twice and get VMs twice: delete one of the two"
+        )
+    });
+    conditions.resolved(&[], rival.as_deref());
     let mut not = Vec::new();
     if installation.spec.managed.is_some() {
         not.push("spec.managed");
@@ -25,36 +40,71 @@ pub fn status(state: &State, installation: &DiracInstallation, now: Timestamp) -
         not.push("spec.external.diracx");
     }
     conditions.supported(&not);
-    match (&facts.not_reached, &facts.demand_unknown, &facts.round) {
-        (Some(t), _, _) | (None, Some(t), _) => {
-            let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
-            conditions.set(condition::DEMAND_READ, Some(false), &t.reason, &text);
-        }
-        (None, None, Some(_)) => {
-            conditions.set(condition::DEMAND_READ, Some(true), "Read", "the task queues were read")
-        }
-        (None, None, None) => {
-            conditions.set(condition::DEMAND_READ, None, "NotRead", "the task queues have not been read yet")
-        }
-    }
+    conditions.paused(installation);
+    demand_read(&facts, &mut conditions);
     let (holds, reason, text) = rows_read(&facts);
-    conditions.set(condition::ROWS_READ, holds, reason, &text);
-    conditions.ready(&[condition::DEMAND_READ, condition::ROWS_READ], "demand is read and pilots can be registered");
+    conditions.set(ConditionType::RowsRead.as_str(), holds, reason, &text);
+    conditions.ready(
+        &[ConditionType::Resolved, ConditionType::DemandRead, ConditionType::RowsRead],
+        "demand is read and pilots can be registered",
+    );
+    let tally = pass.tally.installation(&key);
+    if deleting(installation) {
+        let text = format!("deleted; {} PilotVMs still use it, and no more are made", tally.vms);
+        conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, &text);
+    }
     let round = facts.round.as_deref();
-    DiracInstallationStatus {
+    let lacking = round.map(|round| demand::lacking(round, |_| true)).unwrap_or_default();
+    demand::met(
+        &mut conditions,
+        demand::known(Some(&facts)).map(|_| &lacking),
+        "every waiting job of a VO has a VM or gets one; groups that no VO claims are in status.unclaimed",
+    );
+    let status = DiracInstallationStatus {
         observed_generation: installation.metadata.generation,
         conditions: conditions.finish(),
-        waiting_jobs: round.map_or(0, |r| whole(r.jobs)),
-        task_queues: round.map_or(0, |r| whole(r.queues)),
+        vms: tally.vms,
+        ..DiracInstallationStatus::default()
+    };
+    // What has not been read since the start is not nothing: the last numbers stay.
+    let Some(round) = round else {
+        let old = old.cloned().unwrap_or_default();
+        return DiracInstallationStatus {
+            waiting_jobs: old.waiting_jobs,
+            task_queues: old.task_queues,
+            last_demand_time: old.last_demand_time,
+            unclaimed: old.unclaimed,
+            unmet: old.unmet,
+            ..status
+        };
+    };
+    DiracInstallationStatus {
+        waiting_jobs: whole(round.jobs),
+        task_queues: whole(round.queues),
         // To the minute: a status that changes with every poll would be a write with every poll.
-        last_demand_time: round.map(|r| Time(to_the_minute(r.at))),
-        unclaimed: round
-            .iter()
-            .flat_map(|r| most(&r.plan.unclaimed))
+        last_demand_time: Some(Time(to_the_minute(round.at))),
+        unclaimed: most(&round.plan.unclaimed)
+            .into_iter()
             .map(|(group, jobs)| UnclaimedGroup { group: group.clone(), jobs: whole(jobs) })
             .collect(),
-        vms: whole(state.stores.vms_of_installation(&key).len()),
-        ..DiracInstallationStatus::default()
+        unmet: lacking.entries,
+        ..status
+    }
+}
+
+fn demand_read(facts: &Facts, conditions: &mut Conditions) {
+    match (facts.not_reached.as_ref().or(facts.demand_unknown.as_ref()), &facts.round) {
+        (Some(t), _) => {
+            let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
+            conditions.set(ConditionType::DemandRead.as_str(), Some(false), &t.reason, &text);
+        }
+        (None, Some(_)) => {
+            conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read")
+        }
+        (None, None) => {
+            let text = "the task queues have not been read yet";
+            conditions.says(ConditionType::DemandRead, None, Reason::NotRead, text);
+        }
     }
 }
 
@@ -62,8 +112,11 @@ pub fn status(state: &State, installation: &DiracInstallation, now: Timestamp) -
 fn most(unclaimed: &BTreeMap<String, u64>) -> Vec<(&String, u64)> {
     const LISTED: usize = 100;
     let mut all: Vec<_> = unclaimed.iter().map(|(group, jobs)| (group, *jobs)).collect();
-    all.sort_by_key(|(_, jobs)| std::cmp::Reverse(*jobs));
-    all.truncate(LISTED);
+    if all.len() > LISTED {
+        all.sort_by_key(|(_, jobs)| std::cmp::Reverse(*jobs));
+        all.truncate(LISTED);
+        all.sort();
+    }
     all
 }
 
@@ -77,8 +130,8 @@ fn rows_read(facts: &Facts) -> (Option<bool>, &str, String) {
             );
             (Some(false), t.reason.as_str(), text)
         }
-        (None, Some(_)) => (Some(true), "Read", "the pilots' rows were read".to_owned()),
-        (None, None) => (None, "NotRead", "the pilots' rows have not been read yet".to_owned()),
+        (None, Some(_)) => (Some(true), Reason::Read.as_str(), "the pilots' rows were read".to_owned()),
+        (None, None) => (None, Reason::NotRead.as_str(), "the pilots' rows have not been read yet".to_owned()),
     }
 }
 

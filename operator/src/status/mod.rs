@@ -1,61 +1,86 @@
 //! Writes the statuses of all objects but PilotVMs: computed together from what is known, written only when they changed.
 
 mod cloud;
+mod demand;
 mod downtime;
 mod installation;
 mod organization;
+mod pace;
+mod pass;
 mod pool;
 mod site;
+#[cfg(test)]
+mod worlds_tests;
+mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use crds::condition;
+use crds::{Reason, condition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
-use crate::{
-    api::{self, watch::Kind},
-    context::Context,
-    names::Key,
-};
+use crate::context::Context;
+use pass::Pass;
+use writer::Writer;
 
 /// Changes that come together are written together.
 const GATHER: Duration = Duration::from_secs(2);
 /// Everything is looked at again after this time.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
+/// One status is written within this time.
+const TURN: Duration = Duration::from_secs(120);
+
 /// Writes until dropped.
 pub async fn run(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("statuses", TURN);
+    let mut writer = Writer::default();
     loop {
-        let (state, now) = (&ctx.state, ctx.clock.now());
-        for object in state.stores.installations.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), installation::status(state, &object, now)).await;
-        }
-        for object in state.stores.clouds.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), cloud::status(state, &object, now)).await;
-        }
-        for object in state.stores.pools.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), pool::status(state, &object, now)).await;
-        }
-        for object in state.stores.sites.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), site::status(state, &object, now)).await;
-        }
-        for object in state.stores.vos.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), organization::status(state, &object, now)).await;
-        }
-        for object in state.stores.downtimes.all() {
-            put(&ctx, object.as_ref(), object.status.as_ref(), downtime::status(&object, now)).await;
-        }
-        tokio::select! {
-            () = ctx.bells.to_tell_statuses() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
-        tokio::time::sleep(GATHER).await;
+        pulse.beat();
+        writer.begin();
+        write_all(&ctx, &mut writer);
+        let rest = async {
+            tokio::select! {
+                () = ctx.bells.to_tell_statuses() => {}
+                () = tokio::time::sleep(AT_LEAST) => {}
+            }
+            tokio::time::sleep(GATHER).await;
+        };
+        pulse.rests(rest).await;
+    }
+}
+
+/// One pass. No write is waited for here.
+fn write_all(ctx: &Arc<Context>, writer: &mut Writer) {
+    let (pass, stores) = (Pass::of(&ctx.state, ctx.clock.now()), &ctx.state.stores);
+    for object in stores.installations.all() {
+        let new = installation::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
+    }
+    for object in stores.clouds.all() {
+        let new = cloud::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
+    }
+    for object in stores.pools.all() {
+        let new = pool::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
+    }
+    for object in stores.sites.all() {
+        let new = site::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
+    }
+    for object in stores.vos.all() {
+        let new = organization::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
+    }
+    for object in stores.downtimes.all() {
+        let new = downtime::status(&pass, &object);
+        writer.put(ctx, &object, object.status.as_ref(), new);
     }
 }
 
 /// A status with conditions.
-trait Status: Serialize + PartialEq {
+trait Status: Serialize + Clone + PartialEq + Send + Sync + 'static {
     fn conditions(&self) -> &[Condition];
 }
 
@@ -74,25 +99,10 @@ statuses! {
     crds::organization::VirtualOrganizationStatus crds::downtime::DowntimeStatus
 }
 
-/// Applies a status that is not the one the object has. A failure stops no other object.
-async fn put<K: Kind, S: Status>(ctx: &Context, object: &K, old: Option<&S>, new: S) {
-    if old == Some(&new) {
-        return;
-    }
-    match ctx.api.apply_status(object, &new).await {
-        Ok(_) => {
-            for news in flips(old.map_or(&[], S::conditions), new.conditions()) {
-                match news.status.as_str() {
-                    "False" => ctx.events.warn(object, &news.reason, news.message.clone()).await,
-                    _ => ctx.events.note(object, &news.reason, news.message.clone()).await,
-                }
-            }
-        }
-        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => {}
-        Err(error) => {
-            tracing::warn!(kind = %K::kind(&()), object = %Key::of(object), %error, "the status could not be written")
-        }
-    }
+/// Whether a change is trouble. What goes as somebody wished is none.
+fn is_trouble(news: &Condition) -> bool {
+    let wished = matches!(condition::reason(news), Some(Reason::Deleting | Reason::Draining | Reason::Paused));
+    news.status == "False" && !wished
 }
 
 /// What an administrator is told of a change: that an object is not ready any more or again, and that demand of a pool is not met.
@@ -111,6 +121,8 @@ fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
 
 #[cfg(test)]
 mod tests {
+    use crds::ConditionType;
+
     use super::*;
 
     fn conditions(list: &[(&str, Option<bool>, &str)]) -> Vec<Condition> {
@@ -132,5 +144,12 @@ mod tests {
         assert_eq!(told(&[], &ready), [""; 0]);
         assert_eq!(told(&[("Ready", None, "NotAsked")], &ready), [""; 0]);
         assert_eq!(told(&[], &[("DemandMet", Some(false), "PoolMax")]), ["PoolMax"]);
+    }
+
+    #[test]
+    fn what_goes_as_somebody_wished_is_no_warning() {
+        let ready = |reason: Reason| ConditionType::Ready.says(Some(false), reason, "a sentence", None);
+        assert!(!is_trouble(&ready(Reason::Deleting)) && !is_trouble(&ready(Reason::Draining)));
+        assert!(is_trouble(&ready(Reason::Unauthorized)));
     }
 }

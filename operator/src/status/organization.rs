@@ -2,30 +2,40 @@
 
 use std::sync::Arc;
 
-use crds::{VirtualOrganization, condition, organization::VirtualOrganizationStatus};
-
-use jiff::Timestamp;
+use crds::{ConditionType, Reason, VirtualOrganization, organization::VirtualOrganizationStatus};
 use kube::ResourceExt;
 
+use super::{
+    demand,
+    pass::{Pass, identity_of_vo},
+};
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    context::State,
     names::{Key, deleting},
+    resolve::group_taken,
 };
 
 /// The status of this VO now.
-pub fn status(state: &State, vo: &VirtualOrganization, now: Timestamp) -> VirtualOrganizationStatus {
+pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationStatus {
     let key = Key::of(vo);
-    let mut conditions = Conditions::of(vo.status.as_ref().map(|s| &s.conditions), vo.metadata.generation, now);
+    let old = vo.status.as_ref();
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), vo.metadata.generation, pass.now);
     let installation = &vo.spec.installation_ref.name;
     let mut missing = Vec::new();
-    if state.stores.installations.get(&key.beside(installation)).is_none() {
+    let facts = pass.installation(&key.beside(installation));
+    if facts.is_none() {
         missing.push(format!(
             "DiracInstallation {installation:?} does not exist: create it or correct spec.installationRef"
         ));
     }
-    conditions.resolved(&missing);
+    let rival = pass.rival(vo, [identity_of_vo(vo)]).map(|other| {
+        let name = &vo.spec.dirac_name;
+        format!(
+            "VirtualOrganization {other:?} has the diracName {name:?} too: give each its own, or delete one of the two"
+        )
+    });
+    conditions.resolved(&missing, rival.as_deref());
     let mut not = Vec::new();
     // The default is no wish.
     if vo.spec.share.is_some_and(|share| share != 1) {
@@ -38,39 +48,48 @@ pub fn status(state: &State, vo: &VirtualOrganization, now: Timestamp) -> Virtua
         not.push("spec.identityProvider");
     }
     conditions.supported(&not);
-    match taken(vo, &state.stores.vos.within(&key.namespace)) {
-        Some(text) => conditions.set(condition::GROUPS_OWNED, Some(false), "GroupTaken", &text),
-        None => conditions.set(condition::GROUPS_OWNED, Some(true), "Owned", "no other VO claims a group of this one"),
+    match taken(vo, &pass.beside(&key).vos) {
+        Some(text) => conditions.says(ConditionType::GroupsOwned, Some(false), Reason::GroupTaken, &text),
+        None => {
+            let text = "no other VO claims a group of this one";
+            conditions.says(ConditionType::GroupsOwned, Some(true), Reason::Owned, text);
+        }
     }
     conditions.ready(
-        &[condition::RESOLVED, condition::GROUPS_OWNED],
+        &[ConditionType::Resolved, ConditionType::GroupsOwned],
         "task queues of the VO's groups are counted as its demand",
     );
-    let round = state.installations.get(&key.beside(installation)).facts().round;
-    let waiting = round.as_ref().and_then(|r| r.plan.waiting.get(&key.name)).copied().unwrap_or(0);
-    let ours = state.stores.vms_of_vo(&key);
+    if deleting(vo) {
+        conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, "deleted; its jobs get no more VMs");
+    }
+    let round = facts.and_then(|f| f.round.as_deref());
+    let lacking = round.map(|round| demand::lacking(round, |unmet| unmet.vo == key.name)).unwrap_or_default();
+    let well = "every waiting job of the VO has a VM or gets one";
+    demand::met(&mut conditions, demand::known(facts).map(|_| &lacking), well);
+    // What has not been read since the start is not nothing: the last numbers stay.
+    let (waiting_jobs, unmet) = match (round, old) {
+        (Some(round), _) => (round.plan.waiting.get(&key.name).map_or(0, |jobs| whole(*jobs)), lacking.entries),
+        (None, Some(old)) if facts.is_some() => (old.waiting_jobs, old.unmet.clone()),
+        (None, _) => (0, Vec::new()),
+    };
+    let tally = pass.tally.vo(&key);
     VirtualOrganizationStatus {
         observed_generation: vo.metadata.generation,
         conditions: conditions.finish(),
-        waiting_jobs: whole(waiting),
-        vms: whole(ours.len()),
-        cores: ours.iter().map(|vm| vm.spec.offering.cores).sum(),
-        ..VirtualOrganizationStatus::default()
+        waiting_jobs,
+        unmet,
+        vms: tally.vms,
+        cores: tally.cores,
     }
 }
 
 /// Groups of this VO whose jobs another VO of the installation gets, in words.
 fn taken(vo: &VirtualOrganization, all: &[Arc<VirtualOrganization>]) -> Option<String> {
-    let name = vo.name_any();
-    let rivals = all.iter().filter(|other| {
-        other.spec.installation_ref == vo.spec.installation_ref && !deleting(other.as_ref()) && other.name_any() < name
-    });
-    let claims: Vec<String> = rivals
-        .flat_map(|other| {
-            let both = vo.spec.groups.iter().filter(|group| other.spec.groups.iter().any(|g| g.name == group.name));
-            both.map(|group| format!("jobs of group {:?} go to VirtualOrganization {:?}", group.name, other.name_any()))
-        })
-        .collect();
+    let claim = |group: &str| {
+        let other = group_taken(vo, group, all)?;
+        Some(format!("jobs of group {group:?} go to VirtualOrganization {:?}, which is older", other.name_any()))
+    };
+    let claims: Vec<String> = vo.spec.groups.iter().filter_map(|group| claim(&group.name)).collect();
     (!claims.is_empty()).then(|| format!("{}: take each group out of one of the two", claims.join("; ")))
 }
 

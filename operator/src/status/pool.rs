@@ -3,134 +3,150 @@
 use std::sync::Arc;
 
 use broker::clock::moment;
-use broker::pilot::user_data;
 use crds::{
-    Cloud, PilotPool, condition,
-    pool::{PilotPoolStatus, Purchase, UnmetDemand},
+    Cloud, ConditionType, PilotPool, Reason,
+    pool::{PilotPoolStatus, Purchase},
 };
-use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::{
+    demand::{self, Lacking},
+    pass::{Pass, identity_of_pool},
+};
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    context::State,
-    life::phase,
-    names::Key,
+    known::installation::{Facts, Round},
+    names::{Key, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
     trouble::Trouble,
 };
 
 /// The status of this pool now.
-pub fn status(state: &State, pool: &PilotPool, now: Timestamp) -> PilotPoolStatus {
+pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     let key = Key::of(pool);
-    let namespace = key.namespace.as_str();
-    let resolved = resolve(
-        pool,
-        &state.stores.installations.within(namespace),
-        &state.stores.sites.within(namespace),
-        &state.stores.vos.within(namespace),
-        &state.stores.clouds.within(namespace),
-    );
-    let mut conditions = Conditions::of(pool.status.as_ref().map(|s| &s.conditions), pool.metadata.generation, now);
-    let missing = [resolved.missing.clone(), flavors_nobody_has(state, pool, &resolved)].concat();
-    conditions.resolved(&missing);
+    let beside = pass.beside(&key);
+    let resolved = resolve(pool, &beside.installations, &beside.sites, &beside.vos, &beside.clouds);
+    let old = pool.status.as_ref();
+    let mut conditions = Conditions::of(old.map(|s| &s.conditions), pool.metadata.generation, pass.now);
+    let missing = [resolved.missing.clone(), flavors_nobody_has(pass, pool, &resolved)].concat();
+    let rival = pass.rival(pool, identity_of_pool(pool)).map(|other| {
+        format!("PilotPool {other:?} has the same CE and queue: give each its own in spec.matching, or delete one of the two")
+    });
+    conditions.resolved(&missing, rival.as_deref());
     conditions.supported(&unsupported(pool));
-    match pool.spec.machine.user_data.as_deref().map(user_data::check) {
+    conditions.paused(pool);
+    match pool.spec.machine.user_data.as_deref().map(|template| pass.state.templates.of(template)) {
         None | Some(Ok(())) => {
-            conditions.set(condition::USER_DATA_VALID, Some(true), "Valid", "the user-data template can be rendered")
+            let text = "the user-data template can be rendered";
+            conditions.says(ConditionType::UserDataValid, Some(true), Reason::Valid, text);
         }
         Some(Err(error)) => {
-            conditions.set(condition::USER_DATA_VALID, Some(false), "UserDataInvalid", &error.to_string())
+            let text = error.to_string();
+            conditions.says(ConditionType::UserDataValid, Some(false), Reason::UserDataInvalid, &text);
         }
     }
-    clouds(state, &key, buys_on_demand(pool), &resolved, &mut conditions);
-    conditions.ready(
-        &[condition::RESOLVED, condition::USER_DATA_VALID, condition::CLOUD_USABLE],
-        "VMs are made here when jobs ask for them",
-    );
-    let round = resolved.installation().and_then(|i| state.installations.get(&key.beside(i)).facts().round);
-    let unmet: Vec<UnmetDemand> = round
-        .iter()
-        .flat_map(|r| &r.plan.unmet)
-        .filter(|u| u.pool.as_deref() == Some(key.name.as_str()))
-        .take(50)
-        .map(|u| UnmetDemand {
-            vo: u.vo.clone(),
-            jobs: whole(u.jobs),
-            reason: u.reason.as_str().to_owned(),
-            message: u.message.clone(),
-        })
-        .collect();
-    let failed = round.as_ref().and_then(|r| r.failed.get(&key.name));
-    match (unmet.first(), failed) {
-        (None, None) => {
-            conditions.set(condition::DEMAND_MET, Some(true), "Met", "every job given to the pool has a VM or gets one")
-        }
-        (_, Some(message)) => conditions.set(condition::DEMAND_MET, Some(false), "PilotVMsNotMade", message),
-        (Some(first), None) => {
-            let jobs: i64 = unmet.iter().map(|u| u.jobs).sum();
-            conditions.set(
-                condition::DEMAND_MET,
-                Some(false),
-                &first.reason,
-                &format!("{jobs} waiting jobs get no VM: {}", first.message),
-            );
-        }
-    }
-    let ours = state.stores.vms_of_pool(&key);
-    let in_phase = |wanted: &[&str]| {
-        let count = ours.iter().filter(|vm| wanted.contains(&vm.status.as_ref().map_or("Pending", phase))).count();
-        whole(count)
+    clouds(pass, &key, buys_on_demand(pool), &resolved, &mut conditions);
+    let tally = pass.tally.pool(&key);
+    ready(pool, tally.vms, &mut conditions);
+    let facts = resolved.installation().and_then(|name| pass.installation(&key.beside(name)));
+    let round = facts.and_then(|f| f.round.as_deref());
+    let lacking =
+        round.map(|r| demand::lacking(r, |u| u.pool.as_deref() == Some(key.name.as_str()))).unwrap_or_default();
+    demand_met(&key, &resolved, facts, &lacking, &mut conditions);
+    // What has not been read since the start is not nothing: the last numbers stay.
+    let (waiting_jobs, unmet) = match (round, old) {
+        (Some(round), _) => (waiting(round, &key, &lacking), lacking.entries),
+        (None, Some(old)) if facts.is_some() => (old.waiting_jobs, old.unmet.clone()),
+        (None, _) => (0, Vec::new()),
     };
     PilotPoolStatus {
         observed_generation: pool.metadata.generation,
-        vms: whole(ours.len()),
-        booting: in_phase(&["Pending", "Booting"]),
-        running: in_phase(&["Running"]),
-        waiting_jobs: round.as_ref().and_then(|r| r.plan.assigned.get(&key.name)).map_or(0, |n| whole(*n)),
+        vms: tally.vms,
+        booting: tally.in_phase("Pending") + tally.in_phase("Booting"),
+        running: tally.in_phase("Running"),
+        waiting_jobs,
         unmet,
         conditions: conditions.finish(),
     }
 }
 
-/// Says whether any of the pool's clouds can be bought from, and what is wrong with the first where none can.
-fn clouds(state: &State, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
-    if !buys {
-        let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
-        conditions.set(condition::CLOUD_USABLE, Some(false), "SpotOnly", text);
-        return;
-    }
-    let facts = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts();
-    let usable: Vec<String> =
-        resolved.clouds.iter().filter(|c| facts(c).usable(moment())).map(|c| c.name_any()).collect();
-    if !usable.is_empty() {
-        let text = format!("VMs can be bought from {}", usable.join(", "));
-        conditions.set(condition::CLOUD_USABLE, Some(true), "Usable", &text);
-        return;
-    }
-    let why = |cloud: &Arc<Cloud>| {
-        let facts = facts(cloud);
-        facts
-            .not_driven
-            .or_else(|| facts.refused.as_ref().map(Trouble::from))
-            .map(|t| format!("{}: {}", cloud.name_any(), t.message))
+/// Jobs that wait for the pool: those that it serves, and those that fit it and get no VM.
+fn waiting(round: &Round, key: &Key, lacking: &Lacking) -> i64 {
+    let given = round.plan.assigned.get(&key.name).copied().unwrap_or(0);
+    whole(given.saturating_add(lacking.jobs))
+}
+
+fn ready(pool: &PilotPool, vms: i64, conditions: &mut Conditions) {
+    let drains = |text: &str, conditions: &mut Conditions| {
+        let text = format!("{text}: no VM is made here, and the {vms} that exist go when their jobs are done");
+        conditions.says(ConditionType::Ready, Some(false), Reason::Draining, &text);
     };
-    match resolved.clouds.iter().find_map(why) {
-        Some(text) => conditions.set(
-            condition::CLOUD_USABLE,
-            Some(false),
-            "NoUsableCloud",
-            &format!("no cloud of the pool can be used; {text}"),
-        ),
-        None => conditions.set(condition::CLOUD_USABLE, None, "NotAsked", "no cloud of the pool has answered yet"),
+    if deleting(pool) {
+        drains("the pool was deleted", conditions);
+    } else if pool.spec.scaling.max <= 0 {
+        drains("spec.scaling.max is 0", conditions);
+    } else {
+        let needs = [ConditionType::Resolved, ConditionType::UserDataValid, ConditionType::CloudUsable];
+        conditions.ready(&needs, "VMs are made here when jobs ask for them");
     }
 }
 
+fn demand_met(key: &Key, resolved: &Resolved, facts: Option<&Facts>, lacking: &Lacking, conditions: &mut Conditions) {
+    let round = match demand::known(facts) {
+        Ok(round) => round,
+        Err(unknown) => return demand::met(conditions, Err(unknown), ""),
+    };
+    if let Some(message) = round.failed.get(&key.name) {
+        return conditions.says(ConditionType::DemandMet, Some(false), Reason::PilotVMsNotMade, message);
+    }
+    if lacking.jobs == 0 && (resolved.vos.is_empty() || resolved.clouds.is_empty()) {
+        // The plan left the pool out: that no job is unmet in it says nothing.
+        let text = "the pool names no VO or no cloud that exists and fits, so no jobs are given to it";
+        return conditions.says(ConditionType::DemandMet, None, Reason::ReferenceMissing, text);
+    }
+    demand::met(conditions, Ok(lacking), "every job given to the pool has a VM or gets one");
+}
+
+/// Says whether any of the pool's clouds can be bought from, and what each of them lacks where none can.
+fn clouds(pass: &Pass<'_>, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
+    let usable = ConditionType::CloudUsable;
+    if !buys {
+        let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
+        return conditions.says(usable, Some(false), Reason::SpotOnly, text);
+    }
+    if resolved.clouds.is_empty() {
+        let text = "none of the clouds in spec.clouds exists and fits; the condition Resolved says why";
+        return conditions.says(usable, Some(false), Reason::NoUsableCloud, text);
+    }
+    let facts = |cloud: &Arc<Cloud>| pass.cloud(&key.beside(&cloud.name_any()));
+    let can = |cloud: &&Arc<Cloud>| facts(cloud).is_some_and(|f| f.usable(moment()));
+    let open: Vec<String> = resolved.clouds.iter().filter(can).map(|c| c.name_any()).collect();
+    if !open.is_empty() {
+        return conditions.says(
+            usable,
+            Some(true),
+            Reason::Usable,
+            &format!("VMs can be bought from {}", open.join(", ")),
+        );
+    }
+    let why = |cloud: &Arc<Cloud>| {
+        let facts = facts(cloud)?;
+        let trouble = facts.not_driven.clone().or_else(|| facts.refused.as_ref().map(Trouble::from))?;
+        Some(format!("{}: {}", cloud.name_any(), trouble.message))
+    };
+    let all: Vec<String> = resolved.clouds.iter().filter_map(why).collect();
+    if all.is_empty() {
+        return conditions.says(usable, None, Reason::NotAsked, "no cloud of the pool has answered yet");
+    }
+    let text = format!("no cloud of the pool can be used; {}", all.join("; "));
+    conditions.says(usable, Some(false), Reason::NoUsableCloud, &text);
+}
+
 /// Flavors of the pool that none of its clouds has, once all have said what they have.
-fn flavors_nobody_has(state: &State, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
+fn flavors_nobody_has(pass: &Pass<'_>, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
     let key = Key::of(pool);
-    let offers = |cloud: &Arc<Cloud>| state.clouds.get(&key.beside(&cloud.name_any())).facts().offers;
+    let offers = |cloud: &Arc<Cloud>| pass.cloud(&key.beside(&cloud.name_any())).and_then(|f| f.offers.clone());
     let Some(all) = resolved.clouds.iter().map(offers).collect::<Option<Vec<_>>>() else { return Vec::new() };
     if all.is_empty() {
         return Vec::new();

@@ -1,28 +1,38 @@
 //! Sites: what the object says.
 
-use crds::{Site, condition, site::SiteStatus};
-use jiff::Timestamp;
-use kube::ResourceExt;
+use crds::{ConditionType, Reason, Site, site::SiteStatus};
+use kube::{Resource, ResourceExt};
 
-use crate::{amounts::whole, conditions::Conditions, context::State, names::Key};
+use super::pass::{Pass, identity_of_site};
+use crate::{
+    amounts::whole,
+    conditions::Conditions,
+    names::{Key, deleting},
+};
 
 /// The status of this site now.
-pub fn status(state: &State, site: &Site, now: Timestamp) -> SiteStatus {
+pub fn status(pass: &Pass<'_>, site: &Site) -> SiteStatus {
     let key = Key::of(site);
-    let mut conditions = Conditions::of(site.status.as_ref().map(|s| &s.conditions), site.metadata.generation, now);
+    let beside = pass.beside(&key);
+    let old = site.status.as_ref().map(|s| &s.conditions);
+    let mut conditions = Conditions::of(old, site.metadata.generation, pass.now);
     let mut missing = Vec::new();
     let installation = &site.spec.installation_ref.name;
-    if state.stores.installations.get(&key.beside(installation)).is_none() {
+    if pass.installation(&key.beside(installation)).is_none() {
         missing.push(format!(
             "DiracInstallation {installation:?} does not exist: create it or correct spec.installationRef"
         ));
     }
     for vo in &site.spec.vos {
-        if state.stores.vos.get(&key.beside(vo)).is_none() {
+        if !beside.vos.iter().any(|other| other.meta().name.as_ref() == Some(vo)) {
             missing.push(format!("VirtualOrganization {vo:?} does not exist: create it or take it out of spec.vos"));
         }
     }
-    conditions.resolved(&missing);
+    let rival = pass.rival(site, [identity_of_site(site)]).map(|other| {
+        let name = &site.spec.dirac_name;
+        format!("Site {other:?} has the diracName {name:?} too: give each its own, or delete one of the two")
+    });
+    conditions.resolved(&missing, rival.as_deref());
     let mut not = Vec::new();
     if !site.spec.computing_elements.is_empty() {
         not.push("spec.computingElements");
@@ -31,21 +41,17 @@ pub fn status(state: &State, site: &Site, now: Timestamp) -> SiteStatus {
         not.push("spec.gocdbName");
     }
     conditions.supported(&not);
-    conditions.ready(&[condition::RESOLVED], "pools may make VMs for this site");
+    conditions.ready(&[ConditionType::Resolved], "pools may make VMs for this site");
+    if deleting(site) {
+        conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, "deleted; its pools make no more VMs");
+    }
     let here = |other: &str| other == key.name;
-    let pools: Vec<_> =
-        state.stores.pools.within(&key.namespace).into_iter().filter(|p| here(&p.spec.site_ref.name)).collect();
-    let of_a_pool = |vm: &crds::PilotVM| {
-        vm.namespace().as_deref() == Some(key.namespace.as_str())
-            && pools.iter().any(|p| p.name_any() == vm.spec.pool_ref.name)
-    };
+    let pools: Vec<_> = beside.pools.iter().filter(|p| here(&p.spec.site_ref.name)).collect();
     SiteStatus {
         observed_generation: site.metadata.generation,
         conditions: conditions.finish(),
-        clouds: whole(
-            state.stores.clouds.within(&key.namespace).iter().filter(|c| here(&c.spec.site_ref.name)).count(),
-        ),
+        clouds: whole(beside.clouds.iter().filter(|c| here(&c.spec.site_ref.name)).count()),
         pools: whole(pools.len()),
-        vms: whole(state.stores.vms.those(of_a_pool).len()),
+        vms: pools.iter().map(|pool| pass.tally.pool(&key.beside(&pool.name_any())).vms).sum(),
     }
 }

@@ -47,6 +47,9 @@ use crate::{api::watch::reference, context::Context, names::Key};
 /// Steps that are taken in a row before others have their turn.
 const IN_A_ROW: usize = 8;
 
+/// A step ends within this time: some calls of a minute each.
+const STEP: Duration = Duration::from_secs(900);
+
 /// Looks after every PilotVM of one store, until dropped.
 pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
     let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
@@ -55,6 +58,8 @@ pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
         // No bound for all together, which one slow cloud would fill: permits bound what is asked of each cloud and each DIRAC.
         .with_config(Config::default().concurrency(0))
         .reconcile_on(triggers)
+        // What is begun is finished: a VM that was made is written down.
+        .graceful_shutdown_on(ctx.errands.stopped())
         .run(reconcile, |vm, error, ctx| on_error(&vm, error, &ctx), ctx)
         // An object that went between its trigger and its turn is no error, and a failed step has said so itself.
         .for_each(|_| std::future::ready(()))
@@ -75,10 +80,11 @@ fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = Ob
 }
 
 async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let _pulse = ctx.progress.begins(format!("PilotVM {}", Key::of(vm.as_ref())), STEP);
     let uid = vm.uid().unwrap_or_default();
     let remembered = ctx.state.memory.of(&uid);
     if remembered.is_stale(vm.resource_version().as_deref()) {
-        return Ok(Action::await_change());
+        return Ok(recall(&ctx, &vm).await);
     }
     if let Some((until, wish)) = remembered.pause
         && Instant::now() < until
@@ -91,6 +97,21 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     let action = outcome?;
     ctx.state.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
     Ok(action)
+}
+
+/// The store shows an older object than our last write. The watch brings ours in a moment; where it does not, versions may have gone
+/// back, as after etcd was restored: then the API server says so, and what was remembered of our write is forgotten.
+async fn recall(ctx: &Context, vm: &PilotVM) -> Action {
+    let uid = vm.uid().unwrap_or_default();
+    match ctx.api.read::<PilotVM>(&Key::of(vm)).await {
+        Ok(now) if now.as_ref().is_none_or(|now| now.resource_version() == vm.resource_version()) => {
+            ctx.state.memory.note(&uid, |m| m.written = None);
+            tracing::warn!(vm = %Key::of(vm), "versions of objects have gone back: what was remembered of this one is forgotten");
+            Action::requeue(Duration::from_millis(500))
+        }
+        // The watch is merely late, or nobody answers.
+        Ok(_) | Err(_) => Action::requeue(Duration::from_secs(5)),
+    }
 }
 
 async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Action, Error> {
@@ -140,6 +161,7 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     if !matches!(error, Error::NotReady(_)) {
         ctx.state.memory.note(&uid, |m| m.pause = Some((Instant::now() + pause, wish_of(vm))));
     }
+    ctx.metrics.step_failed("PilotVM", error.reason());
     tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
     Action::requeue(pause.max(Duration::from_millis(500)))
 }

@@ -79,8 +79,12 @@ impl<'a> Observed<'a> {
         let reference = stamp::reference(&uid);
         let rows = installation.read.as_deref();
         let (row, rows_read) = match (&remembered.row, rows) {
-            (Some((at, row)), rows) if rows.is_none_or(|rows| rows.started < *at) => (row.clone(), Some(*at)),
-            (_, rows) => (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.started)),
+            (Some((at, row)), rows) if rows.is_none_or(|rows| rows.read_at(&reference) < *at) => {
+                (row.clone(), Some(*at))
+            }
+            (_, rows) => {
+                (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.read_at(&reference)))
+            }
         };
         Self {
             vm,

@@ -105,7 +105,7 @@ fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
         updated: None,
         jobs: None,
     };
-    let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into() };
+    let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into(), ..Rows::default() };
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
     let job = |state: &State| Observed::of(state, &vm, at(20), Instant::now()).row.map(|r| r.current_job);
     assert_eq!(job(&state), Some(0));

@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     context::State,
     ending::Ending,
+    errands::Errands,
     known::memory::{Call, Found, Tried},
     names::{Key, VM_FINALIZER},
 };
@@ -259,7 +260,7 @@ async fn launch(state: Arc<State>, clock: Clock, mut vm: PilotVM) -> usize {
     loop {
         let seen = Observed::of(&state, &vm, at(5), Instant::now());
         let step = next(&seen);
-        let done = step::ask(&state, &clock, &seen, step).await;
+        let done = step::ask(&state, &clock, &Errands::default(), &seen, step).await;
         let uid = vm.metadata.uid.clone().unwrap();
         state.memory.note(&uid, |m| done.learnt.clone().keep(m, at(5), Instant::now()));
         if done.effects.contains(&Effect::Launched) {
@@ -320,6 +321,7 @@ fn a_pilotvm_that_stands_in_line_writes_no_attempt_down() {
     let other = |n| Key { namespace: "demo".into(), name: format!("other-{n}") };
     let _held: Vec<_> = (0..8).map(|n| cloud.permits.take(crate::known::permits::Act::Create, &other(n))).collect();
     let seen = Observed::of(&state, &vm, at(5), Instant::now());
-    let done = futures::executor::block_on(step::ask(&state, &Clock::default(), &seen, Step::Begin(1)));
+    let done =
+        futures::executor::block_on(step::ask(&state, &Clock::default(), &Errands::default(), &seen, Step::Begin(1)));
     assert!(done.record.is_none() && matches!(done.again, Again::After(_)));
 }

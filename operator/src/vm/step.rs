@@ -20,6 +20,7 @@ use crate::{
     context::{Context, State},
     crash::crash_point,
     ending::Ending,
+    errands::Errands,
     known::permits::{Act, Permit},
     known::place::Lot,
     names::{Key, VM_FINALIZER},
@@ -56,16 +57,16 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Done, E
             let text = "let go by annotation: its VM and its row, if any, are left as they are";
             Ok(Done::default().with([Effect::Ended { reason: "LetGo", wasted: false }]).tells(true, "LetGo", text))
         }
-        other => Ok(ask(&ctx.state, &ctx.clock, o, other).await),
+        other => Ok(ask(&ctx.state, &ctx.clock, &ctx.errands, o, other).await),
     }
 }
 
 /// Takes a step that needs no API server.
-pub async fn ask(state: &State, clock: &Clock, o: &Observed<'_>, step: Step) -> Done {
+pub async fn ask(state: &State, clock: &Clock, errands: &Errands, o: &Observed<'_>, step: Step) -> Done {
     match step {
         Step::Register => register(state, o).await,
         Step::Begin(n) => begin(state, o, n),
-        Step::Create { n, since, repeated } => create(state, o, Attempt { n, since, repeated }).await,
+        Step::Create { n, since, repeated } => create(state, errands, o, Attempt { n, since, repeated }).await,
         Step::Adopt(vm) => {
             crash_point("record-vm");
             outcome::adopted(o, &vm)
@@ -168,7 +169,7 @@ fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
     outcome::begins(o, n)
 }
 
-async fn create(state: &State, o: &Observed<'_>, attempt: Attempt) -> Done {
+async fn create(state: &State, errands: &Errands, o: &Observed<'_>, attempt: Attempt) -> Done {
     let cloud = state.clouds.get(&cloud_key(o.vm));
     let order = match launch::order(state, o.vm, attempt) {
         Ok(order) => order,
@@ -191,7 +192,11 @@ async fn create(state: &State, o: &Observed<'_>, attempt: Attempt) -> Done {
         m.tried = Some(crate::known::memory::Tried { n: attempt.n, call: crate::known::memory::Call::InDoubt(until) });
     });
     crash_point("create-vm");
-    let answer = driver.create(&order).await;
+    // An errand: an order that is cut off may still be carried out.
+    let errand = (driver, order);
+    let Some(answer) = errands.carry(async move { errand.0.create(&errand.1).await }).await else {
+        return Done::after(LINE);
+    };
     if answer.is_ok() {
         crash_point("record-vm");
     }

@@ -95,7 +95,7 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
         Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason, *wasted),
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
-                ctx.metrics.spent(&pool, price.micros(), *seconds);
+                ctx.metrics.spent(&pool, "", price.micros(), *seconds);
             }
         }
         Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),

@@ -191,9 +191,9 @@ async fn carry(mut client: TcpStream, nova: u16, fate: Arc<Mutex<Fate>>) -> Resu
         Some(_) => answer(&mut client, "504 Gateway Timeout", "", b"").await,
         None if method == "GET" && matches!(path, "/v2.1/servers" | "/v2.1/servers/detail") => {
             let hidden = locked(&fate).hidden.clone();
-            Ok(client.write_all(&without(&hidden, reply)?).await?)
+            Ok(client.write_all(&closing(without(&hidden, reply)?)?).await?)
         }
-        None => Ok(client.write_all(&reply).await?),
+        None => Ok(client.write_all(&closing(reply)?).await?),
     }
 }
 
@@ -232,6 +232,16 @@ fn without(hidden: &BTreeSet<String>, reply: Vec<u8>) -> Result<Vec<u8>> {
     let mut all: String = kept.flat_map(|line| [line, "\r\n"]).collect();
     all.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     Ok([all.into_bytes(), body].concat())
+}
+
+/// The same answer, which says that its connection ends: else the client would send its next request into a connection that we close.
+fn closing(reply: Vec<u8>) -> Result<Vec<u8>> {
+    let end = head_end(&reply).context("an answer of Nova has no head")?;
+    let head = String::from_utf8_lossy(&reply[..end]).into_owned();
+    let kept = head.lines().filter(|line| !line.to_lowercase().starts_with("connection:") && !line.is_empty());
+    let mut all: String = kept.flat_map(|line| [line, "\r\n"]).collect();
+    all.push_str("Connection: close\r\n\r\n");
+    Ok([all.as_bytes(), &reply[end..]].concat())
 }
 
 /// Where the body begins.
@@ -330,6 +340,19 @@ mod tests {
         assert!(asked.lock().unwrap().is_empty(), "Nova heard of none");
         assert_eq!(send(&way, reqwest::Method::GET, "limits").await.unwrap().0, 200);
         assert_eq!(way.requests(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_keeps_its_connections_never_meets_a_closed_one() {
+        let (port, _) = nova().await;
+        let way = Lossy::open(port).await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        for _ in 0..200 {
+            let answer =
+                http.post(format!("http://127.0.0.1:{}/v2.1/servers", way.port)).body("{}").send().await.unwrap();
+            assert_eq!(answer.headers()["connection"], "close");
+            answer.bytes().await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -28,20 +28,20 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
         // As the Matcher does at a pilot's first request.
         let asks = "update PilotAgentsDB.PilotAgents set Status = 'Running' where Status = 'Waiting'";
         scene.real.dirac.sql(asks).unwrap();
-        match scene.alive().len() {
+        match scene.alive_of(POOL).len() {
             VMS => Ok(()),
             n => Err(format!("{n} VMs")),
         }
     })
     .await
     .unwrap();
-    let ids = scene.alive();
+    let ids = scene.alive_of(POOL);
     scene.kill();
     scene.real.plane.restore("before").unwrap();
     scene.revive().await;
     let begun = std::time::Instant::now();
     until(&format!("they live on for {} s", LIVES.as_secs()), LIVES * 2, async || {
-        assert_eq!(scene.alive(), ids, "a VM that etcd forgot was deleted or replaced");
+        assert_eq!(scene.alive_of(POOL), ids, "a VM that etcd forgot was deleted or replaced");
         if begun.elapsed() >= LIVES { Ok(()) } else { Err(format!("{} s", begun.elapsed().as_secs())) }
     })
     .await
@@ -50,10 +50,10 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
     let words = ["annotate", "cloud", "lyon", "--namespace", NAMESPACE];
     scene.kubectl.run(&[&words[..], &["diracgrid.org/acknowledge-orphans=3"]].concat()).unwrap();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(scene.alive(), ids, "three are not ten");
+    assert_eq!(scene.alive_of(POOL), ids, "three are not ten");
     let all = format!("diracgrid.org/acknowledge-orphans={VMS}");
     scene.kubectl.run(&[&words[..], &["--overwrite", &all]].concat()).unwrap();
-    until("they are deleted", Duration::from_secs(120), async || match scene.alive().len() {
+    until("they are deleted", Duration::from_secs(120), async || match scene.alive_of(POOL).len() {
         0 => Ok(()),
         n => Err(format!("{n} live")),
     })

@@ -99,6 +99,12 @@ impl Scene {
         self.history().into_iter().filter(|life| life.ended.is_none()).map(|life| life.id).collect()
     }
 
+    /// Ids of the servers of a pool that live.
+    pub fn alive_of(&self, pool: &str) -> Vec<String> {
+        let history = self.history().into_iter();
+        history.filter(|life| life.pool == pool && life.ended.is_none()).map(|life| life.id).collect()
+    }
+
     /// Submits jobs and waits until this many run in all.
     pub async fn run_jobs(&self, kinds: &[(&Kind, usize)], seconds: u32) {
         let wanted: usize = kinds.iter().map(|(_, jobs)| jobs).sum();

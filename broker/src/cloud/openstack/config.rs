@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use crate::address::Policy;
+
 /// One project in one region.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,6 +19,8 @@ pub struct Config {
     pub credential: Credential,
     /// PEM certificates trusted beside the public authorities.
     pub ca_pem: Option<String>,
+    /// Which addresses may be asked: of Keystone, and of whatever its catalogue leads to.
+    pub addresses: Policy,
     /// Networks of every VM, one port each, in this order. None: Nova takes the project's only one.
     pub networks: Vec<NameOrId>,
     /// Names of the security groups of every VM's ports. None: `default`.

@@ -137,6 +137,7 @@ impl Site {
                 project_domain: "d".to_owned(),
             },
             ca_pem: None,
+            addresses: crate::address::Policy::OPEN,
             networks: vec![NameOrId::Name("private".to_owned())],
             security_groups: Vec::new(),
             zones: Vec::new(),

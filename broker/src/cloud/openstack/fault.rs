@@ -10,7 +10,10 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use crate::cloud::{CloudError, Scope};
+use crate::{
+    address,
+    cloud::{CloudError, Scope},
+};
 
 /// Longest silence that is believed.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
@@ -99,6 +102,9 @@ pub fn of_sdk(what: &str, error: ApiError<CloudError>) -> CloudError {
 
 /// The meaning of a request that got no answer.
 pub fn of_transport(what: &str, error: &reqwest::Error) -> CloudError {
+    if let Some(refusal) = address::refusal(error) {
+        return refusal.clone().into();
+    }
     let mut why = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(deeper) = source {
@@ -175,7 +181,8 @@ fn text(body: &[u8]) -> String {
         };
         direct.or_else(nested)
     });
-    let whole = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    // What is not an OpenStack service's own sentence may be anything: nobody who chooses an address is shown what a server there says.
+    let whole = message.unwrap_or_default();
     // Nova's validator repeats the value it refuses, which may be the whole order with its user-data.
     whole.split("Value:").next().unwrap_or_default().to_owned()
 }
@@ -228,12 +235,15 @@ mod tests {
 
     #[test]
     fn what_nova_refuses_is_not_repeated() {
-        for body in [
-            r##"{"badRequest": {"message": "Invalid input for field/attribute user_data. Value: I2Nsb3Vk. 'I2Nsb3Vk' is too long"}}"##,
-            "Invalid input for field/attribute user_data. Value: I2Nsb3Vk",
-        ] {
-            let said = answer(400, None, body).to_string();
-            assert!(said.contains("attribute user_data") && !said.contains("I2Nsb3Vk"), "{said}");
+        let body = r##"{"badRequest": {"message": "Invalid input for field/attribute user_data. Value: I2Nsb3Vk. 'I2Nsb3Vk' is too long"}}"##;
+        let said = answer(400, None, body).to_string();
+        assert!(said.contains("attribute user_data") && !said.contains("I2Nsb3Vk"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_the_sentence_of_an_openstack_service_is_not_quoted() {
+        for body in ["<html>router of the institute</html>", r#"{"kind": "Status"}"#, "redis: -ERR"] {
+            assert_eq!(answer(400, None, body).to_string(), "invalid: make a server: 400 ", "{body}");
         }
     }
 

@@ -28,6 +28,7 @@ use super::{
     endpoint, fault,
     hold::Hold,
     identity::{self, Token},
+    tags,
     wire::MICROVERSION,
 };
 use crate::{
@@ -75,6 +76,11 @@ struct Known {
 impl Session {
     /// Prepares a session; nothing is asked yet.
     pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
+        let keystone: Uri = config
+            .auth_url
+            .parse()
+            .map_err(|e| CloudError::Invalid(format!("{:?} is not a URL: {e}; correct authUrl", config.auth_url)))?;
+        config.addresses.url(&keystone)?;
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -82,6 +88,7 @@ impl Session {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             // A redirect would carry the token to wherever it points.
             .redirect(redirect::Policy::none())
+            .dns_resolver(config.addresses)
             .user_agent(concat!("dirac-operator/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &config.ca_pem {
             let refuse =
@@ -154,7 +161,9 @@ impl Session {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, CloudError> {
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
-        let (service, action) = (service(&parts.uri), action(&parts.method, parts.uri.path()));
+        // The catalogue, and with it whoever answers as Keystone, chooses where to.
+        self.config.addresses.url(&parts.uri)?;
+        let (service, action) = (service(&parts.uri), action(&parts.method, &parts.uri));
         let body = Bytes::from(body);
         let mut refused = None;
         loop {
@@ -236,13 +245,15 @@ fn service(uri: &Uri) -> String {
     format!("{}/{first}", uri.authority().map(|a| a.as_str()).unwrap_or_default())
 }
 
-/// The class of a call, of Nova's or another service's.
-fn action(method: &Method, path: &str) -> Action {
-    let mut end = path.trim_end_matches('/').rsplit('/');
+/// The class of a call, of Nova's or another service's. A list of one owner's servers is a look: as many are made as VMs are ordered, and
+/// the cluster's list is not to wait behind them.
+fn action(method: &Method, uri: &Uri) -> Action {
+    let mut end = uri.path().trim_end_matches('/').rsplit('/');
     let (last, before) = (end.next().unwrap_or_default(), end.next().unwrap_or_default());
     match (method, before, last) {
         (&Method::POST, _, "servers") => Action::Create,
         (&Method::DELETE, ..) => Action::Delete,
+        (_, "servers", "detail") if uri.query().is_some_and(|query| query.contains(tags::PVM)) => Action::Look,
         (_, "servers", "detail") => Action::List,
         (_, "servers", _) | (_, _, "action") => Action::Look,
         _ => Action::Catalogue,

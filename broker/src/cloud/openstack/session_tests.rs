@@ -67,3 +67,42 @@ async fn a_service_that_wants_silence_silences_what_comes_after() {
     cloud.find(&owner("a")).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn an_address_that_may_not_be_asked_gets_neither_the_credential_nor_a_token() {
+    let site = Site::open(|_| None).await;
+    let strict = crate::address::Policy { http: true, private: false };
+    let session = |config| Session::new(config, Arc::new(Pace::new(Rate::default())), Clock::system());
+    let refused = session(Config { addresses: strict, ..site.config() }).err().unwrap();
+    assert_eq!(refused.reason(), "AddressNotAllowed");
+    let unknown = session(Config { auth_url: "ftp://example.org/v3".to_owned(), ..site.config() }).err().unwrap();
+    assert_eq!(unknown.reason(), "AddressNotAllowed");
+    let mut led_there = session(site.config()).unwrap();
+    led_there.config.addresses = strict;
+    assert_eq!(led_there.keystone("projects").await.unwrap_err().reason(), "AddressNotAllowed");
+    assert_eq!(site.asked(""), 0);
+}
+
+#[tokio::test]
+async fn the_clusters_list_does_not_wait_behind_the_looks_of_orders() {
+    let site = Site::open(|asked| {
+        let look = asked.is("GET /compute/v2.1/servers/detail") && asked.line.contains("dirac-pvm");
+        look.then(|| Said::servers(&[]).after(Duration::from_secs(20)))
+    })
+    .await;
+    let cloud = Arc::new(site.cloud());
+    cloud.list("k").await.unwrap();
+    let looks: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn({
+                let cloud = cloud.clone();
+                async move { cloud.find(&owner("a")).await }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = moment();
+    cloud.list("k").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    looks.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -5,7 +5,8 @@ use crate::cloud::Owner;
 /// Carried by every server of every dirac-operator.
 pub const OURS: &str = "dirac-operator";
 const CLUSTER: &str = "dirac-cluster-";
-const PVM: &str = "dirac-pvm-";
+/// Begins the tag of one owner.
+pub const PVM: &str = "dirac-pvm-";
 
 /// All tags of one owner's server.
 pub fn of(owner: &Owner) -> [String; 3] {

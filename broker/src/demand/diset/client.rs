@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::address::Policy;
+
 use super::{
     Addresses, Credentials, DisetError, ServiceUrl,
     frame::{self, FrameError},
@@ -39,6 +41,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Time for one network address to take a connection and finish the TLS handshake; then the next is tried.
     pub connect: Duration,
+    /// Which network addresses may be asked. DISET is always TLS.
+    pub addresses: Policy,
     /// The largest answer that is read, in bytes.
     pub largest_answer: usize,
     /// The most JSON values in it: each takes tens of bytes of memory, however short it is written.
@@ -51,6 +55,7 @@ impl Default for Settings {
         Self {
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
+            addresses: Policy::OPEN,
             largest_answer: 16 << 20,
             most_values: 1 << 20,
         }
@@ -148,9 +153,10 @@ impl Client {
     async fn connect(&self) -> Result<(&ServiceUrl, TlsStream<TcpStream>), DisetError> {
         let first = self.good.load(Ordering::Relaxed);
         let mut why = None;
-        for number in first..first + self.urls.count() {
+        let last = first + self.urls.count() - 1;
+        for number in first..=last {
             let url = self.urls.at(number);
-            match self.connect_to(url).await {
+            match self.connect_to(url, number == last).await {
                 Ok(stream) => {
                     self.good.store(number % self.urls.count(), Ordering::Relaxed);
                     return Ok((url, stream));
@@ -163,8 +169,9 @@ impl Client {
         Err(why.unwrap_or_else(|| unreachable(self.url(), "it has no address".to_owned())))
     }
 
-    /// A connection to one of the network addresses, IPv4 and IPv6, that the host's name stands for.
-    async fn connect_to(&self, url: &ServiceUrl) -> Result<TlsStream<TcpStream>, DisetError> {
+    /// A connection to one of the network addresses, IPv4 and IPv6, that the host's name stands for. The last address of the `last` URL
+    /// has all the time that is left: nothing else would be tried in it, and a busy service is slow to shake hands.
+    async fn connect_to(&self, url: &ServiceUrl, last: bool) -> Result<TlsStream<TcpStream>, DisetError> {
         let limit = self.settings.connect;
         let seconds = limit.as_secs();
         let silent = |what: String| unreachable(url, format!("{what} within {seconds} s"));
@@ -173,8 +180,11 @@ impl Client {
             .map_err(|_| silent("its host's name was not resolved".to_owned()))?
             .map_err(|e| unreachable(url, e.to_string()))?;
         let mut why = None;
-        for address in found {
-            match timeout(limit, self.shake_hands(url, address)).await {
+        let allowed = self.settings.addresses.among(&url.host, found);
+        let mut allowed = allowed.map_err(|e| DisetError::AddressNotAllowed(e.to_string()))?.into_iter().peekable();
+        while let Some(address) = allowed.next() {
+            let patience = if last && allowed.peek().is_none() { self.settings.deadline } else { limit };
+            match timeout(patience, self.shake_hands(url, address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
                     why.get_or_insert(error);

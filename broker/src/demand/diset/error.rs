@@ -25,6 +25,9 @@ pub enum DisetError {
         /// Its first moment.
         begins: Timestamp,
     },
+    /// The operator may not ask this address. Nothing was sent.
+    #[error("{0}")]
+    AddressNotAllowed(String),
     /// Nothing answers.
     #[error("{url} cannot be reached: {what}; look whether the service runs and the address is right")]
     Unreachable {
@@ -130,6 +133,7 @@ impl DisetError {
             Self::CertificateExpired { .. } => "CertificateExpired",
             Self::CertificateNotYetValid { .. } => "CertificateNotYetValid",
             Self::Unreachable { .. } => "Unreachable",
+            Self::AddressNotAllowed(_) => "AddressNotAllowed",
             Self::CertificateRefused { .. } => "CertificateRefused",
             Self::NoTls { .. } => "NoTls",
             Self::Unauthorized { .. } => "Unauthorized",

@@ -62,7 +62,7 @@ fn authorities(bundle: &SecretString) -> Result<RootCertStore, DisetError> {
     }
     let (used, unusable) = roots.add_parsable_certificates(readable);
     if used == 0 {
-        return Err(bad("ca.crt holds no CA certificate in PEM that can be used"));
+        return Err(bad("ca.crt holds no certificate in PEM that can be used as an authority"));
     }
     if unread + unusable > 0 {
         let left_out = unread + unusable;

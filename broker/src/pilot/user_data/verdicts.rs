@@ -30,6 +30,13 @@ struct Known {
     old: HashMap<Print, Verdict>,
 }
 
+impl Default for Verdicts {
+    /// Room for the templates of a thousand pools.
+    fn default() -> Self {
+        Self::new(1024)
+    }
+}
+
 impl Verdicts {
     /// Nothing known yet; at least `kept` verdicts will be remembered.
     pub fn new(kept: usize) -> Self {

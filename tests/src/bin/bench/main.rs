@@ -6,6 +6,7 @@
 mod counts;
 mod planning;
 mod real;
+mod scale;
 mod simulated;
 mod times;
 
@@ -21,6 +22,12 @@ struct Args {
     /// Also starts DIRAC's own services and an OpenStack on this machine (Debian, as root), and measures forty real jobs.
     #[arg(long)]
     real: bool,
+    /// Measures the operator with this many simulated VMs instead of all else, for example 20000.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "real")]
+    vms: Option<u64>,
+    /// In this many pools.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "vms")]
+    pools: u64,
 }
 
 #[tokio::main]
@@ -41,6 +48,11 @@ async fn run(args: Args) -> Result<()> {
         "--real starts guests, which only root may: run this as root"
     );
     println!("| what | figure | budget |\n|---|---|---|");
+    if let Some(vms) = args.vms {
+        scale::measure(vms, args.pools).await?;
+        println!("\nmeasured by `cargo xtask bench --vms {vms} --pools {}`", args.pools);
+        return Ok(());
+    }
     row(planning::WHAT, &planning::time(), "100 ms");
     simulated::measure().await?;
     if args.real {

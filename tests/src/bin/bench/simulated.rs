@@ -85,7 +85,13 @@ async fn at_rest(operator: &mut Operator, with: &str) -> Result<()> {
 }
 
 /// Waits until the sum of these metrics is right. A figure for another number of VMs than the row names would be a lie: that is an error.
-async fn until(operator: &Operator, what: &str, seconds: u64, words: &[&str], right: fn(f64) -> bool) -> Result<()> {
+pub async fn until(
+    operator: &Operator,
+    what: &str,
+    seconds: u64,
+    words: &[&str],
+    right: impl Fn(f64) -> bool,
+) -> Result<()> {
     let begun = Instant::now();
     loop {
         let now = operator.metric(words).await?;
@@ -100,7 +106,7 @@ async fn until(operator: &Operator, what: &str, seconds: u64, words: &[&str], ri
 }
 
 /// User and system time of a process, in hundredths of a second.
-fn cpu_ticks(pid: u32) -> Result<u64> {
+pub fn cpu_ticks(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("the operator has ended: cannot read {path}"))?;
     let after = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
@@ -108,7 +114,7 @@ fn cpu_ticks(pid: u32) -> Result<u64> {
 }
 
 /// Writes of the operator by resource, as the API server noted them; its lease costs the same with no VM.
-fn writes(audit: &Path) -> Result<BTreeMap<String, u64>> {
+pub fn writes(audit: &Path) -> Result<BTreeMap<String, u64>> {
     let text = fs::read_to_string(audit).with_context(|| format!("cannot read {}", audit.display()))?;
     let mut found = BTreeMap::new();
     let user = format!("system:serviceaccount:{NAMESPACE}:{NAMESPACE}");

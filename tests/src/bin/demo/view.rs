@@ -53,6 +53,7 @@ impl View {
             "--output=json",
         ])?)?;
         let items = vms["items"].as_array().cloned().unwrap_or_default();
+        let unmet = self.unmet(kubectl)?;
         if !stdout().is_terminal() {
             let count = |phase: &str| items.iter().filter(|vm| vm["status"]["phase"] == phase).count();
             let mut text = format!(
@@ -67,7 +68,12 @@ impl View {
                     writeln!(text, "       new: {name} for {vo} of flavor {flavor}: {why}")?;
                 }
             }
-            // Who reads may have gone.
+            for sentence in &unmet {
+                if self.said.insert(sentence.clone()) {
+                    writeln!(text, "       {sentence}")?;
+                }
+            }
+            // The reader may have gone.
             stdout().write_all(text.as_bytes()).ok();
             return Ok(());
         }
@@ -77,28 +83,18 @@ impl View {
             let (name, vo, flavor, why) = about(vm);
             writeln!(text, "{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}")?;
         }
-        let pools: Value = serde_json::from_str(&kubectl.run(&[
-            "get",
-            "pilotpools",
-            "--namespace",
-            self.namespace,
-            "--output=json",
-        ])?)?;
-        for unmet in pools["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .flat_map(|p| p["status"]["unmet"].as_array().cloned().unwrap_or_default())
-        {
-            writeln!(
-                text,
-                "\n{} jobs of {} get no VM: {}",
-                unmet["jobs"],
-                unmet["vo"].as_str().unwrap_or("-"),
-                unmet["message"].as_str().unwrap_or("-")
-            )?;
+        for sentence in &unmet {
+            writeln!(text, "\n{sentence}")?;
         }
         self.draw(&text)
+    }
+
+    /// What gets no VM and why, as pools, VOs and the installation say it: each sentence once.
+    fn unmet(&self, kubectl: &Kubectl) -> Result<BTreeSet<String>> {
+        let kinds = "pilotpools,virtualorganizations,diracinstallations";
+        let all: Value =
+            serde_json::from_str(&kubectl.run(&["get", kinds, "--namespace", self.namespace, "--output=json"])?)?;
+        Ok(sentences(&all))
     }
 
     /// Draws over the last picture. What does not fit is cut: a terminal that scrolls could not be drawn over.
@@ -115,6 +111,14 @@ impl View {
         self.drawn = lines.len();
         Ok(())
     }
+}
+
+/// The unmet demand in the statuses of these objects.
+fn sentences(all: &Value) -> BTreeSet<String> {
+    let lists = all["items"].as_array().into_iter().flatten().filter_map(|o| o["status"]["unmet"].as_array());
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let sentence = |u: &Value| format!("{} jobs of {} get no VM: {}", u["jobs"], word(&u["vo"]), word(&u["message"]));
+    lists.flatten().map(sentence).collect()
 }
 
 /// Name, VO, flavor and reason of a VM.
@@ -147,6 +151,15 @@ fn parse(answer: &str) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_pool_and_vo_both_say_is_shown_once() {
+        let unmet =
+            serde_json::json!([{"vo": "biomed", "jobs": 3, "reason": "PoolMax", "message": "the pool is full"}]);
+        let object = serde_json::json!({"status": {"unmet": unmet}});
+        let said = sentences(&serde_json::json!({"items": [object, object, {"status": {}}, {}]}));
+        assert_eq!(said.into_iter().collect::<Vec<_>>(), ["3 jobs of biomed get no VM: the pool is full"]);
+    }
 
     #[test]
     fn a_terminal_without_a_size_is_not_believed() {

@@ -1,0 +1,132 @@
+//! PilotVMs counted by what they belong to, in one look at each: whoever asks for every pool's VMs must not look at all VMs for each
+//! pool.
+
+use std::{collections::HashMap, hash::Hash};
+
+use crds::PilotVM;
+
+use crate::{life::phase, names::Key};
+
+/// The phases of a PilotVM.
+pub const PHASES: [&str; 4] = ["Pending", "Booting", "Running", "Ending"];
+
+/// PilotVMs that belong to one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub vms: i64,
+    /// Their cores.
+    pub cores: i64,
+    /// How many in each of the [`PHASES`].
+    pub phases: [i64; PHASES.len()],
+}
+
+/// PilotVMs by pool, cloud, VO and installation.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pools: HashMap<Key, Count>,
+    clouds: HashMap<Key, Count>,
+    vos: HashMap<Key, Count>,
+    installations: HashMap<Key, Count>,
+}
+
+impl Count {
+    fn add(&mut self, vm: &PilotVM, phase: usize) {
+        self.vms += 1;
+        self.cores = self.cores.saturating_add(vm.spec.offering.cores);
+        self.phases[phase] += 1;
+    }
+
+    /// How many in this phase.
+    pub fn in_phase(&self, wanted: &str) -> i64 {
+        PHASES.iter().zip(self.phases).filter(|(phase, _)| **phase == wanted).map(|(_, vms)| vms).sum()
+    }
+}
+
+impl Tally {
+    /// Counts these.
+    pub fn of<'a>(vms: impl IntoIterator<Item = &'a PilotVM>) -> Self {
+        // Words are borrowed until all are counted: some hundred keys are made, not some for each VM.
+        let [mut pools, mut clouds, mut vos, mut installations] = [(); 4].map(|()| HashMap::new());
+        for vm in vms {
+            let word = vm.status.as_ref().map_or(PHASES[0], phase);
+            let phase = PHASES.iter().position(|p| *p == word).unwrap_or(0);
+            let namespace = vm.metadata.namespace.as_deref().unwrap_or_default();
+            let spec = &vm.spec;
+            let belongs = [
+                (&mut pools, spec.pool_ref.name.as_str()),
+                (&mut clouds, &spec.cloud_ref.name),
+                (&mut vos, &spec.vo),
+                (&mut installations, &spec.installation_ref.name),
+            ];
+            for (counts, name) in belongs {
+                count(counts, (namespace, name)).add(vm, phase);
+            }
+        }
+        let [pools, clouds, vos, installations] = [pools, clouds, vos, installations].map(owned);
+        Self { pools, clouds, vos, installations }
+    }
+
+    /// The PilotVMs of a pool.
+    pub fn pool(&self, key: &Key) -> Count {
+        self.pools.get(key).copied().unwrap_or_default()
+    }
+
+    /// The PilotVMs of a cloud.
+    pub fn cloud(&self, key: &Key) -> Count {
+        self.clouds.get(key).copied().unwrap_or_default()
+    }
+
+    /// The PilotVMs of a VO.
+    pub fn vo(&self, key: &Key) -> Count {
+        self.vos.get(key).copied().unwrap_or_default()
+    }
+
+    /// The PilotVMs of an installation.
+    pub fn installation(&self, key: &Key) -> Count {
+        self.installations.get(key).copied().unwrap_or_default()
+    }
+
+    /// Every pool that has PilotVMs, also one whose object is gone.
+    pub fn pools(&self) -> impl Iterator<Item = &Key> {
+        self.pools.keys()
+    }
+}
+
+fn count<K: Eq + Hash>(counts: &mut HashMap<K, Count>, key: K) -> &mut Count {
+    counts.entry(key).or_default()
+}
+
+fn owned(counts: HashMap<(&str, &str), Count>) -> HashMap<Key, Count> {
+    let key = |(namespace, name): (&str, &str)| Key { namespace: namespace.to_owned(), name: name.to_owned() };
+    counts.into_iter().map(|(of, count)| (key(of), count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_vm_is_looked_at_once_and_counts_for_its_pool_cloud_vo_and_installation() {
+        let vm = |pool: usize, cores| {
+            let mut vm = PilotVM::new("vm", crds::vm::PilotVMSpec::default());
+            vm.metadata.namespace = Some("demo".into());
+            vm.spec.pool_ref.name = format!("pool-{pool}");
+            vm.spec.cloud_ref.name = "lyon".into();
+            vm.spec.vo = "biomed".into();
+            vm.spec.installation_ref.name = "dirac".into();
+            vm.spec.offering.cores = cores;
+            vm
+        };
+        let vms: Vec<_> = (0..20_000).map(|n| vm(n % 500, 8)).collect();
+        let mut looks = 0;
+        let tally = Tally::of(vms.iter().inspect(|_| looks += 1));
+        assert_eq!(looks, 20_000);
+        let key = |name: &str| Key { namespace: "demo".into(), name: name.into() };
+        assert_eq!(tally.pool(&key("pool-499")), Count { vms: 40, cores: 320, phases: [40, 0, 0, 0] });
+        for all in [tally.cloud(&key("lyon")), tally.vo(&key("biomed")), tally.installation(&key("dirac"))] {
+            assert_eq!((all.vms, all.cores, all.in_phase("Pending")), (20_000, 160_000, 20_000));
+        }
+        assert_eq!((tally.pools().count(), tally.pool(&key("none"))), (500, Count::default()));
+    }
+}

@@ -1,0 +1,59 @@
+//! What one round does: nothing, only tell, or act. Pure.
+
+use broker::plan::{Plan, Reason, Unmet};
+
+use super::world::World;
+
+/// What a round may do with its plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hands {
+    /// Make and give back.
+    Free,
+    /// Only tell what would be done, and this sentence.
+    Bound(String),
+}
+
+/// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered.
+pub fn hands(world: &World) -> Hands {
+    match (&world.rows_unknown, &world.rows) {
+        (Some(trouble), _) => {
+            Hands::Bound(format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message))
+        }
+        (None, None) => {
+            Hands::Bound("no PilotVM is made before the pilots' rows have been read for the first time".to_owned())
+        }
+        (None, Some(_)) => Hands::Free,
+    }
+}
+
+/// The plan without what a pause forbids: VMs of a paused pool or cloud are not given back, and jobs that wait since their pool is
+/// paused, or every cloud of it that could serve them, say so.
+pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
+    plan.surplus.retain(|surplus| {
+        let Some(vm) = world.vm(&surplus.vm) else { return false };
+        let pool = world.pool(&vm.spec.pool_ref.name);
+        pool.is_some_and(|pool| world.paused_by(pool, std::iter::once(vm.spec.cloud_ref.name.as_str())).is_none())
+    });
+    for unmet in &mut plan.unmet {
+        if let Some(by) = paused_by(world, unmet) {
+            unmet.reason = Reason::Paused;
+            unmet.message = format!("{by} is paused: take the annotation {} off to go on", crds::annotation::PAUSED);
+        }
+    }
+    plan
+}
+
+fn paused_by(world: &World, unmet: &Unmet) -> Option<String> {
+    let pool = world.pool(unmet.pool.as_deref()?)?;
+    if let Some(by) = world.paused_by(pool, std::iter::empty()) {
+        return Some(by);
+    }
+    // A limit that binds on the clouds that are left binds all the same.
+    let nowhere = matches!(unmet.reason, Reason::NoOffering | Reason::NoCapacity | Reason::CloudQuota);
+    let clouds = pool.spec.clouds.iter().map(|c| c.name.as_str());
+    nowhere.then(|| world.paused_by(pool, clouds)).flatten()
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,68 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::round::snapshot::{
+    snapshot,
+    tests::{queue, world},
+};
+
+fn planned(world: &World, jobs: u64) -> Plan {
+    respect_pauses(world, broker::plan::plan(&snapshot(world, vec![queue(jobs)])))
+}
+fn paused() -> Value {
+    json!({"annotations": {"diracgrid.org/paused": "true"}})
+}
+fn merged(kind: &str, what: Value) -> World {
+    world(|w| {
+        let object = if kind == "clouds" { &mut w[kind][0]["object"] } else { &mut w[kind][0] };
+        for (name, value) in what.as_object().unwrap() {
+            object["metadata"][name] = value.clone();
+        }
+    })
+}
+
+#[test]
+fn a_world_with_jobs_and_nothing_in_the_way_gets_vms() {
+    let plan = planned(&world(|_| ()), 10);
+    assert_eq!((plan.launches.len(), plan.unmet.len()), (1, 0), "{plan:?}");
+}
+
+#[test]
+fn nothing_is_made_where_a_person_asked_for_a_pause_and_the_jobs_say_so() {
+    for (kind, name) in [("installations", "DiracInstallation i"), ("clouds", "Cloud c"), ("pools", "PilotPool cpu")] {
+        let plan = planned(&merged(kind, paused()), 30);
+        assert!(plan.launches.is_empty(), "{kind}");
+        assert_eq!(plan.unmet[0].reason, Reason::Paused, "{kind}: {:?}", plan.unmet);
+        assert!(plan.unmet[0].message.starts_with(name), "{}", plan.unmet[0].message);
+    }
+}
+
+#[test]
+fn vms_of_what_is_paused_still_serve_jobs() {
+    for kind in ["installations", "clouds", "pools"] {
+        let plan = planned(&merged(kind, paused()), 2);
+        assert!(plan.unmet.is_empty(), "{kind}: the VM that boots has room: {:?}", plan.unmet);
+        assert_eq!(plan.assigned.get("cpu"), Some(&2), "{kind}");
+    }
+}
+
+#[test]
+fn vms_of_what_is_paused_are_not_given_back() {
+    let lowered = |w: &mut Value| w["pools"][0]["spec"]["scaling"]["max"] = json!(0);
+    assert_eq!(planned(&world(lowered), 0).surplus.len(), 1);
+    for kind in ["installations", "clouds", "pools"] {
+        let mut both = serde_json::to_value(merged(kind, paused())).unwrap();
+        lowered(&mut both);
+        let both: World = serde_json::from_value(both).unwrap();
+        assert!(planned(&both, 0).surplus.is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn a_round_acts_only_when_the_rows_are_known() {
+    assert_eq!(hands(&world(|_| ())), Hands::Free);
+    let unread = world(|w| w["rows"] = Value::Null);
+    assert!(matches!(hands(&unread), Hands::Bound(why) if why.contains("first time")));
+    let failed = world(|w| w["rowsUnknown"] = json!({"reason": "Timeout", "message": "no answer"}));
+    assert!(matches!(hands(&failed), Hands::Bound(why) if why.contains("no answer")));
+}

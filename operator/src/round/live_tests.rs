@@ -1,0 +1,73 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn vm(status: Value) -> PilotVM {
+    let value = json!({"apiVersion": "diracgrid.org/v1alpha1", "kind": "PilotVM",
+        "metadata": {"name": "cpu-1", "namespace": "demo", "uid": "u", "creationTimestamp": "2026-11-24T10:00:00Z"},
+        "spec": serde_json::to_value(crds::vm::PilotVMSpec {
+            boot_deadline: crds::Duration::from_secs(1_800),
+            max_lifetime: crds::Duration::from_secs(86_400),
+            ..crds::vm::PilotVMSpec::default()
+        }).unwrap(), "status": status});
+    let mut vm: PilotVM = serde_json::from_value(value).unwrap();
+    vm.spec.offering.cores = 8;
+    vm
+}
+fn minute(n: i64) -> Timestamp {
+    "2026-11-24T10:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(n)
+}
+fn rows(read: i64, status: &str, job: u64) -> Rows {
+    let reference = stamp::reference("u");
+    serde_json::from_value(json!({"started": minute(read).to_string(), "again": {}, "by_reference": {&reference: {
+        "reference": reference, "status": status, "current_job": job, "idle_seconds": null, "updated": null, "jobs": null}}}))
+    .unwrap()
+}
+fn phase(vm: &PilotVM, rows: Option<&Rows>, now: i64) -> (VmPhase, u64) {
+    let life = live(vm, rows, Timestamp::default(), minute(now));
+    (life.phase, life.free_cores)
+}
+fn launched_at(n: i64) -> Value {
+    json!({"launchedAt": minute(n).to_string()})
+}
+
+#[test]
+fn a_vm_that_was_just_made_boots() {
+    assert_eq!(phase(&vm(Value::Null), None, 1), (VmPhase::Booting, 0));
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Waiting", 0)), 2), (VmPhase::Booting, 0));
+}
+
+#[test]
+fn a_vm_that_no_cloud_made_in_time_is_no_supply() {
+    assert_eq!(phase(&vm(Value::Null), None, 31), (VmPhase::Ending, 0));
+}
+
+#[test]
+fn a_pilot_is_late_only_when_its_own_row_was_read_after_the_deadline() {
+    let old = rows(20, "Waiting", 0);
+    assert_eq!(phase(&vm(launched_at(1)), Some(&old), 40).0, VmPhase::Booting);
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(35, "Waiting", 0)), 40).0, VmPhase::Ending);
+    let reference = stamp::reference("u");
+    let again =
+        old.clone().with(minute(35), std::slice::from_ref(&reference), old.by_reference.into_values().collect());
+    assert_eq!(phase(&vm(launched_at(1)), Some(&again), 40).0, VmPhase::Ending);
+}
+
+#[test]
+fn a_row_that_says_running_is_believed_before_the_status_does() {
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Running", 0)), 3), (VmPhase::Running, 8));
+}
+
+#[test]
+fn a_pilot_that_has_just_begun_counts_as_free_for_a_moment() {
+    let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
+    let with_job = rows(3, "Running", 7);
+    assert_eq!(phase(&running, Some(&with_job), 3), (VmPhase::Running, 8));
+    assert_eq!(phase(&running, Some(&with_job), 4), (VmPhase::Running, 0));
+}
+
+#[test]
+fn a_vm_beyond_its_lifetime_is_no_supply() {
+    let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
+    assert_eq!(phase(&running, Some(&rows(2_000, "Running", 7)), 2_000).0, VmPhase::Ending);
+}

@@ -1,0 +1,66 @@
+//! The PilotVM object of a launch. Pure.
+
+use broker::plan::Launch;
+use crds::{
+    LocalRef, PilotVM, Price,
+    pool::Purchase,
+    vm::{Offering, PilotVMSpec},
+};
+use kube::ResourceExt;
+
+use super::world::World;
+use crate::{
+    amounts::whole,
+    names::{CLOUD_LABEL, INSTALLATION_LABEL, Key, POOL_LABEL, VM_FINALIZER, VO_LABEL, default_ce},
+};
+
+/// The PilotVM of a launch; nothing when its VO or site went meanwhile.
+pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> String) -> Option<PilotVM> {
+    let pool = world.pool(&launch.pool)?;
+    let vo = world.vos.iter().find(|v| v.name_any() == *launch.vo)?;
+    let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
+    let key = Key::of(pool.as_ref());
+    let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
+    let spec = PilotVMSpec {
+        installation_ref: LocalRef { name: world.installation.name.clone() },
+        pool_ref: LocalRef { name: key.name.clone() },
+        cloud_ref: LocalRef { name: launch.cloud.to_string() },
+        vo: launch.vo.to_string(),
+        dirac_vo: vo.spec.dirac_name.clone(),
+        group: vo.spec.pilot.group.clone(),
+        site: site.spec.dirac_name.clone(),
+        ce: matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
+        queue: matching.queue.clone().unwrap_or_else(|| launch.offering.flavor.clone()),
+        offering: Offering {
+            flavor: launch.offering.flavor.clone(),
+            zone: launch.offering.zone.clone(),
+            purchase: Purchase::OnDemand,
+            cores: whole(launch.offering.cores),
+            ram_mib: whole(launch.offering.ram_mib),
+            gpus: whole(launch.offering.gpus),
+            per_hour: launch.offering.price_micros.map(Price::from_micros),
+        },
+        image: pool.spec.machine.image.clone(),
+        max_cpu_time: matching.max_cpu_time,
+        tags: matching.tags.clone(),
+        required_tags: matching.required_tags.clone(),
+        platform: matching.platform.clone(),
+        boot_deadline: scaling.boot_deadline,
+        idle_timeout: scaling.idle_timeout,
+        max_lifetime: scaling.max_lifetime,
+        reason: launch.reason.to_string(),
+    };
+    let labels = [
+        (POOL_LABEL, &*launch.pool),
+        (CLOUD_LABEL, &*launch.cloud),
+        (VO_LABEL, &*launch.vo),
+        (INSTALLATION_LABEL, &world.installation.name),
+    ];
+    let mut vm = PilotVM::new(&name(&key), spec);
+    vm.metadata.namespace = Some(key.namespace.clone());
+    // The finalizer is on the object from its first moment: no VM can be made for one that may go unnoticed.
+    vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
+    vm.metadata.labels = Some(labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+    // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
+    Some(vm)
+}

@@ -1,0 +1,126 @@
+use broker::plan::VmPhase;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A pool with one VM that boots, on a cloud with one flavor of eight cores; changed by `change`.
+pub fn world(change: impl FnOnce(&mut Value)) -> World {
+    let mut value: Value = serde_json::from_str(include_str!("world.json")).unwrap();
+    change(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+/// A task queue of the VO with this number of jobs of one core.
+pub fn queue(jobs: u64) -> TaskQueue {
+    TaskQueue { id: 1, owner_group: "biomed_user".into(), jobs, cpu_time: 3600, ..TaskQueue::default() }
+}
+
+fn taken(change: impl FnOnce(&mut Value)) -> Snapshot {
+    snapshot(&world(change), vec![queue(3)])
+}
+
+#[test]
+fn a_world_is_written_as_it_was_read() {
+    let text = include_str!("world.json");
+    let written = serde_json::to_string_pretty(&world(|_| ())).unwrap();
+    assert_eq!(written, text.trim_end());
+}
+
+#[test]
+fn a_world_says_what_the_plan_asks() {
+    let s = taken(|_| ());
+    assert_eq!((s.vos.len(), s.pools.len(), s.clouds.len(), s.vms.len()), (1, 1, 1, 1));
+    assert_eq!((s.pools[0].clouds.as_slice(), s.pools[0].max), (&["c".to_owned()][..], 10));
+    assert_eq!((s.clouds[0].offerings[0].cores, s.clouds[0].headroom.vms), (8, Some(40)));
+    assert_eq!((s.vms[0].phase, s.vms[0].age_seconds), (VmPhase::Booting, 60));
+}
+
+#[test]
+fn a_cloud_that_cannot_be_used_or_goes_or_is_paused_is_left_out() {
+    assert!(taken(|w| w["clouds"][0]["usable"] = json!(false)).clouds.is_empty());
+    let at = json!("2026-11-24T00:00:00Z");
+    assert!(taken(|w| w["clouds"][0]["object"]["metadata"]["deletionTimestamp"] = at).clouds.is_empty());
+    let paused = json!({"diracgrid.org/paused": "true"});
+    assert!(taken(|w| w["clouds"][0]["object"]["metadata"]["annotations"] = paused).clouds.is_empty());
+}
+
+#[test]
+fn a_refused_flavor_stays_on_offer_and_is_marked() {
+    let s = taken(|w| w["clouds"][0]["refused"] = json!([["c8", null]]));
+    assert_eq!((s.clouds[0].offerings.len(), s.clouds[0].exhausted.contains("c8")), (1, true));
+}
+
+#[test]
+fn a_flavor_that_is_refused_in_one_zone_is_offered_in_the_other() {
+    let s = taken(|w| {
+        let offer = w["clouds"][0]["offers"]["offers"][0].clone();
+        let zoned = |zone: &str| {
+            let mut offer = offer.clone();
+            offer["zone"] = json!(zone);
+            offer
+        };
+        w["clouds"][0]["offers"]["offers"] = json!([zoned("a"), zoned("b")]);
+        w["clouds"][0]["refused"] = json!([["c8", "a"]]);
+    });
+    let zones: Vec<_> = s.clouds[0].offerings.iter().map(|o| o.zone.as_deref()).collect();
+    assert_eq!((zones, s.clouds[0].exhausted.len()), (vec![Some("b")], 0));
+}
+
+#[test]
+fn what_fails_in_one_pool_is_said_of_that_pool() {
+    let s = taken(|w| w["clouds"][0]["failing"] = json!({"cpu": [["c8", null]], "other": [["c8", "z"]]}));
+    assert_eq!(s.pools[0].failing, [Failing { cloud: "c".into(), flavor: "c8".into(), zone: None }]);
+}
+
+#[test]
+fn a_pool_that_is_deleted_makes_no_vms_and_its_vms_still_count() {
+    let s = taken(|w| w["pools"][0]["metadata"]["deletionTimestamp"] = json!("2026-11-24T00:00:00Z"));
+    assert_eq!((s.pools.len(), s.vms.len()), (0, 1));
+}
+
+#[test]
+fn a_pool_whose_template_cannot_be_rendered_is_left_out() {
+    assert!(taken(|w| w["pools"][0]["spec"]["machine"]["userData"] = json!("{{ nothing")).pools.is_empty());
+}
+
+#[test]
+fn a_vm_is_counted_by_the_quota_when_the_quota_was_read_after_its_launch() {
+    let launched = |at: &'static str| move |w: &mut Value| w["vms"][0]["status"] = json!({"launchedAt": at});
+    assert!(!taken(|_| ()).vms[0].counted);
+    assert!(taken(launched("2026-11-24T11:58:00Z")).vms[0].counted);
+    assert!(!taken(launched("2026-11-24T11:59:50Z")).vms[0].counted);
+}
+
+#[test]
+fn the_older_vo_comes_first() {
+    let s = taken(|w| {
+        let mut younger = w["vos"][0].clone();
+        younger["metadata"]["name"] = json!("a-young-one");
+        younger["metadata"]["creationTimestamp"] = json!("2026-11-24T11:00:00Z");
+        w["vos"].as_array_mut().unwrap().push(younger);
+    });
+    assert_eq!(s.vos.iter().map(|vo| vo.name.as_str()).collect::<Vec<_>>(), ["biomed", "a-young-one"]);
+}
+
+#[test]
+fn the_order_in_which_objects_were_read_changes_nothing() {
+    let two = |turned: bool| {
+        move |w: &mut Value| {
+            let mut other = w["vms"][0].clone();
+            other["metadata"]["name"] = json!("cpu-0");
+            let vms = w["vms"].as_array_mut().unwrap();
+            vms.insert(usize::from(!turned), other);
+        }
+    };
+    assert_eq!(taken(two(true)), taken(two(false)));
+}
+
+#[test]
+fn a_pool_that_says_nothing_of_gpus_gets_flavors_without() {
+    let said = |machine: Value| {
+        let s = taken(|w| w["pools"][0]["spec"]["machine"]["requirements"] = machine);
+        s.pools[0].requirements.gpus
+    };
+    assert_eq!(said(json!({"cores": {"min": 4}})), (None, Some(0)));
+    assert_eq!(said(json!({"gpus": {"min": 1}})), (Some(1), None));
+}

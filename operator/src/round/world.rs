@@ -1,0 +1,168 @@
+//! Everything a round decides from, of one moment: objects, and what is known of clouds and pilots, as data. It is sorted, and JSON both
+//! ways: a bug report becomes a test.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use broker::{
+    clock::moment,
+    cloud::{Headroom, Offers},
+};
+use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    context::State,
+    known::{
+        self,
+        installation::{Facts, Rows},
+    },
+    names::{Key, deleting, is_paused},
+    trouble::Trouble,
+};
+
+/// Flavor and zone.
+pub type Place = (String, Option<String>);
+
+/// A cloud and what is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudView {
+    /// The object.
+    pub object: Arc<Cloud>,
+    /// Whether VMs may be bought there now, as far as the cloud is concerned.
+    #[serde(default)]
+    pub usable: bool,
+    /// What it offers.
+    #[serde(default)]
+    pub offers: Option<Arc<Offers>>,
+    /// What may still be bought, and when that was asked for.
+    #[serde(default)]
+    pub headroom: Option<(Timestamp, Arc<Headroom>)>,
+    /// What was refused a moment ago.
+    #[serde(default)]
+    pub refused: BTreeSet<Place>,
+    /// What came to nothing a moment ago, by pool.
+    #[serde(default)]
+    pub failing: BTreeMap<String, BTreeSet<Place>>,
+}
+
+/// The objects of an installation's namespace at one moment, each kind sorted by name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct World {
+    /// The installation.
+    pub installation: Key,
+    /// The installations of the namespace.
+    pub installations: Vec<Arc<DiracInstallation>>,
+    /// The sites.
+    pub sites: Vec<Arc<Site>>,
+    /// The VOs.
+    pub vos: Vec<Arc<VirtualOrganization>>,
+    /// The clouds.
+    pub clouds: Vec<CloudView>,
+    /// The pools.
+    pub pools: Vec<Arc<PilotPool>>,
+    /// Pools whose user-data template cannot be used.
+    pub unusable_templates: BTreeSet<String>,
+    /// The VMs, those of other installations too: they use up the same clouds.
+    pub vms: Vec<Arc<PilotVM>>,
+    /// The pilots' rows; nothing while they have not been read since the start.
+    pub rows: Option<Arc<Rows>>,
+    /// Why the rows could not be read last time.
+    pub rows_unknown: Option<Trouble>,
+    /// Since when pilots can ask for work, where they could not.
+    pub asking: Timestamp,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+impl World {
+    /// What is known now. `facts` are those of the installation, read once for a whole round.
+    pub fn of(state: &State, installation: &Key, facts: &Facts, now: Timestamp) -> Self {
+        let namespace = installation.namespace.as_str();
+        let pools = sorted(state.stores.pools.within(namespace));
+        let unusable = |pool: &&Arc<PilotPool>| {
+            let template = pool.spec.machine.user_data.as_deref();
+            template.is_some_and(|template| state.templates.of(template).is_err())
+        };
+        let unusable_templates = pools.iter().filter(unusable).map(|pool| pool.name_any()).collect();
+        let view = |object: Arc<Cloud>| {
+            let handle = state.clouds.get(&Key::of(object.as_ref()));
+            let facts = handle.facts();
+            let place = |place: known::place::Place| (place.flavor, place.zone);
+            let failing = |pool: &Arc<PilotPool>| {
+                let places: BTreeSet<Place> =
+                    handle.failing(&pool.name_any(), moment()).into_iter().map(place).collect();
+                (!places.is_empty()).then(|| (pool.name_any(), places))
+            };
+            CloudView {
+                usable: facts.usable(moment()),
+                refused: handle.refused_places(moment()).into_iter().map(place).collect(),
+                failing: pools.iter().filter_map(failing).collect(),
+                offers: facts.offers,
+                headroom: facts.headroom,
+                object,
+            }
+        };
+        Self {
+            installation: installation.clone(),
+            installations: sorted(state.stores.installations.within(namespace)),
+            sites: sorted(state.stores.sites.within(namespace)),
+            vos: sorted(state.stores.vos.within(namespace)),
+            clouds: sorted(state.stores.clouds.within(namespace)).into_iter().map(view).collect(),
+            vms: sorted(state.stores.vms.within(namespace)),
+            unusable_templates,
+            rows: facts.read.clone(),
+            rows_unknown: facts.rows_unknown.clone(),
+            asking: facts.demand_back,
+            pools,
+            now,
+        }
+    }
+
+    /// The pool of this name.
+    pub fn pool(&self, name: &str) -> Option<&Arc<PilotPool>> {
+        self.pools.iter().find(|pool| pool.name_any() == name)
+    }
+
+    /// The cloud of this name.
+    pub fn cloud(&self, name: &str) -> Option<&CloudView> {
+        self.clouds.iter().find(|view| view.object.name_any() == name)
+    }
+
+    /// The VM of this name.
+    pub fn vm(&self, name: &str) -> Option<&Arc<PilotVM>> {
+        self.vms.iter().find(|vm| vm.name_any() == name)
+    }
+
+    /// Which object says that nothing is made or taken away in this pool on these clouds; each with its kind. A pause of one cloud of
+    /// several leaves the others.
+    pub fn paused_by<'a>(&self, pool: &PilotPool, mut clouds: impl Iterator<Item = &'a str>) -> Option<String> {
+        let installation = self.installations.iter().find(|i| i.name_any() == self.installation.name);
+        if let Some(installation) = installation.filter(|i| is_paused(i.as_ref())) {
+            return Some(format!("DiracInstallation {}", installation.name_any()));
+        }
+        if is_paused(pool) {
+            return Some(format!("PilotPool {}", pool.name_any()));
+        }
+        let paused = |name: &str| self.cloud(name).is_some_and(|view| is_paused(view.object.as_ref()));
+        clouds.find(|name| paused(name)).map(|name| format!("Cloud {name}"))
+    }
+}
+
+impl CloudView {
+    /// Whether the plan may buy there.
+    pub fn is_open(&self) -> bool {
+        self.usable && !deleting(self.object.as_ref()) && !is_paused(self.object.as_ref())
+    }
+}
+
+fn sorted<K: Resource>(mut objects: Vec<Arc<K>>) -> Vec<Arc<K>> {
+    objects.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
+    objects
+}

@@ -1,0 +1,217 @@
+//! What is true at this moment, told anew for each reader: of an object that is gone nothing stays.
+
+use std::sync::atomic::AtomicU64;
+
+use broker::cloud::Allowance;
+use crds::ConditionType;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use prometheus_client::{
+    metrics::{counter::ConstCounter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+
+use crate::{
+    amounts::whole,
+    api::{PHASES, Tally},
+    context::State,
+    metrics::PREFIX,
+    names::Key,
+};
+
+/// Labels by name and value.
+type Labels = Vec<(&'static str, String)>;
+type Numbers = Family<Labels, Gauge>;
+
+fn labels(object: &'static str, key: &Key, more: &[(&'static str, &str)]) -> Labels {
+    let own = [("namespace", key.namespace.clone()), (object, key.name.clone())];
+    own.into_iter().chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect()
+}
+
+/// Gauges of all objects.
+pub fn of_objects(state: &State, tally: &Tally) -> Registry {
+    let mut r = Registry::with_prefix(PREFIX);
+    let mut family = |name: &str, help: &str| {
+        let family = Numbers::default();
+        r.register(name, help, family.clone());
+        family
+    };
+    let vms = family("vms", "PilotVMs by pool and phase");
+    let most = family("pool_max", "The most VMs that a pool may have");
+    let ready = family("ready", "Readiness of an object: 1 it is, 0 it is not, -1 unknown");
+    let waiting = family("demand_jobs", "Waiting jobs by VO, as last read");
+    let unmet = family("unmet_jobs", "Waiting jobs that get no VM, by VO and reason");
+    let read = family("demand_read_timestamp_seconds", "When the task queues were last read");
+    let rows = family("rows_read_timestamp_seconds", "When the pilots' rows were last read");
+    let simulated = family("simulated_jobs", "Jobs of simulated installations by state");
+    let listed = family("cloud_list_timestamp_seconds", "When a cloud's VMs were last listed");
+    let expires = family("credential_expiry_timestamp_seconds", "When a cloud's credential ends");
+    let limit = family("quota_limit", "The provider's quota by resource, memory in MiB; absent: unlimited or unknown");
+    let used = family("quota_used", "What is used of the quota, by everybody in the project");
+    let put = |family: &Numbers, labels: Labels, value: i64| {
+        family.get_or_create(&labels).set(value);
+    };
+    let is_ready = |kind: &str, key: &Key, conditions: Option<&Vec<Condition>>| {
+        let said = conditions.and_then(|all| ConditionType::Ready.among(all)).map_or("Unknown", |c| c.status.as_str());
+        let value = match said {
+            "True" => 1,
+            "False" => 0,
+            _ => -1,
+        };
+        put(&ready, labels("name", key, &[("kind", kind)]), value);
+    };
+    let stores = &state.stores;
+    let pools = stores.pools.all();
+    let existing = pools.iter().map(|pool| Key::of(pool.as_ref()));
+    for key in existing.chain(tally.pools().cloned()) {
+        for (phase, count) in PHASES.iter().zip(tally.pool(&key).phases) {
+            put(&vms, labels("pool", &key, &[("phase", phase)]), count);
+        }
+    }
+    for pool in &pools {
+        let key = Key::of(pool.as_ref());
+        put(&most, labels("pool", &key, &[]), pool.spec.scaling.max);
+        is_ready("PilotPool", &key, pool.status.as_ref().map(|s| &s.conditions));
+    }
+    for object in stores.sites.all() {
+        is_ready("Site", &Key::of(object.as_ref()), object.status.as_ref().map(|s| &s.conditions));
+    }
+    for object in stores.vos.all() {
+        is_ready("VirtualOrganization", &Key::of(object.as_ref()), object.status.as_ref().map(|s| &s.conditions));
+    }
+    for object in stores.installations.all() {
+        let key = Key::of(object.as_ref());
+        is_ready("DiracInstallation", &key, object.status.as_ref().map(|s| &s.conditions));
+        let facts = state.installations.get(&key).facts();
+        let own = |more: &[(&'static str, &str)]| labels("installation", &key, more);
+        if let Some(rows_read) = &facts.read {
+            put(&rows, own(&[]), rows_read.started.as_second());
+        }
+        if let Some(round) = &facts.round {
+            put(&read, own(&[]), round.at.as_second());
+            for (vo, jobs) in &round.plan.waiting {
+                put(&waiting, own(&[("vo", vo)]), whole(*jobs));
+            }
+            for lacking in &round.plan.unmet {
+                let reason = lacking.reason.to_string();
+                unmet.get_or_create(&own(&[("vo", &lacking.vo), ("reason", &reason)])).inc_by(whole(lacking.jobs));
+            }
+        }
+        if let Some(dirac) = &facts.simulated {
+            let s = dirac.statistics();
+            let states = [
+                ("arrived", s.arrived),
+                ("waiting", s.waiting),
+                ("running", s.running),
+                ("served", s.served),
+                ("requeued", s.requeued),
+            ];
+            for (state, jobs) in states {
+                put(&simulated, own(&[("state", state)]), whole(jobs));
+            }
+        }
+    }
+    for object in stores.clouds.all() {
+        let key = Key::of(object.as_ref());
+        is_ready("Cloud", &key, object.status.as_ref().map(|s| &s.conditions));
+        let facts = state.clouds.get(&key).facts();
+        if let Some(list) = &facts.listing {
+            put(&listed, labels("cloud", &key, &[]), list.started.as_second());
+        }
+        if let Some(at) = facts.offers.as_ref().and_then(|offers| offers.credential_expires) {
+            put(&expires, labels("cloud", &key, &[]), at.as_second());
+        }
+        for class in facts.headroom.iter().flat_map(|(_, headroom)| &headroom.classes) {
+            let allowances: [(&str, &Allowance); 4] =
+                [("vms", &class.vms), ("cores", &class.cores), ("ram_mib", &class.ram_mib), ("gpus", &class.gpus)];
+            for (resource, allowance) in allowances {
+                let own = || labels("cloud", &key, &[("class", &class.name), ("resource", resource)]);
+                put(&used, own(), whole(allowance.used));
+                if let Some(bound) = allowance.limit {
+                    put(&limit, own(), whole(bound));
+                }
+            }
+        }
+    }
+    r
+}
+
+/// The program and its process, as other programs tell it too.
+pub fn of_process() -> Registry {
+    let mut r = Registry::default();
+    let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+    r.register(format!("{PREFIX}_build"), "The version of the operator", Info::new(version));
+    if let Some(bytes) = resident_bytes() {
+        let resident = Gauge::<u64, AtomicU64>::default();
+        resident.set(bytes);
+        r.register("process_resident_memory_bytes", "Resident memory", resident);
+    }
+    if let Some(seconds) = cpu_seconds() {
+        r.register("process_cpu_seconds", "Processor time, of user and system", ConstCounter::new(seconds));
+    }
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        let fds = Gauge::<i64>::default();
+        fds.set(whole(open.count()));
+        r.register("process_open_fds", "Open file descriptors", fds);
+    }
+    r
+}
+
+/// Resident memory as Linux tells it.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Processor time as Linux tells it: proc(5), fields 14 and 15 of `stat`, in hundredths of a second.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok());
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{Stores, watch::Objects},
+        metrics::Metrics,
+    };
+
+    #[test]
+    fn an_empty_pool_has_no_vms_and_says_so() {
+        let spec = serde_json::json!({"siteRef": {"name": "s"}, "vos": ["v"], "clouds": [{"name": "c"}],
+            "machine": {"image": "default"}, "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
+        let mut pool = crds::PilotPool::new("p", serde_json::from_value(spec).unwrap());
+        pool.metadata.namespace = Some("demo".into());
+        let stores = Stores { pools: Objects::of([pool]), ..Stores::default() };
+        let state = State { stores, ..State::default() };
+        let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default()), of_process()]);
+        for line in [
+            "dirac_operator_vms{namespace=\"demo\",pool=\"p\",phase=\"Running\"} 0",
+            "dirac_operator_pool_max{namespace=\"demo\",pool=\"p\"} 3",
+            "dirac_operator_ready{namespace=\"demo\",name=\"p\",kind=\"PilotPool\"} -1",
+            "dirac_operator_build_info{version=",
+            "process_resident_memory_bytes ",
+            "process_cpu_seconds_total ",
+            "dirac_operator_leader 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_line_in_the_page() {
+        let page = include_str!("../../../docs/metrics.md");
+        let text = [include_str!("gauges.rs"), include_str!("../metrics.rs"), METERED].concat();
+        let calls = text.split("register(\"").skip(1).chain(text.split("family(\"").skip(1));
+        let names: Vec<&str> = calls.filter_map(|rest| rest.split('"').next()).filter(|n| !n.is_empty()).collect();
+        assert!(names.len() > 25, "{names:?}");
+        for name in names.into_iter().filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
+            assert!(page.contains(&format!("{name}`")) || page.contains(&format!("{name}_total`")), "{name}");
+        }
+    }
+
+    const METERED: &str = include_str!("../../../broker/src/cloud/metered.rs");
+}

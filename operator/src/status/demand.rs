@@ -1,0 +1,105 @@
+//! Waiting jobs that get no VM: what an installation, a VO or a pool says of them.
+
+use std::collections::BTreeMap;
+
+use broker::plan::Unmet;
+use crds::{
+    ConditionType, Reason,
+    unmet::{MOST, UnmetDemand},
+};
+
+use crate::{
+    amounts::whole,
+    conditions::Conditions,
+    known::installation::{Facts, Round},
+};
+
+/// Unmet demand in the making.
+#[derive(Debug, Default)]
+pub struct Lacking {
+    /// Waiting jobs that get no VM.
+    pub jobs: u64,
+    /// The entries of the status, sorted by their words: an order by numbers would change with every poll.
+    pub entries: Vec<UnmetDemand>,
+}
+
+/// The unmet demand of a round that is `ours`. Equal entries are one.
+pub fn lacking(round: &Round, ours: impl Fn(&Unmet) -> bool) -> Lacking {
+    let mut jobs = 0_u64;
+    let mut by_words: BTreeMap<(String, String, String), u64> = BTreeMap::new();
+    for unmet in round.plan.unmet.iter().filter(|unmet| ours(unmet)) {
+        jobs = jobs.saturating_add(unmet.jobs);
+        let words = (unmet.vo.clone(), unmet.reason.to_string(), unmet.message.clone());
+        let sum = by_words.entry(words).or_default();
+        *sum = sum.saturating_add(unmet.jobs);
+    }
+    let entry = |((vo, reason, message), jobs)| UnmetDemand { vo, jobs: whole(jobs), reason, message };
+    let mut entries: Vec<UnmetDemand> = by_words.into_iter().map(entry).collect();
+    if entries.len() > MOST {
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.jobs));
+        entries.truncate(MOST);
+        entries.sort_by(|a, b| (&a.vo, &a.reason, &a.message).cmp(&(&b.vo, &b.reason, &b.message)));
+    }
+    Lacking { jobs, entries }
+}
+
+/// The last round of an installation, if its demand is known now; else the reason and the sentence.
+pub fn known(facts: Option<&Facts>) -> Result<&Round, (Reason, String)> {
+    let Some(facts) = facts else {
+        return Err((Reason::ReferenceMissing, "the DiracInstallation does not exist, so its jobs are unknown".into()));
+    };
+    if let Some(trouble) = facts.not_reached.as_ref().or(facts.demand_unknown.as_ref()) {
+        return Err((Reason::DemandUnknown, format!("the task queues cannot be read: {}", trouble.message)));
+    }
+    let unread = || (Reason::NotRead, "the task queues have not been read yet".to_owned());
+    facts.round.as_deref().ok_or_else(unread)
+}
+
+/// Says whether the demand is met; `well` is the sentence when it is.
+pub fn met(conditions: &mut Conditions, known: Result<&Lacking, (Reason, String)>, well: &str) {
+    let lacking = match known {
+        Ok(lacking) => lacking,
+        Err((reason, text)) => return conditions.says(ConditionType::DemandMet, None, reason, &text),
+    };
+    let Some(first) = lacking.entries.iter().max_by_key(|entry| entry.jobs) else {
+        return conditions.says(ConditionType::DemandMet, Some(true), Reason::Met, well);
+    };
+    let others = match lacking.entries.len() {
+        1 => String::new(),
+        n => format!(" ({} jobs; status.unmet has {} more entries)", first.jobs, n - 1),
+    };
+    let text = format!("{} waiting jobs get no VM: {}{others}", lacking.jobs, first.message);
+    conditions.set(ConditionType::DemandMet.as_str(), Some(false), &first.reason, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn equal_entries_are_one_and_their_order_is_that_of_words() {
+        let unmet: Vec<_> = [("b", 1), ("a", 2), ("b", 3)].map(|(vo, jobs)| unmet(vo, jobs, "full".into())).into();
+        let said = lacking(&round(unmet), |_| true);
+        let short: Vec<_> = said.entries.iter().map(|e| (e.vo.as_str(), e.jobs)).collect();
+        assert_eq!((said.jobs, short), (6, vec![("a", 2), ("b", 4)]));
+    }
+
+    #[test]
+    fn of_many_entries_those_with_most_jobs_are_kept_and_all_jobs_are_counted() {
+        let many = (0..80).map(|n| unmet("a", n + 1, format!("sentence {n}"))).collect();
+        let said = lacking(&round(many), |_| true);
+        let kept: HashSet<i64> = said.entries.iter().map(|e| e.jobs).collect();
+        assert_eq!((said.jobs, kept.len()), (80 * 81 / 2, MOST));
+        assert!(kept.iter().all(|jobs| *jobs > 30));
+    }
+
+    fn unmet(vo: &str, jobs: u64, message: String) -> Unmet {
+        super::super::worlds_tests::unmet(vo, None, jobs, "NoMatch", &message)
+    }
+    fn round(unmet: Vec<Unmet>) -> Round {
+        let plan = broker::plan::Plan { unmet, ..broker::plan::Plan::default() };
+        Round { plan, ..Round::default() }
+    }
+}

@@ -1,0 +1,369 @@
+//! Worlds, and the conditions that they must show: no condition is green and wrong.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use broker::plan::{Plan, Unmet};
+use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde_json::{Value, json};
+
+use super::{cloud, demand, installation, organization, pass::Pass, pool, site};
+use crate::{
+    api::{Stores, watch::Objects},
+    context::State,
+    known::installation::Round,
+    names::Key,
+    trouble::Trouble,
+};
+
+/// A sentence of the plan.
+pub fn unmet(vo: &str, pool: Option<&str>, jobs: u64, reason: &str, message: &str) -> Unmet {
+    let reason = broker::plan::Reason::ALL.iter().copied().find(|r| r.as_str() == reason).unwrap();
+    Unmet { vo: vo.into(), pool: pool.map(Into::into), jobs, reason, message: message.into() }
+}
+
+/// Manifests by kind and name, with what is known beside them.
+struct World {
+    objects: Vec<Value>,
+    round: Option<Round>,
+    known: fn(&State),
+}
+
+fn key(name: &str) -> Key {
+    Key { namespace: "n".into(), name: name.into() }
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "diracgrid.org/v1alpha1", "kind": kind, "spec": spec,
+        "metadata": {"name": name, "namespace": "n", "uid": format!("{kind}-{name}"), "creationTimestamp": "2026-01-01T00:00:00Z"}})
+}
+
+/// A world in which all is well: jobs are read, and the cloud answers.
+fn well() -> World {
+    let vo = json!({"installationRef": {"name": "i"}, "diracName": "biomed", "groups": [{"name": "users"}], "pilot": {"group": "g"}});
+    let pool = json!({"siteRef": {"name": "s"}, "vos": ["v"], "clouds": [{"name": "c"}], "machine": {"image": "default"},
+        "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
+    World {
+        objects: vec![
+            object("DiracInstallation", "i", json!({"simulated": {"arrivals": []}})),
+            object("Site", "s", json!({"installationRef": {"name": "i"}, "diracName": "CLOUD.A.org", "vos": ["v"]})),
+            object("VirtualOrganization", "v", vo),
+            object(
+                "Cloud",
+                "c",
+                json!({"siteRef": {"name": "s"}, "images": {"default": {"name": "any"}}, "simulated": {"flavors": []}}),
+            ),
+            object("PilotPool", "p", pool),
+        ],
+        round: Some(Round::default()),
+        known: answering,
+    }
+}
+
+fn answering(state: &State) {
+    use broker::simulation::{CloudConfig, SimulatedCloud};
+    let clock = broker::clock::Clock::driven(|| Timestamp::UNIX_EPOCH);
+    let driver = Arc::new(SimulatedCloud::new(CloudConfig::default(), None, clock));
+    state.clouds.get(&key("c")).update(|f| {
+        f.driver = Some(driver);
+        f.offers = Some(Arc::default());
+        f.headroom = Some((Timestamp::UNIX_EPOCH, Arc::default()));
+    });
+    state.installations.get(&key("i")).update(|f| f.read = Some(Arc::default()));
+}
+
+impl World {
+    fn without(mut self, kind: &str) -> Self {
+        self.objects.retain(|o| o["kind"] != kind);
+        self
+    }
+
+    fn with(mut self, object: Value) -> Self {
+        self.objects.push(object);
+        self
+    }
+
+    fn change(mut self, kind: &str, path: &str, value: Value) -> Self {
+        for object in self.objects.iter_mut().filter(|o| o["kind"] == kind) {
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            object.pointer_mut(parent).unwrap()[name] = value.clone();
+        }
+        self
+    }
+
+    fn unmet(mut self, unmet: Vec<Unmet>) -> Self {
+        let waiting = unmet.iter().map(|u| (u.vo.clone(), u.jobs)).collect();
+        self.round = Some(Round { plan: Plan { unmet, waiting, ..Plan::default() }, ..Round::default() });
+        self
+    }
+
+    fn unread(mut self) -> Self {
+        self.round = None;
+        self
+    }
+
+    fn knowing(mut self, known: fn(&State)) -> Self {
+        self.known = known;
+        self
+    }
+
+    fn state(&self) -> State {
+        fn of<K: crate::api::watch::Kind>(objects: &[Value]) -> Objects<K> {
+            let kind = K::kind(&());
+            let ours = objects.iter().filter(|o| o["kind"] == *kind);
+            Objects::of(ours.map(|o| serde_json::from_value(o.clone()).unwrap()))
+        }
+        let stores = Stores {
+            installations: of::<DiracInstallation>(&self.objects),
+            sites: of::<Site>(&self.objects),
+            vos: of::<VirtualOrganization>(&self.objects),
+            clouds: of::<Cloud>(&self.objects),
+            pools: of::<PilotPool>(&self.objects),
+            ..Stores::default()
+        };
+        let state = State { stores, ..State::default() };
+        state.installations.get(&key("i")).update(|f| f.round = self.round.clone().map(Arc::new));
+        answering(&state);
+        (self.known)(&state);
+        state
+    }
+
+    /// The condition of an object, as `kind/name type`: status, reason, message.
+    fn says(&self, what: &str) -> (String, String, String) {
+        let state = self.state();
+        let pass = Pass::of(&state, Timestamp::UNIX_EPOCH);
+        let (object, type_) = what.split_once(' ').unwrap();
+        let (kind, name) = object.split_once('/').unwrap();
+        let stores = &state.stores;
+        let all: Vec<Condition> = match kind {
+            "installation" => installation::status(&pass, &stores.installations.get(&key(name)).unwrap()).conditions,
+            "site" => site::status(&pass, &stores.sites.get(&key(name)).unwrap()).conditions,
+            "vo" => organization::status(&pass, &stores.vos.get(&key(name)).unwrap()).conditions,
+            "cloud" => cloud::status(&pass, &stores.clouds.get(&key(name)).unwrap()).conditions,
+            _ => pool::status(&pass, &stores.pools.get(&key(name)).unwrap()).conditions,
+        };
+        let c = all.into_iter().find(|c| c.type_ == type_).unwrap_or_else(|| panic!("no {what}"));
+        (c.status, c.reason, c.message)
+    }
+}
+
+/// A second object like the first of its kind, made later or earlier.
+fn twin(kind: &str, name: &str, created: &str) -> Value {
+    let mut twin = well().objects.into_iter().find(|o| o["kind"] == kind).unwrap();
+    twin["metadata"] = json!({"name": name, "namespace": "n", "uid": name, "creationTimestamp": created});
+    twin
+}
+
+#[test]
+fn every_world_shows_what_is_true_of_it() {
+    const GONE: &str = "/metadata/deletionTimestamp";
+    const LATER: &str = "2026-02-01T00:00:00Z";
+    let gone = || json!("2026-01-02T00:00:00Z");
+    let no_match = || vec![unmet("v", None, 49, "NoMatch", "no pool takes them: they need 16 processors")];
+    let at_most = || vec![unmet("v", Some("p"), 7, "PoolMax", "pool p has its 3 VMs")];
+    let lost = |state: &State| {
+        let trouble = Trouble::new("Unreachable", "no answer");
+        state.installations.get(&key("i")).update(|f| f.demand_unknown = Some(trouble));
+    };
+    let refused = |state: &State| {
+        let error = broker::cloud::CloudError::Unauthorized("401".into());
+        state.clouds.get(&key("c")).update(|f| f.refused = Some(error));
+    };
+    let external = json!({"external": {"matcher": "dips://dirac.org:9170/WorkloadManagement/Matcher",
+        "pilotManager": "dips://dirac.org:9171/WorkloadManagement/PilotManager", "credentials": {"certificateSecretRef": {"name": "x"}, "group": "g"}}});
+    let mut elsewhere = object("DiracInstallation", "i", external.clone());
+    elsewhere["metadata"]["namespace"] = json!("a");
+    elsewhere["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    let queue = json!({"maxCpuTime": "24h", "ce": "ce.org", "queue": "long"});
+    let mut pools = well().change("PilotPool", "/spec/matching", queue.clone());
+    let mut second = twin("PilotPool", "a", LATER);
+    second["spec"]["matching"] = queue;
+    pools = pools.with(second);
+    let table: Vec<(&str, World, &str, &str, &str, &str)> = vec![
+        ("all is well", well(), "pool/p Ready", "True", "Ready", ""),
+        ("all is well", well(), "pool/p DemandMet", "True", "Met", ""),
+        ("all is well", well(), "vo/v DemandMet", "True", "Met", ""),
+        ("all is well", well(), "cloud/c Ready", "True", "Ready", ""),
+        ("all is well", well(), "installation/i Ready", "True", "Ready", ""),
+        (
+            "the installation is away",
+            well().without("DiracInstallation"),
+            "pool/p Ready",
+            "False",
+            "ReferenceMissing",
+            "DiracInstallation \"i\"",
+        ),
+        (
+            "the installation is away",
+            well().without("DiracInstallation"),
+            "pool/p DemandMet",
+            "Unknown",
+            "ReferenceMissing",
+            "",
+        ),
+        (
+            "the installation is away",
+            well().without("DiracInstallation"),
+            "vo/v DemandMet",
+            "Unknown",
+            "ReferenceMissing",
+            "",
+        ),
+        (
+            "the installation goes",
+            well().change("DiracInstallation", GONE, gone()),
+            "pool/p Ready",
+            "False",
+            "ReferenceMissing",
+            "being deleted",
+        ),
+        (
+            "the cloud goes",
+            well().change("Cloud", GONE, gone()),
+            "pool/p Ready",
+            "False",
+            "ReferenceMissing",
+            "Cloud \"c\" is being deleted",
+        ),
+        ("the cloud goes", well().change("Cloud", GONE, gone()), "pool/p CloudUsable", "False", "NoUsableCloud", ""),
+        ("the cloud goes", well().change("Cloud", GONE, gone()), "cloud/c Ready", "False", "Deleting", "0 PilotVMs"),
+        ("the cloud is away", well().without("Cloud"), "pool/p CloudUsable", "False", "NoUsableCloud", ""),
+        ("the cloud is away", well().without("Cloud"), "pool/p DemandMet", "Unknown", "ReferenceMissing", ""),
+        (
+            "no VM is wanted",
+            well().change("PilotPool", "/spec/scaling", json!({"max": 0})),
+            "pool/p Ready",
+            "False",
+            "Draining",
+            "max is 0",
+        ),
+        ("the pool goes", well().change("PilotPool", GONE, gone()), "pool/p Ready", "False", "Draining", "deleted"),
+        ("demand was never read", well().unread(), "pool/p DemandMet", "Unknown", "NotRead", ""),
+        ("demand was never read", well().unread(), "vo/v DemandMet", "Unknown", "NotRead", ""),
+        ("demand was never read", well().unread(), "installation/i Ready", "Unknown", "NotRead", ""),
+        ("demand is lost", well().knowing(lost), "pool/p DemandMet", "Unknown", "DemandUnknown", "no answer"),
+        ("demand is lost", well().knowing(lost), "installation/i DemandMet", "Unknown", "DemandUnknown", "no answer"),
+        ("the pool is full", well().unmet(at_most()), "pool/p DemandMet", "False", "PoolMax", "7 waiting jobs"),
+        (
+            "no pool fits",
+            well().unmet(no_match()),
+            "vo/v DemandMet",
+            "False",
+            "NoMatch",
+            "49 waiting jobs get no VM: no pool takes them",
+        ),
+        ("no pool fits", well().unmet(no_match()), "installation/i DemandMet", "False", "NoMatch", "16 processors"),
+        ("no pool fits", well().unmet(no_match()), "pool/p DemandMet", "True", "Met", "given to the pool"),
+        (
+            "the credential is refused",
+            well().knowing(refused),
+            "cloud/c Reachable",
+            "True",
+            "Answers",
+            "CredentialValid",
+        ),
+        ("the credential is refused", well().knowing(refused), "cloud/c Ready", "False", "Unauthorized", "401"),
+        (
+            "a younger VO claims a group",
+            well().with(twin("VirtualOrganization", "a", LATER)),
+            "vo/v GroupsOwned",
+            "True",
+            "Owned",
+            "",
+        ),
+        (
+            "a younger VO claims a group",
+            well().with(twin("VirtualOrganization", "a", LATER)),
+            "vo/a GroupsOwned",
+            "False",
+            "GroupTaken",
+            "\"v\"",
+        ),
+        (
+            "two VOs have one name",
+            well().with(twin("VirtualOrganization", "a", LATER)),
+            "vo/a Resolved",
+            "False",
+            "DuplicateName",
+            "\"v\" has the diracName \"biomed\"",
+        ),
+        (
+            "two VOs have one name",
+            well().with(twin("VirtualOrganization", "a", LATER)),
+            "vo/v Ready",
+            "True",
+            "Ready",
+            "",
+        ),
+        (
+            "two sites have one name",
+            well().with(twin("Site", "a", LATER)),
+            "site/a Ready",
+            "False",
+            "DuplicateName",
+            "CLOUD.A.org",
+        ),
+        ("two sites have one name", well().with(twin("Site", "a", LATER)), "site/s Ready", "True", "Ready", ""),
+        ("two pools have one queue", pools, "pool/a Resolved", "False", "DuplicateName", "PilotPool \"p\""),
+        (
+            "two installations read one DIRAC",
+            well().change("DiracInstallation", "/spec", external).with(elsewhere),
+            "installation/i Resolved",
+            "False",
+            "DuplicateName",
+            "\"a/i\"",
+        ),
+    ];
+    for (name, world, what, status, reason, part) in table {
+        let said = world.says(what);
+        assert_eq!((said.0.as_str(), said.1.as_str()), (status, reason), "{name}: {what} says {:?}", said.2);
+        assert!(said.2.contains(part), "{name}: {what} says {:?}", said.2);
+    }
+}
+
+#[test]
+fn jobs_that_a_full_pool_does_not_take_wait_for_it() {
+    let unmet = vec![unmet("v", Some("p"), 7, "PoolMax", "pool p has its 3 VMs")];
+    let state = well().unmet(unmet).state();
+    let pass = Pass::of(&state, Timestamp::UNIX_EPOCH);
+    let status = pool::status(&pass, &state.stores.pools.get(&key("p")).unwrap());
+    assert_eq!((status.waiting_jobs, status.unmet.len()), (7, 1));
+    let vo = organization::status(&pass, &state.stores.vos.get(&key("v")).unwrap());
+    assert_eq!((vo.waiting_jobs, vo.unmet[0].jobs), (7, 7));
+}
+
+#[test]
+fn numbers_that_were_not_read_since_the_start_stay_as_they_were() {
+    let world = well().unread().change("PilotPool", "/status", json!({"waitingJobs": 12, "conditions": []}));
+    let state = world.state();
+    let pass = Pass::of(&state, Timestamp::UNIX_EPOCH);
+    assert_eq!(pool::status(&pass, &state.stores.pools.get(&key("p")).unwrap()).waiting_jobs, 12);
+    assert!(demand::known(pass.installation(&key("i"))).is_err());
+}
+
+#[test]
+fn a_pass_over_500_pools_looks_at_each_of_20_000_vms_once() {
+    let mut world = well().without("PilotPool");
+    for n in 0..500 {
+        world = world.with(twin("PilotPool", &format!("p{n}"), "2026-01-01T00:00:00Z"));
+    }
+    let vm = |n: usize| {
+        let mut vm = PilotVM::new(&format!("p{}-{n}", n % 500), crds::vm::PilotVMSpec::default());
+        vm.metadata.namespace = Some("n".into());
+        vm.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        vm.spec.pool_ref.name = format!("p{}", n % 500);
+        vm
+    };
+    let mut state = world.state();
+    state.stores.vms = Objects::of((0..20_000).map(vm));
+    let pass = Pass::of(&state, Timestamp::UNIX_EPOCH);
+    let pools = state.stores.pools.all();
+    let vms: i64 = pools.iter().map(|p| pool::status(&pass, p).vms).sum();
+    for object in state.stores.clouds.all() {
+        cloud::status(&pass, &object);
+    }
+    assert_eq!(vms, 20_000);
+    assert_eq!(state.stores.vms.looks.load(Ordering::Relaxed), 20_000, "each VM is looked at once");
+    assert_eq!(state.stores.pools.looks.load(Ordering::Relaxed), 1_000, "each pool once for the pass, once to be told");
+}

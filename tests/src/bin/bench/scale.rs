@@ -1,0 +1,134 @@
+//! `cargo xtask bench --vms 20000 --pools 500`: the operator with many simulated VMs on a real API server: memory, CPU and writes at rest,
+//! how long they take to be made, and how long a restart takes.
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use testbeds::{
+    controlplane::ControlPlane,
+    operator::{NAMESPACE, Operator},
+    say::Step,
+};
+
+use crate::{
+    row,
+    simulated::{cpu_ticks, until, writes},
+};
+
+/// How long CPU time and writes at rest are counted.
+const WATCHED: Duration = Duration::from_secs(60);
+/// The first wave, whose time is measured apart.
+const BURST: u64 = 2_000;
+
+/// Measures with so many VMs in so many pools, and prints its rows.
+pub async fn measure(vms: u64, pools: u64) -> Result<()> {
+    ensure!(pools > 0 && vms >= pools, "there are {vms} VMs and {pools} pools: each pool needs a VM");
+    let step = Step::start(format!(
+        "measuring the operator with {vms} VMs in {pools} pools (20,000 take a quarter of an hour)"
+    ));
+    let state = tempfile::tempdir()?;
+    let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
+    Operator::install_chart(&plane)?;
+    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
+    let log = state.path().join("operator.log");
+    let mut operator = Operator::start(&kubeconfig, &log, &[])?;
+    operator.ready().await?;
+    plane.kubectl().apply(&manifest(vms, pools))?;
+    let jobs = vms as f64;
+    until(&operator, "the jobs wait", 600, &["simulated_jobs{", "waiting"], move |n| n >= jobs).await?;
+    let with = format!("{vms} VMs in {pools} pools");
+
+    let burst = BURST.min(vms);
+    let begun = Instant::now();
+    wanted(&plane, pools, burst.div_ceil(pools))?;
+    until(&operator, "the burst is made", 1_800, &["dirac_operator_vms{"], move |n| n >= burst as f64).await?;
+    row(
+        &format!("plan and PilotVMs of a burst of {burst} VMs, {pools} pools"),
+        &format!("{:.1} s", begun.elapsed().as_secs_f64()),
+        "30 s for 2,000",
+    );
+    let (began, ticks) = (Instant::now(), cpu_ticks(operator.process().pid())?);
+    wanted(&plane, pools, vms.div_ceil(pools))?;
+    until(&operator, "all VMs run", 3_600, &["dirac_operator_vms{", "phase=\"Running\""], move |n| n >= jobs).await?;
+    row(&format!("until {with} run, after the burst"), &format!("{:.0} s", began.elapsed().as_secs_f64()), "");
+    let used = (cpu_ticks(operator.process().pid())? - ticks) as f64 * 10.0;
+    if vms > burst {
+        row(&format!("CPU per VM made, {with}"), &format!("{:.1} ms", used / (vms - burst) as f64), "");
+    }
+
+    step.progress("at rest");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    at_rest(&mut operator, &state.path().join("controlplane/log/audit.log"), &with).await?;
+
+    operator.process().kill();
+    drop(operator);
+    let began = Instant::now();
+    let mut operator = Operator::start(&kubeconfig, &log, &[])?;
+    operator.ready().await?;
+    until(&operator, "the first round", 300, &["plan_seconds_count"], |n| n >= 1.0).await?;
+    row(&format!("restart to the first round, {with}"), &format!("{:.1} s", began.elapsed().as_secs_f64()), "10 s");
+    operator.process().kill();
+    step.done();
+    Ok(())
+}
+
+async fn at_rest(operator: &mut Operator, audit: &Path, with: &str) -> Result<()> {
+    let pid = operator.process().pid();
+    let (ticks, before, begun) = (cpu_ticks(pid)?, writes(audit)?, Instant::now());
+    tokio::time::sleep(WATCHED).await;
+    let (used, seconds) = ((cpu_ticks(pid)? - ticks) as f64 / 100.0, begun.elapsed().as_secs_f64());
+    let after: u64 = writes(audit)?.values().sum();
+    let written = after - before.values().sum::<u64>();
+    let bytes = operator.metric(&["resident_memory_bytes"]).await?;
+    ensure!(bytes > 0.0, "the operator does not tell its memory");
+    row(&format!("resident memory, {with}"), &format!("{:.0} MB", bytes / 1e6), "256 MB at 20,000, 64 MB at 1,000");
+    row(&format!("CPU at rest, {with}"), &format!("{:.3} core", used / seconds), "0.05 core");
+    row(&format!("writes to the API server at rest, {with}"), &format!("{:.2}/s", written as f64 / seconds), "1/s");
+    Ok(())
+}
+
+/// Raises the maximum of every pool.
+fn wanted(plane: &ControlPlane, pools: u64, each: u64) -> Result<()> {
+    let kubectl = plane.kubectl();
+    for pool in 0..pools {
+        let replicas = format!("--replicas={each}");
+        kubectl.run(&["scale", "pilotpool", &format!("pool-{pool}"), &replicas, "--namespace", "bench"])?;
+    }
+    Ok(())
+}
+
+/// One installation, VO, site and cloud, and the pools; each VM has one core and takes one job that runs for days.
+fn manifest(vms: u64, pools: u64) -> String {
+    let base = include_str!("simulated.yaml");
+    let (base, _) = base.split_once("---\napiVersion: diracgrid.org/v1alpha1\nkind: PilotPool").unwrap_or((base, ""));
+    let mut text = base
+        .replace("runTime: 4m, jobs: 800", &format!("runTime: 96h, jobs: {}", vms + 100))
+        .replace("cores: 4, ramGiB: 8", "cores: 1, ramGiB: 2")
+        .replace("jobsPerHour: 360000", "jobsPerHour: 1000000");
+    for pool in 0..pools {
+        let spec = "{siteRef: {name: bench}, vos: [biomed], clouds: [{name: bench}], machine: {flavors: [c4]}, matching: {maxCpuTime: 24h}, \
+                    scaling: {max: 0, idleTimeout: 24h}}";
+        // A text takes every write.
+        let _ = write!(
+            text,
+            "---\napiVersion: diracgrid.org/v1alpha1\nkind: PilotPool\nmetadata: {{name: pool-{pool}, namespace: bench}}\nspec: {spec}\n"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_has_the_pools_and_enough_jobs() {
+        let text = manifest(1_000, 7);
+        assert_eq!(text.matches("kind: PilotPool").count(), 7);
+        assert!(text.contains("jobs: 1100") && text.contains("runTime: 96h") && text.contains("cores: 1"), "{text}");
+    }
+}
