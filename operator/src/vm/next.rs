@@ -50,7 +50,7 @@ pub enum Step {
     Begin(u32),
     /// Have the VM made by this attempt; with `repeated` it may have been called before, and is only looked for.
     Create { n: u32, since: Timestamp, repeated: bool },
-    /// Write down the VM that was found: an attempt made it, or it is another than the one that is written down.
+    /// Write down the VM that was found: an attempt of which nobody knew made it.
     Adopt(Box<Vm>),
     /// Write down that the pilot asks for work, and whether it has a job.
     RecordRunning,
@@ -68,8 +68,6 @@ pub enum Step {
     Lose,
     /// Keep the console log where it helps, and write the end down.
     End(Ending),
-    /// Delete a VM of the same owner that is not to be.
-    DropTwin(String),
     /// Delete the VM with this id.
     TakeAway(String),
     /// Say that the provider does not finish the deletion.
@@ -104,7 +102,6 @@ impl Step {
             Self::Register
             | Self::Begin(_)
             | Self::Create { .. }
-            | Self::DropTwin(_)
             | Self::TakeAway(_)
             | Self::CloseRow(_)
             | Self::LeaveRow
@@ -181,18 +178,11 @@ fn alive(o: &Observed<'_>) -> Step {
             VmState::Ended(End::Reclaimed) => return Step::End(Ending::vanished(ran(o.vm))),
             VmState::Deleting | VmState::Ended(End::Deleted) => return Step::Lose,
             VmState::Unknown if status.is_some_and(|s| s.missing_since.is_none()) => return Step::SayMissing,
-            VmState::Building | VmState::Active | VmState::Unknown => {
-                if status.is_some_and(|s| s.provider_id.as_ref() != Some(&vm.id)) {
-                    return Step::Adopt(vm.clone());
-                }
-            }
+            VmState::Building | VmState::Active | VmState::Unknown => {}
         },
         Machine::Gone => return Step::Lose,
         Machine::Missing if is_ask_due(o) => return Step::Ask,
         Machine::Missing | Machine::Unknown => {}
-    }
-    if let Some(twin) = o.twins.first() {
-        return Step::DropTwin(twin.clone());
     }
     if (o.row_runs() && !ran(o.vm)) || (o.had_job() && !served(o.vm)) {
         return Step::RecordRunning;

@@ -94,7 +94,6 @@ fn observed<'a>(vm: &'a PilotVM, machine: Machine, row: Option<&PilotRow>) -> Ob
     Observed {
         vm,
         machine,
-        twins: Vec::new(),
         cloud_away: None,
         row: row.cloned(),
         rows_read: Some(now()),
@@ -161,6 +160,7 @@ fn an_attempt_of_which_nobody_knows_how_it_went_is_only_looked_for() {
     let mut o = observed(&vm, Machine::Unknown, None);
     o.remembered.is_registered = false;
     assert!(matches!(next(&o), Step::Create { repeated: true, .. }), "also while DIRAC is away");
+    o.remembered.is_registered = true;
     o.remembered.tried = tried(1, Call::InDoubt(Some(ago(-100))));
     assert!(matches!(next(&o), Step::Create { repeated: true, .. }));
     o.remembered.tried = tried(1, Call::Over);
@@ -366,14 +366,6 @@ fn a_pilot_whose_row_lists_a_job_had_one_although_it_has_none_now() {
     let mut vm = running_vm(5_000, false);
     vm.spec.idle_timeout = crds::Duration::from_secs(300);
     assert_eq!(step(&vm, active(), Some(&had)), Step::RecordRunning);
-}
-
-#[test]
-fn a_twin_is_deleted_as_soon_as_it_is_seen() {
-    let vm = launched_vm(5);
-    let mut o = observed(&vm, active(), None);
-    o.twins = vec!["twin".into()];
-    assert_eq!(next(&o), Step::DropTwin("twin".into()));
 }
 
 #[test]

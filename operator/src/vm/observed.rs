@@ -1,7 +1,7 @@
 //! All that is known of a PilotVM at one moment, put together from the objects, the lists and the rows. Pure.
 
 use broker::{
-    cloud::{Vm, VmState},
+    cloud::Vm,
     pilot::{
         rows::{PilotRow, PilotStatus},
         stamp,
@@ -29,8 +29,6 @@ pub struct Observed<'a> {
     pub vm: &'a PilotVM,
     /// What is known of its VM.
     pub machine: Machine,
-    /// Ids of VMs of the same owner that are not to be.
-    pub twins: Vec<String>,
     /// Why the cloud cannot be asked, where it cannot.
     pub cloud_away: Option<String>,
     /// Its row, as last read.
@@ -81,13 +79,21 @@ impl<'a> Observed<'a> {
         let reference = stamp::reference(&uid);
         let rows = installation.read.as_deref();
         let (row, rows_read) = match (&remembered.row, rows) {
-            (Some((at, row)), rows) if rows.is_none_or(|rows| rows.started < *at) => (row.clone(), Some(*at)),
-            (_, rows) => (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.started)),
+            (Some((at, row)), rows) if rows.is_none_or(|rows| rows.read_at(&reference) < *at) => {
+                (row.clone(), Some(*at))
+            }
+            (_, rows) => {
+                (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.read_at(&reference)))
+            }
         };
         Self {
             vm,
-            machine: machine(cloud.listing.as_deref(), &uid, touched, remembered.answer.as_ref()),
-            twins: twins(cloud.listing.as_deref(), &uid),
+            machine: machine(
+                listed(cloud.listing.as_deref(), vm, touched),
+                cloud.listing.as_deref(),
+                touched,
+                remembered.answer.as_ref(),
+            ),
             cloud_away,
             row,
             rows_read,
@@ -124,9 +130,28 @@ impl<'a> Observed<'a> {
     }
 }
 
+/// What the list says. The VM that is written down is the one, whatever else there is of the same owner: the collector of garbage keeps
+/// it too.
+fn listed<'a>(listing: Option<&'a Listing>, vm: &PilotVM, touched: Timestamp) -> listing::Machine<'a> {
+    let uid = vm.uid().unwrap_or_default();
+    let recorded = vm.status.as_ref().and_then(|s| s.provider_id.as_ref());
+    let Some(listing) = listing else { return listing::Machine::Unknown };
+    let of_owner = listing.vms.get(&uid).map(Vec::as_slice).unwrap_or_default();
+    match (listing.machine(&uid, touched), recorded) {
+        (listing::Machine::Present(_), Some(id)) => {
+            of_owner.iter().find(|vm| vm.id == *id).map_or(listing::Machine::Missing, listing::Machine::Present)
+        }
+        (found, _) => found,
+    }
+}
+
 /// The younger of the list and the provider's own answer counts; a proof of absence holds until a younger list shows the VM.
-fn machine(listing: Option<&Listing>, uid: &str, touched: Timestamp, answer: Option<&Answer>) -> Machine {
-    let listed = listing.map_or(listing::Machine::Unknown, |list| list.machine(uid, touched));
+fn machine(
+    listed: listing::Machine<'_>,
+    listing: Option<&Listing>,
+    touched: Timestamp,
+    answer: Option<&Answer>,
+) -> Machine {
     let answer = answer.filter(|answer| answer.at >= touched);
     let is_younger = |answer: &&Answer| listing.is_none_or(|list| list.started < answer.at);
     match (listed, answer) {
@@ -142,13 +167,6 @@ fn machine(listing: Option<&Listing>, uid: &str, touched: Timestamp, answer: Opt
         (listing::Machine::Unknown, _) => Machine::Unknown,
         (listing::Machine::Missing, _) => Machine::Missing,
     }
-}
-
-/// VMs beside the one to keep that nobody takes away yet. What is unknown is left alone.
-fn twins(listing: Option<&Listing>, uid: &str) -> Vec<String> {
-    let all = listing.and_then(|list| list.vms.get(uid)).map(Vec::as_slice).unwrap_or_default();
-    let is_to_go = |vm: &&Vm| vm.is_held() && !matches!(vm.state, VmState::Deleting | VmState::Unknown);
-    all.iter().skip(1).filter(is_to_go).map(|vm| vm.id.clone()).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use broker::cloud::Owner;
+use broker::cloud::{Owner, VmState};
 use crds::vm::PilotVMSpec;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -49,7 +49,7 @@ fn launched_vm() -> PilotVM {
     vm
 }
 
-fn listed(started: i64, vms: Vec<Vm>) -> Listing {
+fn list_of(started: i64, vms: Vec<Vm>) -> Listing {
     Listing::new(at(started), vms, Duration::ZERO)
 }
 
@@ -59,8 +59,11 @@ fn answer(asked: i64, found: Found) -> Answer {
 
 #[test]
 fn the_younger_of_a_list_and_the_providers_own_answer_counts() {
-    let seen = |listing: &Listing, answer: Option<&Answer>| machine(Some(listing), "u", at(0), answer);
-    let (with, without) = (listed(10, vec![server("id", 0)]), listed(10, vec![]));
+    let vm = launched_vm();
+    let seen = |listing: &Listing, answer: Option<&Answer>| {
+        machine(listed(Some(listing), &vm, at(0)), Some(listing), at(0), answer)
+    };
+    let (with, without) = (list_of(10, vec![server("id", 0)]), list_of(10, vec![]));
     let nothing = |asked| answer(asked, Found::Nothing);
     assert_eq!(seen(&with, Some(&nothing(11))), Machine::Gone);
     assert!(matches!(seen(&with, Some(&nothing(9))), Machine::Present(_)));
@@ -74,17 +77,21 @@ fn the_younger_of_a_list_and_the_providers_own_answer_counts() {
 
 #[test]
 fn what_was_answered_before_the_vm_was_made_proves_nothing() {
-    let listing = listed(10, vec![]);
-    assert_eq!(machine(Some(&listing), "u", at(5), Some(&answer(4, Found::Nothing))), Machine::Missing);
+    let listing = list_of(10, vec![]);
+    let in_list = listed(Some(&listing), &launched_vm(), at(5));
+    assert_eq!(machine(in_list, Some(&listing), at(5), Some(&answer(4, Found::Nothing))), Machine::Missing);
 }
 
 #[test]
-fn twins_are_seen_whatever_their_age_and_one_that_is_unknown_is_left_alone() {
-    let mut unknown = server("3", 20);
-    unknown.state = VmState::Unknown;
-    let listing = listed(30, vec![server("2", 10), unknown, server("1", 0)]);
-    assert_eq!(twins(Some(&listing), "u"), ["2"]);
-    assert!(matches!(machine(Some(&listing), "u", at(0), None), Machine::Present(vm) if vm.id == "1"));
+fn of_twins_the_one_that_is_written_down_is_the_vm_and_its_absence_is_asked_for() {
+    let vm = launched_vm();
+    let two = list_of(30, vec![server("older", -5), server("id", 0)]);
+    assert!(matches!(listed(Some(&two), &vm, at(0)), listing::Machine::Present(found) if found.id == "id"));
+    let other = list_of(30, vec![server("older", -5)]);
+    assert_eq!(listed(Some(&other), &vm, at(0)), listing::Machine::Missing);
+    let mut unwritten = vm.clone();
+    unwritten.status = None;
+    assert!(matches!(listed(Some(&other), &unwritten, at(0)), listing::Machine::Present(_)), "it is adopted");
 }
 
 #[test]

@@ -231,20 +231,6 @@ pub fn taken_away(o: &Observed<'_>, answer: Result<(), CloudError>) -> Done {
     }
 }
 
-/// A VM of the same owner was taken away, or not.
-pub fn twin_dropped(id: &str, answer: Result<(), CloudError>) -> Done {
-    match answer {
-        Err(source) if source.disposition() != Disposition::Gone => {
-            Done { failed: Some(Error::Cloud { what: "delete a twin of the VM", source }), ..Done::default() }
-        }
-        Ok(()) | Err(_) => Done::after(Duration::from_secs(10)).with([Effect::Poll]).tells(
-            true,
-            "OrphanDeleted",
-            format!("VM {id} was a second one of this PilotVM and was deleted"),
-        ),
-    }
-}
-
 /// The VM is not known to be gone, and the object says what it waits for and how to let go.
 pub fn waits_for_cloud(o: &Observed<'_>, why: &str) -> Done {
     let text = format!(

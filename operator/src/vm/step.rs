@@ -96,10 +96,6 @@ pub async fn ask(state: &State, clock: &Clock, errands: &Errands, o: &Observed<'
             }
             outcome::lost(o, may)
         }
-        Step::DropTwin(id) => match delete(state, o, &id).await {
-            Some(answer) => outcome::twin_dropped(&id, answer),
-            None => Done::after(LINE),
-        },
         Step::TakeAway(id) => {
             if state.clouds.get(&cloud_key(o.vm)).facts().driver.is_none() {
                 return outcome::waits_for_cloud(o, "it has no working driver");
