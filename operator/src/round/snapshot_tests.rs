@@ -2,6 +2,11 @@ use broker::plan::VmPhase;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    api::{Stores, watch::Objects},
+    context::State,
+    known::installation::Facts,
+};
 
 /// A pool with one VM that boots, on a cloud with one flavor of eight cores; changed by `change`.
 pub fn world(change: impl FnOnce(&mut Value)) -> World {
@@ -80,7 +85,13 @@ fn a_pool_that_is_deleted_makes_no_vms_and_its_vms_still_count() {
 
 #[test]
 fn a_pool_whose_template_cannot_be_rendered_is_left_out() {
-    assert!(taken(|w| w["pools"][0]["spec"]["machine"]["userData"] = json!("{{ nothing")).pools.is_empty());
+    assert!(taken(|w| w["unusableTemplates"] = json!(["cpu"])).pools.is_empty());
+    let mut pool = (*world(|_| ()).pools[0]).clone();
+    pool.spec.machine.user_data = Some("{{ nothing".to_owned());
+    let stores = Stores { pools: Objects::of([pool]), ..Stores::default() };
+    let key = Key { namespace: "demo".into(), name: "i".into() };
+    let seen = World::of(&State { stores, ..State::default() }, &key, &Facts::default(), jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(seen.unusable_templates.into_iter().collect::<Vec<_>>(), ["cpu"]);
 }
 
 #[test]

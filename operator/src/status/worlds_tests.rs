@@ -69,6 +69,7 @@ fn answering(state: &State) {
         f.driver = Some(driver);
         f.offers = Some(Arc::default());
         f.headroom = Some((Timestamp::UNIX_EPOCH, Arc::default()));
+        f.headroom_read = Some(broker::clock::moment());
     });
     state.installations.get(&key("i")).update(|f| f.read = Some(Arc::default()));
 }
