@@ -16,6 +16,7 @@ use crate::{
 pub use crate::{
     ec2::{Ec2, Ec2Auth, WebIdentity},
     openstack::{Oidc, OpenStack, OpenStackAuth, Project, ViaSecret},
+    reference::NamedOrId,
     simulated::{SimulatedCloud, SimulatedFaults, SimulatedFlavor},
 };
 
@@ -175,23 +176,6 @@ pub struct FlavorGpus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub model: Option<String>,
-}
-
-/// A thing known by name or by id: exactly one of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("has(self.name) || has(self.id)", "say which: give its name or its id"),
-    ("!has(self.name) || !has(self.id)", "give its name or its id, not both: they might not agree"),
-])))]
-pub struct NamedOrId {
-    /// Its name, which must be unique where it is looked up. A name follows when the site replaces the thing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub name: Option<String>,
-    /// Its id at the provider, which never means another thing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub id: Option<String>,
 }
 
 /// A VM image, by name or id.

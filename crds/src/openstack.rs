@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     SecretRef,
-    cloud::NamedOrId,
-    reference::refuse_inline,
+    reference::{NamedOrId, refuse_inline},
     rule::{NO_SUCH_PORT, no_secret_in, no_text_twice, only_clean, port_exists, rules, web_address},
 };
 

@@ -4,6 +4,8 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::rule::rules;
+
 /// What the name of an object of ours looks like: a DNS label.
 pub const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// What the name of a Secret looks like: a DNS subdomain.
@@ -15,6 +17,23 @@ pub struct LocalRef {
     /// Name (metadata.name) of the object, in the same namespace; a DNS label such as `cppm-openstack`.
     #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub name: String,
+}
+
+/// A thing known by name or by id: exactly one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("has(self.name) || has(self.id)", "say which: give its name or its id"),
+    ("!has(self.name) || !has(self.id)", "give its name or its id, not both: they might not agree"),
+])))]
+pub struct NamedOrId {
+    /// Its name, which must be unique where it is looked up. A name follows when the site replaces the thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub name: Option<String>,
+    /// Its id at the provider, which never means another thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub id: Option<String>,
 }
 
 /// A Secret of the same namespace that says that it may be used: by the label `diracgrid.org/credential: "true"` or the type

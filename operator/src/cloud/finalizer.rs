@@ -63,7 +63,7 @@ fn needed(ctx: &Context, cloud: &Cloud) -> Needed {
     let others = all.iter().map(|c| c.as_ref()).filter(|other| Key::of(*other) != key && !deleting(*other));
     let others: Vec<Arc<Listing>> =
         others.filter_map(|other| state.clouds.get(&Key::of(other)).facts().listing).collect();
-    let was_entered = facts.driver.is_some() || cloud.status.as_ref().is_some_and(|s| s.project.is_some());
+    let was_entered = facts.offers.is_some() || cloud.status.as_ref().is_some_and(|s| s.project.is_some());
     decide(state.stores.vms_of_cloud(&key).len(), facts.listing.as_deref(), was_entered, &existing, &others)
 }
 

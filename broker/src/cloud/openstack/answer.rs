@@ -1,46 +1,15 @@
-//! Answers: read up to a bound, held against the microversion that was asked for, taken apart.
+//! Answers: read up to a bound, held against the microversion that was asked for.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
-use openstack_sdk_core::api::{QueryAsync, RestEndpoint, raw};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::{fault, session::Session, wire::MICROVERSION};
+use super::{fault, wire::MICROVERSION};
 use crate::cloud::CloudError;
 
 /// Largest answer of a service that is read: a page of a thousand servers has 3 MB.
 pub const LARGEST: usize = 64 << 20;
 /// As much of a refusal is read as can hold its sentence.
 const LARGEST_REFUSAL: usize = 64 << 10;
-
-/// Asks, and takes the answer apart.
-///
-/// A success that cannot be understood is [`CloudError::Transient`]: what came of the call is not known.
-pub async fn ask<T, E>(
-    session: &Session,
-    what: &str,
-    endpoint: Result<E, impl std::fmt::Display>,
-) -> Result<T, CloudError>
-where
-    T: DeserializeOwned,
-    E: RestEndpoint + Sync,
-{
-    let endpoint = endpoint.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
-    let key = endpoint.response_key();
-    let answer = raw(endpoint).query_async(session).await.map_err(|e| fault::of_sdk(what, e))?;
-    of_body(what, key.as_deref(), answer.body())
-}
-
-fn of_body<T: DeserializeOwned>(what: &str, key: Option<&str>, body: &[u8]) -> Result<T, CloudError> {
-    let not_understood =
-        |why: &dyn std::fmt::Display| CloudError::Transient(format!("{what}: the answer was not understood: {why}"));
-    let mut value: Value = serde_json::from_slice(body).map_err(|e| not_understood(&e))?;
-    if let Some(key) = key {
-        value = value.get_mut(key).map(Value::take).ok_or_else(|| not_understood(&format!("it has no {key:?}")))?;
-    }
-    serde_json::from_value(value).map_err(|e| not_understood(&e))
-}
 
 /// Reads an answer; what is no success becomes its error.
 pub async fn read(what: &str, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
@@ -112,14 +81,6 @@ mod tests {
         }
         let network = in_our_microversion("list networks", &HeaderMap::new(), &HeaderMap::new());
         assert_eq!(network, Ok(()), "only Nova has them");
-    }
-
-    #[test]
-    fn a_success_that_is_not_understood_leaves_the_outcome_open() {
-        for body in ["<html>", "[]", "{}", r#"{"server": {}}"#, r#"{"server": 1}"#] {
-            let made: Result<super::super::wire::Made, _> = of_body("make a server", Some("server"), body.as_bytes());
-            assert!(matches!(made, Err(CloudError::Transient(_))), "{body}: {made:?}");
-        }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use openstack_sdk_compute::v2::limit;
 use openstack_sdk_network::v2::quota;
 
-use super::{answer::ask, session::Session, wire};
+use super::{ask::ask, session::Session, wire};
 use crate::cloud::{Allowance, CloudError, Headroom, QuotaClass};
 
 /// The one class of quota that a project has.

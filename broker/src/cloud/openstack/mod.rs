@@ -5,13 +5,14 @@
 //! | how is the project entered, where are its services | `identity` |
 //! | which version of an API is used | `endpoint`, `wire` |
 //! | how is a call made, a token renewed | `session`, `hold` |
-//! | how is an answer read | `answer` |
+//! | how is an answer read | `answer`, `ask` |
 //! | what does a refusal mean | `fault` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
 //! | how is at most one server made | `create` |
 //! | what can be bought, how much of it | `offers`, `gpu`, `headroom` |
 
 mod answer;
+mod ask;
 mod config;
 mod create;
 mod endpoint;
@@ -129,7 +130,7 @@ impl Cloud for OpenStackCloud {
         let output = console::OsGetConsoleOutputBuilder::default().length(Some(CONSOLE_LINES)).build();
         let output = output.map_err(|e| CloudError::Invalid(format!("{what}: {e}")))?;
         let request = console::Request::builder().id(id.to_owned()).os_get_console_output(output).build();
-        let console: Result<wire::Console, _> = answer::ask(&self.session, what, request).await;
+        let console: Result<wire::Console, _> = ask::ask(&self.session, what, request).await;
         match console {
             Ok(console) => Ok(last(&console.output, max_bytes).to_owned()),
             // No log of this hypervisor, or none yet.

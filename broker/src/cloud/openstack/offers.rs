@@ -9,7 +9,7 @@ use openstack_sdk_network::v2::{network, security_group};
 use serde_json::Value;
 
 use super::{
-    answer::ask,
+    ask::ask,
     config::NameOrId,
     gpu,
     headroom::CLASS,

@@ -7,7 +7,7 @@ use openstack_sdk_compute::v2::server::{get_20 as get, list_detailed_21 as detai
 use openstack_sdk_core::api::{QueryAsync, raw};
 
 use super::{
-    answer::ask,
+    ask::ask,
     fault,
     session::Session,
     wire::{Server, Servers},
