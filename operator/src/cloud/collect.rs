@@ -74,7 +74,7 @@ impl Collector {
         let found = orphans(listing.vms.values(), &existing);
         let ids: BTreeSet<String> = found.iter().map(|vm| vm.id.clone()).collect();
         self.suspects.see(&ids, now);
-        let sees_all = ctx.args.watch_namespaces.is_empty();
+        let sees_all = ctx.args.watch_namespaces.is_empty() || ctx.args.cluster_id.is_some();
         if !sees_all {
             self.familiar.see(existing.iter().map(String::as_str), now);
         }
@@ -101,7 +101,9 @@ impl Collector {
     async fn take_orphan(&self, ctx: &Context, key: &Key, driver: &dyn Cloud, handle: &Handle, vm: &Vm) -> bool {
         // A PilotVM gives its VM the name; where somebody changed that, all PilotVMs are asked for.
         let name = vm.name.strip_prefix(SERVER_PREFIX);
-        match ctx.api.pilot_vms(&ctx.args.watch_namespaces, name).await {
+        // An id of the whole cluster is shared with operators of other namespaces; one that was given is this release's own.
+        let namespaces = ctx.args.cluster_id.as_ref().map_or(&[][..], |_| &ctx.args.watch_namespaces);
+        match ctx.api.pilot_vms(namespaces, name).await {
             Ok(existing) if existing.contains(&vm.owner.uid) => {
                 tracing::warn!(cloud = %key, id = vm.id, "the watch has not shown the PilotVM of this VM: it is left alone");
                 return false;
