@@ -138,12 +138,21 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     clouds::failures::an_expired_application_credential_is_said(&it).await;
     clouds::failures::a_lost_reply_makes_no_second_server(&it, &image).await;
     clouds::failures::a_paused_hypervisor_loses_nothing(&mut it, driver.as_ref(), &image).await;
-    assert_eq!(ours(&it).await, 0, "nothing of ours is left in Nova");
+    // What is being deleted goes in a moment.
+    for _ in 0..120 {
+        if ours(&it).await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(ours(&it).await, Vec::<String>::new(), "nothing of ours is left in Nova");
 }
 
-/// Servers in the project that carry our tag.
-async fn ours(it: &OpenStack) -> usize {
-    it.servers(PROJECT).await.unwrap().iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator")).count()
+/// Servers in the project that carry our tag: status and tags of each.
+async fn ours(it: &OpenStack) -> Vec<String> {
+    let all = it.servers(PROJECT).await.unwrap();
+    let ours = all.iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator"));
+    ours.map(|s| format!("{} {} {:?}", s.id, s.status, s.tags)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
