@@ -349,7 +349,7 @@ async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
     let (id, secret) = scene.real.openstack.application_credential(TINY, None).await.unwrap();
     put_secret(scene, "stringData", &serde_json::json!({"id": id, "secret": secret}));
     let says = |wanted: (&'static str, &'static str)| {
-        move |s: &Scene| match s.condition("cloud/lyon", "Reachable") {
+        move |s: &Scene| match s.condition("cloud/lyon", "CredentialValid") {
             (status, reason, _) if (status.as_str(), reason.as_str()) == wanted => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -358,7 +358,7 @@ async fn a_credential_of_another_project_forgets_no_vm(scene: &mut Scene) {
     assert_eq!(scene.servers().await.len(), ours, "the VMs live");
     assert!(scene.pilotvms().len() >= ours, "and are not forgotten");
     put_secret(scene, "data", &right);
-    scene.until("the right credential is taken again", 120, says(("True", "Answers"))).await;
+    scene.until("the right credential is taken again", 120, says(("True", "Valid"))).await;
     scene.all_done(59, 300).await;
     scene.nothing_left().await;
 }

@@ -102,6 +102,15 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
         not.push("spec.openstack.auth.oidc");
     }
+    if cloud.spec.openstack.as_ref().is_some_and(|o| o.root_volume_gib.is_some()) {
+        not.push("spec.openstack.rootVolumeGiB");
+    }
+    if cloud.spec.openstack.as_ref().is_some_and(|o| o.config_drive == Some(true)) {
+        not.push("spec.openstack.configDrive");
+    }
+    if !cloud.spec.flavors.is_empty() {
+        not.push("spec.flavors");
+    }
     not
 }
 
