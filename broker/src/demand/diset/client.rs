@@ -170,7 +170,8 @@ impl Client {
     }
 
     /// A connection to one of the network addresses, IPv4 and IPv6, that the host's name stands for. The last address of the `last` URL
-    /// has all the time that is left: nothing else would be tried in it, and a busy service is slow to shake hands.
+    /// has all the time that is left until the deadline of the call: nothing else would be tried in it, and a busy service is slow to
+    /// shake hands.
     async fn connect_to(&self, url: &ServiceUrl, last: bool) -> Result<TlsStream<TcpStream>, DisetError> {
         let limit = self.settings.connect;
         let seconds = limit.as_secs();
@@ -183,7 +184,7 @@ impl Client {
         let allowed = self.settings.addresses.among(&url.host, found);
         let mut allowed = allowed.map_err(|e| DisetError::AddressNotAllowed(e.to_string()))?.into_iter().peekable();
         while let Some(address) = allowed.next() {
-            let patience = if last && allowed.peek().is_none() { self.settings.deadline } else { limit };
+            let patience = if last && allowed.peek().is_none() { Duration::MAX } else { limit };
             match timeout(patience, self.shake_hands(url, address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
