@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crds::annotation;
+pub use crds::annotation::LET_GO;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,6 @@ pub const VM_FINALIZER: &str = "diracgrid.org/vm";
 pub const CLOUD_FINALIZER: &str = "diracgrid.org/vms";
 /// Finalizer of a PilotPool: it has VMs that still drain.
 pub const POOL_FINALIZER: &str = "diracgrid.org/vms";
-/// Annotation with which an administrator lets go of an object without the cloud; the value is `true`.
-pub const LET_GO: &str = "diracgrid.org/let-go";
 /// Label: the PilotPool.
 pub const POOL_LABEL: &str = "diracgrid.org/pool";
 /// Label: the Cloud.

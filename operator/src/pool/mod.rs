@@ -18,7 +18,7 @@ use crate::{
     api,
     context::Context,
     giveback::{Which, give_back},
-    names::{Key, POOL_FINALIZER, is_paused},
+    names::{Key, POOL_FINALIZER},
 };
 
 /// Pools are looked through at least this often.
@@ -107,15 +107,9 @@ async fn drain(ctx: &Context, vms: Vec<Arc<PilotVM>>, why: &str) {
     }
 }
 
-/// Those whose cloud and installation are not paused.
+/// Those for which no object says that nothing is taken away.
 fn without_paused(ctx: &Context, mut vms: Vec<Arc<PilotVM>>) -> Vec<Arc<PilotVM>> {
-    let stores = &ctx.state.stores;
-    vms.retain(|vm| {
-        let key = Key::of(vm.as_ref());
-        let installation = stores.installations.get(&key.beside(&vm.spec.installation_ref.name));
-        let cloud = stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name));
-        !installation.is_some_and(|i| is_paused(i.as_ref())) && !cloud.is_some_and(|c| is_paused(c.as_ref()))
-    });
+    vms.retain(|vm| ctx.state.paused_by(vm).is_none());
     vms
 }
 
