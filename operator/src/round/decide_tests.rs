@@ -29,7 +29,9 @@ fn a_world_with_jobs_and_nothing_in_the_way_gets_vms() {
 
 #[test]
 fn nothing_is_made_where_a_person_asked_for_a_pause_and_the_jobs_say_so() {
-    for (kind, name) in [("installations", "DiracInstallation i"), ("clouds", "Cloud c"), ("pools", "PilotPool cpu")] {
+    for (kind, name) in
+        [("installations", "DiracInstallation demo/i"), ("clouds", "Cloud demo/c"), ("pools", "PilotPool demo/cpu")]
+    {
         let plan = planned(&merged(kind, paused()), 30);
         assert!(plan.launches.is_empty(), "{kind}");
         assert_eq!(plan.unmet[0].reason, Reason::Paused, "{kind}: {:?}", plan.unmet);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use broker::{
-    cloud::{Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
+    cloud::{Cloud, CloudError, Coming, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
     pilot::rows::{PilotStatus, RowsError},
 };
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
@@ -25,7 +25,10 @@ use crate::{
     context::State,
     ending::Ending,
     errands::Errands,
-    known::memory::{Call, Found, Tried},
+    known::{
+        cloud::Announced,
+        memory::{Call, Found, Tried},
+    },
     names::{Key, VM_FINALIZER},
 };
 
@@ -358,4 +361,30 @@ async fn an_attempt_that_is_written_down_keeps_its_permit_until_the_order_and_is
         ordered.unwrap().duration_since(asked) < jiff::SignedDuration::from_millis(500),
         "the cloud took a second to answer"
     );
+}
+
+#[test]
+fn an_announcement_is_told_once_and_the_next_round_counts_on_the_vm_no_more() {
+    let vm = pilot_vm("cpu-1", "c");
+    let state = State::default();
+    let o = Observed::of(&state, &vm, at(10), Instant::now());
+    let notice = Announced { what: Coming::Reclaim, at: at(130), heard: at(9) };
+    let done = outcome::leaves(&o, notice);
+    let event = done.event.as_ref().unwrap();
+    assert!(
+        event.warns && event.reason == "ReclaimAnnounced" && event.text.contains("takes the VM back at"),
+        "{event:?}"
+    );
+    assert_eq!(done.effects, [Effect::NotSupply, Effect::Plan]);
+    let status = done.record.unwrap();
+    assert!(ConditionType::Leaving.holds(&status.conditions) && !ConditionType::Ended.holds(&status.conditions));
+}
+
+#[test]
+fn a_vm_that_was_taken_back_is_told_by_an_event_of_its_own() {
+    let vm = pilot_vm("cpu-1", "c");
+    let state = State::default();
+    let done = outcome::ended(&Observed::of(&state, &vm, at(10), Instant::now()), &Ending::reclaimed(true), None, None);
+    assert_eq!(done.event.unwrap().reason, "Reclaimed");
+    assert!(done.effects.contains(&Effect::Plan));
 }

@@ -96,6 +96,7 @@ pub async fn ask(
         }
         Step::ReadRow => read_row(state, clock, o).await,
         Step::Ask => ask_provider(state, clock, o).await,
+        Step::SayLeaving(notice) => outcome::leaves(o, notice),
         Step::SayMissing => outcome::missing(o, "the provider cannot say what it does"),
         Step::SayFound => outcome::found(o),
         Step::Lose => {
