@@ -86,7 +86,9 @@ fn status(code: u16, reason: &str) -> Option<(u16, Value)> {
 impl Server {
     /// `None`: the connection breaks.
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> Option<(u16, Value)> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(5).collect();
+        // Kubernetes' own objects have no group in their path.
+        let before = if path.starts_with("/api/") { 4 } else { 5 };
+        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(before).collect();
         let mut name = parts.join("/");
         if parts.first() == Some(&"events") {
             return status(403, "Forbidden");
