@@ -48,6 +48,7 @@ words! {
         }
         "Secrets and trust" {
             SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; it is found by itself.";
+            SecretDeleted: "Somebody deleted the Secret while VMs can be deleted only with it: it stays until they are gone, by its finalizer diracgrid.org/in-use, and nothing is bought with it.", "To renew a credential, change the Secret in place. If it may go at once, with nobody left to delete the VMs: `kubectl annotate secret NAME diracgrid.org/let-go=true`.";
             SecretUnreadable: "The API server did not give the Secret to the operator.", "See whether the operator has its Role in this namespace (the chart's watchNamespaces).";
             SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
             SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";

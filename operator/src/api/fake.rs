@@ -1,4 +1,4 @@
-//! An API server in memory, for tests of the hands: it keeps PilotVMs and PilotPools, and fails as it is told to.
+//! An API server in memory, for tests of the hands: it keeps objects of one namespace, and fails as it is told to.
 
 use std::{
     collections::BTreeMap,
@@ -86,7 +86,7 @@ fn status(code: u16, reason: &str) -> Option<(u16, Value)> {
 impl Server {
     /// `None`: the connection breaks.
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> Option<(u16, Value)> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(5).collect();
+        let parts: Vec<&str> = path.split("/namespaces/").nth(1).unwrap_or_default().split('/').skip(1).collect();
         let mut name = parts.join("/");
         if parts.first() == Some(&"events") {
             return status(403, "Forbidden");

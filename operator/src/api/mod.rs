@@ -19,7 +19,7 @@ use kube::Client;
 pub use events::Events;
 pub use stores::Stores;
 pub use tally::{PHASES, Tally};
-pub use write::{is_conflict, is_gone};
+pub use write::{is_conflict, is_forbidden, is_gone};
 
 use crate::metrics::Metrics;
 

@@ -30,9 +30,10 @@ type MadeFrom = (CloudSpec, String);
 impl Driven {
     /// Makes the driver again where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
+        let going = ctx.state.secrets.deleted(&Key::of(cloud), &cloud.spec.secrets());
         let is_same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
         let is_young = self.looked.is_some_and(|at| moment().duration_since(at) < ctx.args.catalogue_interval);
-        if is_same && is_young && handle.facts().not_driven.is_none() {
+        if is_same && is_young && handle.facts().not_driven == going {
             return false;
         }
         self.looked = Some(moment());
@@ -41,7 +42,8 @@ impl Driven {
             let (cloud, reason, message) = (Key::of(cloud), &trouble.reason, &trouble.message);
             tracing::warn!(%cloud, reason, message, "no driver of the present spec and Secret could be made");
         }
-        handle.update(|f| f.driven(made.as_ref().err().cloned(), moment()));
+        // The driver deletes VMs as long as a Secret that was deleted stays, and nothing is bought with it.
+        handle.update(|f| f.driven(made.as_ref().err().cloned().or(going), moment()));
         made.unwrap_or(false)
     }
 

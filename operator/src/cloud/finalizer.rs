@@ -31,8 +31,18 @@ enum Needed {
 /// Puts the finalizer on a living cloud, and takes it off a deleted one that nobody needs any more.
 pub async fn settle(ctx: &Context, cloud: &Cloud) {
     let held = cloud.finalizers().iter().any(|f| f == CLOUD_FINALIZER);
-    let needed = if deleting(cloud) { needed(ctx, cloud) } else { Needed::Unknown };
-    let wanted = if deleting(cloud) { held && needed != Needed::No && !let_go(cloud) } else { true };
+    let key = Key::of(cloud);
+    let is_asked = deleting(cloud) || ctx.state.secrets.deleted(&key, &cloud.spec.secrets()).is_some();
+    let needed = if is_asked { needed(ctx, cloud) } else { Needed::Unknown };
+    let handle = ctx.state.clouds.get(&key);
+    let is_needed = is_asked.then_some(needed != Needed::No);
+    if handle.facts().is_needed != is_needed {
+        handle.update(|f| f.is_needed = is_needed);
+        ctx.bells.secrets_changed();
+    }
+    let leaves_a_secret = names_secrets(cloud) && !ctx.state.secrets.lets_go(&key);
+    let is_done = let_go(cloud) || (needed == Needed::No && !leaves_a_secret);
+    let wanted = if deleting(cloud) { held && !is_done } else { true };
     if held == wanted {
         return;
     }
@@ -52,6 +62,11 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
         Err(error) if api::is_gone(&error) || api::is_conflict(&error) => {}
         Err(error) => tracing::warn!(cloud = %Key::of(cloud), %error, "the cloud's finalizer could not be written"),
     }
+}
+
+/// Whether Secrets may carry our finalizer for this Cloud.
+fn names_secrets(cloud: &Cloud) -> bool {
+    !cloud.spec.secrets().is_empty() || cloud.status.as_ref().is_some_and(|s| !s.secrets.is_empty())
 }
 
 fn needed(ctx: &Context, cloud: &Cloud) -> Needed {

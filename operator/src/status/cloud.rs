@@ -61,6 +61,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         missing: whole(facts.missing.len()),
         orphans: whole(facts.orphans),
         orphans_deleted: whole(facts.orphans_deleted),
+        secrets: pass.state.secrets.recorded(&key, cloud.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.
@@ -135,8 +136,12 @@ fn listed(facts: &Facts, conditions: &mut Conditions) {
 
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
-    let refusal =
-        |reason: &str| matches!(reason.parse(), Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject));
+    let refusal = |reason: &str| {
+        matches!(
+            reason.parse(),
+            Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
+        )
+    };
     let not_driven = facts.not_driven.as_ref().map(|t| (t.reason.clone(), t.message.clone()));
     let asked = facts.refused.as_ref().map(|error| (error.reason().to_string(), error.to_string()));
     let (reachable, valid) = (ConditionType::Reachable, ConditionType::CredentialValid);
