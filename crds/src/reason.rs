@@ -17,6 +17,7 @@ words! {
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
+            Readable: "This version can read every PilotVM of the object.", "";
             Listed: "The provider's last list has every VM of ours that should be in it.", "";
             NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
             NotPaused: "Nobody has asked for a pause.", "";

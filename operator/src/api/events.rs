@@ -35,15 +35,21 @@ impl Events {
         self.publish(about, EventType::Normal, reason, text.into()).await;
     }
 
-    /// Tells that something is wrong.
-    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) {
-        self.publish(about, EventType::Warning, reason, text.into()).await;
+    /// Tells that something is wrong; gives whether it was told now, and not a moment ago.
+    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) -> bool {
+        self.publish(about, EventType::Warning, reason, text.into()).await
     }
 
-    async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, type_: EventType, reason: &str, note: String) {
+    async fn publish<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        type_: EventType,
+        reason: &str,
+        note: String,
+    ) -> bool {
         let uid = about.meta().uid.clone().unwrap_or_default();
         if !self.due((uid, reason.to_owned())) {
-            return;
+            return false;
         }
         let note = note.chars().take(LONGEST_NOTE).collect();
         let event =
@@ -54,6 +60,7 @@ impl Events {
             Ok(Err(error)) => tracing::debug!(%error, reason, "an event could not be told"),
             Err(_) => tracing::debug!(reason, "an event could not be told in time"),
         }
+        true
     }
 
     fn due(&self, key: (String, String)) -> bool {

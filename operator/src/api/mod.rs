@@ -9,6 +9,7 @@ pub mod fake;
 pub mod secret;
 mod stores;
 mod tally;
+pub mod unread;
 pub mod watch;
 mod write;
 

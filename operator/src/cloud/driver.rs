@@ -10,7 +10,12 @@ use crds::{Cloud, cloud::CloudSpec};
 use tokio::time::Instant;
 
 use super::{bounded::in_time, openstack, simulated};
-use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
+use crate::{
+    context::Context,
+    known::cloud::Handle,
+    names::{CLOUD_LABEL, Key},
+    trouble::Trouble,
+};
 
 /// The first question to a new driver is given up after this time.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -140,7 +145,9 @@ fn take_up(ctx: &Context, key: &Key, handle: &Handle, driver: Arc<dyn Driver>) {
 fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
     let known = handle.facts().offers.and_then(|offers| offers.project.clone());
     let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
-    (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
+    let (stores, key) = (&ctx.state.stores, Key::of(cloud));
+    let is_empty = stores.vms_of_cloud(&key).is_empty() && stores.unknown_vms(CLOUD_LABEL, &key).is_empty();
+    (!is_empty).then_some(home)
 }
 
 /// The operator's clock, for the broker.

@@ -12,7 +12,7 @@ use crate::{
     api,
     context::Context,
     known::listing::Listing,
-    names::{CLOUD_FINALIZER, Key, deleting, let_go},
+    names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, let_go},
 };
 
 /// What holds a Cloud that is deleted.
@@ -72,14 +72,15 @@ fn names_secrets(cloud: &Cloud) -> bool {
 fn needed(ctx: &Context, cloud: &Cloud) -> Needed {
     let (key, state) = (Key::of(cloud), &ctx.state);
     let facts = state.clouds.get(&key).facts();
-    let existing: HashSet<String> = state.stores.vms.all().iter().filter_map(|vm| vm.uid()).collect();
+    let existing: HashSet<String> = state.stores.uids();
     // A Cloud of the same project lists the same VMs, and deletes the orphans among them.
     let all = state.stores.clouds.all();
     let others = all.iter().map(|c| c.as_ref()).filter(|other| Key::of(*other) != key && !deleting(*other));
     let others: Vec<Arc<Listing>> =
         others.filter_map(|other| state.clouds.get(&Key::of(other)).facts().listing).collect();
     let was_entered = facts.offers.is_some() || cloud.status.as_ref().is_some_and(|s| s.project.is_some());
-    decide(state.stores.vms_of_cloud(&key).len(), facts.listing.as_deref(), was_entered, &existing, &others)
+    let pilot_vms = state.stores.vms_of_cloud(&key).len() + state.stores.unknown_vms(CLOUD_LABEL, &key).len();
+    decide(pilot_vms, facts.listing.as_deref(), was_entered, &existing, &others)
 }
 
 /// Whether a deleted Cloud is still needed. `was_entered`: whether its project was ever entered; where it was not, no VM was made there.

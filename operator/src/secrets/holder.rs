@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::{
     context::State,
     known::secrets::Secrets,
-    names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, Key, deleting, let_go},
+    names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, INSTALLATION_LABEL, Key, deleting, let_go},
 };
 use kube::ResourceExt;
 
@@ -87,7 +87,10 @@ pub fn holders(state: &State) -> Vec<Holder> {
             is_held: held(installation.finalizers(), INSTALLATION_FINALIZER),
             is_deleted: deleting(installation.as_ref()),
             is_let_go: let_go(installation.as_ref()),
-            is_needed: Some(!state.stores.vms_of_installation(&key).is_empty()),
+            is_needed: Some(
+                !state.stores.vms_of_installation(&key).is_empty()
+                    || !state.stores.unknown_vms(INSTALLATION_LABEL, &key).is_empty(),
+            ),
             key,
         }
     });

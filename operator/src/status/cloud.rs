@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
-use super::pass::Pass;
+use super::{pass::Pass, unread};
 use crate::{
     amounts::whole,
     conditions::Conditions,
     known::{cloud::Facts, frozen},
-    names::{Key, LET_GO, deleting},
+    names::{CLOUD_LABEL, Key, LET_GO, deleting},
 };
 
 /// The status of this cloud now.
@@ -30,6 +30,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     conditions.paused(cloud);
     reachable(&facts, pass.now, &mut conditions);
     listed(&facts, &mut conditions);
+    conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(CLOUD_LABEL, &key)));
     match frozen::condition(&facts.frozen, &key) {
         Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
         None if facts.listing.is_some() => {
