@@ -11,7 +11,9 @@ use crate::{
     bells::Bells,
     clock::Clock,
     errands::Errands,
-    known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    known::{
+        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, secrets::Secrets,
+    },
     life,
     metrics::Metrics,
     names::Key,
@@ -31,6 +33,8 @@ pub struct State {
     pub memory: Memory,
     /// PilotVMs that were made and have not come back through the watch.
     pub expectations: Expectations,
+    /// What was last seen of the Secrets that objects name.
+    pub secrets: Secrets,
     /// Names of PilotVMs.
     pub numbers: Numbers,
     /// What is known of user-data templates.

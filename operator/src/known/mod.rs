@@ -12,6 +12,7 @@ pub mod missing;
 pub mod numbers;
 pub mod permits;
 pub mod place;
+pub mod secrets;
 
 use std::{
     collections::HashMap,

@@ -15,6 +15,14 @@ pub enum Hands {
 
 /// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered.
 pub fn hands(world: &World) -> Hands {
+    // Such a VM counts for nobody, and must count for all.
+    if let Some(vm) = world.unread.iter().find(|vm| vm.cloud.is_none() || vm.vo.is_none()) {
+        return Hands::Bound(format!(
+            "this version cannot read PilotVM {}, and its labels do not say against which limits it counts: no PilotVM is made until it is \
+             mended or gone",
+            vm.name
+        ));
+    }
     match (&world.rows_unknown, &world.rows) {
         (Some(trouble), _) => {
             Hands::Bound(format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message))
