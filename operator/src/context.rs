@@ -11,7 +11,9 @@ use crate::{
     bells::Bells,
     clock::Clock,
     errands::Errands,
-    known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    known::{
+        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,
+    },
     life,
     metrics::Metrics,
     names::Key,
@@ -33,6 +35,8 @@ pub struct State {
     pub expectations: Expectations,
     /// Names of PilotVMs.
     pub numbers: Numbers,
+    /// How fast providers are asked.
+    pub paces: Paces,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
