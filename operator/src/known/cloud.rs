@@ -20,6 +20,7 @@ use super::{
     exhausted::Exhausted,
     frozen::Frozen,
     listing::Listing,
+    missing::Lacking,
     place::{Lot, Place},
 };
 use crate::trouble::Trouble;
@@ -92,8 +93,8 @@ pub struct Facts {
     pub listing: Option<Arc<Listing>>,
     /// Since when the simulated cloud is there: VMs that were launched before are gone.
     pub simulated_since: Option<Timestamp>,
-    /// VMs of ours that the list lacks, by the UID of the PilotVM, and since when. They count as alive.
-    pub missing: Arc<BTreeMap<String, Timestamp>>,
+    /// VMs of ours that the list lacks. They count as alive.
+    pub missing: Arc<Lacking>,
     /// What the provider announced about VMs, by the provider's id.
     pub announced: Arc<BTreeMap<String, Announced>>,
     /// VMs with our tag that have no PilotVM and are not deleted yet.
