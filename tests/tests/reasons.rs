@@ -97,7 +97,8 @@ fn every_reason_that_is_explained_is_made_somewhere() {
 #[test]
 fn every_type_of_condition_that_is_explained_is_made_somewhere() {
     let said = said();
-    let never: Vec<&str> = ConditionType::all().map(ConditionType::as_str).filter(|w| !said.types.contains(*w)).collect();
+    let never: Vec<&str> =
+        ConditionType::all().map(ConditionType::as_str).filter(|w| !said.types.contains(*w)).collect();
     assert_eq!(never, [""; 0], "take it out of crds/src/condition.rs, or say it");
 }
 
