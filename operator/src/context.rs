@@ -86,15 +86,15 @@ impl Context {
             #[command(flatten)]
             run: Run,
         }
-        let metrics = Arc::<Metrics>::default();
+        let (metrics, clock) = (Arc::<Metrics>::default(), Clock::default());
         Self {
-            events: Events::new(client.clone()),
+            events: Events::new(client.clone(), clock.clone()),
             api: Api::new(client, metrics.clone()),
             args: <Line as clap::Parser>::parse_from(["test"]).run,
             state,
             metrics,
             bells: Bells::default(),
-            clock: Clock::default(),
+            clock,
             errands: Default::default(),
             progress: Default::default(),
         }

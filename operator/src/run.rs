@@ -19,6 +19,7 @@ use crate::{
     },
     args::Run,
     bells::Bells,
+    clock::Clock,
     context::{Context, State},
     each,
     errands::Errands,
@@ -161,10 +162,10 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     let (pools, s5) = watching::watch(&client, &namespaces);
     let (vms, s6) = watching::watch::<PilotVM>(&client, &namespaces);
     let (downtimes, s7) = watching::watch(&client, &namespaces);
-    let metrics = Arc::new(Metrics::default());
+    let (metrics, clock) = (Arc::new(Metrics::default()), Clock::default());
     let stores = Stores { installations, vos, sites, clouds, pools, vms, downtimes };
     let ctx = Arc::new(Context {
-        events: Events::new(client.clone()),
+        events: Events::new(client.clone(), clock.clone()),
         api: api::Api::new(client, metrics.clone()),
         state: State { stores, cluster, ..State::default() },
         args,
@@ -172,7 +173,7 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         bells: Bells::default(),
         errands: Errands::default(),
         progress: Progress::default(),
-        clock: Default::default(),
+        clock,
     });
     pump(watches, &ctx, s1, |ctx| ctx.bells.installations_changed());
     pump(watches, &ctx, s2, |_| ());

@@ -44,5 +44,5 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [list, create, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}

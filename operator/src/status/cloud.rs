@@ -93,6 +93,14 @@ fn references(pass: &Pass<'_>, cloud: &Cloud, facts: &Facts, conditions: &mut Co
     }
     missing.extend(facts.offers.iter().flat_map(|offers| offers.missing.clone()));
     conditions.resolved(&missing, None);
+    let left_out: Vec<String> = facts.offers.iter().flat_map(|offers| offers.left_out.clone()).collect();
+    if missing.is_empty() && !left_out.is_empty() {
+        let text = format!(
+            "every object that is named exists and fits; flavors that are not offered: {}",
+            left_out.join("; ")
+        );
+        conditions.says(ConditionType::Resolved, Some(true), Reason::Resolved, &text);
+    }
 }
 
 fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
@@ -102,15 +110,6 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     }
     if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
         not.push("spec.openstack.auth.oidc");
-    }
-    if cloud.spec.openstack.as_ref().is_some_and(|o| o.root_volume_gib.is_some()) {
-        not.push("spec.openstack.rootVolumeGiB");
-    }
-    if cloud.spec.openstack.as_ref().is_some_and(|o| o.config_drive == Some(true)) {
-        not.push("spec.openstack.configDrive");
-    }
-    if !cloud.spec.flavors.is_empty() {
-        not.push("spec.flavors");
     }
     not
 }

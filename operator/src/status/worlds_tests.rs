@@ -201,6 +201,14 @@ fn every_world_shows_what_is_true_of_it() {
     };
     let said = json!({"conditions": [{"type": "Listed", "status": "False", "reason": "MissingFromLists", "message": "p-9 is missing",
         "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+    let left_out = |state: &State| {
+        let offers = broker::cloud::Offers { left_out: vec!["m1: no disk".to_owned()], ..Default::default() };
+        state.clouds.get(&key("c")).update(|f| f.offers = Some(Arc::new(offers)));
+    };
+    let openstack = json!({"siteRef": {"name": "s"}, "flavors": [{"name": "g", "gpus": {"count": 1}}], "openstack": {
+        "authUrl": "https://keystone.example.org/v3", "region": "here", "configDrive": true, "rootVolumeGiB": 20,
+        "project": {"id": "p"}, "auth": {"password": {"secretRef": {"name": "x"}}}}});
+    let openstack = well().change("Cloud", "/spec", openstack);
     let external = json!({"external": {"matcher": "dips://dirac.org:9170/WorkloadManagement/Matcher",
         "pilotManager": "dips://dirac.org:9171/WorkloadManagement/PilotManager", "credentials": {"certificateSecretRef": {"name": "x"}, "group": "g"}}});
     let mut elsewhere = object("DiracInstallation", "i", external.clone());
@@ -342,6 +350,16 @@ fn every_world_shows_what_is_true_of_it() {
             "CredentialValid",
         ),
         ("the credential is refused", well().knowing(refused), "cloud/c Ready", "False", "Unauthorized", "401"),
+        (
+            "flavors are not sold",
+            well().knowing(left_out),
+            "cloud/c Resolved",
+            "True",
+            "Resolved",
+            "not offered: m1: no disk",
+        ),
+        ("flavors are not sold", well().knowing(left_out), "cloud/c Ready", "True", "Ready", ""),
+        ("all that OpenStack has is used", openstack, "cloud/c Supported", "True", "Supported", ""),
         (
             "a younger VO claims a group",
             well().with(twin("VirtualOrganization", "a", LATER)),
