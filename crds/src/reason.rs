@@ -85,6 +85,7 @@ words! {
         }
         "Why jobs wait" {
             NoPool: "No PilotPool serves the VO.", "Name the VO in spec.vos of a PilotPool and of its Site.";
+            GroupUnclaimed: "Jobs of groups that no VirtualOrganization names wait in DIRAC, and get no VM.", "Add the groups to spec.groups of a VirtualOrganization, or leave their jobs to other resources.";
             NoMatch: "Pools serve the VO, and none takes these jobs; the message names what the closest one lacks.", "Change matching (tags, maxCpuTime) or the flavors of a pool, or make another pool for such jobs.";
             NoOffering: "The pool's clouds have no usable flavor that the pool takes.", "See the conditions of the clouds, and machine of the pool.";
             PoolMax: "The pool has as many VMs as it may have.", "Raise spec.scaling.max; `kubectl scale pool NAME --replicas N` does it.";

@@ -12,7 +12,8 @@ use crate::{
     clock::Clock,
     errands::Errands,
     known::{
-        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, secrets::Secrets,
+        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,
+        secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -37,6 +38,8 @@ pub struct State {
     pub secrets: Secrets,
     /// Names of PilotVMs.
     pub numbers: Numbers,
+    /// How fast providers are asked.
+    pub paces: Paces,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.

@@ -121,9 +121,10 @@ pub struct CloudState {
     pub offerings: Vec<Offering>,
     /// The administrator's ceiling on our VMs.
     pub ceiling: Limits,
-    /// What the provider's quota still allows, after everything it counts as used. VMs of ours that the provider does not
-    /// count yet (launched since the quota was read) are subtracted by the plan: see [`LiveVm::counted`].
-    pub headroom: Limits,
+    /// What the provider's quota still allows, by class ([`Offering::quota_class`] is the index), after everything it counts as used.
+    /// A class that is not here has no bound. VMs of ours that the provider does not count yet (launched since the quota was read) are
+    /// subtracted by the plan: see [`LiveVm::counted`].
+    pub headroom: Vec<Limits>,
     /// Offerings refused a moment ago (no capacity, quota), by flavor name: not to be tried in this round.
     pub exhausted: BTreeSet<String>,
 }
@@ -145,6 +146,8 @@ pub struct Offering {
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths.
     pub price_micros: Option<u64>,
+    /// Index of the class of quota in [`CloudState::headroom`] that it counts against.
+    pub quota_class: usize,
 }
 
 /// How far a VM is.

@@ -10,6 +10,7 @@
 //! | which VMs are missing, who is rung | `sight` |
 //! | which VMs are garbage, which may go now | `garbage`, `collect` |
 //! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `simulated` |
+//! | what do its pools want to buy | `wanted` |
 //! | is a change of the object news for its poller | `news` |
 //! | what does a provider announce | `notices` |
 
@@ -25,6 +26,7 @@ mod poll;
 mod schedule;
 mod sight;
 mod simulated;
+mod wanted;
 
 pub use news::News;
 pub use poll::poll;

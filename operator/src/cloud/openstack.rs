@@ -20,8 +20,13 @@ use crate::{
 };
 
 /// A driver with this configuration.
-pub fn make(config: Config, pace: Pace, clock: Clock) -> Result<OpenStackCloud, Trouble> {
-    OpenStackCloud::new(config, Arc::new(pace), clock).map_err(|error| Trouble::from(&error))
+pub fn make(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<OpenStackCloud, Trouble> {
+    OpenStackCloud::new(config, pace, clock).map_err(|error| Trouble::from(&error))
+}
+
+/// Who is asked: two Clouds of one address and project are one for the provider.
+pub fn address(openstack: &OpenStack) -> String {
+    format!("{} {}", openstack.auth_url.trim_end_matches('/'), openstack.region)
 }
 
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.

@@ -19,6 +19,7 @@ use super::{
     notices::listen,
     schedule::{Intervals, Looks, Rest, rest, rest_without_driver},
     sight::Sighted,
+    wanted::{covers, wanted},
 };
 use crate::{
     context::Context,
@@ -108,7 +109,7 @@ async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<
 /// Reads what is on offer and how much may be bought, each in its time, and both when the driver is new.
 async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, mut driven: watch::Receiver<()>) {
     let intervals = Intervals::of(&ctx.args);
-    let mut looks = Looks::default();
+    let (mut looks, mut asked_for) = (Looks::default(), Wanted::default());
     let pulse = ctx.progress.begins(format!("offers of {key}"), TURN);
     loop {
         let Some(driver) = handle.facts().driver else {
@@ -117,9 +118,16 @@ async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, mut driven: watc
             }
             continue;
         };
+        let wants = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
+        if !covers(&asked_for, &wants) {
+            looks.offers_are_due();
+        }
         while let Some(question) = looks.due(moment()) {
             let answer = match question {
-                Question::Offers => read_what(ctx, driver.as_ref(), handle, &mut looks, intervals).await,
+                Question::Offers => {
+                    asked_for = wants.clone();
+                    read_what(ctx, key, driver.as_ref(), handle, &wants, &mut looks, intervals).await
+                }
                 _ => read_how_much(ctx, key, driver.as_ref(), handle, &mut looks, intervals).await,
             };
             if let Err(error) = answer {
@@ -139,16 +147,23 @@ async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, mut driven: watc
 
 async fn read_what(
     ctx: &Context,
+    key: &Key,
     driver: &dyn Cloud,
     handle: &Handle,
+    wants: &Wanted,
     looks: &mut Looks,
     intervals: Intervals,
 ) -> Result<(), CloudError> {
-    let offers = asked(handle, Question::Offers, driver.offers(&Wanted::default())).await?;
+    let offers = asked(handle, Question::Offers, driver.offers(wants)).await?;
     looks.offers_read(offers.missing.is_empty(), intervals, moment());
-    handle.update(|f| f.offers = Some(Arc::new(offers)));
+    let before = handle.facts().offers;
+    let is_news = before.is_some_and(|before| before.offers != offers.offers);
+    handle.update(|f| (f.offers, f.wanted) = (Some(Arc::new(offers)), Arc::new(wants.clone())));
+    if is_news {
+        replan(ctx, key);
+    }
     // A credential that was refused at a launch may be good again: the next launch tells.
-    handle.answered(Question::Launch);
+    handle.answered(Question::Launch, moment());
     let pools = ctx.state.stores.pools.all();
     handle.retain_pools(|name| pools.iter().any(|pool| pool.metadata.name.as_deref() == Some(name)));
     Ok(())
@@ -191,7 +206,7 @@ async fn asked<T>(
 ) -> Result<T, CloudError> {
     let answer = in_time(LONGEST_CALL, call).await;
     match &answer {
-        Ok(_) => handle.answered(question),
+        Ok(_) => handle.answered(question, moment()),
         Err(error) => handle.not_answered(question, error, moment()),
     }
     answer

@@ -8,7 +8,7 @@ use std::{
 };
 
 use broker::{
-    cloud::{Cloud, CloudError, Coming, Headroom, Notice, Offers, Scope},
+    cloud::{Cloud, CloudError, Coming, Headroom, Notice, Offers, Scope, Wanted},
     simulation::SimulatedCloud,
 };
 use jiff::Timestamp;
@@ -77,8 +77,10 @@ pub struct Facts {
     pub not_driven: Option<Trouble>,
     /// Since when that is so.
     pub not_driven_since: Option<Instant>,
-    /// What it offers.
+    /// What it offers, of what was wanted.
     pub offers: Option<Arc<Offers>>,
+    /// What was wanted when the offers were read.
+    pub wanted: Arc<Wanted>,
     /// What may still be bought, and when that was asked for.
     pub headroom: Option<(Timestamp, Arc<Headroom>)>,
     /// The same moment in steady time.
@@ -178,10 +180,10 @@ impl Handle {
     }
 
     /// The provider answered a question of this kind.
-    pub fn answered(&self, question: Question) {
+    pub fn answered(&self, question: Question, now: Instant) {
         self.update(|f| {
             f.failures.remove(&question);
-            f.refused = worst(&f.failures);
+            f.refused = worst(&f.failures, now);
         });
     }
 
@@ -190,7 +192,7 @@ impl Handle {
         self.update(|f| {
             let since = f.failures.get(&question).map_or(now, |failure| failure.since);
             f.failures.insert(question, Failure { error: error.clone(), since });
-            f.refused = worst(&f.failures);
+            f.refused = worst(&f.failures, now);
         });
     }
 
@@ -235,6 +237,11 @@ impl Handle {
         self.exhausted(|e| e.failing(pool, now))
     }
 
+    /// How many VMs of each lot worked so far.
+    pub fn worked_lots(&self) -> Vec<(Lot, u64)> {
+        self.exhausted(|e| e.worked_lots())
+    }
+
     /// Forgets what was learnt of pools that `pools` does not name.
     pub fn retain_pools(&self, pools: impl Fn(&str) -> bool) {
         self.exhausted(|e| e.retain(pools));
@@ -265,9 +272,13 @@ impl Handle {
     }
 }
 
-fn worst(failures: &BTreeMap<Question, Failure>) -> Option<CloudError> {
+/// The failure that says most. That a provider wants a pause, or that our own pace leaves no turn, is none before it has lasted.
+fn worst(failures: &BTreeMap<Question, Failure>, now: Instant) -> Option<CloudError> {
     let is_refused = |failure: &Failure| matches!(failure.error, CloudError::Unauthorized(_));
-    let worst = failures.values().min_by_key(|failure| (!is_refused(failure), failure.since));
+    let is_said = |failure: &&Failure| {
+        !matches!(failure.error, CloudError::Throttled { .. }) || now.duration_since(failure.since) >= GRACE
+    };
+    let worst = failures.values().filter(is_said).min_by_key(|failure| (!is_refused(failure), failure.since));
     worst.map(|failure| failure.error.clone())
 }
 

@@ -32,8 +32,23 @@ fn one_list_that_fails_does_not_take_a_cloud_out_of_the_plan_and_two_minutes_of_
         assert!(handle.facts().usable(now + Duration::from_secs(second)));
     }
     assert!(!handle.facts().usable(now + GRACE));
-    handle.answered(Question::List);
+    handle.answered(Question::List, now + GRACE);
     assert!(handle.facts().usable(now + GRACE) && handle.facts().refused.is_none());
+}
+
+#[test]
+fn a_pause_that_a_provider_wants_is_no_trouble_before_it_has_lasted_two_minutes() {
+    let now = Instant::now();
+    let handle = answering(now);
+    let throttled = CloudError::Throttled { message: "slow down".into(), retry_after: Some(Duration::from_secs(30)) };
+    handle.not_answered(Question::List, &throttled, now);
+    assert!(handle.facts().usable(now) && handle.facts().refused.is_none());
+    handle.not_answered(Question::Headroom, &transient(), now + GRACE / 2);
+    assert_eq!(handle.facts().refused, Some(transient()), "what is worse is said");
+    handle.answered(Question::Headroom, now + GRACE / 2);
+    assert_eq!(handle.facts().refused, None);
+    handle.not_answered(Question::List, &throttled, now + GRACE);
+    assert!(!handle.facts().usable(now + GRACE) && handle.facts().refused == Some(throttled));
 }
 
 #[test]
@@ -44,7 +59,7 @@ fn a_refused_credential_takes_a_cloud_out_of_the_plan_at_once() {
     handle.not_answered(Question::Launch, &CloudError::Unauthorized("no role".into()), now + GRACE / 2);
     assert!(!handle.facts().usable(now + GRACE / 2));
     assert!(matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))), "it says more than a lost list");
-    handle.answered(Question::List);
+    handle.answered(Question::List, now + GRACE / 2);
     assert!(!handle.facts().usable(now + GRACE / 2), "a list proves nothing of the right to make VMs");
 }
 

@@ -10,6 +10,7 @@ pub mod listing;
 pub mod memory;
 pub mod missing;
 pub mod numbers;
+pub mod paces;
 pub mod permits;
 pub mod place;
 pub mod secrets;

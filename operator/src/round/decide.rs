@@ -13,8 +13,15 @@ pub enum Hands {
     Bound(String),
 }
 
-/// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered.
+/// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered. Of two
+/// installations that read one DIRAC only the older one buys: each would buy for all its jobs.
 pub fn hands(world: &World) -> Hands {
+    if let Some(first) = &world.first_reader {
+        return Hands::Bound(format!(
+            "no PilotVM is made: DiracInstallation {first} is older and reads the same Matcher, and buys for its jobs; delete one of \
+             the two"
+        ));
+    }
     // Such a VM counts for nobody, and must count for all.
     if let Some(vm) = world.unread.iter().find(|vm| vm.cloud.is_none() || vm.vo.is_none()) {
         return Hands::Bound(format!(

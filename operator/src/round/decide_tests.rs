@@ -61,6 +61,13 @@ fn vms_of_what_is_paused_are_not_given_back() {
 }
 
 #[test]
+fn the_younger_of_two_installations_that_read_one_dirac_buys_nothing() {
+    let younger = world(|w| w["firstReader"] = json!({"namespace": "other", "name": "first"}));
+    let Hands::Bound(why) = hands(&younger) else { panic!("it would buy for jobs that the older one buys for") };
+    assert!(why.contains("DiracInstallation other/first is older"), "{why}");
+}
+
+#[test]
 fn a_round_acts_only_when_the_rows_are_known() {
     assert_eq!(hands(&world(|_| ())), Hands::Free);
     let unread = world(|w| w["rows"] = Value::Null);

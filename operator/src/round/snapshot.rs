@@ -1,13 +1,13 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use broker::{
-    cloud::{Offer, Purchase},
+    cloud::{Offer, Purchase, QuotaClass},
     demand::TaskQueue,
-    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
+    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo},
 };
-use crds::{Cloud, PilotPool, PilotVM, pool::Requirements as PoolRequirements, quantity::Range};
+use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     amounts::{count, limits},
     life::{created, launched},
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, groups_of, resolve},
+    resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
 };
 
 /// Takes the snapshot.
@@ -47,15 +47,16 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             limits: limits(vo.spec.limits.as_ref()),
         })
         .collect();
+    let classes = Classes::of(world);
     let mut snapshot = Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(cloud_of).collect(),
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &classes)).collect(),
         vms: world
             .vms
             .iter()
-            .map(|vm| vm_of(world, vm))
+            .map(|vm| vm_of(world, vm, &classes))
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
     };
@@ -104,20 +105,33 @@ fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
     view.failing.get(pool).into_iter().flatten().cloned().map(failing).collect()
 }
 
-fn requirements(r: Option<&PoolRequirements>) -> Requirements {
-    let Some(r) = r else { return Requirements::default() };
-    let range = |range: Option<&Range>| (range.and_then(|r| r.min).map(count), range.and_then(|r| r.max).map(count));
-    Requirements {
-        cores: range(r.cores.as_ref()),
-        ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
-        // Who says nothing of GPUs does not want to pay for them.
-        gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
-        gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+/// Which class of quota each offer counts against: cloud, flavor and zone; the index in the cloud's headroom.
+struct Classes<'a>(HashMap<(String, &'a str, Option<&'a str>), usize>);
+
+impl<'a> Classes<'a> {
+    fn of(world: &'a World) -> Self {
+        let mut all = HashMap::new();
+        for view in &world.clouds {
+            let (Some(offers), Some((_, headroom))) = (&view.offers, &view.headroom) else { continue };
+            let cloud = view.object.name_any();
+            for offer in offers.offers.iter().filter(|o| o.purchase == Purchase::OnDemand) {
+                let index = headroom.classes.iter().position(|class| class.name == offer.quota_class);
+                // Of a class that the provider says nothing of no bound is known: its index is none of the headroom's.
+                let index = index.unwrap_or(headroom.classes.len());
+                all.insert((cloud.clone(), offer.flavor.as_str(), offer.zone.as_deref()), index);
+            }
+        }
+        Self(all)
+    }
+
+    /// The class of an offer; a VM of a flavor that is not on offer any more counts against the first.
+    fn index(&self, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> usize {
+        self.0.get(&(cloud.to_owned(), flavor, zone)).copied().unwrap_or(0)
     }
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of(view: &CloudView) -> Option<CloudState> {
+fn cloud_of(view: &CloudView, classes: &Classes<'_>) -> Option<CloudState> {
     if !view.is_open() {
         return None;
     }
@@ -144,26 +158,26 @@ fn cloud_of(view: &CloudView) -> Option<CloudState> {
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
                 price_micros: price.or(offer.price_micros),
+                quota_class: classes.index(&view.object.name_any(), &flavor.name, offer.zone.as_deref()),
             });
         }
     }
-    // One class for all offers: the drivers there are have no more.
-    let quota = headroom.classes.first().cloned().unwrap_or_default();
+    let left = |class: &QuotaClass| Limits {
+        vms: class.vms_left(),
+        cores: class.cores.left(),
+        ram_mib: class.ram_mib.left(),
+        gpus: class.gpus.left(),
+    };
     Some(CloudState {
         name: view.object.name_any(),
         offerings,
         ceiling: limits(spec.ceiling.as_ref()),
-        headroom: Limits {
-            vms: quota.vms_left(),
-            cores: quota.cores.left(),
-            ram_mib: quota.ram_mib.left(),
-            gpus: quota.gpus.left(),
-        },
+        headroom: headroom.classes.iter().map(left).collect(),
         exhausted,
     })
 }
 
-fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
+fn vm_of(world: &World, vm: &PilotVM, classes: &Classes<'_>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let life = live(vm, world.rows.as_deref(), world.asking, world.now);
@@ -181,6 +195,7 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
             gpus: count(offering.gpus),
             gpu_model: None,
             price_micros: offering.per_hour.map(crds::Price::micros),
+            quota_class: classes.index(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
         },
         phase: life.phase,
         free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },

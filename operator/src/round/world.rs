@@ -21,9 +21,11 @@ use crate::{
     known::{
         self,
         installation::{Facts, Rows},
+        place::Lot,
     },
     life,
     names::{CLOUD_LABEL, Key, POOL_LABEL, VO_LABEL, deleting, is_paused},
+    resolve::first_reader,
     trouble::Trouble,
 };
 
@@ -51,6 +53,9 @@ pub struct CloudView {
     /// What came to nothing a moment ago, by pool.
     #[serde(default)]
     pub failing: BTreeMap<String, BTreeSet<Place>>,
+    /// VMs made alike that worked since the operator started, whether they live or not.
+    #[serde(default)]
+    pub worked: Vec<(Lot, u64)>,
 }
 
 /// A PilotVM that this version cannot read: what its labels say.
@@ -87,6 +92,8 @@ pub struct World {
     pub installation: Key,
     /// The installations of the namespace.
     pub installations: Vec<Arc<DiracInstallation>>,
+    /// An older installation, of any namespace, that reads the same DIRAC.
+    pub first_reader: Option<Key>,
     /// The sites.
     pub sites: Vec<Arc<Site>>,
     /// The VOs.
@@ -134,13 +141,16 @@ impl World {
                 usable: facts.usable(moment()),
                 refused: handle.refused_places(moment()).into_iter().map(place).collect(),
                 failing: pools.iter().filter_map(failing).collect(),
+                worked: handle.worked_lots(),
                 offers: facts.offers,
                 headroom: facts.headroom,
                 object,
             }
         };
+        let own = state.stores.installations.get(installation);
         Self {
             installation: installation.clone(),
+            first_reader: own.and_then(|own| first_reader(&own, &state.stores.installations.all())),
             installations: sorted(state.stores.installations.within(namespace)),
             sites: sorted(state.stores.sites.within(namespace)),
             vos: sorted(state.stores.vos.within(namespace)),

@@ -17,7 +17,10 @@ use super::{
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    known::installation::{Facts, Round},
+    known::{
+        cloud,
+        installation::{Facts, Round},
+    },
     names::{Key, POOL_LABEL, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
     trouble::Trouble,
@@ -148,7 +151,14 @@ fn clouds(pass: &Pass<'_>, key: &Key, buys: bool, resolved: &Resolved, condition
 /// Flavors of the pool that none of its clouds has, once all have said what they have.
 fn flavors_nobody_has(pass: &Pass<'_>, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
     let key = Key::of(pool);
-    let offers = |cloud: &Arc<Cloud>| pass.cloud(&key.beside(&cloud.name_any())).and_then(|f| f.offers.clone());
+    // Offers that were read before the pool was there may lack its flavors.
+    let named = |facts: &&cloud::Facts| {
+        let shapes = &facts.wanted.shapes;
+        shapes.is_empty() || shapes.iter().any(|shape| shape.flavors == pool.spec.machine.flavors)
+    };
+    let offers = |cloud: &Arc<Cloud>| {
+        pass.cloud(&key.beside(&cloud.name_any())).filter(named).and_then(|facts| facts.offers.clone())
+    };
     let Some(all) = resolved.clouds.iter().map(offers).collect::<Option<Vec<_>>>() else { return Vec::new() };
     if all.is_empty() {
         return Vec::new();

@@ -114,6 +114,12 @@ impl World {
         self
     }
 
+    fn unclaimed(mut self, groups: &[&str]) -> Self {
+        let unclaimed = groups.iter().map(|group| ((*group).to_owned(), 3)).collect();
+        self.round = Some(Round { plan: Plan { unclaimed, ..Plan::default() }, ..Round::default() });
+        self
+    }
+
     fn unread(mut self) -> Self {
         self.round = None;
         self
@@ -326,6 +332,15 @@ fn every_world_shows_what_is_true_of_it() {
         ),
         ("no pool fits", well().unmet(no_match()), "installation/i DemandMet", "False", "NoMatch", "16 processors"),
         ("no pool fits", well().unmet(no_match()), "pool/p DemandMet", "True", "Met", "given to the pool"),
+        (
+            "a group has no VO",
+            well().unclaimed(&["lonely"]),
+            "installation/i DemandMet",
+            "False",
+            "GroupUnclaimed",
+            "jobs of lonely get no VM",
+        ),
+        ("a group has no VO", well().unclaimed(&["lonely"]), "vo/v DemandMet", "True", "Met", ""),
         (
             "the credential is refused",
             well().knowing(refused),

@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     known::{cloud::Question, place::Lot},
     names::Key,
+    resolve::currency,
 };
 
 /// Writes it down. `Ok` is the object as it is then, where it was written.
@@ -95,7 +96,9 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
         Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason, *wasted),
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
-                ctx.metrics.spent(&pool, "", price.micros(), *seconds);
+                let vos = &ctx.state.stores.vos;
+                let (own, beside) = (vos.get(&key.beside(&vm.spec.vo)), vos.within(&key.namespace));
+                ctx.metrics.spent(&pool, currency(own.as_deref(), &beside), price.micros(), *seconds);
             }
         }
         Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),
