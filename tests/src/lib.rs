@@ -10,6 +10,7 @@ pub mod cache;
 pub mod controlplane;
 pub mod dirac;
 pub mod forwarder;
+mod full;
 pub mod helm;
 pub mod kubectl;
 pub mod openstack;
@@ -19,4 +20,7 @@ pub mod port;
 pub mod process;
 pub mod real;
 pub mod say;
+pub mod secrets;
 pub mod until;
+
+pub use full::full;
