@@ -7,10 +7,10 @@
 
 pub mod apt;
 pub mod cache;
+pub mod choice;
 pub mod controlplane;
 pub mod dirac;
 pub mod forwarder;
-mod full;
 pub mod helm;
 pub mod kubectl;
 pub mod openstack;
@@ -22,5 +22,3 @@ pub mod real;
 pub mod say;
 pub mod secrets;
 pub mod until;
-
-pub use full::full;

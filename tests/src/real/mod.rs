@@ -27,7 +27,7 @@ use crate::{
 /// Namespace of the manifests.
 pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
-pub const CE: &str = "openstack.lyon.fr";
+const CE: &str = "openstack.lyon.fr";
 /// Where the guests find DIRAC's client and the pilots' proxies: what is in their image.
 const IMAGE: &str = "/opt/dirac-pilot";
 
@@ -103,6 +103,11 @@ impl Real {
             .replace("@AUTH_URL@", &self.openstack.auth_url())
             .replace("@PILOT@", &Self::pilot());
         Ok(format!("{text}---\n{certificate}\n---\n{project}\n"))
+    }
+
+    /// The computing element that the pilots say they are of.
+    pub fn ce() -> &'static str {
+        CE
     }
 
     /// What a guest runs to become its pilot, as user-data says it.

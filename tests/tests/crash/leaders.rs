@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use testbeds::{
-    full,
+    choice::is_full,
     operator::Operator,
     process::check_interrupted,
     real::{Kind, Life, twins},
@@ -26,10 +26,9 @@ const SHORT: u32 = 15;
 const TURN: u32 = 25;
 
 pub async fn jobs_survive_leaders_that_are_killed_and_two_that_lead_at_once(world: &World) {
-    world.make(&TRACK).await;
     let jobs = Jobs { world };
-    jobs.leaders_are_killed(if full() { 20 } else { 5 }).await;
-    jobs.two_lead_at_once(if full() { 5 } else { 2 }).await;
+    jobs.leaders_are_killed(if is_full() { 20 } else { 5 }).await;
+    jobs.two_lead_at_once(if is_full() { 5 } else { 2 }).await;
 }
 
 struct Jobs<'a> {

@@ -72,8 +72,7 @@ pub struct One<'a> {
 }
 
 impl<'a> One<'a> {
-    pub async fn new(world: &'a World, track: Track) -> Self {
-        world.make(&track).await;
+    pub fn new(world: &'a World, track: Track) -> Self {
         Self { world, track, ever: BTreeSet::new() }
     }
 

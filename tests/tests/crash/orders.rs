@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use testbeds::{
-    full,
+    choice::is_full,
     openstack::lossy::{Loss, Lossy},
     operator::NAMESPACE as OPERATOR,
     until::until,
@@ -14,31 +14,31 @@ use testbeds::{
 use super::{
     garbage,
     one::{One, PATIENCE, Seen},
-    world::{Track, World},
+    world::{LOSSY, Track, World},
 };
 
-pub const TRACK: Track = Track { name: "orders", vo: "biomed", region: "Lossy", most: 1, works: false };
+pub const TRACK: Track = Track { name: "orders", vo: "biomed", region: LOSSY, most: 1, works: false };
 /// An operator that is told to stop ends within this time beyond what its order takes.
 const ENDS: Duration = Duration::from_secs(30);
 
 pub async fn an_order_that_is_cut_off_makes_exactly_one_vm(world: &World) {
-    let way = world.real.openstack.lossy_region(TRACK.region).await.unwrap();
-    let mut one = One::new(world, TRACK).await;
+    let way = &world.way;
+    let mut one = One::new(world, TRACK);
     one.at_most(0);
 
     // The answer comes while the operator ends: it is written down before the Lease is given back.
-    let left = told_to_stop_in_a_post(&mut one, &way, Loss::Slow(Duration::from_secs(6)), Duration::from_secs(6)).await;
+    let left = told_to_stop_in_a_post(&mut one, way, Loss::Slow(Duration::from_secs(6)), Duration::from_secs(6)).await;
     assert!(left.pilotvms[0].launched && left.servers.len() == 1, "the VM is written down: {left:?}");
     taken_over(&mut one, Duration::from_secs(60)).await;
     // Nova carries it out after the operator has ended: the next one adopts it.
-    let left = told_to_stop_in_a_post(&mut one, &way, Loss::Late(Duration::from_secs(20)), Duration::ZERO).await;
+    let left = told_to_stop_in_a_post(&mut one, way, Loss::Late(Duration::from_secs(20)), Duration::ZERO).await;
     assert!(!left.pilotvms[0].launched && left.servers.is_empty(), "Nova has not heard of it yet: {left:?}");
     taken_over(&mut one, Duration::from_secs(120)).await;
     assert_eq!(way.delivered_late(), 1);
-    if full() {
-        told_to_stop_in_a_post(&mut one, &way, Loss::Reply, Duration::ZERO).await;
+    if is_full() {
+        told_to_stop_in_a_post(&mut one, way, Loss::Reply, Duration::ZERO).await;
         taken_over(&mut one, Duration::from_secs(60)).await;
-        told_to_stop_in_a_post(&mut one, &way, Loss::Hang, Duration::from_secs(60)).await;
+        told_to_stop_in_a_post(&mut one, way, Loss::Hang, Duration::from_secs(60)).await;
         taken_over(&mut one, PATIENCE).await;
     }
     one.launch_dies_at("create-vm").await;

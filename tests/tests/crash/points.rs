@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use testbeds::full;
+use testbeds::choice::is_full;
 
 use super::{
     one::{One, PATIENCE, Pilot, Seen, say},
@@ -15,7 +15,7 @@ const SEED: u64 = 20_261_124;
 
 /// All points but `create-vm`, after which an order is looked for during minutes: that one is a part of the track `orders`.
 pub async fn killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(world: &World) {
-    let mut one = One::new(world, TRACK).await;
+    let mut one = One::new(world, TRACK);
     let launches = ["create-pilotvm", "register-row", "row-waiting", "record-vm"];
     let deletions = ["record-end", "delete-vm", "close-row", "remove-finalizer"];
     for (launch, deletion) in launches.into_iter().zip(deletions) {
@@ -56,7 +56,7 @@ async fn a_life_survives_its_points_and_ends_at_the_provider(one: &mut One<'_>) 
 async fn killed_at_any_moment(one: &mut One<'_>) {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut pause = |most: u64| Duration::from_millis(random.random_range(0..most));
-    for _ in 0..if full() { 10 } else { 3 } {
+    for _ in 0..if is_full() { 10 } else { 3 } {
         one.at_most(1);
         let after = pause(600);
         let left = launch_killed_after(one, after).await;

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use testbeds::{
     dirac::SITE,
     kubectl::Kubectl,
-    openstack::PROJECT,
+    openstack::{PROJECT, lossy::Lossy},
     operator::{NAMESPACE as OPERATOR, Operator},
-    real::{CE, Real},
+    real::Real,
     secrets::{Secrets, Written},
 };
 
@@ -24,8 +24,13 @@ const QUICK: [&str; 5] =
 /// A job that only waits in the task queues has this number: those that are submitted begin at 1.
 const WAITS: u64 = 1_000_000;
 
+/// A region whose Nova is reached through a way that fails as a track says.
+pub const LOSSY: &str = "Lossy";
+
 pub struct World {
     pub real: Real,
+    /// The way of the region [`LOSSY`].
+    pub way: Lossy,
     pub kubectl: Kubectl,
     kubeconfig: PathBuf,
     state: PathBuf,
@@ -54,7 +59,7 @@ impl Track {
 
     /// The computing element of its rows. Only a pilot that works must be of one that DIRAC knows.
     pub fn ce(&self) -> &'static str {
-        if self.works { CE } else { self.name }
+        if self.works { Real::ce() } else { self.name }
     }
 }
 
@@ -63,15 +68,19 @@ impl World {
         let real = Real::start(state).await.unwrap();
         let kubeconfig = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
         let kubectl = real.plane.kubectl();
-        let logs = Mutex::default();
-        let world = Self { real, kubectl, kubeconfig, state: state.to_owned(), logs, tracks: tracks.to_vec() };
+        let way = real.openstack.lossy_region(LOSSY).await.unwrap();
+        let (logs, state) = (Mutex::default(), state.to_owned());
+        let world = Self { real, way, kubectl, kubeconfig, state, logs, tracks: tracks.to_vec() };
         let job = json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3_600});
         assert_eq!(world.real.dirac.fill_task_queues(&[(WAITS, job)]).unwrap(), []);
+        for track in tracks {
+            world.make(track).await;
+        }
         world
     }
 
-    /// Makes the namespace of a track and what is in it. Its region must be there.
-    pub async fn make(&self, track: &Track) {
+    /// Makes the namespace of a track and what is in it.
+    async fn make(&self, track: &Track) {
         let (real, name) = (&self.real, track.name);
         fs::create_dir(self.switch(name)).unwrap();
         let inside = format!("/switch-{name}");
