@@ -24,7 +24,7 @@ const CALM: Duration = Duration::from_millis(2_500);
 #[derive(Debug)]
 pub struct Seen {
     pub pilotvms: Vec<Pilot>,
-    /// Servers with the track's tag.
+    /// Servers with the tags of a PilotVM of the track.
     pub servers: Vec<Server>,
     /// Reference and status of the rows that are not closed.
     pub open: Vec<(String, String)>,
@@ -102,9 +102,10 @@ impl<'a> One<'a> {
         };
         let pilotvms: Vec<_> = self.world.pilotvms(&self.track).iter().map(pilot).collect();
         self.ever.extend(pilotvms.iter().map(|vm| vm.uid.clone()));
-        let tag = format!("dirac-cluster-{}", self.track.cluster());
+        let cluster = format!("dirac-cluster-{}", self.track.cluster());
+        let is_ours = |tags: &[String]| tags.contains(&cluster) && tags.iter().any(|tag| tag.starts_with("dirac-pvm-"));
         let servers = self.world.real.openstack.servers(PROJECT).await.unwrap();
-        let servers = servers.into_iter().filter(|s| s.tags.contains(&tag)).collect();
+        let servers = servers.into_iter().filter(|s| is_ours(&s.tags)).collect();
         Seen { pilotvms, servers, open: self.open_rows() }
     }
 
