@@ -7,6 +7,7 @@
 
 pub mod apt;
 pub mod cache;
+pub mod choice;
 pub mod controlplane;
 pub mod dirac;
 pub mod forwarder;
