@@ -223,8 +223,8 @@ pub struct CloudStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported, Frozen, Paused. docs/conditions.md
-    /// says what each reason means and what to do.
+    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported, Listed, Frozen, Paused.
+    /// docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -251,7 +251,7 @@ pub struct CloudStatus {
     #[serde(default)]
     pub cores: i64,
     /// VMs of ours that the provider's lists lack and that nobody has proved gone: the provider is asked for each of them by its id.
-    /// They count as alive. More than a few: the condition Frozen says what to do.
+    /// They count as alive, and the condition Listed names them. More than a few: the condition Frozen says what to do.
     #[serde(default)]
     pub missing: i64,
     /// VMs seen at the provider that carry our tag, have no PilotVM and are not deleted, for example because they are too young, or

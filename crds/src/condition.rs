@@ -30,6 +30,7 @@ words! {
         "Cloud" {
             Reachable: "Whether the provider answers. A refused credential is an answer: CredentialValid says that.", "See the message: address, certificate, network policy.";
             CredentialValid: "Whether the provider accepts the credential, and until when where it says so.", "Renew the credential in its Secret.";
+            Listed: "Whether the provider's last list has every VM of ours that should be in it. What it lacks is not believed gone; status.missing counts it.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
             Frozen: "`True` while the cloud's lists contradict the PilotVMs so much that a person is asked before anything is believed or deleted.", "Look at the cloud, then acknowledge as the message says.";
         }
         "PilotPool" {
@@ -77,6 +78,8 @@ pub const RUNNING: &str = ConditionType::Running.as_str();
 pub const ENDED: &str = ConditionType::Ended.as_str();
 /// The word of [`ConditionType::Frozen`].
 pub const FROZEN: &str = ConditionType::Frozen.as_str();
+/// The word of [`ConditionType::Listed`].
+pub const LISTED: &str = ConditionType::Listed.as_str();
 /// The word of [`ConditionType::Paused`].
 pub const PAUSED: &str = ConditionType::Paused.as_str();
 

@@ -17,6 +17,7 @@ words! {
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
+            Listed: "The provider's last list has every VM of ours that should be in it.", "";
             NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
             NotPaused: "Nobody has asked for a pause.", "";
             Registered: "The pilot has its row in DIRAC.", "";
@@ -58,6 +59,7 @@ words! {
             Unauthorized: "The cloud, or DIRAC, refuses the credential, or what the credential may do is too little.", "Renew the credential or give it the right that the message names. It is not tried again at once, so that no account is locked.";
             Invalid: "The cloud refuses the request for what it says, and would refuse it again.", "Correct what the message names: flavor, image, network, security group.";
             NotFound: "The cloud says that there is no such thing.", "Correct the name, if it stands in a manifest.";
+            MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
             Conflict: "The cloud refuses the request since something else is being done with the same thing. It is tried again.", "";
             NoCapacity: "The cloud has no room for this flavor now. Other offerings are tried, and this one again later.", "Add another flavor or cloud to the pool, or ask the provider for capacity.";
             QuotaExceeded: "The project's quota is used up, by whomever.", "Ask the provider for more quota, or let the pool use another cloud.";
@@ -95,7 +97,6 @@ words! {
             Paused: "The annotation diracgrid.org/paused holds: nothing is made or taken away here; all is still shown.", "`kubectl annotate KIND NAME diracgrid.org/paused-` ends the pause.";
             MassLoss: "Many VMs of ours are gone from the cloud at once. They are not believed gone, nothing is replaced, and their jobs count as running.", "Look at the cloud. If they are really gone: `kubectl annotate cloud NAME diracgrid.org/acknowledge-change=N` with the number in the message.";
             OrphansNotAcknowledged: "Many VMs carry our tag and have no PilotVM, for example after the cluster was restored from a backup. None of them is deleted.", "If they may go with their jobs: `kubectl annotate cloud NAME diracgrid.org/acknowledge-orphans=N` with the number in the message.";
-            MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
         }
         "Waiting to go" {
             Deleting: "The object was deleted, and goes as soon as what needs it is gone.", "Wait; the message counts what it waits for.";

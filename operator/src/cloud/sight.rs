@@ -1,9 +1,6 @@
 //! What a list shows of our own VMs: which are missing, whether too many are, and which PilotVMs are to look.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use broker::{clock::moment, cloud::VmState};
 use crds::{Cloud, PilotVM, annotation::ACKNOWLEDGE_CHANGE, condition};
@@ -17,7 +14,7 @@ use crate::{
         cloud::Handle,
         frozen::{Frozen, What},
         listing::Listing,
-        missing::Missing,
+        missing::{Lacking, Missing},
     },
     life::{is_ended, is_settled, launched},
     names::{Key, deleting},
@@ -61,12 +58,10 @@ impl Sighted {
             brake.standing()
         });
         self.has_seen = true;
-        let at = ctx.clock.now();
-        handle.update(|f| {
-            let since = |uid: &String| (uid.clone(), f.missing.get(uid).copied().unwrap_or(at));
-            let missing: BTreeMap<_, _> = lacking.iter().map(since).collect();
-            f.missing = Arc::new(missing);
-        });
+        let absent = ours.iter().filter(|vm| lacking.contains(&vm.uid)).map(|vm| (vm.uid.clone(), vm.key.name.clone()));
+        let before = handle.facts().missing;
+        let missing = Arc::new(Lacking::of(absent, ours.len(), &before, ctx.clock.now()));
+        handle.update(|f| f.missing = missing);
         hold(ctx, key, handle, Frozen { what: What::Losses, standing, all: ours.len() }).await;
         let due: BTreeSet<String> = self.missing.see(&lacking, now).into_iter().collect();
         for vm in vms.iter().filter(|vm| is_rung(vm, listing, &lacking, &due)) {
@@ -82,20 +77,10 @@ impl Sighted {
 /// Whether the Cloud's status says that a person was asked: then an annotation that stands there may be the answer.
 pub fn asked(cloud: &Cloud, what: What) -> bool {
     let conditions = cloud.status.as_ref().map_or(&[][..], |s| s.conditions.as_slice());
-    let reason = match what {
-        What::Losses => crds::reason::Reason::MassLoss,
-        What::Orphans => crds::reason::Reason::OrphansNotAcknowledged,
-    };
     // One condition tells of both brakes: its message names the annotation of each.
-    condition::get(conditions, condition::FROZEN)
-        .is_some_and(|c| c.status == "True" && (c.reason == reason.as_str() || c.message.contains(annotation(what))))
-}
-
-fn annotation(what: What) -> &'static str {
-    match what {
-        What::Losses => ACKNOWLEDGE_CHANGE,
-        What::Orphans => crds::annotation::ACKNOWLEDGE_ORPHANS,
-    }
+    condition::get(conditions, condition::FROZEN).is_some_and(|c| {
+        c.status == "True" && (c.reason == what.reason().as_str() || c.message.contains(what.annotation()))
+    })
 }
 
 /// Takes note that a brake holds, or does not any more, and tells it once.

@@ -18,6 +18,7 @@ use super::{
     exhausted::Exhausted,
     frozen::Frozen,
     listing::Listing,
+    missing::Lacking,
     permits::Permits,
     place::{Lot, Place},
 };
@@ -78,8 +79,8 @@ pub struct Facts {
     pub listing: Option<Arc<Listing>>,
     /// Since when the simulated cloud is there: VMs that were launched before are gone.
     pub simulated_since: Option<Timestamp>,
-    /// VMs of ours that the list lacks, by the UID of the PilotVM, and since when. They count as alive.
-    pub missing: Arc<BTreeMap<String, Timestamp>>,
+    /// VMs of ours that the list lacks. They count as alive.
+    pub missing: Arc<Lacking>,
     /// VMs with our tag that have no PilotVM and are not deleted yet.
     pub orphans: u64,
     /// Such VMs that were deleted.

@@ -29,6 +29,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     conditions.supported(&unsupported(cloud));
     conditions.paused(cloud);
     reachable(&facts, pass.now, &mut conditions);
+    listed(&facts, &mut conditions);
     match frozen::condition(&facts.frozen, &key) {
         Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
         None if facts.listing.is_some() => {
@@ -112,6 +113,24 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
         not.push("spec.flavors");
     }
     not
+}
+
+/// Says whether the provider lists every VM of ours. What was said before the start holds until a list says otherwise.
+fn listed(facts: &Facts, conditions: &mut Conditions) {
+    let listed = ConditionType::Listed;
+    match (facts.missing.message(), &facts.listing) {
+        (Some(text), _) => conditions.says(listed, Some(false), Reason::MissingFromLists, &text),
+        (None, Some(_)) => {
+            conditions.says(
+                listed,
+                Some(true),
+                Reason::Listed,
+                "the provider's list has every VM that should be in it",
+            );
+        }
+        (None, None) if conditions.has(listed) => {}
+        (None, None) => conditions.says(listed, None, Reason::NotAsked, "the provider has not listed its VMs yet"),
+    }
 }
 
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.

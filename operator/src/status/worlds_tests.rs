@@ -12,7 +12,12 @@ use super::{cloud, demand, installation, organization, pass::Pass, pool, site};
 use crate::{
     api::{Stores, watch::Objects},
     context::State,
-    known::installation::Round,
+    known::{
+        brake::Standing,
+        frozen::{Frozen, What},
+        installation::Round,
+        missing::Lacking,
+    },
     names::Key,
     trouble::Trouble,
 };
@@ -72,6 +77,16 @@ fn answering(state: &State) {
         f.headroom_read = Some(broker::clock::moment());
     });
     state.installations.get(&key("i")).update(|f| f.read = Some(Arc::default()));
+}
+
+/// The cloud's list was read, and lacks these of 40 VMs.
+fn listed_without(state: &State, names: &[&str]) {
+    let vms = names.iter().map(|name| (format!("uid of {name}"), (*name).to_owned()));
+    let lacking = Lacking::of(vms, 40, &Lacking::default(), Timestamp::UNIX_EPOCH);
+    state.clouds.get(&key("c")).update(|f| {
+        f.listing = Some(Arc::default());
+        f.missing = Arc::new(lacking);
+    });
 }
 
 impl World {
@@ -171,6 +186,15 @@ fn every_world_shows_what_is_true_of_it() {
         let error = broker::cloud::CloudError::Unauthorized("401".into());
         state.clouds.get(&key("c")).update(|f| f.refused = Some(error));
     };
+    let whole = |state: &State| listed_without(state, &[]);
+    let lacks = |state: &State| listed_without(state, &["p-1", "p-2"]);
+    let many_lost = |state: &State| {
+        listed_without(state, &["p-1", "p-2", "p-3", "p-4", "p-5", "p-6"]);
+        let standing = Standing { doubtful: 6, is_frozen: true, ..Standing::default() };
+        state.clouds.get(&key("c")).update(|f| f.frozen = vec![Frozen { what: What::Losses, standing, all: 40 }]);
+    };
+    let said = json!({"conditions": [{"type": "Listed", "status": "False", "reason": "MissingFromLists", "message": "p-9 is missing",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
     let external = json!({"external": {"matcher": "dips://dirac.org:9170/WorkloadManagement/Matcher",
         "pilotManager": "dips://dirac.org:9171/WorkloadManagement/PilotManager", "credentials": {"certificateSecretRef": {"name": "x"}, "group": "g"}}});
     let mut elsewhere = object("DiracInstallation", "i", external.clone());
@@ -240,6 +264,44 @@ fn every_world_shows_what_is_true_of_it() {
             "max is 0",
         ),
         ("the pool goes", well().change("PilotPool", GONE, gone()), "pool/p Ready", "False", "Draining", "deleted"),
+        ("nothing was listed", well(), "cloud/c Listed", "Unknown", "NotAsked", ""),
+        ("the list is whole", well().knowing(whole), "cloud/c Listed", "True", "Listed", ""),
+        ("the list is whole", well().knowing(whole), "cloud/c Frozen", "False", "NotFrozen", ""),
+        (
+            "the list lacks VMs",
+            well().knowing(lacks),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "2 of 40 VMs are missing from the provider's list, or their state in it is unknown, the first since 1970-01-01T00:00:00Z: p-1, p-2;",
+        ),
+        ("the list lacks VMs", well().knowing(lacks), "cloud/c Ready", "True", "Ready", ""),
+        ("the list lacks VMs", well().knowing(lacks), "cloud/c Frozen", "False", "NotFrozen", ""),
+        ("the list lacks many", well().knowing(many_lost), "cloud/c Frozen", "True", "MassLoss", "6 of 40 VMs"),
+        (
+            "the list lacks many",
+            well().knowing(many_lost),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "and 1 more;",
+        ),
+        (
+            "VMs were missing when the operator started again",
+            well().change("Cloud", "/status", said.clone()),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "p-9",
+        ),
+        (
+            "VMs that were missing are back",
+            well().change("Cloud", "/status", said).knowing(whole),
+            "cloud/c Listed",
+            "True",
+            "Listed",
+            "",
+        ),
         ("demand was never read", well().unread(), "pool/p DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "vo/v DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "installation/i Ready", "Unknown", "NotRead", ""),
