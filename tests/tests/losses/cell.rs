@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testbeds::{
+    choice::is_full,
     real::{FORTY, Life, NAMESPACE},
     until::until,
 };
@@ -32,7 +33,8 @@ pub async fn a_cell_that_is_away_twice_costs_no_job_and_no_vm(scene: &mut Scene)
     scene.run_jobs(&[(&FORTY[1], 3), (&FORTY[0], 2)], 220).await;
     let (before, ids) = (Before { servers: ends(&scene.history()), objects: pilotvms(scene) }, scene.alive());
     assert!(ids.len() >= 4, "{ids:?}");
-    for time in ["the first time", "the second time"] {
+    let times = ["the first time", "the second time"];
+    for time in &times[..if is_full() { 2 } else { 1 }] {
         scene.real.openstack.cut_cell().unwrap();
         assert!(scene.is_unseen(&ids).await, "Nova lists none of them");
         a_fresh_operator_looks(scene).await;
