@@ -87,6 +87,7 @@ async fn make(
         if !same("") {
             simulate(ctx, queue, handle);
             *made_from = Some((spec.clone(), String::new()));
+            ctx.bells.read_rows(key);
             ctx.bells.plan(key);
         }
         return Ok(());

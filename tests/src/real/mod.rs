@@ -29,7 +29,7 @@ pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
 const CE: &str = "openstack.lyon.fr";
 /// Where the guests find DIRAC's client and the pilots' proxies: what is in their image.
-const IMAGE: &str = "/opt/dirac-pilot";
+pub const IMAGE: &str = "/opt/dirac-pilot";
 
 /// The three systems. They end when this is dropped.
 pub struct Real {
