@@ -107,6 +107,7 @@ impl Scene {
         Operator::install_chart(&plane).unwrap();
         let dirac = Dirac::start_matching(&state.join("dirac")).await.unwrap();
         let openstack = OpenStack::start(&state.join("openstack")).await.unwrap();
+        openstack.without_metadata().unwrap();
         let switch = state.join("switch");
         fs::create_dir(&switch).unwrap();
         openstack.in_the_image(&switch, "/switch").unwrap();
