@@ -1,6 +1,6 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
-//! Finalizer on; row registered; attempt written down; VM made or adopted; the row says Running before the boot deadline; an end
+//! Finalizer on; attempt written down; row registered; VM made or adopted; the row says Running before the boot deadline; an end
 //! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; object deleted;
 //! finalizer off.
 
@@ -160,12 +160,12 @@ fn before(o: &Observed<'_>) -> Step {
     if !doubted && o.now > deadline(o.vm) {
         return Step::End(Ending::never_launched(o.vm));
     }
-    // An attempt is begun only for a pilot that has its row: one in doubt is looked for although DIRAC may be away.
-    if !o.remembered.is_registered && !doubted {
-        return Step::Register;
-    }
     match (o.attempt(), o.call()) {
+        // One in doubt is looked for although DIRAC may be away.
         (Some((n, since)), Some(Call::InDoubt(_))) => Step::Create { n, since, repeated: true },
+        // DIRAC has no unique key for rows: only whoever wrote the attempt down looks for the row and adds it, so that two operators
+        // that both lead add no second one.
+        (Some(_), Some(Call::Begun)) if !o.remembered.is_registered => Step::Register,
         (Some((n, since)), Some(Call::Begun)) if o.now.duration_since(since) < ORDERED_WITHIN => {
             Step::Create { n, since, repeated: false }
         }

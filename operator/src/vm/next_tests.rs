@@ -139,20 +139,31 @@ fn deleted(mut vm: PilotVM) -> PilotVM {
 }
 
 #[test]
-fn the_finalizer_comes_first_then_the_row_then_the_attempt_and_only_then_the_order() {
+fn the_finalizer_comes_first_then_the_attempt_then_the_row_and_only_then_the_order() {
     let mut bare = fresh();
     bare.metadata.finalizers = None;
     assert_eq!(step(&bare, Machine::Unknown, None), Step::AddFinalizer);
     let vm = fresh();
     let mut o = observed(&vm, Machine::Unknown, None);
     o.remembered.is_registered = false;
-    assert_eq!(next(&o), Step::Register);
-    o.remembered.is_registered = true;
     assert_eq!(next(&o), Step::Begin(1));
     let vm = begun_vm(2);
     let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
     o.remembered.tried = tried(1, Call::Begun);
+    assert_eq!(next(&o), Step::Register);
+    o.remembered.is_registered = true;
     assert_eq!(next(&o), Step::Create { n: 1, since: ago(2), repeated: false });
+}
+
+#[test]
+fn of_two_operators_that_lead_at_once_only_the_one_whose_attempt_is_written_registers_the_row() {
+    let vm = begun_vm(2);
+    let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
+    assert!(matches!(next(&o), Step::Create { repeated: true, .. }), "the other only looks for the VM");
+    o.remembered.tried = tried(1, Call::Over);
+    assert_eq!(next(&o), Step::Begin(2), "and when none can come any more it writes an attempt of its own first");
 }
 
 #[test]
