@@ -105,6 +105,9 @@ words! {
             Draining: "The pool was deleted or scaled to 0: no new VM is made, and the ones with jobs go when their jobs are done.", "Wait. With the jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
             WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
+            ReclaimAnnounced: "The provider has announced that it takes the VM back.", "Buy OnDemand where that happens too often (machine.purchase).";
+            RebalanceAnnounced: "The provider would rather have the VM elsewhere, and may take it back soon.", "Buy OnDemand where that happens too often (machine.purchase).";
+            MaintenanceAnnounced: "The provider has announced that it stops the VM for work on its host.", "Ask the provider how long it takes; jobs that are still there then may be lost.";
             ApiServer: "The API server did not take a write. It is tried again.", "When it lasts: see the message, and the operator's rights.";
         }
         "How a VM ended" {
@@ -116,7 +119,8 @@ words! {
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
             LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
             Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
-            PilotSilent: "Its pilot asked for work and had no job, then stopped asking, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
+            Reclaimed: "The provider took the VM back, as it may with one that was bought as Spot. Jobs that ran there are given to others by DIRAC.", "Buy OnDemand where that happens too often (machine.purchase).";
+            PilotSilent: "Its pilot had no job, since it first asked for work or since its last one ended, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
             Hung: "The guest does nothing any more: neither its pilot nor its row moves.", "See its console log; often memory or a file system is full.";
             HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use broker::pilot::user_data::Verdicts;
 use crds::PilotVM;
-use tokio::sync::watch;
 
 use crate::{
     api::{Api, Events, Stores},
@@ -50,8 +49,8 @@ impl State {
         let key = Key::of(vm);
         life::paused_by(
             self.stores.installations.get(&key.beside(&vm.spec.installation_ref.name)).as_deref(),
-            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
             self.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(),
+            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
         )
     }
 }
@@ -76,16 +75,6 @@ pub struct Context {
     pub progress: Progress,
     /// The time.
     pub clock: Clock,
-    /// Whether every store was filled once.
-    pub filled: watch::Sender<bool>,
-}
-
-impl Context {
-    /// Waits until every store was filled once.
-    pub async fn stores_ready(&self) {
-        // The sender lives in the context itself: it cannot be gone.
-        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
-    }
 }
 
 #[cfg(test)]
@@ -108,7 +97,6 @@ impl Context {
             clock: Clock::default(),
             errands: Default::default(),
             progress: Default::default(),
-            filled: watch::Sender::new(true),
         }
     }
 }

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
     task::JoinSet,
 };
 
@@ -71,7 +70,7 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
 /// Seeks the Lease once every store is filled: a replica that cannot see would lead and never act, and keep others from leading.
 async fn seek_and_lead(ctx: &Arc<Context>, config: kube::Config) -> anyhow::Result<()> {
     tokio::select! {
-        () = ctx.stores_ready() => {}
+        () = ctx.state.stores.fill() => {}
         () = ctx.errands.stopped() => return Ok(()),
     }
     let mut leadership = match ctx.args.leader_elect {
@@ -175,7 +174,6 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         errands: Errands::default(),
         progress: Progress::default(),
         clock: Default::default(),
-        filled: watch::Sender::new(false),
     });
     pump(watches, &ctx, s1, |ctx| {
         ctx.bells.installations_changed();
@@ -190,12 +188,6 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     pump(watches, &ctx, s5, |ctx| ctx.bells.pools_changed());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));
-    let filling = ctx.clone();
-    watches.spawn(async move {
-        filling.state.stores.fill().await;
-        filling.filled.send_replace(true);
-        std::future::pending().await
-    });
     Ok(ctx)
 }
 

@@ -7,7 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::sleep_until;
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::sleep_until,
+};
 
 use super::{
     Clock, SimulatedDirac,
@@ -18,14 +22,17 @@ use super::{
 use crate::{
     clock::moment,
     cloud::{
-        Choice, Cloud, CloudError, End, Flavor, Gpu, Headroom, Image, Limits as Takes, Offer, Offers, Order, Owner,
-        Pace, Purchase, Scope, Vm, Wanted,
+        Choice, Cloud, CloudError, End, Flavor, Gpu, Headroom, Image, Limits as Takes, Notice, Notices, Offer, Offers,
+        Order, Owner, Pace, Purchase, Scope, Vm, Wanted,
     },
     plan::Limits,
 };
 
 /// The longest that the driver waits for an answer.
 const CALL: Duration = Duration::from_secs(60);
+
+/// Notices that a slow listener has not taken yet; more are lost, as a provider's may be.
+const NOTICES: usize = 1_024;
 
 /// A flavor of a simulated cloud.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,13 +78,14 @@ pub struct SimulatedCloud {
     clock: Clock,
     pace: Option<Arc<Pace>>,
     state: Mutex<State>,
+    notices: broadcast::Sender<Notice>,
 }
 
 impl SimulatedCloud {
     /// A cloud whose pilots ask `dirac` for work.
     pub fn new(config: CloudConfig, dirac: Option<SimulatedDirac>, clock: Clock) -> Self {
         let state = State::new(config, clock.now());
-        Self { dirac, clock, pace: None, state: Mutex::new(state) }
+        Self { dirac, clock, pace: None, state: Mutex::new(state), notices: broadcast::channel(NOTICES).0 }
     }
 
     /// The same, asked at this pace.
@@ -155,6 +163,12 @@ impl SimulatedCloud {
         }
     }
 
+    /// The provider announces something about a VM.
+    pub fn announce(&self, notice: Notice) {
+        // Nobody may listen.
+        let _ = self.notices.send(notice);
+    }
+
     /// A VM stops by itself.
     pub fn power_off(&self, id: &str) {
         let mut state = self.now();
@@ -185,6 +199,7 @@ impl SimulatedCloud {
     fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.locked();
         state.advance(self.clock.now(), self.dirac.as_ref());
+        state.announced.drain(..).for_each(|notice| self.announce(notice));
         state
     }
 
@@ -322,6 +337,19 @@ impl Cloud for SimulatedCloud {
 
     fn settle(&self) -> Duration {
         Duration::from_secs(self.locked().config.faults.list_lag)
+    }
+
+    fn notices(&self) -> Notices {
+        stream::unfold(self.notices.subscribe(), |mut notices| async move {
+            loop {
+                match notices.recv().await {
+                    Ok(notice) => return Some((notice, notices)),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
+        .boxed()
     }
 
     fn limits(&self) -> Takes {

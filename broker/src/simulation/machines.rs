@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     clock::moment,
-    cloud::{Allowance, Choice, CloudError, End, Headroom, Limits, Order, Owner, QuotaClass, Scope, Vm, VmState, keep},
+    cloud::{
+        Allowance, Choice, CloudError, Coming, End, Headroom, Limits, Notice, Order, Owner, QuotaClass, Scope, Vm,
+        VmState, keep,
+    },
     pilot::Pilot,
 };
 
@@ -23,6 +26,8 @@ use crate::{
 pub const CLASS: &str = "simulated";
 /// An order whose reply was lost is carried out by then or never.
 pub const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long before it takes a VM back the provider says so. EC2: two minutes.
+const ANNOUNCED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
 /// How long lists show a VM that the provider took back.
 const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 
@@ -42,6 +47,8 @@ pub struct State {
     known: BTreeSet<String>,
     /// The moment that the state is of.
     pub now: Timestamp,
+    /// What the provider announced and nobody was told yet.
+    pub announced: Vec<Notice>,
     dice: Dice,
     ids: u64,
 }
@@ -58,6 +65,8 @@ pub struct Machine {
     works: bool,
     /// When the provider takes the VM away, if it still runs; `None`: never.
     reclaimed_at: Option<Timestamp>,
+    /// Whether that was announced.
+    is_announced: bool,
 }
 
 impl Machine {
@@ -86,6 +95,16 @@ impl Machine {
         }
         let shown = self.reclaimed_at.is_none_or(|at| now.duration_since(at) < SHOWN_AFTERWARDS);
         self.vm.state != VmState::Ended(End::Reclaimed) || shown
+    }
+
+    /// What the provider announces about the VM at `now`, once.
+    fn notice(&mut self, now: Timestamp) -> Option<Notice> {
+        let at = self.reclaimed_at.filter(|at| *at <= now + ANNOUNCED_BEFORE)?;
+        if self.is_announced || self.vm.state != VmState::Active {
+            return None;
+        }
+        self.is_announced = true;
+        Some(Notice { id: self.vm.id.clone(), at, what: Coming::Reclaim })
     }
 
     /// Ends the VM, and its pilot with it.
@@ -117,7 +136,7 @@ impl State {
         let dice = Dice::new(config.seed);
         let (vms, strangers, script) = (BTreeMap::new(), Vec::new(), Script::default());
         let (trouble, known) = (Trouble::default(), BTreeSet::new());
-        Self { config, vms, strangers, script, trouble, known, now, dice, ids: 0 }
+        Self { config, vms, strangers, script, trouble, known, now, announced: Vec::new(), dice, ids: 0 }
     }
 
     /// Moves to `now`: VMs whose time has come begin to work, idle ones halt, and some are taken away.
@@ -130,6 +149,7 @@ impl State {
             }
         }
         let mut world = dirac.map(SimulatedDirac::now);
+        self.announced.extend(self.vms.values_mut().filter_map(|machine| machine.notice(now)));
         self.vms.retain(|_, machine| machine.advance(now, world.as_deref_mut()));
     }
 
@@ -203,7 +223,8 @@ impl State {
         let boot = seconds(self.config.boot_seconds.saturating_mul(times));
         let works_at = if boots { self.now.checked_add(boot).ok() } else { None };
         let pilot = order.pilot.clone();
-        let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works: false, reclaimed_at: None };
+        let (works, reclaimed_at, is_announced) = (false, None, false);
+        let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works, reclaimed_at, is_announced };
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
         self.vms.insert(vm.id.clone(), machine);

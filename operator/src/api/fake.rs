@@ -46,7 +46,7 @@ impl Fake {
                 let (parts, body) = request.into_parts();
                 let bytes = body.collect_bytes().await.unwrap();
                 let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                let answer = server.lock().unwrap().answer(&parts.method, parts.uri.path(), body);
+                let answer = server.lock().unwrap().answer(&parts.method, &parts.uri, body);
                 let (code, value) = answer.ok_or_else(|| std::io::Error::other("the connection broke"))?;
                 Response::builder()
                     .status(code)
@@ -85,8 +85,8 @@ fn status(code: u16, reason: &str) -> Option<(u16, Value)> {
 
 impl Server {
     /// `None`: the connection breaks.
-    fn answer(&mut self, method: &Method, path: &str, body: Value) -> Option<(u16, Value)> {
-        let parts: Vec<&str> = path.split("/namespaces/").nth(1).unwrap_or_default().split('/').skip(1).collect();
+    fn answer(&mut self, method: &Method, uri: &http::Uri, body: Value) -> Option<(u16, Value)> {
+        let parts: Vec<&str> = uri.path().split("/namespaces/").nth(1).unwrap_or_default().split('/').skip(1).collect();
         let mut name = parts.join("/");
         if parts.first() == Some(&"events") {
             return status(403, "Forbidden");
@@ -96,6 +96,13 @@ impl Server {
         }
         self.asked.push(format!("{method} {name}"));
         let there = self.objects.get(&name).cloned();
+        // A list of the one object that the field selector names.
+        if *method == Method::GET && parts.len() == 1 {
+            let wanted =
+                uri.query().and_then(|q| q.split("metadata.name%3D").nth(1)).and_then(|rest| rest.split('&').next());
+            let found = self.objects.get(&format!("{name}/{}", wanted.unwrap_or_default()));
+            return Some((200, json!({"metadata": {}, "items": found.into_iter().collect::<Vec<_>>()})));
+        }
         match (method.as_str(), there) {
             ("POST", there) => {
                 let fault = (!self.faults.is_empty()).then(|| self.faults.remove(0));

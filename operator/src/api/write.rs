@@ -1,6 +1,6 @@
 //! Writes to the API server: server-side apply, one field manager per controller, counted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crds::PilotVM;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -84,6 +84,14 @@ impl Api {
             json!({"uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": finalizers});
         let patch = json!({ "metadata": metadata });
         self.metrics.api_write(&K::kind(&()), "finalizer");
+        let key = Key::of(object);
+        in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+    }
+
+    /// Puts these labels on; others stay as they are.
+    pub async fn label<K: Kind>(&self, object: &K, labels: &BTreeMap<String, String>) -> Result<K, kube::Error> {
+        let patch = json!({"metadata": {"uid": object.uid(), "labels": labels}});
+        self.metrics.api_write(&K::kind(&()), "labels");
         let key = Key::of(object);
         in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }

@@ -11,6 +11,7 @@
 //! | which VMs are garbage, which may go now | `garbage`, `collect` |
 //! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `simulated` |
 //! | is a change of the object news for its poller | `news` |
+//! | what does a provider announce | `notices` |
 
 mod bounded;
 mod collect;
@@ -18,6 +19,7 @@ mod driver;
 mod finalizer;
 mod garbage;
 mod news;
+mod notices;
 mod openstack;
 mod poll;
 mod schedule;

@@ -70,7 +70,8 @@ fn merged(
 ) -> Rows {
     match before {
         Some(before) if !all => before.clone().with(started, asked, rows),
-        Some(_) | None => Rows::all(started, rows),
+        Some(before) => Rows::all(started, rows).after(before),
+        None => Rows::all(started, rows),
     }
 }
 
@@ -114,7 +115,10 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
 /// Whether the PilotVM is to be looked at after a reading: its row says something else, or its pilot has not asked for work and may be
 /// late.
 fn wakes(vm: &PilotVM, reference: &str, before: &Rows, now: &Rows) -> bool {
-    let said = |rows: &Rows| rows.by_reference.get(reference).map(|row| (row.status, row.current_job > 0));
+    let said = |rows: &Rows| {
+        let row = rows.by_reference.get(reference)?;
+        Some((row.status, row.current_job > 0, row.running.map(|jobs| jobs > 0)))
+    };
     !ran(vm) || said(now) != said(before)
 }
 
@@ -143,6 +147,7 @@ mod tests {
             idle_seconds: None,
             updated: None,
             jobs: None,
+            running: None,
         }
     }
 

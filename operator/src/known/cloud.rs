@@ -2,24 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use broker::{
-    cloud::{Cloud, CloudError, Headroom, Offers, Scope},
+    cloud::{Cloud, CloudError, Coming, Headroom, Notice, Offers, Scope},
     simulation::SimulatedCloud,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
+    Known,
     brake::{Brake, Limit},
     exhausted::Exhausted,
     frozen::Frozen,
     listing::Listing,
     missing::Lacking,
-    permits::Permits,
     place::{Lot, Place},
 };
 use crate::trouble::Trouble;
@@ -54,6 +55,17 @@ pub struct Failure {
     pub since: Instant,
 }
 
+/// What the provider announced about one VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// What happens.
+    pub what: Coming,
+    /// When.
+    pub at: Timestamp,
+    /// When that was heard.
+    pub heard: Timestamp,
+}
+
 /// What is known of a cloud.
 #[derive(Clone, Default)]
 pub struct Facts {
@@ -81,6 +93,8 @@ pub struct Facts {
     pub simulated_since: Option<Timestamp>,
     /// VMs of ours that the list lacks. They count as alive.
     pub missing: Arc<Lacking>,
+    /// What the provider announced about VMs, by the provider's id.
+    pub announced: Arc<BTreeMap<String, Announced>>,
     /// VMs with our tag that have no PilotVM and are not deleted yet.
     pub orphans: u64,
     /// Such VMs that were deleted.
@@ -91,11 +105,9 @@ pub struct Facts {
     pub frozen: Vec<Frozen>,
 }
 
-/// One cloud, shared by its poller, the rounds and the PilotVMs.
+/// One cloud, shared by its poller, the rounds and the PilotVMs. It is what is known of the cloud, and what was learnt by trying.
 pub struct Handle {
-    /// How much may be asked of it at once for single PilotVMs.
-    pub permits: Permits,
-    facts: RwLock<Facts>,
+    known: Known<Facts>,
     exhausted: Mutex<Exhausted>,
     losses: Mutex<Brake>,
     orphans: Mutex<Brake>,
@@ -104,8 +116,7 @@ pub struct Handle {
 impl Default for Handle {
     fn default() -> Self {
         Self {
-            permits: Permits::default(),
-            facts: RwLock::default(),
+            known: Known::default(),
             exhausted: Mutex::default(),
             losses: Mutex::new(Brake::new(Limit::LOSSES)),
             orphans: Mutex::new(Brake::new(Limit::ORPHANS)),
@@ -113,19 +124,15 @@ impl Default for Handle {
     }
 }
 
+impl Deref for Handle {
+    type Target = Known<Facts>;
+
+    fn deref(&self) -> &Known<Facts> {
+        &self.known
+    }
+}
+
 impl Handle {
-    /// A copy of what is known.
-    pub fn facts(&self) -> Facts {
-        self.facts.read().map(|f| f.clone()).unwrap_or_default()
-    }
-
-    /// Changes what is known.
-    pub fn update(&self, change: impl FnOnce(&mut Facts)) {
-        if let Ok(mut facts) = self.facts.write() {
-            change(&mut facts);
-        }
-    }
-
     /// Whether the loss of this VM may be believed, of which the provider has just said that there is no such VM, or that somebody
     /// deleted it.
     ///
@@ -146,6 +153,28 @@ impl Handle {
     /// The brake on the deletion of orphans.
     pub fn orphans<T>(&self, work: impl FnOnce(&mut Brake) -> T) -> T {
         work(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The provider announced something about a VM. A word that came before is kept where it said worse.
+    pub fn announced(&self, notice: &Notice, heard: Timestamp) {
+        self.update(|f| {
+            let all = Arc::make_mut(&mut f.announced);
+            if all.get(&notice.id).is_none_or(|before| before.what != Coming::Reclaim) {
+                all.insert(notice.id.clone(), Announced { what: notice.what, at: notice.at, heard });
+            }
+        });
+    }
+
+    /// Forgets what was announced about VMs that a list does not have. One of which was heard after the list was asked for stays.
+    pub fn forget_announced(&self, listing: &Listing) {
+        if self.facts().announced.is_empty() {
+            return;
+        }
+        let listed: BTreeSet<&str> = listing.vms.values().flatten().map(|vm| vm.id.as_str()).collect();
+        self.update(|f| {
+            Arc::make_mut(&mut f.announced)
+                .retain(|id, said| said.heard >= listing.started || listed.contains(id.as_str()));
+        });
     }
 
     /// The provider answered a question of this kind.

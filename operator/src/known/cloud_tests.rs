@@ -88,6 +88,37 @@ fn a_refusal_of_a_class_is_known_by_the_offers() {
 }
 
 #[test]
+fn what_was_announced_is_kept_while_lists_have_the_vm_and_the_worst_of_it_stays() {
+    use broker::cloud::{Owner, Vm, VmState};
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let list = |started: i64, ids: &[&str]| {
+        let vm = |id: &&str| Vm {
+            id: (*id).into(),
+            owner: Owner { cluster: "k".into(), uid: (*id).into() },
+            name: String::new(),
+            state: VmState::Active,
+            provider_status: String::new(),
+            created: at(0),
+            bought: None,
+        };
+        Listing::new(at(started), ids.iter().map(vm).collect(), Duration::ZERO)
+    };
+    let handle = Handle::default();
+    let says = |what| handle.announced(&Notice { id: "a".into(), at: at(100), what }, at(10));
+    says(Coming::Rebalance);
+    says(Coming::Reclaim);
+    says(Coming::Rebalance);
+    let what = || handle.facts().announced.get("a").map(|said| said.what);
+    assert_eq!(what(), Some(Coming::Reclaim));
+    handle.forget_announced(&list(9, &[]));
+    assert!(what().is_some(), "the list is older than the announcement");
+    handle.forget_announced(&list(20, &["a"]));
+    assert!(what().is_some());
+    handle.forget_announced(&list(20, &["b"]));
+    assert_eq!(what(), None);
+}
+
+#[test]
 fn no_vm_is_lost_before_a_first_list() {
     let (handle, now) = (Handle::default(), Instant::now());
     assert!(!handle.may_lose("a", now));

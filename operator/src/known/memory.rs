@@ -22,6 +22,8 @@ pub struct Remembered {
     pub written: Option<String>,
     /// When the VM was last made or deleted by us: only a list asked for later knows.
     pub touched: Option<Timestamp>,
+    /// When its labels were put back.
+    pub labelled: Option<Instant>,
     /// When the deletion of the VM was accepted.
     pub delete_asked: Option<Instant>,
     /// What the provider said last when it was asked for this very VM.
@@ -103,6 +105,11 @@ impl Memory {
     /// A copy.
     pub fn of(&self, uid: &str) -> Remembered {
         self.0.with(|map| map.get(uid).cloned().unwrap_or_default())
+    }
+
+    /// When the VM was last made or deleted by us.
+    pub fn touched(&self, uid: &str) -> Option<Timestamp> {
+        self.0.with(|map| map.get(uid).and_then(|remembered| remembered.touched))
     }
 
     /// Remembers something.

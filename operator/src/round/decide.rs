@@ -40,10 +40,10 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     plan.surplus.retain(|surplus| {
         let Some(vm) = world.vm(&surplus.vm) else { return false };
         let pool = world.pool(&vm.spec.pool_ref.name);
-        pool.is_some_and(|pool| world.paused_by(pool, std::iter::once(vm.spec.cloud_ref.name.as_str())).is_none())
+        pool.is_some_and(|pool| world.paused_by(pool, [vm.spec.cloud_ref.name.as_str()]).is_none())
     });
     for unmet in &mut plan.unmet {
-        if let Some(by) = paused_by(world, unmet) {
+        if let Some(by) = waits_for(world, unmet) {
             unmet.reason = Reason::Paused;
             unmet.message = format!("{by} is paused: take the annotation {} off to go on", crds::annotation::PAUSED);
         }
@@ -51,9 +51,10 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     plan
 }
 
-fn paused_by(world: &World, unmet: &Unmet) -> Option<String> {
+/// The paused object that these jobs wait for.
+fn waits_for(world: &World, unmet: &Unmet) -> Option<String> {
     let pool = world.pool(unmet.pool.as_deref()?)?;
-    if let Some(by) = world.paused_by(pool, std::iter::empty()) {
+    if let Some(by) = world.paused_by(pool, []) {
         return Some(by);
     }
     // A limit that binds on the clouds that are left binds all the same.

@@ -83,7 +83,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         ce: pool.spec.matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
         vos: resolved.vos.iter().map(|vo| vo.name_any()).collect(),
         // A paused pool keeps its VMs as supply and buys nowhere.
-        clouds: match world.paused_by(pool, std::iter::empty()) {
+        clouds: match world.paused_by(pool, []) {
             None => resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
             Some(_) => Vec::new(),
         },

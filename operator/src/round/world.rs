@@ -22,6 +22,7 @@ use crate::{
         self,
         installation::{Facts, Rows},
     },
+    life,
     names::{CLOUD_LABEL, Key, POOL_LABEL, VO_LABEL, deleting, is_paused},
     trouble::Trouble,
 };
@@ -170,18 +171,11 @@ impl World {
         self.vms.iter().find(|vm| vm.name_any() == name)
     }
 
-    /// Which object says that nothing is made or taken away in this pool on these clouds; each with its kind. A pause of one cloud of
-    /// several leaves the others.
-    pub fn paused_by<'a>(&self, pool: &PilotPool, mut clouds: impl Iterator<Item = &'a str>) -> Option<String> {
+    /// Which object says that nothing is made or taken away in this pool on any of these clouds.
+    pub fn paused_by<'a>(&'a self, pool: &PilotPool, clouds: impl IntoIterator<Item = &'a str>) -> Option<String> {
         let installation = self.installations.iter().find(|i| i.name_any() == self.installation.name);
-        if let Some(installation) = installation.filter(|i| is_paused(i.as_ref())) {
-            return Some(format!("DiracInstallation {}", installation.name_any()));
-        }
-        if is_paused(pool) {
-            return Some(format!("PilotPool {}", pool.name_any()));
-        }
-        let paused = |name: &str| self.cloud(name).is_some_and(|view| is_paused(view.object.as_ref()));
-        clouds.find(|name| paused(name)).map(|name| format!("Cloud {name}"))
+        let clouds = clouds.into_iter().filter_map(|name| self.cloud(name)).map(|view| view.object.as_ref());
+        life::paused_by(installation.map(Arc::as_ref), Some(pool), clouds)
     }
 }
 

@@ -79,6 +79,7 @@ fn write_all(ctx: &Arc<Context>, writer: &mut Writer) {
         let new = downtime::status(&pass, &object);
         writer.put(ctx, &object, object.status.as_ref(), new);
     }
+    writer.end();
 }
 
 /// A status with conditions.

@@ -7,7 +7,10 @@ use crds::vm::PilotVMStatus;
 use jiff::Timestamp;
 
 use super::Error;
-use crate::known::memory::{Answer, Remembered, Tried};
+use crate::known::{
+    memory::{Answer, Remembered, Tried},
+    permits::Permit,
+};
 
 /// What came of a step.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Done {
     pub effects: Vec<Effect>,
     /// When to go on.
     pub again: Again,
+    /// The permit with which the next step is taken.
+    pub permit: Option<Permit>,
     /// The step failed so, and is tried again after a pause. The record is then written only when its reasons are new ones.
     pub failed: Option<Error>,
 }
@@ -54,8 +59,8 @@ pub struct Event {
 /// What others are told of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The VM is ordered; for the first time where it was remembered when it was planned.
-    Ordered,
+    /// The VM was ordered at this moment; for the first time where it was remembered when it was planned.
+    Ordered(Timestamp),
     /// A VM was made.
     Launched,
     /// A life ended for this reason; `wasted`: it never had a job.
@@ -85,6 +90,8 @@ pub enum Effect {
 pub struct Learnt {
     /// The VM was made or deleted by us.
     pub touched: bool,
+    /// Its labels were put back.
+    pub labelled: bool,
     /// Its deletion was accepted.
     pub delete_asked: bool,
     /// What the provider says of it.
@@ -106,6 +113,9 @@ pub struct Learnt {
 impl Learnt {
     /// Puts it into what is remembered.
     pub fn keep(self, m: &mut Remembered, now: Timestamp, moment: tokio::time::Instant) {
+        if self.labelled {
+            m.labelled = Some(moment);
+        }
         if self.touched {
             m.touched = Some(now);
         }

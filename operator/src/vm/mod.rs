@@ -115,16 +115,17 @@ async fn recall(ctx: &Context, vm: &PilotVM) -> Action {
 }
 
 async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Action, Error> {
-    let mut vm = vm.clone();
+    let (mut vm, mut permit) = (vm.clone(), None);
     for _ in 0..IN_A_ROW {
         let observed = Observed::of(&ctx.state, &vm, ctx.clock.now(), Instant::now());
         let step = next(&observed);
         tracing::debug!(vm = %Key::of(&vm), ?step, "next step");
-        let mut done = step::take(ctx, &observed, step).await?;
+        let mut done = step::take(ctx, &observed, step, permit.take()).await?;
         let written = write_down(ctx, &vm, &mut done).await?;
         if let Some(error) = done.failed {
             return Err(error);
         }
+        permit = done.permit;
         match done.again {
             Again::Now => {}
             Again::After(time) => return Ok(Action::requeue(time)),

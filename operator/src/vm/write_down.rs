@@ -84,11 +84,11 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
     let installation = key.beside(&vm.spec.installation_ref.name);
     let (cloud, lot) = (ctx.state.clouds.get(&cloud_key), Lot::of(vm));
     match effect {
-        Effect::Ordered => {
+        Effect::Ordered(at) => {
             let mut planned = None;
             ctx.state.memory.note(&vm.uid().unwrap_or_default(), |m| planned = m.planned.take());
             if let Some(planned) = planned {
-                ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
+                ctx.metrics.ordered(at.duration_since(planned));
             }
         }
         Effect::Launched => ctx.metrics.launched(&pool),
