@@ -106,6 +106,11 @@ impl Conditions {
         self.set(condition::READY, holds, &reason, &text);
     }
 
+    /// The conditions as they are now.
+    pub fn all(&self) -> &[Condition] {
+        &self.all
+    }
+
     /// The conditions.
     pub fn finish(self) -> Vec<Condition> {
         self.all

@@ -90,6 +90,8 @@ pub enum Effect {
 pub struct Learnt {
     /// The VM was made or deleted by us.
     pub touched: bool,
+    /// Its labels were put back.
+    pub labelled: bool,
     /// Its deletion was accepted.
     pub delete_asked: bool,
     /// What the provider says of it.
@@ -111,6 +113,9 @@ pub struct Learnt {
 impl Learnt {
     /// Puts it into what is remembered.
     pub fn keep(self, m: &mut Remembered, now: Timestamp, moment: tokio::time::Instant) {
+        if self.labelled {
+            m.labelled = Some(moment);
+        }
         if self.touched {
             m.touched = Some(now);
         }

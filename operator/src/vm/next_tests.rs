@@ -43,6 +43,7 @@ fn fresh() -> PilotVM {
     vm.metadata.namespace = Some("demo".into());
     vm.metadata.creation_timestamp = Some(Time(ago(100)));
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.into()]);
+    vm.metadata.labels = Some(crate::names::labels(&vm.spec));
     vm
 }
 
@@ -105,6 +106,7 @@ fn observed<'a>(vm: &'a PilotVM, machine: Machine, row: Option<&PilotRow>) -> Ob
         idle_since: None,
         // The Matcher has never been away.
         asking: Some(Timestamp::UNIX_EPOCH),
+        has_pool: true,
         installation_gone: false,
         paused: None,
         remembered: Remembered { is_registered: true, row_written: Some(ago(0)), ..Remembered::default() },
@@ -503,4 +505,51 @@ fn the_row_of_a_job_of_many_days_is_touched_daily() {
     assert_eq!(at(21, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(500, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(21, Some(ago(2 * 3_600))), in_hours(18), "what we wrote is not yet in the rows that were read");
+}
+
+#[test]
+fn a_pilotvm_made_by_hand_for_a_pool_that_does_not_exist_gets_no_vm() {
+    let vm = fresh();
+    let without = |vm, machine| next(&Observed { has_pool: false, ..observed(vm, machine, None) });
+    assert_eq!(without(&vm, Machine::Unknown), Step::SayNoPool);
+    let begun = begun_vm(3);
+    assert!(matches!(without(&begun, Machine::Unknown), Step::Create { repeated: true, .. }), "a VM may come of it");
+    assert!(matches!(without(&launched_vm(10), active()), Step::Wait(_)), "it has a VM, which goes on");
+}
+
+#[test]
+fn labels_that_somebody_took_off_are_put_back_and_not_again_at_once() {
+    let mut vm = running_vm(100, true);
+    vm.metadata.labels = Some([("team".to_owned(), "grid".to_owned())].into());
+    let running = row(PilotStatus::Running, 7);
+    assert_eq!(step(&vm, active(), Some(&running)), Step::MendLabels);
+    let mut o = observed(&vm, active(), Some(&running));
+    o.remembered.labelled = Some(o.moment);
+    assert!(matches!(next(&o), Step::Wait(_)));
+}
+
+#[test]
+fn what_somebody_overwrote_in_a_status_is_put_back_from_the_rest_of_it() {
+    let running = row(PilotStatus::Running, 7);
+    let whole = running_vm(100, true);
+    assert!(matches!(step(&whole, active(), Some(&running)), Step::Wait(_)));
+    let changes: [fn(&mut crds::vm::PilotVMStatus); 4] = [
+        |s| s.phase = Some("Pending".into()),
+        |s| s.pilot_reference = Some("cloud://another".into()),
+        |s| s.conditions.clear(),
+        |s| s.conditions.retain(|c| c.type_ != "Running"),
+    ];
+    for change in changes {
+        let mut vm = whole.clone();
+        change(vm.status.as_mut().unwrap());
+        assert_eq!(step(&vm, active(), Some(&running)), Step::MendStatus);
+        let uid = vm.metadata.uid.clone().unwrap();
+        let mended = Record::of(&vm, now()).mended(&uid).finish();
+        let words = |s: &crds::vm::PilotVMStatus| {
+            let mut all: Vec<_> = s.conditions.iter().map(|c| (c.type_.clone(), c.status.clone())).collect();
+            all.sort();
+            (s.phase.clone(), s.pilot_reference.clone(), all)
+        };
+        assert_eq!(words(&mended), words(whole.status.as_ref().unwrap()));
+    }
 }

@@ -42,6 +42,20 @@ pub fn not_ready(o: &Observed<'_>, type_: &str, error: Error) -> Done {
     Done::failed(error, status)
 }
 
+/// Somebody made the PilotVM by hand, for a pool that does not exist.
+pub fn no_pool(o: &Observed<'_>) -> Done {
+    let text = format!(
+        "PilotPool {:?} does not exist, so no VM is made: only the operator makes PilotVMs; delete this one, or create the pool",
+        o.vm.spec.pool_ref.name
+    );
+    not_ready(o, condition::LAUNCHED, Error::NotReady(text))
+}
+
+/// What somebody overwrote is put back.
+pub fn mended(o: &Observed<'_>) -> Done {
+    Done::record(record(o).mended(o.vm.metadata.uid.as_deref().unwrap_or_default()).finish())
+}
+
 /// The row was registered, or not.
 pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
     match answer {

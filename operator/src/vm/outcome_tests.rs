@@ -21,6 +21,7 @@ use super::{
     step,
 };
 use crate::{
+    api::{Stores, watch::Objects},
     clock::Clock,
     context::State,
     ending::Ending,
@@ -284,7 +285,10 @@ async fn launch(state: Arc<State>, clock: Clock, mut vm: PilotVM) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_vms_of_a_cloud_that_hangs_delay_none_of_another() {
-    let (state, clock) = (Arc::new(State::default()), Clock::default());
+    let mut pool = crds::PilotPool::new(&pilot_vm("a", "c").spec.pool_ref.name, Default::default());
+    pool.metadata.namespace = Some("demo".into());
+    let stores = Stores { pools: Objects::of([pool]), ..Stores::default() };
+    let (state, clock) = (Arc::new(State { stores, ..State::default() }), Clock::default());
     with_cloud(&state, "hangs", true);
     with_cloud(&state, "works", false);
     let mut tasks = tokio::task::JoinSet::new();

@@ -37,10 +37,41 @@ impl Record {
         self
     }
 
+    /// Puts back what follows from the UID and from the times in the status, and was overwritten.
+    pub fn mended(mut self, uid: &str) -> Self {
+        self.status.pilot_reference = Some(stamp::reference(uid));
+        self.status.pilot_stamp = Some(stamp::stamp(uid));
+        let lacks = |record: &Self, type_: ConditionType| !type_.holds(record.conditions.all());
+        let (was_made, ran) = (self.status.launched_at.is_some(), self.status.running_since.is_some());
+        if was_made && lacks(&self, ConditionType::Registered) {
+            self = self.registered();
+        }
+        if was_made && lacks(&self, ConditionType::Launched) {
+            self = self.made();
+        }
+        let is_over = ConditionType::Ended.holds(self.conditions.all());
+        if ran && !is_over && lacks(&self, ConditionType::Running) {
+            self = self.asks();
+        }
+        self
+    }
+
+    fn registered(self) -> Self {
+        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+    }
+
+    fn made(self) -> Self {
+        self.set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
+    }
+
+    fn asks(self) -> Self {
+        self.set(condition::RUNNING, Some(true), "Running", "the pilot asks DIRAC for work")
+    }
+
     /// This attempt to make the VM begins.
     pub fn begins(mut self, n: u32) -> Self {
         self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now) });
-        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+        self.registered()
     }
 
     /// The cloud has made the VM.
@@ -60,9 +91,12 @@ impl Record {
             return self;
         }
         self.status.pilot_status.get_or_insert_with(|| PilotStatus::Submitted.as_str().to_owned());
-        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
-            .set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
-            .set(condition::RUNNING, Some(false), "Booting", "the pilot has not yet asked DIRAC for work")
+        self.registered().made().set(
+            condition::RUNNING,
+            Some(false),
+            "Booting",
+            "the pilot has not yet asked DIRAC for work",
+        )
     }
 
     /// Lists lack the VM; it counts as alive.

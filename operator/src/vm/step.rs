@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::{
     Error, console,
-    done::{Done, Effect},
+    done::{Done, Effect, Learnt},
     launch::{self, NoOrder},
     next::Step,
     observed::{Machine, Observed},
@@ -23,7 +23,7 @@ use crate::{
     errands::Errands,
     known::permits::{Act, Permit},
     known::place::Lot,
-    names::{Key, VM_FINALIZER},
+    names::{Key, VM_FINALIZER, labels},
 };
 
 /// What a row says when its pilot has a VM.
@@ -38,6 +38,10 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step, permit: Option<Pe
             crash_point("finalizer");
             ctx.api.hold(o.vm, VM_FINALIZER, true).await.map_err(Error::kubernetes("the finalizer"))?;
             Ok(Done::default())
+        }
+        Step::MendLabels => {
+            ctx.api.label(o.vm, &labels(&o.vm.spec)).await.map_err(Error::kubernetes("the labels"))?;
+            Ok(Done::default().learns(Learnt { labelled: true, ..Learnt::default() }))
         }
         Step::End(ending) => Ok(end(ctx, o, &ending).await),
         Step::DeleteObject => {
@@ -125,6 +129,8 @@ pub async fn ask(
             }
         }
         Step::LeaveRow => outcome::row_left(),
+        Step::SayNoPool => outcome::no_pool(o),
+        Step::MendStatus => outcome::mended(o),
         Step::SayPaused(by) => outcome::paused(o, Some(&by)),
         Step::SayGoesOn => outcome::paused(o, None),
         Step::AwaitList => match &o.cloud_away {
@@ -137,7 +143,9 @@ pub async fn ask(
             Done::after(left + Duration::from_secs(1))
         }
         Step::Pause(time) => Done::after(time + Duration::from_millis(100)),
-        Step::AddFinalizer | Step::End(_) | Step::DeleteObject | Step::Release | Step::LetGo => Done::default(),
+        Step::AddFinalizer | Step::MendLabels | Step::End(_) | Step::DeleteObject | Step::Release | Step::LetGo => {
+            Done::default()
+        }
     }
 }
 
