@@ -38,7 +38,7 @@ const LAYERS: [Layer; 8] = [
         operator: None,
         tests: &[
             &["--workspace", "--exclude", "testbeds"],
-            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms"],
+            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms", "--test", "reasons"],
         ],
     },
     Layer {
