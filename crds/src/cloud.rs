@@ -1,6 +1,6 @@
 //! `Cloud` (`cloud`): one OpenStack project and region, one EC2 account and region, or a simulated cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
@@ -198,6 +198,22 @@ pub struct RequestRate {
     pub burst: i64,
 }
 
+impl CloudSpec {
+    /// Names of the Secrets without which the cloud cannot be entered.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let Some(openstack) = &self.openstack else { return BTreeSet::new() };
+        let auth = &openstack.auth;
+        let application = auth.application_credential.as_ref().map(|via| &via.secret_ref);
+        let password = auth.password.as_ref().map(|via| &via.secret_ref);
+        application
+            .into_iter()
+            .chain(password)
+            .chain(&openstack.ca_secret_ref)
+            .map(|secret| secret.name.clone())
+            .collect()
+    }
+}
+
 fn per_second() -> i64 {
     10
 }
@@ -261,6 +277,10 @@ pub struct CloudStatus {
     /// VMs that carried our tag, had no PilotVM and were deleted since the operator started.
     #[serde(default)]
     pub orphans_deleted: i64,
+    /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
+    /// names, and earlier ones that are not let go yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// The provider's quota and its use; absent numbers are unlimited or unknown.

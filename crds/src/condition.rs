@@ -17,6 +17,9 @@ words! {
         "DiracInstallation, Cloud, PilotPool" {
             Paused: "Whether a person has asked, by the annotation diracgrid.org/paused, that nothing is made or taken away here.", "Take the annotation off to go on.";
         }
+        "Cloud, PilotPool" {
+            Readable: "`False` while there are PilotVMs of it that this version cannot read; said only where there are, or were, some.", "Run the version that wrote them, or correct what the message names. Their VMs are left alone and count against every limit.";
+        }
         "DiracInstallation, VirtualOrganization, PilotPool" {
             DemandMet: "Whether every waiting job has a VM or gets one; `Unknown` while demand is not known. status.unmet has the jobs that wait, with the reason.", "Do what the message says; it names the limit that binds.";
         }

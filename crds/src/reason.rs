@@ -17,6 +17,7 @@ words! {
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
+            Readable: "This version can read every PilotVM of the object.", "";
             Listed: "The provider's last list has every VM of ours that should be in it.", "";
             NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
             NotPaused: "Nobody has asked for a pause.", "";
@@ -48,6 +49,7 @@ words! {
         }
         "Secrets and trust" {
             SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; it is found by itself.";
+            SecretDeleted: "Somebody deleted the Secret while VMs can be deleted only with it: it stays until they are gone, by its finalizer diracgrid.org/in-use, and nothing is bought with it.", "To renew a credential, change the Secret in place. If it may go at once, with nobody left to delete the VMs: `kubectl annotate secret NAME diracgrid.org/let-go=true`.";
             SecretUnreadable: "The API server did not give the Secret to the operator.", "See whether the operator has its Role in this namespace (the chart's watchNamespaces).";
             SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
             SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";

@@ -13,6 +13,7 @@ use crate::{
     errands::Errands,
     known::{
         Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,
+        secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -33,6 +34,8 @@ pub struct State {
     pub memory: Memory,
     /// PilotVMs that were made and have not come back through the watch.
     pub expectations: Expectations,
+    /// What was last seen of the Secrets that objects name.
+    pub secrets: Secrets,
     /// Names of PilotVMs.
     pub numbers: Numbers,
     /// How fast providers are asked.

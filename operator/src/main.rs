@@ -25,6 +25,7 @@ mod progress;
 mod resolve;
 mod round;
 mod run;
+mod secrets;
 mod serve;
 mod status;
 mod trouble;

@@ -28,7 +28,7 @@ use crate::{
     names::Key,
     pool,
     progress::Progress,
-    serve, status, vm,
+    secrets, serve, status, vm,
 };
 
 /// Time for what is begun when the operator is told to stop: a POST has 60 s, and what it made is then written down. The chart gives the
@@ -109,6 +109,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Result
         acting.spawn(each::cloud(ctx.clone()));
         acting.spawn(each::installation(ctx.clone()));
         acting.spawn(pool::run(ctx.clone()));
+        acting.spawn(secrets::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
         let mut leads = leadership.leads.clone();
         tokio::select! {
@@ -175,10 +176,16 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         progress: Progress::default(),
         clock,
     });
-    pump(watches, &ctx, s1, |ctx| ctx.bells.installations_changed());
+    pump(watches, &ctx, s1, |ctx| {
+        ctx.bells.installations_changed();
+        ctx.bells.secrets_changed();
+    });
     pump(watches, &ctx, s2, |_| ());
     pump(watches, &ctx, s3, |_| ());
-    pump(watches, &ctx, s4, |ctx| ctx.bells.clouds_changed());
+    pump(watches, &ctx, s4, |ctx| {
+        ctx.bells.clouds_changed();
+        ctx.bells.secrets_changed();
+    });
     pump(watches, &ctx, s5, |ctx| ctx.bells.pools_changed());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));

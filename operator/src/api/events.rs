@@ -56,15 +56,15 @@ impl Events {
         self.publish(about, "Normal", reason, text.into()).await;
     }
 
-    /// Tells that something is wrong.
-    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) {
-        self.publish(about, "Warning", reason, text.into()).await;
+    /// Tells that something is wrong; gives whether it was told now, and not a moment ago.
+    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) -> bool {
+        self.publish(about, "Warning", reason, text.into()).await
     }
 
-    async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, type_: &str, reason: &str, note: String) {
+    async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, type_: &str, reason: &str, note: String) -> bool {
         let uid = about.meta().uid.as_deref().unwrap_or_default();
         if !self.told.lock().unwrap_or_else(PoisonError::into_inner).is_due(uid, reason, Instant::now()) {
-            return;
+            return false;
         }
         let regarding = about.object_ref(&());
         let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
@@ -89,6 +89,7 @@ impl Events {
         if let Err(error) = in_turn(&self.slots, api.create(&PostParams::default(), &event)).await {
             tracing::debug!(%error, reason, "an event could not be told");
         }
+        true
     }
 }
 

@@ -9,6 +9,7 @@ pub mod fake;
 pub mod secret;
 mod stores;
 mod tally;
+pub mod unread;
 pub mod watch;
 mod write;
 
@@ -20,7 +21,7 @@ use tokio::sync::Semaphore;
 pub use events::Events;
 pub use stores::Stores;
 pub use tally::{PHASES, Tally};
-pub use write::{is_conflict, is_gone};
+pub use write::{is_conflict, is_forbidden, is_gone};
 
 use crate::metrics::Metrics;
 

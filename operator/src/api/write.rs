@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    core::PartialObjectMeta,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -18,6 +19,11 @@ use crate::names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL};
 /// Whether the API server says that the object is not there.
 pub fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether the API server says that the operator may not.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// Whether the API server says that somebody was faster.
@@ -116,6 +122,18 @@ impl Api {
     /// The object as the API server has it now.
     pub async fn read<K: Kind>(&self, key: &Key) -> Result<Option<K>, kube::Error> {
         self.call(self.of::<K>(&key.namespace).get_opt(&key.name)).await
+    }
+
+    /// Whether the API server has the object now, be it one that this version can read or not. It is listed by its name, which needs no
+    /// right that the watch does not need.
+    pub async fn is_there<K: Kind>(&self, key: &Key) -> Result<bool, kube::Error> {
+        let params = ListParams::default().fields(&format!("metadata.name={}", key.name));
+        Ok(!self.call(self.of::<K>(&key.namespace).list_metadata(&params)).await?.items.is_empty())
+    }
+
+    /// The metadata of the object as the API server has it now, be it one that this version can read or not.
+    pub async fn metadata<K: Kind>(&self, key: &Key) -> Result<Option<PartialObjectMeta<K>>, kube::Error> {
+        self.call(self.of::<K>(&key.namespace).get_metadata_opt(&key.name)).await
     }
 
     /// The UIDs of the PilotVMs as the API server has them now: of these namespaces (none: of all), and of this name where one is given.

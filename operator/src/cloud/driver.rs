@@ -10,7 +10,12 @@ use crds::{Cloud, Reason, cloud::CloudSpec};
 use tokio::time::Instant;
 
 use super::{bounded::in_time, openstack, simulated, wanted::wanted};
-use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
+use crate::{
+    context::Context,
+    known::cloud::Handle,
+    names::{CLOUD_LABEL, Key},
+    trouble::Trouble,
+};
 
 /// The first question to a new driver is given up after this time.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -30,9 +35,10 @@ type MadeFrom = (CloudSpec, String);
 impl Driven {
     /// Makes the driver again where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
+        let going = ctx.state.secrets.deleted(&Key::of(cloud), &cloud.spec.secrets());
         let is_same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
         let is_young = self.looked.is_some_and(|at| moment().duration_since(at) < ctx.args.catalogue_interval);
-        if is_same && is_young && handle.facts().not_driven.is_none() {
+        if is_same && is_young && handle.facts().not_driven == going {
             return false;
         }
         self.looked = Some(moment());
@@ -41,7 +47,8 @@ impl Driven {
             let (cloud, reason, message) = (Key::of(cloud), trouble.reason, &trouble.message);
             tracing::warn!(%cloud, %reason, message, "no driver of the present spec and Secret could be made");
         }
-        handle.update(|f| f.driven(made.as_ref().err().cloned(), moment()));
+        // The driver deletes VMs as long as a Secret that was deleted stays, and nothing is bought with it.
+        handle.update(|f| f.driven(made.as_ref().err().cloned().or(going), moment()));
         made.unwrap_or(false)
     }
 
@@ -147,7 +154,9 @@ fn project(cloud: &Cloud, handle: &Handle) -> Option<String> {
 /// The project in which VMs of ours live; nothing where there are none.
 fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
     let home = project(cloud, handle)?;
-    (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
+    let (stores, key) = (&ctx.state.stores, Key::of(cloud));
+    let is_empty = stores.vms_of_cloud(&key).is_empty() && stores.unknown_vms(CLOUD_LABEL, &key).is_empty();
+    (!is_empty).then_some(home)
 }
 
 /// The operator's clock, for the broker.

@@ -102,6 +102,8 @@ pub struct Facts {
     pub orphans: u64,
     /// Such VMs that were deleted.
     pub orphans_deleted: u64,
+    /// Whether VMs can be deleted only with this Cloud, where that was asked since it or its Secret was deleted.
+    pub is_needed: Option<bool>,
     /// What nobody believes or deletes before a person says so.
     pub frozen: Vec<Frozen>,
 }

@@ -13,6 +13,7 @@ pub mod numbers;
 pub mod paces;
 pub mod permits;
 pub mod place;
+pub mod secrets;
 
 use std::{
     collections::HashMap,

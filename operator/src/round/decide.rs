@@ -22,6 +22,14 @@ pub fn hands(world: &World) -> Hands {
              the two"
         ));
     }
+    // Such a VM counts for nobody, and must count for all.
+    if let Some(vm) = world.unread.iter().find(|vm| vm.cloud.is_none() || vm.vo.is_none()) {
+        return Hands::Bound(format!(
+            "this version cannot read PilotVM {}, and its labels do not say against which limits it counts: no PilotVM is made until it is \
+             mended or gone",
+            vm.name
+        ));
+    }
     match (&world.rows_unknown, &world.rows) {
         (Some(trouble), _) => {
             Hands::Bound(format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message))

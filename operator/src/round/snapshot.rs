@@ -12,7 +12,7 @@ use kube::ResourceExt;
 
 use super::{
     live::live,
-    world::{CloudView, World},
+    world::{CloudView, UnreadVm, World},
 };
 use crate::{
     amounts::{count, limits},
@@ -53,7 +53,12 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         vos,
         pools,
         clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &classes)).collect(),
-        vms: world.vms.iter().map(|vm| vm_of(world, vm, &classes)).collect(),
+        vms: world
+            .vms
+            .iter()
+            .map(|vm| vm_of(world, vm, &classes))
+            .chain(world.unread.iter().map(|vm| unread(world, vm)))
+            .collect(),
     };
     snapshot.sort();
     snapshot
@@ -196,6 +201,26 @@ fn vm_of(world: &World, vm: &PilotVM, classes: &Classes<'_>) -> LiveVm {
         free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },
         counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
+    }
+}
+
+/// A VM whose size nobody knows counts as the largest that there is to buy, and serves no job.
+fn unread(world: &World, vm: &UnreadVm) -> LiveVm {
+    let flavors = world.clouds.iter().flat_map(|view| &view.offers).flat_map(|offers| &offers.flavors);
+    let mut largest = Offering { flavor: "unknown".into(), ..Offering::default() };
+    for flavor in flavors {
+        largest.cores = largest.cores.max(u64::from(flavor.cores));
+        largest.ram_mib = largest.ram_mib.max(flavor.ram_mib);
+        largest.gpus = largest.gpus.max(u64::from(flavor.gpus()));
+    }
+    LiveVm {
+        name: vm.name.clone(),
+        pool: vm.pool.clone(),
+        cloud: vm.cloud.clone().unwrap_or_default(),
+        vo: vm.vo.clone().unwrap_or_default(),
+        offering: largest,
+        phase: VmPhase::Ending,
+        ..LiveVm::default()
     }
 }
 

@@ -16,6 +16,7 @@ use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::unread::Unread,
     context::State,
     known::{
         self,
@@ -23,7 +24,7 @@ use crate::{
         place::Lot,
     },
     life,
-    names::{Key, deleting, is_paused},
+    names::{CLOUD_LABEL, Key, POOL_LABEL, VO_LABEL, deleting, is_paused},
     resolve::first_reader,
     trouble::Trouble,
 };
@@ -57,6 +58,32 @@ pub struct CloudView {
     pub worked: Vec<(Lot, u64)>,
 }
 
+/// A PilotVM that this version cannot read: what its labels say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnreadVm {
+    /// Its name.
+    pub name: String,
+    /// Its pool: what its label says, or else the first part of its name.
+    pub pool: String,
+    /// Its cloud, where a label says it.
+    pub cloud: Option<String>,
+    /// Its VO, where a label says it.
+    pub vo: Option<String>,
+}
+
+impl UnreadVm {
+    fn of(vm: &Unread<PilotVM>) -> Self {
+        let owned = |label: &str| vm.label(label).map(str::to_owned);
+        let by_name = || vm.key.name.rsplit_once('-').map_or("", |(pool, _)| pool).to_owned();
+        Self {
+            name: vm.key.name.clone(),
+            pool: owned(POOL_LABEL).unwrap_or_else(by_name),
+            cloud: owned(CLOUD_LABEL),
+            vo: owned(VO_LABEL),
+        }
+    }
+}
+
 /// The objects of an installation's namespace at one moment, each kind sorted by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -79,6 +106,8 @@ pub struct World {
     pub unusable_templates: BTreeSet<String>,
     /// The VMs, those of other installations too: they use up the same clouds.
     pub vms: Vec<Arc<PilotVM>>,
+    /// VMs whose PilotVM this version cannot read. They count against every limit.
+    pub unread: Vec<UnreadVm>,
     /// The pilots' rows; nothing while they have not been read since the start.
     pub rows: Option<Arc<Rows>>,
     /// Why the rows could not be read last time.
@@ -131,6 +160,7 @@ impl World {
             vos: sorted(state.stores.vos.within(namespace)),
             clouds: sorted(state.stores.clouds.within(namespace)).into_iter().map(view).collect(),
             vms: sorted(state.stores.vms.within(namespace)),
+            unread: unread(state, namespace),
             unusable_templates,
             rows: facts.read.clone(),
             rows_unknown: facts.rows_unknown.clone(),
@@ -168,6 +198,14 @@ impl CloudView {
     pub fn is_open(&self) -> bool {
         self.usable && !deleting(self.object.as_ref()) && !is_paused(self.object.as_ref())
     }
+}
+
+fn unread(state: &State, namespace: &str) -> Vec<UnreadVm> {
+    let all = state.stores.vms.unknown();
+    let mut here: Vec<UnreadVm> =
+        all.iter().filter(|vm| vm.key.namespace == namespace).map(|vm| UnreadVm::of(vm)).collect();
+    here.sort();
+    here
 }
 
 fn sorted<K: Resource>(mut objects: Vec<Arc<K>>) -> Vec<Arc<K>> {

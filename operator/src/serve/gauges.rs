@@ -12,7 +12,10 @@ use prometheus_client::{
 
 use crate::{
     amounts::whole,
-    api::{PHASES, Tally},
+    api::{
+        PHASES, Tally,
+        watch::{Kind, Objects},
+    },
     context::State,
     known::frozen::What,
     metrics::PREFIX,
@@ -49,6 +52,7 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let orphans = family("cloud_orphans", "VMs with our tag that have no PilotVM and are not deleted yet");
     let frozen =
         family("cloud_frozen", "1 while nothing is believed or deleted there before a person says so, by reason");
+    let unread = family("malformed_objects", "Objects that this version cannot read");
     let expires = family("credential_expiry_timestamp_seconds", "When a cloud's credential ends");
     let limit = family("quota_limit", "The provider's quota by resource, memory in MiB; absent: unlimited or unknown");
     let used = family("quota_used", "What is used of the quota, by everybody in the project");
@@ -65,6 +69,13 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         put(&ready, labels("name", key, &[("kind", kind)]), value);
     };
     let stores = &state.stores;
+    put_unread(&unread, &stores.installations);
+    put_unread(&unread, &stores.vos);
+    put_unread(&unread, &stores.sites);
+    put_unread(&unread, &stores.clouds);
+    put_unread(&unread, &stores.pools);
+    put_unread(&unread, &stores.vms);
+    put_unread(&unread, &stores.downtimes);
     let pools = stores.pools.all();
     let existing = pools.iter().map(|pool| Key::of(pool.as_ref()));
     for key in existing.chain(tally.pools().cloned()) {
@@ -146,6 +157,11 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     r
 }
 
+fn put_unread<K: Kind>(family: &Numbers, objects: &Objects<K>) {
+    let kind = vec![("kind", K::kind(&()).into_owned())];
+    family.get_or_create(&kind).set(whole(objects.unread().len()));
+}
+
 /// The program and its process, as other programs tell it too.
 pub fn of_process() -> Registry {
     let mut r = Registry::default();
@@ -188,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{Stores, watch::Objects},
+        api::Stores,
         known::{brake::Standing, frozen::Frozen, missing::Lacking},
         metrics::Metrics,
     };
@@ -213,6 +229,17 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn objects_that_cannot_be_read_are_counted_by_kind_and_none_is_0() {
+        let broken =
+            serde_json::json!({"metadata": {"name": "cpu-1", "namespace": "demo"}, "spec": {"from": "the future"}});
+        let stores = Stores { vms: Objects::default().and_unread([broken]), ..Stores::default() };
+        let state = State { stores, ..State::default() };
+        let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default())]);
+        assert!(text.contains("dirac_operator_malformed_objects{kind=\"PilotVM\"} 1"), "{text}");
+        assert!(text.contains("dirac_operator_malformed_objects{kind=\"Cloud\"} 0"), "{text}");
     }
 
     #[test]

@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
-use super::pass::Pass;
+use super::{pass::Pass, unread};
 use crate::{
     amounts::whole,
     conditions::Conditions,
     known::{cloud::Facts, frozen},
-    names::{Key, LET_GO, deleting},
+    names::{CLOUD_LABEL, Key, LET_GO, deleting},
     trouble::of_cloud,
 };
 
@@ -31,6 +31,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     conditions.paused(cloud);
     reachable(&facts, pass.now, &mut conditions);
     listed(&facts, &mut conditions);
+    conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(CLOUD_LABEL, &key)));
     match frozen::condition(&facts.frozen, &key) {
         Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
         None if facts.listing.is_some() => {
@@ -62,6 +63,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         missing: whole(facts.missing.len()),
         orphans: whole(facts.orphans),
         orphans_deleted: whole(facts.orphans_deleted),
+        secrets: pass.state.secrets.recorded(&key, cloud.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.
@@ -135,7 +137,9 @@ fn listed(facts: &Facts, conditions: &mut Conditions) {
 
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
-    let refusal = |reason: Reason| matches!(reason, Reason::Unauthorized | Reason::Expired | Reason::OtherProject);
+    let refusal = |reason: Reason| {
+        matches!(reason, Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
+    };
     let not_driven = facts.not_driven.as_ref().map(|t| (t.reason, t.message.clone()));
     let asked = facts.refused.as_ref().map(|error| (of_cloud(error), error.to_string()));
     let (reachable, valid) = (ConditionType::Reachable, ConditionType::CredentialValid);

@@ -17,7 +17,7 @@ use crate::{
     amounts::whole,
     conditions::Conditions,
     known::installation::Facts,
-    names::{Key, deleting},
+    names::{Key, LET_GO, deleting},
 };
 
 /// The status of this installation now.
@@ -50,7 +50,11 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     );
     let tally = pass.tally.installation(&key);
     if deleting(installation) {
-        let text = format!("deleted; {} PilotVMs still use it, and no more are made", tally.vms);
+        let text = format!(
+            "deleted; waits for {} PilotVMs, whose rows are closed with it, and no more are made; to let it go without that, annotate it \
+             with {LET_GO}=true",
+            tally.vms
+        );
         conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, &text);
     }
     let round = facts.round.as_deref();
@@ -70,6 +74,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
         observed_generation: installation.metadata.generation,
         conditions: conditions.finish(),
         vms: tally.vms,
+        secrets: pass.state.secrets.recorded(&key, installation.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..DiracInstallationStatus::default()
     };
     // What has not been read since the start is not nothing: the last numbers stay.

@@ -9,6 +9,7 @@ mod pace;
 mod pass;
 mod pool;
 mod site;
+mod unread;
 #[cfg(test)]
 mod worlds_tests;
 mod writer;
@@ -39,6 +40,7 @@ pub async fn run(ctx: Arc<Context>) {
         pulse.beat();
         writer.begin();
         write_all(&ctx, &mut writer);
+        unread::tell(&ctx).await;
         let rest = async {
             tokio::select! {
                 () = ctx.bells.to_tell_statuses() => {}

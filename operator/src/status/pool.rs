@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use super::{
     demand::{self, Lacking},
     pass::{Pass, identity_of_pool},
+    unread,
 };
 use crate::{
     amounts::whole,
@@ -20,7 +21,7 @@ use crate::{
         cloud,
         installation::{Facts, Round},
     },
-    names::{Key, deleting},
+    names::{Key, POOL_LABEL, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
     trouble::Trouble,
 };
@@ -39,6 +40,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     conditions.resolved(&missing, rival.as_deref());
     conditions.supported(&unsupported(pool));
     conditions.paused(pool);
+    conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(POOL_LABEL, &key)));
     match pool.spec.machine.user_data.as_deref().map(|template| pass.state.templates.of(template)) {
         None | Some(Ok(())) => {
             let text = "the user-data template can be rendered";
