@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use broker::plan::{Plan, Unmet};
-use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
+use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Reason, Site, VirtualOrganization};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -194,7 +194,7 @@ fn every_world_shows_what_is_true_of_it() {
     let no_match = || vec![unmet("v", None, 49, "NoMatch", "no pool takes them: they need 16 processors")];
     let at_most = || vec![unmet("v", Some("p"), 7, "PoolMax", "pool p has its 3 VMs")];
     let lost = |state: &State| {
-        let trouble = Trouble::new("Unreachable", "no answer");
+        let trouble = Trouble::new(Reason::Unreachable, "no answer");
         state.installations.get(&key("i")).update(|f| f.demand_unknown = Some(trouble));
     };
     let refused = |state: &State| {

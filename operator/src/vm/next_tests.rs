@@ -240,7 +240,7 @@ fn a_pilot_that_could_not_ask_is_not_late_until_it_had_the_time_to() {
 #[test]
 fn a_halted_vm_and_a_broken_one_end_with_their_reasons() {
     let reason = |state: VmState| match step(&launched_vm(60), present(state), None) {
-        Step::End(ending) => ending.why.word().to_owned(),
+        Step::End(ending) => ending.why.reason().to_string(),
         other => format!("{other:?}"),
     };
     assert_eq!(reason(VmState::Ended(End::PoweredOff)), "NeverRan");

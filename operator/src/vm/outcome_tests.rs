@@ -185,7 +185,7 @@ fn a_row_that_cannot_be_closed_is_tried_again_and_said() {
     let done = of(&vm, |o| outcome::row_closed(o, Err(super::Error::Row { what: "written", source: error })));
     assert!(done.failed.is_some() && done.learnt.row_not_closed && !done.learnt.row_closed);
     assert_eq!(reason(&done, ConditionType::Ready), Some(Reason::WaitsForDirac));
-    assert_eq!(outcome::row_left().event.map(|e| e.reason), Some("RowLeft"));
+    assert_eq!(outcome::row_left().event.map(|e| e.reason), Some(Reason::RowLeft));
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn an_announcement_is_told_once_and_the_next_round_counts_on_the_vm_no_more() {
     let done = outcome::leaves(&o, notice);
     let event = done.event.as_ref().unwrap();
     assert!(
-        event.warns && event.reason == "ReclaimAnnounced" && event.text.contains("takes the VM back at"),
+        event.warns && event.reason == Reason::ReclaimAnnounced && event.text.contains("takes the VM back at"),
         "{event:?}"
     );
     assert_eq!(done.effects, [Effect::NotSupply, Effect::Plan]);
@@ -389,6 +389,6 @@ fn a_vm_that_was_taken_back_is_told_by_an_event_of_its_own() {
     let vm = pilot_vm("cpu-1", "c");
     let state = State::default();
     let done = outcome::ended(&Observed::of(&state, &vm, at(10), Instant::now()), &Ending::reclaimed(true), None, None);
-    assert_eq!(done.event.unwrap().reason, "Reclaimed");
+    assert_eq!(done.event.unwrap().reason, Reason::Reclaimed);
     assert!(done.effects.contains(&Effect::Plan));
 }

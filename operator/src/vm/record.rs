@@ -5,7 +5,7 @@ use broker::{
     pilot::{rows::PilotStatus, stamp},
 };
 use crds::{
-    ConditionType, PilotVM, Reason, condition,
+    ConditionType, PilotVM, Reason,
     vm::{Attempt, Bought, PilotVMStatus},
 };
 use jiff::Timestamp;
@@ -32,8 +32,8 @@ impl Record {
         Self { status, conditions, now }
     }
 
-    fn set(mut self, type_: &str, status: Option<bool>, reason: &str, message: &str) -> Self {
-        self.conditions.set(type_, status, reason, message);
+    fn says(mut self, type_: ConditionType, status: Option<bool>, reason: Reason, message: &str) -> Self {
+        self.conditions.says(type_, status, reason, message);
         self
     }
 
@@ -57,21 +57,21 @@ impl Record {
     }
 
     fn registered(self) -> Self {
-        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+        self.says(ConditionType::Registered, Some(true), Reason::Registered, "the pilot has its row in DIRAC")
     }
 
     fn made(self) -> Self {
-        self.set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
+        self.says(ConditionType::Launched, Some(true), Reason::Launched, "the cloud has made the VM")
     }
 
     fn asks(self) -> Self {
-        self.set(condition::RUNNING, Some(true), "Running", "the pilot asks DIRAC for work")
+        self.says(ConditionType::Running, Some(true), Reason::Running, "the pilot asks DIRAC for work")
     }
 
     /// This attempt to make the VM begins.
     pub fn begins(mut self, n: u32) -> Self {
         self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now) });
-        self.registered()
+        self
     }
 
     /// The cloud has made the VM.
@@ -91,10 +91,10 @@ impl Record {
             return self;
         }
         self.status.pilot_status.get_or_insert_with(|| PilotStatus::Submitted.as_str().to_owned());
-        self.registered().made().set(
-            condition::RUNNING,
+        self.registered().made().says(
+            ConditionType::Running,
             Some(false),
-            "Booting",
+            Reason::Booting,
             "the pilot has not yet asked DIRAC for work",
         )
     }
@@ -102,19 +102,18 @@ impl Record {
     /// Lists lack the VM; it counts as alive.
     pub fn missing(mut self, why: &str) -> Self {
         self.status.missing_since.get_or_insert(Time(self.now));
-        self.waits(condition::READY, Reason::MissingFromLists.as_str(), why)
+        self.waits(ConditionType::Ready, Reason::MissingFromLists, why)
     }
 
     /// The provider announced that the VM goes.
-    pub fn leaves(mut self, reason: Reason, message: &str) -> Self {
-        self.conditions.says(ConditionType::Leaving, Some(true), reason, message);
-        self
+    pub fn leaves(self, reason: Reason, message: &str) -> Self {
+        self.says(ConditionType::Leaving, Some(true), reason, message)
     }
 
     /// The VM is in the lists again, or the provider knows it.
     pub fn found(mut self) -> Self {
         self.status.missing_since = None;
-        self.set(condition::READY, Some(true), Reason::Ready.as_str(), "the provider knows the VM")
+        self.says(ConditionType::Ready, Some(true), Reason::Ready, "the provider knows the VM")
     }
 
     /// Whether a pause holds it, and what says so.
@@ -122,9 +121,9 @@ impl Record {
         match by {
             Some(by) => {
                 let text = format!("{by} is paused: nothing is made or taken away");
-                self.set(condition::PAUSED, Some(true), Reason::Paused.as_str(), &text)
+                self.says(ConditionType::Paused, Some(true), Reason::Paused, &text)
             }
-            None => self.set(condition::PAUSED, Some(false), Reason::NotPaused.as_str(), "nobody asks for a pause"),
+            None => self.says(ConditionType::Paused, Some(false), Reason::NotPaused, "nobody asks for a pause"),
         }
     }
 
@@ -134,8 +133,8 @@ impl Record {
     }
 
     /// Something that was tried did not work, and is tried again.
-    pub fn waits(self, type_: &str, reason: &str, message: &str) -> Self {
-        self.set(type_, Some(false), reason, message)
+    pub fn waits(self, type_: ConditionType, reason: Reason, message: &str) -> Self {
+        self.says(type_, Some(false), reason, message)
     }
 
     /// The pilot asks for work; `had_job`: it had one so far; `idle_since`: since when it has none any more.
@@ -149,7 +148,7 @@ impl Record {
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }
-        self.set(condition::RUNNING, Some(true), "Running", "the pilot asks DIRAC for work")
+        self.asks()
     }
 
     /// The VM's life has ended.
@@ -158,10 +157,10 @@ impl Record {
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }
-        self.set(condition::RUNNING, Some(false), ending.why.word(), &ending.message).set(
-            condition::ENDED,
+        self.says(ConditionType::Running, Some(false), ending.why.reason(), &ending.message).says(
+            ConditionType::Ended,
             Some(true),
-            ending.why.word(),
+            ending.why.reason(),
             &ending.message,
         )
     }
