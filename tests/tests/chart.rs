@@ -236,12 +236,7 @@ spec: {siteRef: {name: site}, cloudRef: {name: cloud}, start: '2130-01-01T00:00:
 /// Rights that do not show in two minutes: old console logs go when there are twenty newer ones; an apply that makes an object needs
 /// the right to create it and is noted as a patch; and a PilotVM is read by itself when the watch is long silent
 /// about it. The finalizers of Secrets come with the loop that keeps them.
-const RARE: [&str; 4] = [
-    "delete configmaps",
-    "create configmaps",
-    "get pilotvms.diracgrid.org",
-    "patch secrets",
-];
+const RARE: [&str; 4] = ["delete configmaps", "create configmaps", "get pilotvms.diracgrid.org", "patch secrets"];
 
 /// What a role or cluster role grants, as `VERB RESOURCE.GROUP/SUBRESOURCE`.
 fn granted(kubectl: &Kubectl, role: &[&str]) -> BTreeSet<String> {
