@@ -173,7 +173,7 @@ fn alive(o: &Observed<'_>) -> Step {
     let status = o.vm.status.as_ref();
     match &o.machine {
         Machine::Present(vm) => match &vm.state {
-            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.row_runs())),
+            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.has_asked())),
             VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
             VmState::Ended(End::Reclaimed) => return Step::End(Ending::vanished(ran(o.vm))),
             VmState::Deleting | VmState::Ended(End::Deleted) => return Step::Lose,
@@ -184,7 +184,7 @@ fn alive(o: &Observed<'_>) -> Step {
         Machine::Missing if is_ask_due(o) => return Step::Ask,
         Machine::Missing | Machine::Unknown => {}
     }
-    if (o.row_runs() && !ran(o.vm)) || (o.had_job() && !served(o.vm)) {
+    if (o.has_asked() && !ran(o.vm)) || (o.had_job() && !served(o.vm)) {
         return Step::RecordRunning;
     }
     if let Machine::Present(vm) = &o.machine
