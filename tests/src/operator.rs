@@ -106,6 +106,11 @@ impl Operator {
         )
     }
 
+    /// What /readyz says now.
+    pub async fn readiness(&self) -> Result<String> {
+        Ok(reqwest::get(format!("http://127.0.0.1:{}/readyz", self.port)).await?.text().await?)
+    }
+
     /// Its metrics: name with labels, and value.
     pub async fn metrics(&self) -> Result<Vec<(String, f64)>> {
         let text = reqwest::get(format!("http://127.0.0.1:{}/metrics", self.port)).await?.text().await?;

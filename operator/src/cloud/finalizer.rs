@@ -1,7 +1,7 @@
 //! The Cloud's finalizer: a cloud object stays while PilotVMs or VMs of ours need its driver, so that none loses the hand that deletes
 //! its VM.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use broker::cloud::Vm;
 use crds::{Cloud, reason::Reason};
@@ -14,6 +14,9 @@ use crate::{
     known::listing::Listing,
     names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, let_go},
 };
+
+/// The Secrets of a Cloud that nothing needs any more are let go in this time.
+const SECRETS_GO_WITHIN: Duration = Duration::from_secs(5);
 
 /// What holds a Cloud that is deleted.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +42,10 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
     if handle.facts().is_needed != is_needed {
         handle.update(|f| f.is_needed = is_needed);
         ctx.bells.secrets_changed();
+    }
+    if deleting(cloud) && needed == Needed::No && names_secrets(cloud) {
+        // Where its Secrets are not let go in this time, the next turn of the poller sees it.
+        let _ = tokio::time::timeout(SECRETS_GO_WITHIN, ctx.state.secrets.to_let_go(&key)).await;
     }
     let leaves_a_secret = names_secrets(cloud) && !ctx.state.secrets.lets_go(&key);
     let is_done = let_go(cloud) || (needed == Needed::No && !leaves_a_secret);
