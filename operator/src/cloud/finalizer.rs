@@ -43,12 +43,14 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
         handle.update(|f| f.is_needed = is_needed);
         ctx.bells.secrets_changed();
     }
-    if deleting(cloud) && needed == Needed::No && names_secrets(cloud) {
+    let may_go = needed == Needed::No || let_go(cloud);
+    if deleting(cloud) && held && may_go && names_secrets(cloud) {
         // Where its Secrets are not let go in this time, the next turn of the poller sees it.
         let _ = tokio::time::timeout(SECRETS_GO_WITHIN, ctx.state.secrets.to_let_go(&key)).await;
     }
     let leaves_a_secret = names_secrets(cloud) && !ctx.state.secrets.lets_go(&key);
-    let is_done = let_go(cloud) || (needed == Needed::No && !leaves_a_secret);
+    // Also a Cloud that is let go leaves no Secret behind from which nobody would take our finalizer.
+    let is_done = may_go && !leaves_a_secret;
     let wanted = if deleting(cloud) { held && !is_done } else { true };
     if held == wanted {
         return;
