@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::pilot::user_data::Verdicts;
+use broker::{clock::Clock, pilot::user_data::Verdicts};
 use crds::PilotVM;
 use tokio::sync::watch;
 
@@ -10,7 +10,6 @@ use crate::{
     api::{Api, Events, Stores},
     args::Run,
     bells::Bells,
-    clock::Clock,
     errands::Errands,
     known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
     life,

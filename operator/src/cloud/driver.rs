@@ -56,7 +56,7 @@ impl Driven {
                     Some(_) if self.made_from.as_ref() == Some(&made_from) => return Ok(false),
                     Some(simulated) => simulated.configure(simulated::config(spec)),
                     None => {
-                        let made = Arc::new(simulated::make(&ctx.state, cloud, pace, clock(ctx))?);
+                        let made = Arc::new(simulated::make(&ctx.state, cloud, pace, ctx.clock.clone())?);
                         let since = ctx.clock.now();
                         handle.update(|f| (f.simulated, f.simulated_since) = (Some(made.clone()), Some(since)));
                         take_up(ctx, &key, handle, made);
@@ -72,7 +72,7 @@ impl Driven {
                 if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
                     return Ok(false);
                 }
-                let driver = openstack::make(config, pace, clock(ctx))?;
+                let driver = openstack::make(config, pace, ctx.clock.clone())?;
                 if let Some(home) = home(ctx, cloud, handle) {
                     self.leads_home(&home, &made_from, &driver, ctx.args.catalogue_interval).await?;
                 }
@@ -139,12 +139,6 @@ fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
     let known = handle.facts().offers.and_then(|offers| offers.project.clone());
     let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
     (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
-}
-
-/// The operator's clock, for the broker.
-fn clock(ctx: &Context) -> broker::clock::Clock {
-    let clock = ctx.clock.clone();
-    broker::clock::Clock::driven(move || clock.now())
 }
 
 fn rate(spec: &CloudSpec) -> Rate {

@@ -8,8 +8,10 @@ use std::{
 
 use crate::names::Key;
 
-/// Calls of one kind that may be under way at once.
+/// Calls of one kind that may be under way at once at a provider.
 const AT_ONCE: usize = 8;
+/// PilotVMs whose rows may be read or written at once: DISET gathers what they ask, and keeps its connections few by itself.
+const ROWS_AT_ONCE: usize = 64;
 
 /// What is asked of a provider or of DIRAC for single VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,15 @@ pub enum Act {
     Ask,
     /// A row is read or written.
     Row,
+}
+
+impl Act {
+    fn at_once(self) -> usize {
+        match self {
+            Self::Create | Self::Delete | Self::Ask => AT_ONCE,
+            Self::Row => ROWS_AT_ONCE,
+        }
+    }
 }
 
 /// The permits of one provider or DIRAC.
@@ -58,7 +69,7 @@ impl Permits {
         let mut lanes = self.lanes();
         let yields = act == Act::Create && !lanes.delete.waiting.is_empty();
         let lane = lanes.of(act);
-        if yields || lane.taken >= AT_ONCE {
+        if yields || lane.taken >= act.at_once() {
             if lane.known.insert(who.clone()) {
                 lane.waiting.push_back(who.clone());
             }
@@ -77,7 +88,7 @@ impl Permits {
         let mut called = Vec::new();
         for act in [Act::Delete, Act::Create, Act::Ask, Act::Row] {
             let lane = lanes.of(act);
-            for _ in lane.taken..AT_ONCE {
+            for _ in lane.taken..act.at_once() {
                 let Some(who) = lane.waiting.pop_front() else { break };
                 lane.known.remove(&who);
                 called.push(who);

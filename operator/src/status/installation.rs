@@ -57,7 +57,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     let lacking = round.map(|round| demand::lacking(round, |_| true)).unwrap_or_default();
     demand::met(
         &mut conditions,
-        demand::known(Some(&facts)).map(|_| &lacking),
+        demand::known(Some(&facts)).and_then(|round| demand::in_whole(round, &lacking)),
         "every waiting job of a VO has a VM or gets one; groups that no VO claims are in status.unclaimed",
     );
     let status = DiracInstallationStatus {
@@ -98,9 +98,13 @@ fn demand_read(facts: &Facts, conditions: &mut Conditions) {
             let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
             conditions.set(ConditionType::DemandRead.as_str(), Some(false), &t.reason, &text);
         }
-        (None, Some(_)) => {
-            conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read")
-        }
+        (None, Some(round)) => match &round.unreadable {
+            None => conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read"),
+            Some(unreadable) => {
+                let text = format!("the task queues were read in part: {}", demand::left_out(unreadable));
+                conditions.says(ConditionType::DemandRead, Some(true), Reason::ReadInPart, &text);
+            }
+        },
         (None, None) => {
             let text = "the task queues have not been read yet";
             conditions.says(ConditionType::DemandRead, None, Reason::NotRead, text);

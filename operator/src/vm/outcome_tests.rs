@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use broker::{
+    clock::Clock,
     cloud::{Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
     pilot::rows::{PilotStatus, RowsError},
 };
@@ -21,7 +22,6 @@ use super::{
     step,
 };
 use crate::{
-    clock::Clock,
     context::State,
     ending::Ending,
     errands::Errands,
