@@ -10,7 +10,8 @@ pub const ACKNOWLEDGE_ORPHANS: &str = "diracgrid.org/acknowledge-orphans";
 pub const ACKNOWLEDGE_CHANGE: &str = "diracgrid.org/acknowledge-change";
 /// On a PilotPool that is being deleted; the value is `now`: its VMs are deleted with the jobs on them.
 pub const DELETE_VMS: &str = "diracgrid.org/delete-vms";
-/// On a PilotVM or Cloud that is being deleted; the value is `true`: it goes without what it waits for.
+/// On a PilotVM, Cloud, DiracInstallation, PilotPool or Secret that is being deleted; the value is `true`: it goes without what it
+/// waits for.
 pub const LET_GO: &str = "diracgrid.org/let-go";
 /// Label (the value is `true`) or type of a Secret that says: the operator may use it for the objects of its namespace that name
 /// it. Without it, whoever may write a Cloud but not read Secrets could have any Secret sent to a server of theirs.

@@ -1,6 +1,6 @@
 //! `Cloud` (`cloud`): one OpenStack project and region, one EC2 account and region, or a simulated cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
@@ -197,6 +197,22 @@ pub struct RequestRate {
     pub burst: i64,
 }
 
+impl CloudSpec {
+    /// Names of the Secrets without which the cloud cannot be entered.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let Some(openstack) = &self.openstack else { return BTreeSet::new() };
+        let auth = &openstack.auth;
+        let application = auth.application_credential.as_ref().map(|via| &via.secret_ref);
+        let password = auth.password.as_ref().map(|via| &via.secret_ref);
+        application
+            .into_iter()
+            .chain(password)
+            .chain(&openstack.ca_secret_ref)
+            .map(|secret| secret.name.clone())
+            .collect()
+    }
+}
+
 fn per_second() -> i64 {
     10
 }
@@ -222,8 +238,8 @@ pub struct CloudStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported, Frozen, Paused. docs/conditions.md
-    /// says what each reason means and what to do.
+    /// The truth about the object: Ready, Resolved, Reachable, CredentialValid, Supported, Listed, Frozen, Paused.
+    /// docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -250,7 +266,7 @@ pub struct CloudStatus {
     #[serde(default)]
     pub cores: i64,
     /// VMs of ours that the provider's lists lack and that nobody has proved gone: the provider is asked for each of them by its id.
-    /// They count as alive. More than a few: the condition Frozen says what to do.
+    /// They count as alive, and the condition Listed names them. More than a few: the condition Frozen says what to do.
     #[serde(default)]
     pub missing: i64,
     /// VMs seen at the provider that carry our tag, have no PilotVM and are not deleted, for example because they are too young, or
@@ -260,6 +276,10 @@ pub struct CloudStatus {
     /// VMs that carried our tag, had no PilotVM and were deleted since the operator started.
     #[serde(default)]
     pub orphans_deleted: i64,
+    /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
+    /// names, and earlier ones that are not let go yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// The provider's quota and its use; absent numbers are unlimited or unknown.

@@ -17,6 +17,9 @@ words! {
         "DiracInstallation, Cloud, PilotPool" {
             Paused: "Whether a person has asked, by the annotation diracgrid.org/paused, that nothing is made or taken away here.", "Take the annotation off to go on.";
         }
+        "Cloud, PilotPool" {
+            Readable: "`False` while there are PilotVMs of it that this version cannot read; said only where there are, or were, some.", "Run the version that wrote them, or correct what the message names. Their VMs are left alone and count against every limit.";
+        }
         "DiracInstallation, VirtualOrganization, PilotPool" {
             DemandMet: "Whether every waiting job has a VM or gets one; `Unknown` while demand is not known. status.unmet has the jobs that wait, with the reason.", "Do what the message says; it names the limit that binds.";
         }
@@ -30,6 +33,7 @@ words! {
         "Cloud" {
             Reachable: "Whether the provider answers. A refused credential is an answer: CredentialValid says that.", "See the message: address, certificate, network policy.";
             CredentialValid: "Whether the provider accepts the credential, and until when where it says so.", "Renew the credential in its Secret.";
+            Listed: "Whether the provider's last list has every VM of ours that should be in it. What it lacks is not believed gone; status.missing counts it.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
             Frozen: "`True` while the cloud's lists contradict the PilotVMs so much that a person is asked before anything is believed or deleted.", "Look at the cloud, then acknowledge as the message says.";
         }
         "PilotPool" {
@@ -40,6 +44,7 @@ words! {
             Registered: "Whether the pilot's row exists in DIRAC.", "See the message, and the DiracInstallation.";
             Launched: "Whether the cloud has made the VM.", "See the message, and the Cloud.";
             Running: "Whether the pilot has asked the Matcher for work: its row says Running.", "Before scaling.bootDeadline: wait. After it the VM is replaced.";
+            Leaving: "`True` once the provider has announced that it takes the VM away or stops it. No job is planned onto it; what runs there goes on.", "Nothing: VMs in its stead are bought where jobs wait.";
             Ended: "`True` when the VM's life has ended, with the reason.", "Look the reason up below.";
         }
     }
@@ -77,6 +82,8 @@ pub const RUNNING: &str = ConditionType::Running.as_str();
 pub const ENDED: &str = ConditionType::Ended.as_str();
 /// The word of [`ConditionType::Frozen`].
 pub const FROZEN: &str = ConditionType::Frozen.as_str();
+/// The word of [`ConditionType::Listed`].
+pub const LISTED: &str = ConditionType::Listed.as_str();
 /// The word of [`ConditionType::Paused`].
 pub const PAUSED: &str = ConditionType::Paused.as_str();
 

@@ -1,5 +1,7 @@
 //! `DiracInstallation` (`dirac`): a DIRAC v9 + DiracX installation, run elsewhere, simulated, or (later) run here.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
@@ -27,7 +29,7 @@ use crate::{
     status = "DiracInstallationStatus",
     shortname = "dirac",
     category = "dirac-all",
-    doc = "A DIRAC installation (short name `dirac`): the operator reads its waiting jobs, registers pilots with it and makes VMs for them. VirtualOrganization and Site objects name it.\n\nAnnotation for people: `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this installation; all is still shown, and the condition Paused says so.",
+    doc = "A DIRAC installation (short name `dirac`): the operator reads its waiting jobs, registers pilots with it and makes VMs for them. VirtualOrganization and Site objects name it.\n\nAnnotations for people. `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this installation; all is still shown, and the condition Paused says so. `diracgrid.org/let-go: \"true\"`: an installation that is being deleted goes at once, and the rows of pilots that it still has are left as they are.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(
@@ -86,6 +88,13 @@ pub struct DiracInstallationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({})))]
     pub demand: Option<DemandSettings>,
+}
+
+impl DiracInstallationSpec {
+    /// Names of the Secrets without which its DIRAC cannot be asked.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.external.iter().map(|e| e.credentials.certificate_secret_ref.name.clone()).collect()
+    }
 }
 
 /// Addresses and credentials of an installation that runs elsewhere.
@@ -242,6 +251,10 @@ pub struct DiracInstallationStatus {
     /// VMs of the installation that are alive.
     #[serde(default)]
     pub vms: i64,
+    /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
+    /// names, and earlier ones that are not let go yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// A group with waiting jobs that belongs to no VirtualOrganization object.

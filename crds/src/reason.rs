@@ -18,6 +18,8 @@ words! {
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
+            Readable: "This version can read every PilotVM of the object.", "";
+            Listed: "The provider's last list has every VM of ours that should be in it.", "";
             NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
             NotPaused: "Nobody has asked for a pause.", "";
             Registered: "The pilot has its row in DIRAC.", "";
@@ -48,6 +50,7 @@ words! {
         }
         "Secrets and trust" {
             SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; it is found by itself.";
+            SecretDeleted: "Somebody deleted the Secret while VMs can be deleted only with it: it stays until they are gone, by its finalizer diracgrid.org/in-use, and nothing is bought with it.", "To renew a credential, change the Secret in place. If it may go at once, with nobody left to delete the VMs: `kubectl annotate secret NAME diracgrid.org/let-go=true`.";
             SecretUnreadable: "The API server did not give the Secret to the operator.", "See whether the operator has its Role in this namespace (the chart's watchNamespaces).";
             SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
             SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";
@@ -59,6 +62,7 @@ words! {
             Unauthorized: "The cloud, or DIRAC, refuses the credential, or what the credential may do is too little.", "Renew the credential or give it the right that the message names. It is not tried again at once, so that no account is locked.";
             Invalid: "The cloud refuses the request for what it says, and would refuse it again.", "Correct what the message names: flavor, image, network, security group.";
             NotFound: "The cloud says that there is no such thing.", "Correct the name, if it stands in a manifest.";
+            MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
             Conflict: "The cloud refuses the request since something else is being done with the same thing. It is tried again.", "";
             NoCapacity: "The cloud has no room for this flavor now. Other offerings are tried, and this one again later.", "Add another flavor or cloud to the pool, or ask the provider for capacity.";
             QuotaExceeded: "The project's quota is used up, by whomever.", "Ask the provider for more quota, or let the pool use another cloud.";
@@ -82,6 +86,7 @@ words! {
         }
         "Why jobs wait" {
             NoPool: "No PilotPool serves the VO.", "Name the VO in spec.vos of a PilotPool and of its Site.";
+            GroupUnclaimed: "Jobs of groups that no VirtualOrganization names wait in DIRAC, and get no VM.", "Add the groups to spec.groups of a VirtualOrganization, or leave their jobs to other resources.";
             NoMatch: "Pools serve the VO, and none takes these jobs; the message names what the closest one lacks.", "Change matching (tags, maxCpuTime) or the flavors of a pool, or make another pool for such jobs.";
             NoOffering: "The pool's clouds have no usable flavor that the pool takes.", "See the conditions of the clouds, and machine of the pool.";
             PoolMax: "The pool has as many VMs as it may have.", "Raise spec.scaling.max; `kubectl scale pool NAME --replicas N` does it.";
@@ -96,13 +101,15 @@ words! {
             Paused: "The annotation diracgrid.org/paused holds: nothing is made or taken away here; all is still shown.", "`kubectl annotate KIND NAME diracgrid.org/paused-` ends the pause.";
             MassLoss: "Many VMs of ours are gone from the cloud at once. They are not believed gone, nothing is replaced, and their jobs count as running.", "Look at the cloud. If they are really gone: `kubectl annotate cloud NAME diracgrid.org/acknowledge-change=N` with the number in the message.";
             OrphansNotAcknowledged: "Many VMs carry our tag and have no PilotVM, for example after the cluster was restored from a backup. None of them is deleted.", "If they may go with their jobs: `kubectl annotate cloud NAME diracgrid.org/acknowledge-orphans=N` with the number in the message.";
-            MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
         }
         "Waiting to go" {
             Deleting: "The object was deleted, and goes as soon as what needs it is gone.", "Wait; the message counts what it waits for.";
             Draining: "The pool was deleted or scaled to 0: no new VM is made, and the ones with jobs go when their jobs are done.", "Wait. With the jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
             WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
+            ReclaimAnnounced: "The provider has announced that it takes the VM back.", "Buy OnDemand where that happens too often (machine.purchase).";
+            RebalanceAnnounced: "The provider would rather have the VM elsewhere, and may take it back soon.", "Buy OnDemand where that happens too often (machine.purchase).";
+            MaintenanceAnnounced: "The provider has announced that it stops the VM for work on its host.", "Ask the provider how long it takes; jobs that are still there then may be lost.";
             ApiServer: "The API server did not take a write. It is tried again.", "When it lasts: see the message, and the operator's rights.";
         }
         "How a VM ended" {
@@ -114,7 +121,8 @@ words! {
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
             LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
             Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
-            PilotSilent: "Its pilot asked for work and had no job, then stopped asking, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
+            Reclaimed: "The provider took the VM back, as it may with one that was bought as Spot. Jobs that ran there are given to others by DIRAC.", "Buy OnDemand where that happens too often (machine.purchase).";
+            PilotSilent: "Its pilot had no job, since it first asked for work or since its last one ended, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
             Hung: "The guest does nothing any more: neither its pilot nor its row moves.", "See its console log; often memory or a file system is full.";
             HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";
         }

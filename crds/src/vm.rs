@@ -224,10 +224,12 @@ pub struct PilotVMStatus {
     /// When the pilot first asked for work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_since: Option<Time>,
-    /// When the pilot was last known to ask for work or to run a job, to about ten minutes: it is not written each time.
+    /// When the pilot was last seen to ask for work or to run a job. It is written when the pilot first asks, when it gets its first
+    /// job, when it has had none for five minutes, and when it has one again; not at every ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_asked_at: Option<Time>,
-    /// Since when the pilot has had no job, as far as DIRAC's rows tell. Absent while it has one, or before it first asks.
+    /// Since when the pilot has had no job, as far as DIRAC's rows tell. Absent while it has one, before it first asks, and where the rows
+    /// tell only which jobs it got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<Time>,
     /// Since when the provider's lists lack the VM. It is not believed gone, and counts as alive, until the provider answers a

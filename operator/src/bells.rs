@@ -10,6 +10,7 @@
 //! | `remake_cloud(cloud)` | the supervisor, when clouds changed | its poller | it is remade at the next poll |
 //! | `clouds_changed()`, `installations_changed()` | the watches | the supervisors | they look every 30 seconds |
 //! | `pools_changed()` | the watch of pools | the loop of pools | it looks every 10 seconds |
+//! | `secrets_changed()` | the watches of clouds and installations, a cloud's poller | the keeper of Secrets | it looks every 10 seconds |
 //! | `tell_statuses()` | everybody who changes what a status shows | the writer of statuses | it looks every 30 seconds |
 
 use tokio::sync::{Notify, broadcast};
@@ -29,6 +30,7 @@ pub struct Bells {
     cloud_set: Notify,
     installation_set: Notify,
     pool_set: Notify,
+    secret_set: Notify,
     statuses: Notify,
 }
 
@@ -43,6 +45,7 @@ impl Default for Bells {
             cloud_set: Notify::new(),
             installation_set: Notify::new(),
             pool_set: Notify::new(),
+            secret_set: Notify::new(),
             statuses: Notify::new(),
         }
     }
@@ -128,6 +131,16 @@ impl Bells {
     /// Waits until pools changed.
     pub async fn to_look_at_pools(&self) {
         self.pool_set.notified().await;
+    }
+
+    /// What names or needs a Secret changed.
+    pub fn secrets_changed(&self) {
+        self.secret_set.notify_one();
+    }
+
+    /// Waits until what names or needs a Secret changed.
+    pub async fn to_look_at_secrets(&self) {
+        self.secret_set.notified().await;
     }
 
     /// Something changed that a status might show.

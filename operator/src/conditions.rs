@@ -61,6 +61,24 @@ impl Conditions {
         }
     }
 
+    /// Says which PilotVMs cannot be read, with a sentence each; where there are none, and never were, nothing is said.
+    pub fn readable(&mut self, unread: &[String]) {
+        let readable = ConditionType::Readable;
+        match unread {
+            [] if !self.has(readable) => {}
+            [] => self.says(readable, Some(true), Reason::Readable, "this version can read every PilotVM"),
+            some => {
+                let text = format!(
+                    "this version cannot read {} PilotVMs: their VMs are left alone and count against every limit as the largest flavor; run \
+                     the version that wrote them, or correct them: {}",
+                    some.len(),
+                    some.join("; ")
+                );
+                self.says(readable, Some(false), Reason::Malformed, &text);
+            }
+        }
+    }
+
     /// Says whether a person asked for a pause.
     pub fn paused<K: Resource>(&mut self, object: &K) {
         if object.annotations().get(annotation::PAUSED).is_some_and(|value| value == "true") {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use broker::{clock::Clock, pilot::user_data::Verdicts};
 use crds::PilotVM;
-use tokio::sync::watch;
 
 use crate::{
     api::{Api, Events, Stores},
     args::Run,
     bells::Bells,
     errands::Errands,
-    known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    known::{
+        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,
+        secrets::Secrets,
+    },
     life,
     metrics::Metrics,
     names::Key,
@@ -31,8 +33,12 @@ pub struct State {
     pub memory: Memory,
     /// PilotVMs that were made and have not come back through the watch.
     pub expectations: Expectations,
+    /// What was last seen of the Secrets that objects name.
+    pub secrets: Secrets,
     /// Names of PilotVMs.
     pub numbers: Numbers,
+    /// How fast providers are asked.
+    pub paces: Paces,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
@@ -45,8 +51,8 @@ impl State {
         let key = Key::of(vm);
         life::paused_by(
             self.stores.installations.get(&key.beside(&vm.spec.installation_ref.name)).as_deref(),
-            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
             self.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(),
+            self.stores.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).as_deref(),
         )
     }
 }
@@ -71,16 +77,6 @@ pub struct Context {
     pub progress: Progress,
     /// The time.
     pub clock: Clock,
-    /// Whether every store was filled once.
-    pub filled: watch::Sender<bool>,
-}
-
-impl Context {
-    /// Waits until every store was filled once.
-    pub async fn stores_ready(&self) {
-        // The sender lives in the context itself: it cannot be gone.
-        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
-    }
 }
 
 #[cfg(test)]
@@ -92,18 +88,17 @@ impl Context {
             #[command(flatten)]
             run: Run,
         }
-        let metrics = Arc::<Metrics>::default();
+        let (metrics, clock) = (Arc::<Metrics>::default(), Clock::default());
         Self {
-            events: Events::new(client.clone()),
+            events: Events::new(client.clone(), clock.clone()),
             api: Api::new(client, metrics.clone()),
             args: <Line as clap::Parser>::parse_from(["test"]).run,
             state,
             metrics,
             bells: Bells::default(),
-            clock: Clock::default(),
+            clock,
             errands: Default::default(),
             progress: Default::default(),
-            filled: watch::Sender::new(true),
         }
     }
 }

@@ -26,6 +26,7 @@ pub async fn cloud(ctx: Arc<Context>) {
         let keep = |key: &Key| wanted.binary_search(key).is_ok();
         news.retain(keep);
         ctx.state.clouds.retain(keep);
+        ctx.state.paces.retain(keep);
         ctx.bells.retain_clouds(keep);
         let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_clouds());
         let _ = pulse.rests(rest).await;

@@ -1,7 +1,7 @@
 //! Why a VM's life ended: the reason, the sentence, and the word with which its row is closed.
 
 use broker::{cloud::CloudError, pilot::rows::PilotStatus};
-use crds::{PilotVM, condition};
+use crds::{PilotVM, Reason, condition};
 
 /// An end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,9 @@ reasons! {
     Deleted: Deleted, Nothing, false, false;
     /// Somebody deleted the VM at the provider.
     Vanished: Deleted, Nothing, true, false;
-    /// Its pilot asked for work, never had a job, and the VM did not stop by itself.
+    /// The provider took the VM back, as it may with one that was bought as Spot.
+    Reclaimed: Deleted, Nothing, true, false;
+    /// Its pilot asked for work, had no job for too long, and the VM did not stop by itself.
     PilotSilent: Failed, Nothing, true, true;
     /// No job can be within its time any more, and the VM did not stop by itself.
     HardLimit: Failed, Nothing, true, true;
@@ -119,6 +121,14 @@ impl Why {
     /// The reason of this word.
     pub fn of(word: &str) -> Self {
         Self::ALL.iter().copied().find(|why| why.word() == word).unwrap_or(Self::Other)
+    }
+
+    /// The reason of the event that tells of the end: one for all, but for what a provider does, which alerts tell apart.
+    pub fn event(self) -> Reason {
+        match self {
+            Self::Reclaimed => Reason::Reclaimed,
+            _ => Reason::Ended,
+        }
     }
 
     /// Whether an administrator would want to look.
@@ -174,6 +184,12 @@ impl Ending {
         Self::new(Why::Vanished, "the VM was deleted at the provider, and not by the operator", ran)
     }
 
+    /// The provider took the VM back.
+    pub fn reclaimed(ran: bool) -> Self {
+        let text = "the provider took the VM back, and with it what ran there: DIRAC gives its jobs to others";
+        Self::new(Why::Reclaimed, text, ran)
+    }
+
     /// The pilot never asked for work.
     pub fn never_booted(vm: &PilotVM) -> Self {
         let text = format!(
@@ -192,7 +208,7 @@ impl Ending {
         Self::new(Why::LaunchTimedOut, text, false)
     }
 
-    /// The pilot asked for work, never had a job, and its VM does not stop.
+    /// The pilot asked for work, had no job for too long, and its VM does not stop.
     pub fn silent(vm: &PilotVM) -> Self {
         let text = format!(
             "the pilot had no job for longer than {} and a grace, and the VM did not stop by itself: its guest hangs, or does not obey \

@@ -33,7 +33,15 @@ fn booting() -> Arc<PilotVM> {
     vm(json!({"launchedAt": "2026-11-24T10:00:00Z"}))
 }
 fn row(status: PilotStatus, current_job: u64, jobs: Option<Vec<u64>>) -> PilotRow {
-    PilotRow { reference: stamp::reference("u"), status, current_job, idle_seconds: None, updated: None, jobs }
+    PilotRow {
+        reference: stamp::reference("u"),
+        status,
+        current_job,
+        idle_seconds: None,
+        updated: None,
+        jobs,
+        running: None,
+    }
 }
 async fn given(fake: &Fake, dirac: &Dirac, which: Which) -> (Given, bool) {
     let ctx = Context::of(fake.client(), State::default());

@@ -1,6 +1,7 @@
 //! What a PilotVM's object says of its life: questions that several rooms ask of it. Pure.
 
-use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, condition, vm::PilotVMStatus};
+use broker::cloud::Coming;
+use crds::{Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition, vm::PilotVMStatus};
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
@@ -35,6 +36,21 @@ pub fn is_ended(vm: &PilotVM) -> bool {
 /// Whether the VM runs and nothing is expected of it soon.
 pub fn is_settled(vm: &PilotVM) -> bool {
     launched(vm).is_some() && ran(vm) && !deleting(vm) && !is_ended(vm)
+}
+
+/// The reason for which the provider takes a VM away soon, or stops it, where it announced that.
+pub fn leaves(vm: &PilotVM) -> Option<Reason> {
+    let said = ConditionType::Leaving.among(&vm.status.as_ref()?.conditions).filter(|c| c.status == "True")?;
+    condition::reason(said)
+}
+
+/// The reason in which an announcement is written down.
+pub fn announced(what: Coming) -> Reason {
+    match what {
+        Coming::Reclaim => Reason::ReclaimAnnounced,
+        Coming::Rebalance => Reason::RebalanceAnnounced,
+        Coming::Maintenance => Reason::MaintenanceAnnounced,
+    }
 }
 
 /// When the PilotVM was made.
@@ -76,17 +92,17 @@ pub fn hard_limit(vm: &PilotVM) -> Timestamp {
     created(vm) + seconds(vm.spec.max_lifetime) + seconds(vm.spec.max_cpu_time) + GRACE
 }
 
-/// Which of these objects says that nothing is made or taken away here.
-pub fn paused_by(
+/// Which of these objects says that nothing is made or taken away here: its kind and name. An object that is gone says nothing.
+pub fn paused_by<'a>(
     installation: Option<&DiracInstallation>,
-    cloud: Option<&Cloud>,
     pool: Option<&PilotPool>,
+    clouds: impl IntoIterator<Item = &'a Cloud>,
 ) -> Option<String> {
-    let named = |kind: &str, key: Key| format!("{kind} {key}");
-    let installation = installation.filter(|i| is_paused(*i)).map(|i| named("installation", Key::of(i)));
-    let cloud = || cloud.filter(|c| is_paused(*c)).map(|c| named("cloud", Key::of(c)));
-    let pool = || pool.filter(|p| is_paused(*p)).map(|p| named("pool", Key::of(p)));
-    installation.or_else(cloud).or_else(pool)
+    fn said<K: Resource<DynamicType = ()>>(object: &K) -> Option<String> {
+        is_paused(object).then(|| format!("{} {}", K::kind(&()), Key::of(object)))
+    }
+    let clouds = || clouds.into_iter().find_map(said);
+    installation.and_then(said).or_else(|| pool.and_then(said)).or_else(clouds)
 }
 
 /// The phase, derived from the conditions.
@@ -120,12 +136,12 @@ mod tests {
     fn a_pause_names_the_object_that_asks_for_it() {
         let mut pool = PilotPool::new("cpu", PilotPoolSpec::default());
         pool.metadata.namespace = Some("demo".into());
-        assert_eq!(paused_by(None, None, Some(&pool)), None);
+        assert_eq!(paused_by(None, Some(&pool), None), None);
         let annotated = |value: &str| Some(BTreeMap::from([(annotation::PAUSED.to_owned(), value.to_owned())]));
         pool.metadata.annotations = annotated("false");
-        assert_eq!(paused_by(None, None, Some(&pool)), None);
+        assert_eq!(paused_by(None, Some(&pool), None), None);
         pool.metadata.annotations = annotated("true");
-        assert_eq!(paused_by(None, None, Some(&pool)).as_deref(), Some("pool demo/cpu"));
+        assert_eq!(paused_by(None, Some(&pool), None).as_deref(), Some("PilotPool demo/cpu"));
     }
 
     #[test]

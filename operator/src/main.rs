@@ -24,6 +24,7 @@ mod progress;
 mod resolve;
 mod round;
 mod run;
+mod secrets;
 mod serve;
 mod status;
 mod trouble;

@@ -65,13 +65,6 @@ struct Error {
     reason: String,
 }
 
-/// Label of objects of one kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OfKind {
-    /// Kind of the objects.
-    pub kind: String,
-}
-
 /// Counters of objects: the series of one that is gone go with it.
 struct Series<L, M> {
     family: Family<L, M>,
@@ -115,8 +108,6 @@ pub struct Metrics {
     order_seconds: Histogram,
     api_writes: Family<Write, Counter>,
     reconcile_errors: Family<Error, Counter>,
-    /// Objects that this version cannot read, by kind: whoever finds them sets it.
-    pub malformed: Family<OfKind, Gauge>,
     leader: Gauge,
     /// Calls to clouds.
     pub clouds: CloudMetrics,
@@ -136,7 +127,6 @@ impl Default for Metrics {
             order_seconds: Histogram::new([0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0]),
             api_writes: Family::default(),
             reconcile_errors: Family::default(),
-            malformed: Family::default(),
             leader: Gauge::default(),
             clouds: CloudMetrics::new(&mut r),
             registry: Registry::default(),
@@ -152,7 +142,6 @@ impl Default for Metrics {
         r.register("demand_to_order_seconds", help, m.order_seconds.clone());
         r.register("api_writes", "Writes to the API server by kind and verb", m.api_writes.clone());
         r.register("reconcile_errors", "Steps that failed and are tried again", m.reconcile_errors.clone());
-        r.register("malformed_objects", "Objects that this version cannot read", m.malformed.clone());
         r.register("leader", "1 while this replica leads", m.leader.clone());
         Self { registry: r, ..m }
     }

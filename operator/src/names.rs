@@ -13,6 +13,10 @@ pub const VM_FINALIZER: &str = "diracgrid.org/vm";
 pub const CLOUD_FINALIZER: &str = "diracgrid.org/vms";
 /// Finalizer of a PilotPool: it has VMs that still drain.
 pub const POOL_FINALIZER: &str = "diracgrid.org/vms";
+/// Finalizer of a DiracInstallation: the rows of its pilots are not all closed.
+pub const INSTALLATION_FINALIZER: &str = "diracgrid.org/vms";
+/// Finalizer of a Secret: VMs can be deleted, or rows closed, only with it.
+pub const SECRET_FINALIZER: &str = "diracgrid.org/in-use";
 /// Label: the PilotPool.
 pub const POOL_LABEL: &str = "diracgrid.org/pool";
 /// Label: the Cloud.

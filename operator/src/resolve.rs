@@ -3,11 +3,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crds::{Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization, pool::Purchase};
+use broker::plan::snapshot::Requirements;
+use crds::{
+    Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization,
+    pool::{self, Purchase},
+    quantity::Range,
+};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
-use crate::names::deleting;
+use crate::{
+    amounts::count,
+    names::{Key, deleting},
+};
 
 /// What a pool's references name.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +147,52 @@ pub fn groups_of(vo: &VirtualOrganization, all: &[Arc<VirtualOrganization>]) -> 
     names.filter(|group| group_taken(vo, group, all).is_none()).cloned().collect()
 }
 
+/// The Matchers that an installation names, host and port each: two installations that share one are one DIRAC.
+pub fn matchers_of(installation: &DiracInstallation) -> Vec<String> {
+    let addresses = installation.spec.external.iter().flat_map(|e| e.matcher.split(','));
+    let host = |address: &str| {
+        let rest = address.trim().split("://").last().unwrap_or_default();
+        rest.split('/').next().unwrap_or_default().to_lowercase()
+    };
+    addresses.map(host).filter(|host| !host.is_empty()).collect()
+}
+
+/// The oldest of these installations, of any namespace, that reads the same DIRAC as this one and is older: it alone buys, or its jobs
+/// would get VMs twice.
+pub fn first_reader(installation: &DiracInstallation, all: &[Arc<DiracInstallation>]) -> Option<Key> {
+    let ours = matchers_of(installation);
+    let reads_it = |other: &DiracInstallation| matchers_of(other).iter().any(|host| ours.contains(host));
+    let rivals = all.iter().filter(|other| {
+        !deleting(other.as_ref()) && seniority(other.as_ref()) < seniority(installation) && reads_it(other)
+    });
+    rivals.min_by_key(|other| seniority(other.as_ref())).map(|other| Key::of(other.as_ref()))
+}
+
+/// The currency of the clouds' prices, which is that of the VOs' budgets: the VO's own, or else the one that all others of its namespace
+/// name. Empty where no budget says it, or two say different ones.
+pub fn currency<'a>(vo: Option<&'a VirtualOrganization>, beside: &'a [Arc<VirtualOrganization>]) -> &'a str {
+    let of = |vo: &'a VirtualOrganization| vo.spec.budget.as_ref().map(|budget| budget.currency.as_str());
+    if let Some(own) = vo.and_then(of) {
+        return own;
+    }
+    let mut named = beside.iter().filter_map(|vo| of(vo));
+    let first = named.next().unwrap_or_default();
+    if named.all(|other| other == first) { first } else { "" }
+}
+
+/// A pool's bounds on flavors, in the words of the planner.
+pub fn requirements(r: Option<&pool::Requirements>) -> Requirements {
+    let Some(r) = r else { return Requirements::default() };
+    let range = |range: Option<&Range>| (range.and_then(|r| r.min).map(count), range.and_then(|r| r.max).map(count));
+    Requirements {
+        cores: range(r.cores.as_ref()),
+        ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
+        // Who says nothing of GPUs does not want to pay for them.
+        gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
+        gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+    }
+}
+
 /// Whether the pool may be bought for as this version buys.
 pub fn buys_on_demand(pool: &PilotPool) -> bool {
     let ways = &pool.spec.machine.purchase;
@@ -239,6 +293,43 @@ mod tests {
         going(&mut sold.metadata);
         let r = resolve(&pool(), &[Arc::new(gone)], &[site(&["biomed"])], &[vo()], &[Arc::new(sold)]);
         assert!(r.clouds.is_empty() && r.missing.len() == 2, "{:?}", r.missing);
+    }
+
+    #[test]
+    fn of_installations_that_read_one_matcher_the_oldest_is_the_first_whatever_its_namespace() {
+        let reads = |namespace: &str, second: i64, matcher: &str| {
+            let spec = json!({"external": {"matcher": matcher, "pilotManager": "dips://d.org:9171/A/B",
+                "credentials": {"certificateSecretRef": {"name": "x"}, "group": "g"}}});
+            let mut i = DiracInstallation::new("i", serde_json::from_value(spec).unwrap());
+            i.metadata.namespace = Some(namespace.into());
+            let at = Timestamp::from_second(second).unwrap();
+            i.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at));
+            Arc::new(i)
+        };
+        let old = reads("z", 1, "dips://a.org:9170/W/Matcher, dips://d.org:9170/W/Matcher");
+        let young = reads("a", 2, "dips://D.org:9170/W/Matcher");
+        let other = reads("b", 3, "dips://e.org:9170/W/Matcher");
+        let all = [old.clone(), young.clone(), other.clone()];
+        assert_eq!(first_reader(&young, &all), Some(Key::of(old.as_ref())));
+        assert_eq!((first_reader(&old, &all), first_reader(&other, &all)), (None, None));
+        let mut going = (*old).clone();
+        going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();
+        assert_eq!(first_reader(&young, &[Arc::new(going), young.clone()]), None, "what is deleted buys no more");
+    }
+
+    #[test]
+    fn the_currency_of_prices_is_that_of_the_budgets() {
+        let of = |currency: Option<&str>| {
+            let mut vo = (*vo()).clone();
+            let budget = currency.map(|c| json!({"amount": "5", "currency": c, "period": "30d"}));
+            vo.spec.budget = serde_json::from_value(json!(budget)).unwrap();
+            Arc::new(vo)
+        };
+        let (none, euro, franc) = (of(None), of(Some("EUR")), of(Some("CHF")));
+        assert_eq!(currency(Some(&franc), &[euro.clone()]), "CHF");
+        assert_eq!(currency(Some(&none), &[none.clone(), euro.clone()]), "EUR");
+        assert_eq!(currency(None, &[euro, franc]), "", "nobody knows which");
+        assert_eq!(currency(Some(&none), &[]), "");
     }
 
     #[test]

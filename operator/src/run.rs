@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use broker::clock::Clock;
 use crds::PilotVM;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
     task::JoinSet,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     names::Key,
     pool,
     progress::Progress,
-    serve, status, vm,
+    secrets, serve, status, vm,
 };
 
 /// Time for what is begun when the operator is told to stop: a POST has 60 s, and what it made is then written down. The chart gives the
@@ -71,7 +71,7 @@ pub async fn run(args: Run) -> anyhow::Result<()> {
 /// Seeks the Lease once every store is filled: a replica that cannot see would lead and never act, and keep others from leading.
 async fn seek_and_lead(ctx: &Arc<Context>, config: kube::Config) -> anyhow::Result<()> {
     tokio::select! {
-        () = ctx.stores_ready() => {}
+        () = ctx.state.stores.fill() => {}
         () = ctx.errands.stopped() => return Ok(()),
     }
     let mut leadership = match ctx.args.leader_elect {
@@ -109,6 +109,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Result
         acting.spawn(each::cloud(ctx.clone()));
         acting.spawn(each::installation(ctx.clone()));
         acting.spawn(pool::run(ctx.clone()));
+        acting.spawn(secrets::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
         let mut leads = leadership.leads.clone();
         tokio::select! {
@@ -162,10 +163,10 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
     let (pools, s5) = watching::watch(&client, &namespaces);
     let (vms, s6) = watching::watch::<PilotVM>(&client, &namespaces);
     let (downtimes, s7) = watching::watch(&client, &namespaces);
-    let metrics = Arc::new(Metrics::default());
+    let (metrics, clock) = (Arc::new(Metrics::default()), Clock::default());
     let stores = Stores { installations, vos, sites, clouds, pools, vms, downtimes };
     let ctx = Arc::new(Context {
-        events: Events::new(client.clone()),
+        events: Events::new(client.clone(), clock.clone()),
         api: api::Api::new(client, metrics.clone()),
         state: State { stores, cluster, ..State::default() },
         args,
@@ -173,22 +174,21 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         bells: Bells::default(),
         errands: Errands::default(),
         progress: Progress::default(),
-        clock: Default::default(),
-        filled: watch::Sender::new(false),
+        clock,
     });
-    pump(watches, &ctx, s1, |ctx| ctx.bells.installations_changed());
+    pump(watches, &ctx, s1, |ctx| {
+        ctx.bells.installations_changed();
+        ctx.bells.secrets_changed();
+    });
     pump(watches, &ctx, s2, |_| ());
     pump(watches, &ctx, s3, |_| ());
-    pump(watches, &ctx, s4, |ctx| ctx.bells.clouds_changed());
+    pump(watches, &ctx, s4, |ctx| {
+        ctx.bells.clouds_changed();
+        ctx.bells.secrets_changed();
+    });
     pump(watches, &ctx, s5, |ctx| ctx.bells.pools_changed());
     pump(watches, &ctx, s7, |_| ());
     watches.spawn(pump_vms(ctx.clone(), s6));
-    let filling = ctx.clone();
-    watches.spawn(async move {
-        filling.state.stores.fill().await;
-        filling.filled.send_replace(true);
-        std::future::pending().await
-    });
     Ok(ctx)
 }
 

@@ -7,6 +7,7 @@
 
 pub mod apt;
 pub mod cache;
+pub mod choice;
 pub mod controlplane;
 pub mod dirac;
 pub mod forwarder;
@@ -19,4 +20,5 @@ pub mod port;
 pub mod process;
 pub mod real;
 pub mod say;
+pub mod secrets;
 pub mod until;

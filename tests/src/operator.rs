@@ -62,11 +62,19 @@ impl Operator {
         Self::spawn(Command::new(program), kubeconfig, log, args)
     }
 
-    /// Starts the build that can die at a crash point (`operator/src/crash.rs` names them), and has it die at `point`.
+    /// The same, telling all that it can tell: its log is searched for secrets.
+    pub fn start_at_trace(kubeconfig: &Path, log: &Path, args: &[&str]) -> Result<Self> {
+        let mut command = Command::new(Self::program("dirac-operator", "cargo build --package operator")?);
+        command.env("RUST_LOG", "trace");
+        Self::spawn(command, kubeconfig, log, args)
+    }
+
+    /// Starts the build that can die at a crash point (`operator/src/crash.rs` names them), and has it die at `point`. It tells all that it
+    /// can tell.
     pub fn start_to_crash(kubeconfig: &Path, log: &Path, args: &[&str], point: Option<&str>) -> Result<Self> {
         let program = Self::program("dirac-operator-crash-points", "cargo xtask test --only crash")?;
         let mut command = Command::new(program);
-        command.envs(point.map(|point| ("DIRAC_OPERATOR_CRASH_AT", point)));
+        command.env("RUST_LOG", "trace").envs(point.map(|point| ("DIRAC_OPERATOR_CRASH_AT", point)));
         Self::spawn(command, kubeconfig, log, args)
     }
 
@@ -106,9 +114,19 @@ impl Operator {
         )
     }
 
+    /// Its metrics as Prometheus reads them.
+    pub async fn metrics_text(&self) -> Result<String> {
+        Ok(reqwest::get(format!("http://127.0.0.1:{}/metrics", self.port)).await?.text().await?)
+    }
+
+    /// Whether it leads: `false` also where it does not answer.
+    pub async fn leads(&self) -> bool {
+        self.metric(&["dirac_operator_leader"]).await.is_ok_and(|leads| leads > 0.0)
+    }
+
     /// Its metrics: name with labels, and value.
     pub async fn metrics(&self) -> Result<Vec<(String, f64)>> {
-        let text = reqwest::get(format!("http://127.0.0.1:{}/metrics", self.port)).await?.text().await?;
+        let text = self.metrics_text().await?;
         let lines = text.lines().filter(|l| !l.starts_with('#'));
         Ok(lines
             .filter_map(|l| l.rsplit_once(' '))

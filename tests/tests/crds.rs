@@ -249,7 +249,7 @@ async fn kubectl_explains_lists_selects_and_scales() {
 
     // What a person may write on an object stands in the kind's own explanation.
     for (kind, annotations) in [
-        ("diracinstallation", &["paused"][..]),
+        ("diracinstallation", &["paused", "let-go"][..]),
         ("cloud", &["paused", "acknowledge-orphans", "acknowledge-change", "let-go"]),
         ("pilotpool", &["paused", "delete-vms"]),
         ("pilotvm", &["let-go"]),

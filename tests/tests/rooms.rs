@@ -17,7 +17,7 @@ const OPERATOR: &[&[&str]] = &[
     &["main"],
     &["run"],
     &["each", "leader", "log", "serve"],
-    &["cloud", "installation", "pool", "round", "status", "vm"],
+    &["cloud", "installation", "pool", "round", "secrets", "status", "vm"],
     &["giveback"],
     &["context"],
     &["api", "bells"],

@@ -31,7 +31,10 @@ enum Operator {
 /// Real systems are started by all but the first layer and mostly waited for: two layers at a time keep two cores busy.
 const LANES: usize = 2;
 
-const LAYERS: [Layer; 8] = [
+/// Tells tests to run also what takes long; `testbeds::choice` reads it.
+const FULL: &str = "DIRAC_OPERATOR_TEST_FULL";
+
+const LAYERS: [Layer; 9] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -67,6 +70,12 @@ const LAYERS: [Layer; 8] = [
         ],
     },
     Layer {
+        name: "losses",
+        what: "clouds, clusters and people that misbehave: no job is lost and no VM is left (all of it with --full)",
+        operator: Some(Operator::Shipped),
+        tests: &[&["--package", "testbeds", "--test", "losses"]],
+    },
+    Layer {
         name: "crash",
         what: "the operator dies between any two outside calls, with a real DIRAC and a real Nova",
         operator: Some(Operator::CrashPoints),
@@ -99,17 +108,26 @@ struct Outcome {
     took: Duration,
 }
 
-/// Runs all layers, or those named by `--only`, without those named by `--skip`.
+/// What `cargo xtask test` is asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wish {
+    only: Vec<&'static str>,
+    skip: Vec<&'static str>,
+    /// Also what takes long.
+    full: bool,
+}
+
+/// Runs all layers, or those named by `--only`, without those named by `--skip`; with `--full` also what takes long.
 pub fn test(args: &[String]) -> Result<(), String> {
-    let (only, skip) = parse(args)?;
+    let Wish { only, skip, full } = parse(args)?;
     require_compiler()?;
     let chosen = |l: &&Layer| (only.is_empty() || only.contains(&l.name)) && !skip.contains(&l.name);
     let chosen: Vec<&'static Layer> = LAYERS.iter().filter(chosen).collect();
     let (begun, figure) = (Instant::now(), Figure::of("test"));
     build(&chosen)?;
-    let mut outcomes = in_lanes(&chosen);
+    let mut outcomes = in_lanes(&chosen, full);
     outcomes.sort_by_key(|o| LAYERS.iter().position(|l| l.name == o.layer));
-    if outcomes.len() == LAYERS.len() && outcomes.iter().all(|o| o.ok) {
+    if !full && outcomes.len() == LAYERS.len() && outcomes.iter().all(|o| o.ok) {
         figure.note(begun.elapsed());
     }
     summary(&outcomes, &skip, begun.elapsed())
@@ -140,11 +158,12 @@ fn build_all(layers: &[&Layer]) -> Result<(), String> {
 }
 
 /// The first layer alone, for it is quick and keeps all cores busy; the others two at a time, the longest first.
-fn in_lanes(layers: &[&'static Layer]) -> Vec<Outcome> {
+fn in_lanes(layers: &[&'static Layer], full: bool) -> Vec<Outcome> {
     if let [one] = layers {
-        return vec![run_layer(one, false)];
+        return vec![run_layer(one, full, false)];
     }
-    let mut outcomes: Vec<Outcome> = layers.iter().filter(|l| l.name == "unit").map(|l| run_layer(l, false)).collect();
+    let units = layers.iter().filter(|l| l.name == "unit");
+    let mut outcomes: Vec<Outcome> = units.map(|l| run_layer(l, full, false)).collect();
     // The table ends in the longest, with those apart that start an OpenStack: their guests need the cores.
     let waiting: Mutex<Vec<_>> = Mutex::new(layers.iter().copied().filter(|l| l.name != "unit").collect());
     // A function of its own: in the loop's head the lock would be held while the layer runs.
@@ -154,7 +173,7 @@ fn in_lanes(layers: &[&'static Layer]) -> Vec<Outcome> {
         for _ in 0..LANES {
             scope.spawn(|| {
                 while let Some(layer) = next() {
-                    let outcome = run_layer(layer, true);
+                    let outcome = run_layer(layer, full, true);
                     locked(&done).push(outcome);
                 }
             });
@@ -168,12 +187,15 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Runs a layer; `beside` another, each of its lines says whose it is.
-fn run_layer(layer: &'static Layer, beside: bool) -> Outcome {
+fn run_layer(layer: &'static Layer, full: bool, beside: bool) -> Outcome {
     let step = Step::start(&format!("layer {}: {}", layer.name, layer.what));
     let outcome = layer.tests.iter().try_for_each(|test| {
         let what = format!("cargo test {}", test.join(" "));
         let mut command = cargo();
         command.arg("test").args(*test);
+        if full {
+            command.env(FULL, "1");
+        }
         if test.contains(&"--test") {
             // One test at a time: each starts real systems.
             command.args(["--", "--test-threads=1", "--nocapture"]);
@@ -186,16 +208,20 @@ fn run_layer(layer: &'static Layer, beside: bool) -> Outcome {
     Outcome { layer: layer.name, ok: outcome.is_ok(), took: step.end(outcome.is_ok()) }
 }
 
-fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), String> {
-    let (mut only, mut skip) = (Vec::new(), Vec::new());
+fn parse(args: &[String]) -> Result<Wish, String> {
+    let mut wish = Wish::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let list = match arg.as_str() {
-            "--only" => &mut only,
-            "--skip" => &mut skip,
+            "--only" => &mut wish.only,
+            "--skip" => &mut wish.skip,
+            "--full" => {
+                wish.full = true;
+                continue;
+            }
             other => {
                 return Err(format!(
-                    "cargo xtask test does not know {other:?}; it takes --only LAYER and --skip LAYER"
+                    "cargo xtask test does not know {other:?}; it takes --only LAYER, --skip LAYER and --full"
                 ));
             }
         };
@@ -206,10 +232,11 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, Vec<&'static str>), Stri
         })?;
         list.push(layer.name);
     }
+    let Wish { only, skip, .. } = &wish;
     if LAYERS.iter().all(|l| skip.contains(&l.name) || !(only.is_empty() || only.contains(&l.name))) {
         return Err("no layer is left to run: what --only names, --skip takes away".to_owned());
     }
-    Ok((only, skip))
+    Ok(wish)
 }
 
 fn summary(outcomes: &[Outcome], skip: &[&str], total: Duration) -> Result<(), String> {
@@ -237,6 +264,8 @@ mod tests {
     fn a_run_of_nothing_is_refused() {
         let words = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(words("--only e2e --skip e2e").unwrap_err().contains("no layer is left"));
-        assert_eq!(words("--only e2e --skip unit"), Ok((vec!["e2e"], vec!["unit"])));
+        let wish = Wish { only: vec!["e2e"], skip: vec!["unit"], full: false };
+        assert_eq!(words("--only e2e --skip unit"), Ok(wish));
+        assert_eq!(words("--full"), Ok(Wish { full: true, ..Wish::default() }));
     }
 }

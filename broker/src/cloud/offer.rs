@@ -56,8 +56,11 @@ pub struct Offers {
     pub offers: Vec<Offer>,
     /// Images found, by the pools' name for them.
     pub images: BTreeMap<String, Image>,
-    /// What was asked for and not found, is ambiguous or left out (images, networks, security groups, zones, flavors): a sentence each.
+    /// What was asked for and not found, or is ambiguous (images, networks, security groups, zones, flavors): a sentence each.
     pub missing: Vec<String>,
+    /// Flavors of the provider that are not offered, and why: a sentence for each reason. It is no fault as long as nobody wants them.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// When the credential ends, where the provider says so.
     pub credential_expires: Option<Timestamp>,
     /// Id of the project or account that the credential opens.

@@ -76,14 +76,13 @@ impl Action {
 
 /// A pace that all who send to one cloud keep together.
 pub struct Pace {
-    rate: Rate,
     /// By action.
     in_flight: [Arc<Semaphore>; 5],
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    rate: Rate,
     lanes: HashMap<(String, Action), Lane>,
     /// Services that named a time: all lanes of theirs are silent until then.
     services: HashMap<String, Instant>,
@@ -111,7 +110,24 @@ impl Pace {
     /// A pace of this rate.
     pub fn new(rate: Rate) -> Self {
         let in_flight = std::array::from_fn(|_| Arc::new(Semaphore::new(IN_FLIGHT)));
-        Self { rate, in_flight, state: Mutex::default() }
+        let state = State { rate, lanes: HashMap::new(), services: HashMap::new() };
+        Self { in_flight, state: Mutex::new(state) }
+    }
+
+    /// Another rate from now on. What the cloud has said stays: silences, and lanes that it made slower.
+    pub fn adjust(&self, rate: Rate) {
+        let mut state = self.locked();
+        let (before, full) = (f64::from(state.rate.per_second.get()), f64::from(rate.per_second.get()));
+        for lane in state.lanes.values_mut() {
+            lane.rate = if lane.rate < before { lane.rate.min(full) } else { full };
+        }
+        state.rate = rate;
+    }
+
+    /// Whether it keeps a silence now.
+    pub fn is_silent(&self) -> bool {
+        let (now, state) = (moment(), self.locked());
+        state.services.values().any(|until| *until > now) || state.lanes.values().any(|lane| lane.silent_until > now)
     }
 
     /// Waits a moment for a turn at this service; [`CloudError::Throttled`] where it is far away.
@@ -135,7 +151,7 @@ impl Pace {
         let now = moment();
         let mut state = self.locked();
         let service = state.services.get(&key.0).copied();
-        let lane = state.lane(key, self.rate, now);
+        let lane = state.lane(key, now);
         let until = service.map_or(lane.silent_until, |s| s.max(lane.silent_until));
         let left = until.saturating_duration_since(now);
         if left > PATIENCE {
@@ -150,10 +166,11 @@ impl Pace {
     fn place(&self, key: &(String, Action)) -> Result<Instant, CloudError> {
         let now = moment();
         let mut state = self.locked();
-        let lane = state.lane(key, self.rate, now);
+        let rate = state.rate;
+        let lane = state.lane(key, now);
         let interval = Duration::from_secs_f64(1.0 / lane.rate);
         // A slower lane has a smaller burst.
-        let burst = f64::from(self.rate.burst.get()) * lane.rate / f64::from(self.rate.per_second.get());
+        let burst = f64::from(rate.burst.get()) * lane.rate / f64::from(rate.per_second.get());
         let spread = lane.spread.max(now) + interval;
         let turn = spread.checked_sub(interval.mul_f64(burst.max(1.0))).unwrap_or(now).max(now);
         let left = turn - now;
@@ -174,9 +191,10 @@ fn throttled(message: String, left: Duration) -> CloudError {
 }
 
 impl State {
-    fn lane(&mut self, key: &(String, Action), rate: Rate, now: Instant) -> &mut Lane {
+    fn lane(&mut self, key: &(String, Action), now: Instant) -> &mut Lane {
+        let full = f64::from(self.rate.per_second.get());
         self.lanes.entry(key.clone()).or_insert_with(|| Lane {
-            rate: f64::from(rate.per_second.get()),
+            rate: full,
             spread: now,
             silent_until: now,
             silence: Duration::ZERO,
@@ -199,9 +217,9 @@ impl Turn<'_> {
     /// The cloud answered, with success or an error.
     pub fn answered(self, error: Option<&CloudError>) {
         let now = moment();
-        let full = f64::from(self.pace.rate.per_second.get());
         let mut state = self.pace.locked();
-        let lane = state.lane(&self.lane, self.pace.rate, now);
+        let full = f64::from(state.rate.per_second.get());
+        let lane = state.lane(&self.lane, now);
         lane.unanswered = 0;
         let Some(CloudError::Throttled { retry_after, .. }) = error else {
             lane.silence = Duration::ZERO;
@@ -225,7 +243,7 @@ impl Turn<'_> {
     pub fn unanswered(self) {
         let now = moment();
         let mut state = self.pace.locked();
-        let lane = state.lane(&self.lane, self.pace.rate, now);
+        let lane = state.lane(&self.lane, now);
         lane.unanswered = lane.unanswered.saturating_add(1);
         if lane.unanswered >= UNANSWERED {
             lane.silence(UNANSWERED_SILENCE, now);

@@ -130,3 +130,23 @@ async fn creates_that_would_wait_long_for_their_turn_come_back_and_lists_wait() 
     let lists = turns(Action::List).await;
     assert!(lists.iter().all(|(left, _)| left.is_zero()), "whoever polls has nobody behind it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_rate_leaves_what_the_cloud_said() {
+    let rate = |n| Rate { per_second: NonZeroU32::new(n).unwrap(), burst: NonZeroU32::MIN };
+    let pace = Pace::new(rate(1));
+    let throttled =
+        |seconds| CloudError::Throttled { message: String::new(), retry_after: Some(Duration::from_secs(seconds)) };
+    pace.turn("glance", Action::Look).await.unwrap().answered(None);
+    pace.turn("nova", Action::Look).await.unwrap().answered(Some(&throttled(3_600)));
+    assert!(pace.is_silent());
+    pace.adjust(rate(100));
+    assert!(matches!(pace.turn("nova", Action::Look).await, Err(CloudError::Throttled { .. })));
+    let began = Instant::now();
+    for _ in 0..50 {
+        pace.turn("glance", Action::Look).await.unwrap().answered(None);
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    assert!(!pace.is_silent());
+}

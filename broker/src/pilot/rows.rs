@@ -84,6 +84,8 @@ pub struct PilotRow {
     /// The jobs that the pilot got so far, with those that ended (`Jobs`, from JobToPilotMapping); `None`: the answer does not say, which
     /// is not the same as no job.
     pub jobs: Option<Vec<u64>>,
+    /// How many of these run now; `None`: nobody says, which is not the same as none. DIRAC's PilotManager does not know it.
+    pub running: Option<u64>,
 }
 
 /// Where the pilots' rows are. Each call may be repeated without harm.

@@ -95,20 +95,17 @@ pub struct Accounts {
     pub vos: Vec<Account>,
     /// The administrator's ceilings, by index of the cloud.
     pub ceilings: Vec<Account>,
-    /// The providers' quotas, by index of the cloud.
-    pub quotas: Vec<Account>,
+    /// The providers' quotas, by index of the cloud and of the class.
+    pub quotas: Vec<Vec<Account>>,
 }
 
 impl Accounts {
     /// The first limit that has no room for this VM, in the order pool, VO, ceiling, quota; `None`: all have room.
     pub fn binding(&self, [pool, vo, cloud]: [usize; 3], offering: &Offering) -> Option<Binding> {
-        let all = [
-            (&self.pools[pool], Whose::Pool),
-            (&self.vos[vo], Whose::Vo),
-            (&self.ceilings[cloud], Whose::Ceiling),
-            (&self.quotas[cloud], Whose::Quota),
-        ];
-        all.into_iter().find_map(|(account, whose)| {
+        let all =
+            [(&self.pools[pool], Whose::Pool), (&self.vos[vo], Whose::Vo), (&self.ceilings[cloud], Whose::Ceiling)];
+        let quota = self.quotas[cloud].get(offering.quota_class).map(|quota| (quota, Whose::Quota));
+        all.into_iter().chain(quota).find_map(|(account, whose)| {
             let (what, limit, lacking) = account.lacks(offering)?;
             Some(Binding { whose, what, limit, lacking })
         })
@@ -119,6 +116,13 @@ impl Accounts {
         self.pools[pool].take(offering);
         self.vos[vo].take(offering);
         self.ceilings[cloud].take(offering);
-        self.quotas[cloud].take(offering);
+        self.take_quota(cloud, offering);
+    }
+
+    /// Takes one VM from the class of quota that it counts against.
+    pub fn take_quota(&mut self, cloud: usize, offering: &Offering) {
+        if let Some(quota) = self.quotas[cloud].get_mut(offering.quota_class) {
+            quota.take(offering);
+        }
     }
 }

@@ -90,7 +90,11 @@ impl<'a> Round<'a> {
                 .collect(),
             vos: snapshot.vos.iter().map(|v| Account::new(v.limits)).collect(),
             ceilings: snapshot.clouds.iter().map(|c| Account::new(c.ceiling)).collect(),
-            quotas: snapshot.clouds.iter().map(|c| Account::new(c.headroom)).collect(),
+            quotas: snapshot
+                .clouds
+                .iter()
+                .map(|c| c.headroom.iter().map(|class| Account::new(*class)).collect())
+                .collect(),
         };
         let mut fit = Fit::default();
         let mut supply = Supply::new(snapshot.vos.len());
@@ -280,7 +284,7 @@ fn charge(
     if let Some(&i) = clouds.get(vm.cloud.as_str()) {
         accounts.ceilings[i].take(&vm.offering);
         if !vm.counted {
-            accounts.quotas[i].take(&vm.offering);
+            accounts.take_quota(i, &vm.offering);
         }
     }
 }

@@ -43,7 +43,7 @@ fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
 }
 
 fn cloud(name: &str, offerings: Vec<Offering>) -> CloudState {
-    CloudState { name: name.into(), offerings, ..CloudState::default() }
+    CloudState { name: name.into(), offerings, headroom: vec![Limits::default()], ..CloudState::default() }
 }
 
 fn world(queues: Vec<TaskQueue>) -> Snapshot {
@@ -151,7 +151,7 @@ fn every_limit_binds_and_says_so() {
         (Reason::PoolMax, |w| w.pools[0].max = 1),
         (Reason::VoLimit, |w| w.vos[0].limits.cores = Some(15)),
         (Reason::CloudCeiling, |w| w.clouds[0].ceiling.vms = Some(1)),
-        (Reason::CloudQuota, |w| w.clouds[0].headroom.ram_mib = Some(20_000)),
+        (Reason::CloudQuota, |w| w.clouds[0].headroom[0].ram_mib = Some(20_000)),
         (Reason::NoCapacity, |w| {
             w.clouds[0].exhausted.insert("c8".into());
         }),
@@ -187,9 +187,27 @@ fn demand_without_a_pool_says_what_is_in_the_way() {
 #[test]
 fn vms_the_provider_has_not_counted_yet_use_up_its_headroom() {
     let mut world = world(vec![queue(1, "biomed_user", 30, &[])]);
-    world.clouds[0].headroom.vms = Some(2);
+    world.clouds[0].headroom[0].vms = Some(2);
     world.vms.push(LiveVm { counted: false, ..vm("a", VmPhase::Booting, 0) });
     assert_eq!(plan(&world).launches.len(), 1);
+}
+
+#[test]
+fn a_class_of_quota_that_is_used_up_leaves_the_others() {
+    let mut world = world(vec![queue(1, "biomed_user", 30, &[])]);
+    world.pools[0].flavors = vec!["c8".into(), "c2".into()];
+    for offering in world.clouds[0].offerings.iter_mut().filter(|o| o.flavor == "c2") {
+        offering.quota_class = 1;
+    }
+    let class = |vms| Limits { vms: Some(vms), ..Limits::default() };
+    world.clouds[0].headroom = vec![class(2), class(3)];
+    let by_flavor =
+        |w: &Snapshot, flavor: &str| plan(w).launches.iter().filter(|l| l.offering.flavor == flavor).count();
+    assert_eq!((by_flavor(&world, "c8"), by_flavor(&world, "c2")), (2, 3));
+    world.vms.push(LiveVm { counted: false, ..vm("a", VmPhase::Ending, 0) });
+    assert_eq!((by_flavor(&world, "c8"), by_flavor(&world, "c2")), (1, 3), "a VM counts against its own class");
+    world.clouds[0].headroom.truncate(1);
+    assert!(by_flavor(&world, "c2") > 3, "a class of which nobody knows the bound has none");
 }
 
 #[test]
@@ -235,7 +253,7 @@ prop_compose! {
         w.pools.push(gpu);
         w.vos[0].limits.cores = cores;
         w.clouds[0].ceiling.vms = ceiling;
-        w.clouds[0].headroom.cores = headroom;
+        w.clouds[0].headroom[0].cores = headroom;
         if refused { w.clouds[0].exhausted.insert("c8".into()); }
         w.vms = vms;
         w
@@ -281,7 +299,7 @@ proptest! {
             if let Some(limit) = world.clouds[0].ceiling.vms {
                 prop_assert!(after.vms.len() as u64 <= limit);
             }
-            if let Some(limit) = world.clouds[0].headroom.cores {
+            if let Some(limit) = world.clouds[0].headroom[0].cores {
                 prop_assert!(after.vms.iter().filter(|v| !v.counted).map(|v| v.offering.cores).sum::<u64>() <= limit);
             }
         }

@@ -121,9 +121,9 @@ pub struct CloudState {
     pub offerings: Vec<Offering>,
     /// The administrator's ceiling on our VMs.
     pub ceiling: Limits,
-    /// What is left of the provider's quota, as it was read. The plan takes off VMs of ours that were made after that reading: see
-    /// [`LiveVm::counted`].
-    pub headroom: Limits,
+    /// What is left of the provider's quota, as it was read, by class: [`Offering::quota_class`] is the index. A class that is not here has
+    /// no limit. The plan takes off VMs of ours that were made after that reading: see [`LiveVm::counted`].
+    pub headroom: Vec<Limits>,
     /// Flavors that the cloud refused a short time ago (no room, quota): they are not tried in this round.
     pub exhausted: BTreeSet<String>,
 }
@@ -145,6 +145,8 @@ pub struct Offering {
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths of the cloud's currency; `None`: unknown.
     pub price_micros: Option<u64>,
+    /// Index of the class of quota in [`CloudState::headroom`] that it counts against.
+    pub quota_class: usize,
 }
 
 /// How far a VM is.

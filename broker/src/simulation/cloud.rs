@@ -6,16 +6,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::sleep_until;
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::sleep_until,
+};
 
 use super::{Clock, SimulatedDirac, config::CloudConfig, faults::Call, machines::State};
 use crate::{
     clock::moment,
-    cloud::{Cloud, CloudError, Headroom, Limits, Offers, Order, Owner, Pace, Vm, Wanted},
+    cloud::{Cloud, CloudError, Headroom, Limits, Notice, Notices, Offers, Order, Owner, Pace, Vm, Wanted},
 };
 
 /// The longest that the driver waits for an answer.
 const CALL: Duration = Duration::from_secs(60);
+
+/// Notices that a slow listener has not taken yet; more are lost, as a provider's may be.
+const NOTICES: usize = 1_024;
 
 /// The cloud. What it holds ends with the process: nothing of it is real.
 pub struct SimulatedCloud {
@@ -23,13 +30,14 @@ pub struct SimulatedCloud {
     clock: Clock,
     pace: Option<Arc<Pace>>,
     state: Mutex<State>,
+    pub(super) notices: broadcast::Sender<Notice>,
 }
 
 impl SimulatedCloud {
     /// A cloud whose pilots ask `dirac` for work.
     pub fn new(config: CloudConfig, dirac: Option<SimulatedDirac>, clock: Clock) -> Self {
         let state = State::new(config, clock.now());
-        Self { dirac, clock, pace: None, state: Mutex::new(state) }
+        Self { dirac, clock, pace: None, state: Mutex::new(state), notices: broadcast::channel(NOTICES).0 }
     }
 
     /// The same, asked at this pace.
@@ -45,6 +53,7 @@ impl SimulatedCloud {
     pub(super) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.locked();
         state.advance(self.clock.now(), self.dirac.as_ref());
+        state.announced.drain(..).for_each(|notice| self.announce(notice));
         state
     }
 
@@ -149,6 +158,19 @@ impl Cloud for SimulatedCloud {
 
     fn settle(&self) -> Duration {
         Duration::from_secs(self.locked().config.faults.list_lag)
+    }
+
+    fn notices(&self) -> Notices {
+        stream::unfold(self.notices.subscribe(), |mut notices| async move {
+            loop {
+                match notices.recv().await {
+                    Ok(notice) => return Some((notice, notices)),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
+        .boxed()
     }
 
     fn limits(&self) -> Limits {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::moment,
-    cloud::{Choice, CloudError, End, Order, Scope},
+    cloud::{Choice, CloudError, End, Notice, Order, Scope},
 };
 
 impl SimulatedCloud {
@@ -81,6 +81,12 @@ impl SimulatedCloud {
         if let Some(machine) = state.vms.get_mut(id) {
             machine.reclaim(now, world.as_deref_mut());
         }
+    }
+
+    /// The provider announces something about a VM.
+    pub fn announce(&self, notice: Notice) {
+        // Nobody may listen.
+        let _ = self.notices.send(notice);
     }
 
     /// A VM stops by itself.

@@ -4,10 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{World, config::SimulatedFlavor};
 use crate::{
-    cloud::{End, Vm, VmState},
+    cloud::{Coming, End, Notice, Vm, VmState},
     pilot::Pilot,
 };
 
+/// How long before it takes a VM back the provider says so. EC2: two minutes.
+const ANNOUNCED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
 /// How long lists show a VM that the provider took back.
 const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 
@@ -25,6 +27,8 @@ pub struct Machine {
     pub works: bool,
     /// When the provider takes the VM away, if it still runs; `None`: never.
     pub reclaimed_at: Option<Timestamp>,
+    /// Whether that was announced.
+    pub is_announced: bool,
 }
 
 impl Machine {
@@ -53,6 +57,16 @@ impl Machine {
         }
         let shown = self.reclaimed_at.is_none_or(|at| now.duration_since(at) < SHOWN_AFTERWARDS);
         self.vm.state != VmState::Ended(End::Reclaimed) || shown
+    }
+
+    /// What the provider announces about the VM at `now`, once.
+    pub fn notice(&mut self, now: Timestamp) -> Option<Notice> {
+        let at = self.reclaimed_at.filter(|at| *at <= now + ANNOUNCED_BEFORE)?;
+        if self.is_announced || self.vm.state != VmState::Active {
+            return None;
+        }
+        self.is_announced = true;
+        Some(Notice { id: self.vm.id.clone(), at, what: Coming::Reclaim })
     }
 
     /// Ends the VM, and its pilot with it.

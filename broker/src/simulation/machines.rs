@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::moment,
-    cloud::{Choice, CloudError, Limits, Order, Owner, Vm, VmState, keep},
+    cloud::{Choice, CloudError, Limits, Notice, Order, Owner, Vm, VmState, keep},
 };
 
 /// An order whose reply was lost is carried out by then or never.
@@ -39,6 +39,8 @@ pub struct State {
     known: BTreeSet<String>,
     /// The moment that the state is of.
     pub now: Timestamp,
+    /// What the provider announced and nobody was told yet.
+    pub announced: Vec<Notice>,
     /// Chance.
     pub dice: Dice,
     ids: u64,
@@ -50,7 +52,7 @@ impl State {
         let dice = Dice::new(config.seed);
         let (vms, strangers, script) = (BTreeMap::new(), Vec::new(), Script::default());
         let (trouble, known) = (Trouble::default(), BTreeSet::new());
-        Self { config, vms, strangers, script, trouble, known, now, dice, ids: 0 }
+        Self { config, vms, strangers, script, trouble, known, now, announced: Vec::new(), dice, ids: 0 }
     }
 
     /// Moves to `now`: VMs whose time has come begin to work, idle ones halt, and some are taken away.
@@ -63,6 +65,7 @@ impl State {
             }
         }
         let mut world = dirac.map(SimulatedDirac::now);
+        self.announced.extend(self.vms.values_mut().filter_map(|machine| machine.notice(now)));
         self.vms.retain(|_, machine| machine.advance(now, world.as_deref_mut()));
     }
 
@@ -136,7 +139,8 @@ impl State {
         let boot = seconds(self.config.boot_seconds.saturating_mul(times));
         let works_at = if boots { self.now.checked_add(boot).ok() } else { None };
         let pilot = order.pilot.clone();
-        let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works: false, reclaimed_at: None };
+        let (works, reclaimed_at, is_announced) = (false, None, false);
+        let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works, reclaimed_at, is_announced };
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
         self.vms.insert(vm.id.clone(), machine);

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    cloud::{Attempt, Choice, Cloud, CloudError, End, Order, Owner, Scope, VmState, Wanted},
+    cloud::{Attempt, Choice, Cloud, CloudError, Coming, End, Order, Owner, Scope, VmState, Wanted},
     demand::DemandSource,
     pilot::{
         Pilot,
@@ -206,6 +207,28 @@ async fn of_a_flavor_as_many_vms_fit_as_it_says_and_one_more_once_one_is_gone() 
     assert_eq!(f.order("a").await, Ok(first.clone()), "a full cloud still adopts");
     f.cloud.delete(&first.id).await.unwrap();
     assert!(f.order("c").await.is_ok());
+}
+
+#[tokio::test]
+async fn that_a_vm_is_taken_away_is_announced_once_two_minutes_before() {
+    let f = fixture(8, Faults { spot_reclaim: 1.0, ..Faults::default() });
+    let vm = f.order("a").await.unwrap();
+    let jobs = Arrival { group: "biomed_user".into(), jobs_per_hour: 3_600, run_time: 86_400, ..Arrival::default() };
+    f.dirac.set_arrivals(vec![Arrival { processors: 1, jobs: Some(8), ..jobs }]);
+    let mut notices = f.cloud.notices();
+    let mut heard = Vec::new();
+    for second in 0..3_700 {
+        f.state().await;
+        while let Some(Some(notice)) = notices.next().now_or_never() {
+            heard.push((second, notice));
+        }
+        f.pass(1);
+    }
+    let [(second, notice)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((&notice.id, notice.what), (&vm.id, Coming::Reclaim));
+    let told = Timestamp::from_second(1_000_000 + second).unwrap();
+    assert!(notice.at.duration_since(told).as_secs() <= 120, "{notice:?}, told at {told}");
+    assert!(notice.at > told, "{notice:?}, told at {told}");
 }
 
 #[tokio::test]

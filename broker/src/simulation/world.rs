@@ -258,6 +258,7 @@ impl World {
             idle_seconds: Some((self.now - row.touched) as u64),
             updated: None,
             jobs: None,
+            running: self.pilots.get(reference).map(|worker| worker.jobs.len() as u64),
         })
     }
 

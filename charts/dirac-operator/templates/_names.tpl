@@ -22,10 +22,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [diracgrid.org]
   resources: [diracinstallations/status, virtualorganizations/status, sites/status, clouds/status, pilotpools/status, downtimes/status, pilotvms/status]
   verbs: [patch]
-# A finalizer keeps a cloud while it still has VMs of ours, and a pool while its VMs have jobs; adding it is a patch of the object's
-# metadata.
+# A finalizer keeps a cloud while it still has VMs of ours, an installation while it has rows of theirs, and a pool while its VMs have
+# jobs; adding it is a patch of the object's metadata.
 - apiGroups: [diracgrid.org]
-  resources: [clouds, pilotpools]
+  resources: [diracinstallations, clouds, pilotpools]
   verbs: [patch]
 - apiGroups: [diracgrid.org]
   resources: [pilotvms]
@@ -44,5 +44,5 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [list, create, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}

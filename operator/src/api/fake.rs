@@ -1,4 +1,4 @@
-//! An API server in memory, for tests of the hands: it keeps PilotVMs and PilotPools, and fails as it is told to.
+//! An API server in memory, for tests of the hands: it keeps the objects of one namespace, and fails as it is told to.
 
 use std::{
     collections::BTreeMap,
@@ -86,7 +86,9 @@ fn status(code: u16, reason: &str) -> Option<(u16, Value)> {
 impl Server {
     /// `None`: the connection breaks.
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> Option<(u16, Value)> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(5).collect();
+        // `/apis/GROUP/VERSION/namespaces/NAMESPACE/`, and without a group `/api/VERSION/namespaces/NAMESPACE/`.
+        let before = if path.starts_with("/api/") { 4 } else { 5 };
+        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(before).collect();
         let mut name = parts.join("/");
         if parts.first() == Some(&"events") {
             return status(403, "Forbidden");
@@ -95,6 +97,12 @@ impl Server {
             name = format!("{name}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
         }
         self.asked.push(format!("{method} {name}"));
+        if *method == Method::GET && parts.len() == 1 {
+            let prefix = format!("{name}/");
+            let items: Vec<_> =
+                self.objects.iter().filter(|(path, _)| path.starts_with(&prefix)).map(|(_, o)| o).collect();
+            return Some((200, json!({"metadata": {}, "items": items})));
+        }
         let there = self.objects.get(&name).cloned();
         match (method.as_str(), there) {
             ("POST", there) => {

@@ -1,5 +1,7 @@
 //! Secrets, read by name when they are needed; their values are never kept in anything that prints.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crds::annotation::is_credential;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
@@ -44,7 +46,16 @@ fn opened(key: &Key, object: Secret) -> Result<Opened, Trouble> {
             ),
         ));
     }
-    Ok(Opened { key: key.clone(), version: object.metadata.resource_version.clone().unwrap_or_default(), object })
+    Ok(Opened { key: key.clone(), version: version(&object), object })
+}
+
+/// Another Secret or other values have another version; the same under another label or finalizer has the same. It stays in memory.
+fn version(secret: &Secret) -> String {
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in secret.data.iter().flatten() {
+        (name, &value.0).hash(&mut hasher);
+    }
+    format!("{} {:x}", secret.metadata.uid.as_deref().unwrap_or_default(), hasher.finish())
 }
 
 /// Whether the Secret says that the operator may use it.
@@ -84,6 +95,17 @@ mod tests {
         assert_eq!(trouble.reason, "SecretNotMarked");
         assert!(trouble.message.contains("kubectl label secret cloud diracgrid.org/credential=true"), "{trouble:?}");
         assert!(open(json!({"labels": {"diracgrid.org/credential": "false"}}), "Opaque").is_err());
+    }
+
+    #[test]
+    fn other_values_are_another_version_and_a_finalizer_is_not() {
+        let version = |finalizers: &[&str], value: &str| {
+            let metadata = json!({"uid": "u", "resourceVersion": "7", "finalizers": finalizers});
+            let secret = json!({"metadata": metadata, "data": {"secret": value}});
+            super::version(&serde_json::from_value(secret).unwrap())
+        };
+        assert_eq!(version(&[], "aHVzaA=="), version(&["diracgrid.org/in-use"], "aHVzaA=="));
+        assert_ne!(version(&[], "aHVzaA=="), version(&[], "b3RoZXI="));
     }
 
     #[test]

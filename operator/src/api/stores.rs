@@ -1,10 +1,12 @@
 //! The stores: every object of ours, as the watches last showed it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crds::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, VirtualOrganization};
 
-use super::watch::Objects;
+use kube::ResourceExt;
+
+use super::{unread::Unread, watch::Objects};
 use crate::names::Key;
 
 /// The stores, one a kind.
@@ -62,6 +64,17 @@ impl Stores {
     /// The PilotVMs that run jobs of an installation.
     pub fn vms_of_installation(&self, installation: &Key) -> Vec<Arc<PilotVM>> {
         self.vms_where(installation, |vm| vm.spec.installation_ref.name == installation.name)
+    }
+
+    /// UIDs of all PilotVMs, those that this version cannot read included.
+    pub fn uids(&self) -> HashSet<String> {
+        let unread = self.vms.unread();
+        self.vms.all().iter().filter_map(|vm| vm.uid()).chain(unread.iter().filter_map(|vm| vm.uid())).collect()
+    }
+
+    /// PilotVMs that this version cannot read and that may belong to the object that this label of theirs names.
+    pub fn unknown_vms(&self, label: &str, object: &Key) -> Vec<Arc<Unread<PilotVM>>> {
+        self.vms.unknown().into_iter().filter(|vm| vm.may_be_of(label, object)).collect()
     }
 
     fn vms_where(&self, key: &Key, belongs: impl Fn(&PilotVM) -> bool) -> Vec<Arc<PilotVM>> {

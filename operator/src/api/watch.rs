@@ -1,6 +1,7 @@
 //! The objects as the API server shows them: one shared watch per kind and namespace, each mirrored into a store.
 //!
-//! A malformed object cannot stop a watch: it is reported, and its last good version stays until it is mended or deleted.
+//! A malformed object cannot stop a watch: it is kept among those that cannot be read, and its last good version, if this process saw one,
+//! stays until it is mended or deleted.
 
 use std::{
     fmt::Debug,
@@ -10,7 +11,7 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt, future};
+use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta},
@@ -22,6 +23,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
+use super::unread::{Unread, Unreads};
 use crate::names::Key;
 
 /// A watch is taken up again after this time, in seconds. A connection on which nothing comes any more is known by then.
@@ -48,6 +50,7 @@ impl<K> Kind for K where
 pub struct Objects<K: Kind> {
     stores: Vec<Store<K>>,
     filled: Vec<Arc<Filled>>,
+    unread: Vec<Unreads<K>>,
     /// How many objects were looked at, for tests of what a pass costs.
     #[cfg(test)]
     pub looks: Arc<std::sync::atomic::AtomicUsize>,
@@ -66,6 +69,7 @@ impl<K: Kind> Objects<K> {
         Self {
             stores,
             filled,
+            unread: Vec::new(),
             #[cfg(test)]
             looks: Arc::default(),
         }
@@ -96,6 +100,16 @@ impl<K: Kind> Objects<K> {
         #[cfg(test)]
         self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         belongs(object)
+    }
+
+    /// Those that this version cannot read, also where a good version is still in force.
+    pub fn unread(&self) -> Vec<Arc<Unread<K>>> {
+        self.unread.iter().flat_map(Unreads::all).collect()
+    }
+
+    /// Those of which no good version was ever seen: they are in no store.
+    pub fn unknown(&self) -> Vec<Arc<Unread<K>>> {
+        self.unread().into_iter().filter(|unread| self.get(&unread.key).is_none()).collect()
     }
 
     /// The stores themselves, one a watched namespace.
@@ -143,6 +157,16 @@ impl<K: Kind> Objects<K> {
         }
         Self::over(vec![store], Vec::new())
     }
+
+    /// The same, and these that cannot be read.
+    pub fn and_unread(mut self, broken: impl IntoIterator<Item = serde_json::Value>) -> Self {
+        let unread = Unreads::default();
+        for object in broken {
+            unread.see(&watcher::Event::Apply(serde_json::from_value(object).unwrap_or_else(|e| panic!("{e}"))));
+        }
+        self.unread.push(unread);
+        self
+    }
 }
 
 /// What a watch saw.
@@ -162,11 +186,13 @@ pub fn watch<K: Kind>(
         [] => vec![Api::all(client.clone())],
         some => some.iter().map(|ns| Api::namespaced(client.clone(), ns)).collect(),
     };
+    let unread: Vec<Unreads<K>> = apis.iter().map(|_| Unreads::default()).collect();
     let (stores, streams): (Vec<_>, Vec<_>) = apis
         .into_iter()
-        .map(|api| {
+        .zip(unread.clone())
+        .map(|(api, unread)| {
             let (store, writer) = reflector::store();
-            (store.clone(), mirror(api, store, writer).boxed())
+            (store.clone(), mirror(api, store, writer, unread).boxed())
         })
         .unzip();
     let places = match namespaces {
@@ -174,16 +200,18 @@ pub fn watch<K: Kind>(
         some => some.iter().cloned().map(Some).collect(),
     };
     let filled = places.into_iter().map(|namespace| Arc::new(Filled { namespace, once: AtomicBool::new(false) }));
-    (Objects::over(stores, filled.collect()), futures::stream::select_all(streams))
+    (Objects { unread, ..Objects::over(stores, filled.collect()) }, futures::stream::select_all(streams))
 }
 
 fn mirror<K: Kind>(
     api: Api<DeserializeGuard<K>>,
     store: Store<K>,
     writer: Writer<K>,
+    unread: Unreads<K>,
 ) -> impl Stream<Item = Seen<K>> + Send {
     watcher(api, watcher::Config::default().timeout(LONGEST_WATCH))
         .default_backoff()
+        .inspect_ok(move |event| unread.see(event))
         .filter_map(move |event| {
             future::ready(match event {
                 Ok(event) => sift(event, |meta| store.get(&ObjectRef::new(&meta.name).within(&meta.namespace))).map(Ok),

@@ -3,20 +3,27 @@
 use std::collections::HashSet;
 
 use crds::PilotVM;
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    core::PartialObjectMeta,
 };
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Api, in_time, watch::Kind};
+use super::{Api, watch::Kind};
 use crate::names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL};
 
 /// Whether the API server says that the object is not there.
 pub fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether the API server says that the operator may not.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// Whether the API server says that somebody was faster.
@@ -33,7 +40,7 @@ impl Api {
     pub async fn create(&self, vm: &PilotVM) -> Result<PilotVM, kube::Error> {
         let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
         self.metrics.api_write("PilotVM", "create");
-        in_time(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
+        self.call(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
     }
 
     /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.
@@ -67,7 +74,7 @@ impl Api {
         let manager = format!("{OPERATOR}/{}", kind.to_lowercase());
         self.metrics.api_write(&kind, "status");
         let api = self.of::<K>(&key.namespace);
-        in_time(api.patch_status(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(&patch))).await
+        self.call(api.patch_status(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(&patch))).await
     }
 
     /// Adds a finalizer, or takes it off, provided that nobody wrote the object since it was read: an edit in between is no loss.
@@ -79,7 +86,7 @@ impl Api {
         let patch = json!({ "metadata": metadata });
         self.metrics.api_write(&K::kind(&()), "finalizer");
         let key = Key::of(object);
-        in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+        self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }
 
     /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.
@@ -91,7 +98,7 @@ impl Api {
         self.metrics.api_write(&K::kind(&()), "owners");
         let key = Key::of(object);
         let api = self.of::<K>(&key.namespace);
-        in_time(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await.map(drop)
+        self.call(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await.map(drop)
     }
 
     /// Deletes this very object, not another of its name.
@@ -109,12 +116,24 @@ impl Api {
         let key = Key::of(object);
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         self.metrics.api_write(&K::kind(&()), "delete");
-        in_time(self.of::<K>(&key.namespace).delete(&key.name, &params)).await.map(drop)
+        self.call(self.of::<K>(&key.namespace).delete(&key.name, &params)).await.map(drop)
     }
 
     /// The object as the API server has it now.
     pub async fn read<K: Kind>(&self, key: &Key) -> Result<Option<K>, kube::Error> {
-        in_time(self.of::<K>(&key.namespace).get_opt(&key.name)).await
+        self.call(self.of::<K>(&key.namespace).get_opt(&key.name)).await
+    }
+
+    /// Whether the API server has the object now, be it one that this version can read or not. It is listed by its name, which needs no
+    /// right that the watch does not need.
+    pub async fn is_there<K: Kind>(&self, key: &Key) -> Result<bool, kube::Error> {
+        let params = ListParams::default().fields(&format!("metadata.name={}", key.name));
+        Ok(!self.call(self.of::<K>(&key.namespace).list_metadata(&params)).await?.items.is_empty())
+    }
+
+    /// The metadata of the object as the API server has it now, be it one that this version can read or not.
+    pub async fn metadata<K: Kind>(&self, key: &Key) -> Result<Option<PartialObjectMeta<K>>, kube::Error> {
+        self.call(self.of::<K>(&key.namespace).get_metadata_opt(&key.name)).await
     }
 
     /// The UIDs of the PilotVMs as the API server has them now: of these namespaces (none: of all), and of this name where one is given.
@@ -131,7 +150,7 @@ impl Api {
                 params = params.fields(&format!("metadata.name={name}"));
             }
             loop {
-                let page = in_time(api.list_metadata(&params)).await?;
+                let page = self.call(api.list_metadata(&params)).await?;
                 uids.extend(page.items.iter().filter_map(ResourceExt::uid));
                 match page.metadata.continue_.filter(|token| !token.is_empty()) {
                     Some(token) => params = params.continue_token(&token),
@@ -148,20 +167,47 @@ impl Api {
         let manager = format!("{OPERATOR}/pilotvm");
         self.metrics.api_write("ConfigMap", "apply");
         let api = self.of::<ConfigMap>(&key.namespace);
-        in_time(api.patch(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(map))).await.map(drop)
+        self.call(api.patch(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(map))).await.map(drop)
     }
 
     /// Deletes the console logs of a pool but the newest `kept`.
     pub async fn prune_consoles(&self, pool: &Key, kept: usize) -> Result<(), kube::Error> {
         let api = self.of::<ConfigMap>(&pool.namespace);
         let params = ListParams::default().labels(&format!("{POOL_LABEL}={},{CONSOLE_LABEL}=true", pool.name));
-        let list = in_time(api.list_metadata(&params)).await?;
+        let list = self.call(api.list_metadata(&params)).await?;
         let mut logs: Vec<_> = list.items.iter().map(|m| (m.creation_timestamp().map(|t| t.0), m.name_any())).collect();
         logs.sort();
-        for (_, name) in logs.iter().rev().skip(kept) {
+        let old = logs.iter().rev().skip(kept).map(|(_, name)| async {
             self.metrics.api_write("ConfigMap", "delete");
-            in_time(api.delete(name, &DeleteParams::default())).await?;
+            match self.call(api.delete(name, &DeleteParams::default())).await {
+                // Another VM of the pool that ended at the same time was faster.
+                Err(error) if !is_gone(&error) => Err(error),
+                Ok(_) | Err(_) => Ok(()),
+            }
+        });
+        join_all(old).await.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::fake::Fake;
+
+    #[tokio::test]
+    async fn of_many_console_logs_the_newest_stay_and_the_others_go_although_somebody_else_deletes_them_too() {
+        let server = Fake::default();
+        for n in 0..50 {
+            let at = format!("2026-01-01T00:00:{n:02}Z");
+            server.put("configmaps", &json!({"metadata": {"name": format!("log-{n:02}"), "creationTimestamp": at}}));
         }
-        Ok(())
+        let api = Api::new(server.client(), Arc::default());
+        let pool = Key { namespace: "n".into(), name: "cpu".into() };
+        let (one, other) = tokio::join!(api.prune_consoles(&pool, 20), api.prune_consoles(&pool, 20));
+        assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+        let left = server.names("configmaps");
+        assert_eq!((left.len(), left.first().map(String::as_str)), (20, Some("log-30")));
     }
 }

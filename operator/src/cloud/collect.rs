@@ -70,7 +70,7 @@ impl Collector {
     /// The orphans of a list; too many of them are held.
     async fn see<'a>(&mut self, ctx: &Context, key: &Key, handle: &Handle, listing: &'a Listing) -> Vec<&'a Vm> {
         let now = moment();
-        let existing: HashSet<String> = ctx.state.stores.vms.all().iter().filter_map(|vm| vm.uid()).collect();
+        let existing: HashSet<String> = ctx.state.stores.uids();
         let found = orphans(listing.vms.values(), &existing);
         let ids: BTreeSet<String> = found.iter().map(|vm| vm.id.clone()).collect();
         self.suspects.see(&ids, now);

@@ -4,13 +4,18 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use broker::{
     clock::moment,
-    cloud::{Cloud as Driver, Metered, Pace, Rate, Wanted},
+    cloud::{Cloud as Driver, Metered, Rate, Wanted},
 };
 use crds::{Cloud, cloud::CloudSpec};
 use tokio::time::Instant;
 
-use super::{bounded::in_time, openstack, simulated};
-use crate::{context::Context, known::cloud::Handle, names::Key, trouble::Trouble};
+use super::{bounded::in_time, openstack, simulated, wanted::wanted};
+use crate::{
+    context::Context,
+    known::cloud::Handle,
+    names::{CLOUD_LABEL, Key},
+    trouble::Trouble,
+};
 
 /// The first question to a new driver is given up after this time.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -30,9 +35,10 @@ type MadeFrom = (CloudSpec, String);
 impl Driven {
     /// Makes the driver again where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
+        let going = ctx.state.secrets.deleted(&Key::of(cloud), &cloud.spec.secrets());
         let is_same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
         let is_young = self.looked.is_some_and(|at| moment().duration_since(at) < ctx.args.catalogue_interval);
-        if is_same && is_young && handle.facts().not_driven.is_none() {
+        if is_same && is_young && handle.facts().not_driven == going {
             return false;
         }
         self.looked = Some(moment());
@@ -41,13 +47,16 @@ impl Driven {
             let (cloud, reason, message) = (Key::of(cloud), &trouble.reason, &trouble.message);
             tracing::warn!(%cloud, reason, message, "no driver of the present spec and Secret could be made");
         }
-        handle.update(|f| f.driven(made.as_ref().err().cloned(), moment()));
+        // The driver deletes VMs as long as a Secret that was deleted stays, and nothing is bought with it.
+        handle.update(|f| f.driven(made.as_ref().err().cloned().or(going), moment()));
         made.unwrap_or(false)
     }
 
     async fn make(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
         let (key, spec) = (Key::of(cloud), &cloud.spec);
-        let pace = Pace::new(rate(spec));
+        let address = spec.openstack.as_ref().map_or_else(|| "simulated".to_owned(), openstack::address);
+        let project = project(cloud, handle);
+        let pace = ctx.state.paces.of(&key, &address, project.as_deref(), rate(spec));
         match (&spec.simulated, &spec.openstack) {
             (Some(_), _) => {
                 let made_from = (spec.clone(), String::new());
@@ -74,7 +83,8 @@ impl Driven {
                 }
                 let driver = openstack::make(config, pace, ctx.clock.clone())?;
                 if let Some(home) = home(ctx, cloud, handle) {
-                    self.leads_home(&home, &made_from, &driver, ctx.args.catalogue_interval).await?;
+                    let wanted = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
+                    self.leads_home(&home, &made_from, &driver, &wanted, ctx.args.catalogue_interval).await?;
                 }
                 take_up(ctx, &key, handle, Arc::new(driver));
                 self.made_from = Some(made_from);
@@ -96,6 +106,7 @@ impl Driven {
         home: &str,
         made_from: &MadeFrom,
         driver: &dyn Driver,
+        wanted: &Wanted,
         a_while: Duration,
     ) -> Result<(), Trouble> {
         if let Some((tried, at, trouble)) = &self.refused
@@ -104,7 +115,7 @@ impl Driven {
         {
             return Err(trouble.clone());
         }
-        let trouble = match in_time(LONGEST_LOOK, driver.offers(&Wanted::default())).await {
+        let trouble = match in_time(LONGEST_LOOK, driver.offers(wanted)).await {
             Ok(offers) => match offers.project {
                 Some(other) if other != home => Trouble::new(
                     "OtherProject",
@@ -134,11 +145,18 @@ fn take_up(ctx: &Context, key: &Key, handle: &Handle, driver: Arc<dyn Driver>) {
     });
 }
 
+/// The project that the cloud's credential opened, as the provider told it last.
+fn project(cloud: &Cloud, handle: &Handle) -> Option<String> {
+    let known = handle.facts().offers.and_then(|offers| offers.project.clone());
+    known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))
+}
+
 /// The project in which VMs of ours live; nothing where there are none.
 fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
-    let known = handle.facts().offers.and_then(|offers| offers.project.clone());
-    let home = known.or_else(|| cloud.status.as_ref().and_then(|s| s.project.clone()))?;
-    (!ctx.state.stores.vms_of_cloud(&Key::of(cloud)).is_empty()).then_some(home)
+    let home = project(cloud, handle)?;
+    let (stores, key) = (&ctx.state.stores, Key::of(cloud));
+    let is_empty = stores.vms_of_cloud(&key).is_empty() && stores.unknown_vms(CLOUD_LABEL, &key).is_empty();
+    (!is_empty).then_some(home)
 }
 
 fn rate(spec: &CloudSpec) -> Rate {

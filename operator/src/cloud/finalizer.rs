@@ -12,7 +12,7 @@ use crate::{
     api,
     context::Context,
     known::listing::Listing,
-    names::{CLOUD_FINALIZER, Key, deleting, let_go},
+    names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, let_go},
 };
 
 /// What holds a Cloud that is deleted.
@@ -31,8 +31,18 @@ enum Needed {
 /// Puts the finalizer on a living cloud, and takes it off a deleted one that nobody needs any more.
 pub async fn settle(ctx: &Context, cloud: &Cloud) {
     let held = cloud.finalizers().iter().any(|f| f == CLOUD_FINALIZER);
-    let needed = if deleting(cloud) { needed(ctx, cloud) } else { Needed::Unknown };
-    let wanted = if deleting(cloud) { held && needed != Needed::No && !let_go(cloud) } else { true };
+    let key = Key::of(cloud);
+    let is_asked = deleting(cloud) || ctx.state.secrets.deleted(&key, &cloud.spec.secrets()).is_some();
+    let needed = if is_asked { needed(ctx, cloud) } else { Needed::Unknown };
+    let handle = ctx.state.clouds.get(&key);
+    let is_needed = is_asked.then_some(needed != Needed::No);
+    if handle.facts().is_needed != is_needed {
+        handle.update(|f| f.is_needed = is_needed);
+        ctx.bells.secrets_changed();
+    }
+    let leaves_a_secret = names_secrets(cloud) && !ctx.state.secrets.lets_go(&key);
+    let is_done = let_go(cloud) || (needed == Needed::No && !leaves_a_secret);
+    let wanted = if deleting(cloud) { held && !is_done } else { true };
     if held == wanted {
         return;
     }
@@ -54,17 +64,23 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
     }
 }
 
+/// Whether Secrets may carry our finalizer for this Cloud.
+fn names_secrets(cloud: &Cloud) -> bool {
+    !cloud.spec.secrets().is_empty() || cloud.status.as_ref().is_some_and(|s| !s.secrets.is_empty())
+}
+
 fn needed(ctx: &Context, cloud: &Cloud) -> Needed {
     let (key, state) = (Key::of(cloud), &ctx.state);
     let facts = state.clouds.get(&key).facts();
-    let existing: HashSet<String> = state.stores.vms.all().iter().filter_map(|vm| vm.uid()).collect();
+    let existing: HashSet<String> = state.stores.uids();
     // A Cloud of the same project lists the same VMs, and deletes the orphans among them.
     let all = state.stores.clouds.all();
     let others = all.iter().map(|c| c.as_ref()).filter(|other| Key::of(*other) != key && !deleting(*other));
     let others: Vec<Arc<Listing>> =
         others.filter_map(|other| state.clouds.get(&Key::of(other)).facts().listing).collect();
     let was_entered = facts.offers.is_some() || cloud.status.as_ref().is_some_and(|s| s.project.is_some());
-    decide(state.stores.vms_of_cloud(&key).len(), facts.listing.as_deref(), was_entered, &existing, &others)
+    let pilot_vms = state.stores.vms_of_cloud(&key).len() + state.stores.unknown_vms(CLOUD_LABEL, &key).len();
+    decide(pilot_vms, facts.listing.as_deref(), was_entered, &existing, &others)
 }
 
 /// Whether a deleted Cloud is still needed. `was_entered`: whether its project was ever entered; where it was not, no VM was made there.

@@ -10,7 +10,9 @@
 //! | which VMs are missing, who is rung | `sight` |
 //! | which VMs are garbage, which may go now | `garbage`, `collect` |
 //! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `simulated` |
+//! | what do its pools want to buy | `wanted` |
 //! | is a change of the object news for its poller | `news` |
+//! | what does a provider announce | `notices` |
 
 mod bounded;
 mod collect;
@@ -18,11 +20,13 @@ mod driver;
 mod finalizer;
 mod garbage;
 mod news;
+mod notices;
 mod openstack;
 mod poll;
 mod schedule;
 mod sight;
 mod simulated;
+mod wanted;
 
 pub use news::News;
 pub use poll::poll;

@@ -1,16 +1,16 @@
 //! An OpenStack driver, from the Cloud object and the Secrets that it names.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
     address::Policy,
     clock::Clock,
     cloud::{
-        Pace,
-        openstack::{Config, Credential, NameOrId, OpenStackCloud},
+        Gpu, Pace,
+        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project},
     },
 };
-use crds::cloud::{CloudSpec, NamedOrId, OpenStack, Project};
+use crds::cloud::{CloudSpec, FlavorFacts, FlavorGpus, NamedOrId, OpenStack};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -20,8 +20,13 @@ use crate::{
 };
 
 /// A driver with this configuration.
-pub fn make(config: Config, pace: Pace, clock: Clock) -> Result<OpenStackCloud, Trouble> {
-    OpenStackCloud::new(config, Arc::new(pace), clock).map_err(|error| Trouble::from(&error))
+pub fn make(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<OpenStackCloud, Trouble> {
+    OpenStackCloud::new(config, pace, clock).map_err(|error| Trouble::from(&error))
+}
+
+/// Who is asked: two Clouds of one address and project are one for the provider.
+pub fn address(openstack: &OpenStack) -> String {
+    format!("{} {}", openstack.auth_url.trim_end_matches('/'), openstack.region)
 }
 
 /// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
@@ -38,26 +43,24 @@ pub async fn config(
         let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? }
-    } else if let (Some(via), Some(Project { name: Some(project), domain: Some(domain), .. })) =
-        (&auth.password, &openstack.project)
-    {
+    } else if let Some(via) = &auth.password {
+        let project = openstack.project.as_ref().and_then(project).ok_or_else(|| {
+            Trouble::new(
+                "Invalid",
+                format!("cloud {key} does not say which project a password opens: give spec.openstack.project"),
+            )
+        })?;
         let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
         versions.push_str(&secret.version);
         Credential::Password {
             username: plain(&secret, "username")?,
-            user_domain: plain(&secret, "user_domain").unwrap_or_else(|_| "Default".to_owned()),
+            user_domain: match plain(&secret, "user_domain_id") {
+                Ok(id) => NameOrId::Id(id),
+                Err(_) => NameOrId::Name(plain(&secret, "user_domain").unwrap_or_else(|_| "Default".to_owned())),
+            },
             password: secret.get("password")?,
-            project: project.clone(),
-            project_domain: domain.clone(),
+            project,
         }
-    } else if auth.password.is_some() {
-        return Err(Trouble::new(
-            "NotSupported",
-            format!(
-                "cloud {key} names its project or its domain by id, which this version of the operator cannot do with a password: name \
-                 both in spec.openstack.project, or use an application credential"
-            ),
-        ));
     } else {
         return Err(Trouble::new(
             "NotSupported",
@@ -87,6 +90,9 @@ pub async fn config(
         security_groups: openstack.security_groups.clone(),
         zones: openstack.availability_zones.clone(),
         images: spec.images.iter().map(|(key, image)| (key.clone(), name_or_id(image))).collect(),
+        config_drive: openstack.wants_config_drive(),
+        root_volume_gib: openstack.root_volume_gib.and_then(|gib| u64::try_from(gib).ok()),
+        gpus: gpus(&spec.flavors),
     };
     Ok((config, versions))
 }
@@ -96,9 +102,30 @@ fn plain(secret: &Opened, name: &str) -> Result<String, Trouble> {
     Ok(secret.get(name)?.expose_secret().to_owned())
 }
 
+fn project(project: &crds::cloud::Project) -> Option<Project> {
+    let domain = match (&project.domain_id, &project.domain) {
+        (Some(id), _) => Some(NameOrId::Id(id.clone())),
+        (None, name) => name.clone().map(NameOrId::Name),
+    };
+    match &project.id {
+        Some(id) => Some(Project::Id(id.clone())),
+        None => Some(Project::Named { name: project.name.clone()?, domain: domain? }),
+    }
+}
+
+/// What the Cloud object says of the GPUs of its flavors.
+fn gpus(flavors: &[FlavorFacts]) -> BTreeMap<String, Option<Gpu>> {
+    let gpu = |said: &FlavorGpus| Gpu::whole(u32::try_from(said.count).unwrap_or(0), said.model.clone());
+    flavors.iter().filter_map(|f| Some((f.name.clone(), gpu(f.gpus.as_ref()?)))).collect()
+}
+
 fn name_or_id(thing: &NamedOrId) -> NameOrId {
     match (&thing.id, &thing.name) {
         (Some(id), _) => NameOrId::Id(id.clone()),
         (None, name) => NameOrId::Name(name.clone().unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+#[path = "openstack_tests.rs"]
+mod tests;

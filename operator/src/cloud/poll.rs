@@ -1,7 +1,7 @@
 //! One cloud's poller: everything that is asked of the provider regularly is asked here, and nowhere else.
 //!
-//! Two loops: one lists VMs, the other reads what is on offer and how much may be bought. Each call ends in time, and neither loop waits
-//! for the other: a slow image service delays no list.
+//! Three loops: one lists VMs, one reads what is on offer and how much may be bought, one listens to what the provider announces. Each
+//! call ends in time, and no loop waits for another: a slow image service delays no list.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -9,15 +9,17 @@ use broker::{
     clock::moment,
     cloud::{Cloud, CloudError, Wanted},
 };
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{
     bounded::in_time,
     collect::Collector,
     driver::Driven,
     finalizer,
+    notices::listen,
     schedule::{Intervals, Looks, Rest, rest, rest_without_driver},
     sight::Sighted,
+    wanted::{covers, wanted},
 };
 use crate::{
     context::Context,
@@ -37,11 +39,16 @@ const TURN: Duration = Duration::from_secs(1_800);
 /// Polls until dropped.
 pub async fn poll(ctx: Arc<Context>, key: Key) {
     let handle = ctx.state.clouds.get(&key);
-    let driven = Notify::new();
-    tokio::join!(list_vms(&ctx, &key, &handle, &driven), read_offers(&ctx, &key, &handle, &driven));
+    let (driven, offers) = watch::channel(());
+    let notices = driven.subscribe();
+    tokio::join!(
+        list_vms(&ctx, &key, &handle, &driven),
+        read_offers(&ctx, &key, &handle, offers),
+        listen(&ctx, &key, &handle, notices)
+    );
 }
 
-async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
+async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &watch::Sender<()>) {
     let intervals = Intervals::of(&ctx.args);
     let (mut driver, mut collector, mut sighted) = (Driven::default(), Collector::default(), Sighted::default());
     let mut not_driven = 0;
@@ -51,7 +58,7 @@ async fn list_vms(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
         if let Some(cloud) = &cloud
             && driver.refresh(ctx, cloud, handle).await
         {
-            driven.notify_one();
+            driven.send_replace(());
         }
         let pause = match handle.facts().driver {
             None => {
@@ -95,22 +102,32 @@ async fn list(ctx: &Context, driver: &dyn Cloud, handle: &Handle) -> Result<Arc<
     let vms = asked(handle, Question::List, driver.list(&ctx.state.cluster)).await?;
     let listing = Arc::new(Listing::new(started, vms, driver.settle()));
     handle.update(|f| f.listing = Some(listing.clone()));
+    handle.forget_announced(&listing);
     Ok(listing)
 }
 
 /// Reads what is on offer and how much may be bought, each in its time, and both when the driver is new.
-async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify) {
+async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, mut driven: watch::Receiver<()>) {
     let intervals = Intervals::of(&ctx.args);
-    let mut looks = Looks::default();
+    let (mut looks, mut asked_for) = (Looks::default(), Wanted::default());
     let pulse = ctx.progress.begins(format!("offers of {key}"), TURN);
     loop {
         let Some(driver) = handle.facts().driver else {
-            pulse.rests(driven.notified()).await;
+            if pulse.rests(driven.changed()).await.is_err() {
+                return;
+            }
             continue;
         };
+        let wants = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
+        if !covers(&asked_for, &wants) {
+            looks.offers_are_due();
+        }
         while let Some(question) = looks.due(moment()) {
             let answer = match question {
-                Question::Offers => read_what(ctx, driver.as_ref(), handle, &mut looks, intervals).await,
+                Question::Offers => {
+                    asked_for = wants.clone();
+                    read_what(ctx, key, driver.as_ref(), handle, &wants, &mut looks, intervals).await
+                }
                 _ => read_how_much(ctx, key, driver.as_ref(), handle, &mut looks, intervals).await,
             };
             if let Err(error) = answer {
@@ -120,7 +137,7 @@ async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify)
             ctx.bells.tell_statuses();
         }
         let rest = looks.rest(moment()).min(intervals.busy);
-        if pulse.rests(tokio::time::timeout(rest, driven.notified())).await.is_ok() {
+        if pulse.rests(tokio::time::timeout(rest, driven.changed())).await.is_ok() {
             looks = Looks::default();
         } else if matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))) {
             looks.reread_offers(intervals, moment());
@@ -130,16 +147,23 @@ async fn read_offers(ctx: &Context, key: &Key, handle: &Handle, driven: &Notify)
 
 async fn read_what(
     ctx: &Context,
+    key: &Key,
     driver: &dyn Cloud,
     handle: &Handle,
+    wants: &Wanted,
     looks: &mut Looks,
     intervals: Intervals,
 ) -> Result<(), CloudError> {
-    let offers = asked(handle, Question::Offers, driver.offers(&Wanted::default())).await?;
+    let offers = asked(handle, Question::Offers, driver.offers(wants)).await?;
     looks.offers_read(offers.missing.is_empty(), intervals, moment());
-    handle.update(|f| f.offers = Some(Arc::new(offers)));
+    let before = handle.facts().offers;
+    let is_news = before.is_some_and(|before| before.offers != offers.offers);
+    handle.update(|f| (f.offers, f.wanted) = (Some(Arc::new(offers)), Arc::new(wants.clone())));
+    if is_news {
+        replan(ctx, key);
+    }
     // A credential that was refused at a launch may be good again: the next launch tells.
-    handle.answered(Question::Launch);
+    handle.answered(Question::Launch, moment());
     let pools = ctx.state.stores.pools.all();
     handle.retain_pools(|name| pools.iter().any(|pool| pool.metadata.name.as_deref() == Some(name)));
     Ok(())
@@ -182,7 +206,7 @@ async fn asked<T>(
 ) -> Result<T, CloudError> {
     let answer = in_time(LONGEST_CALL, call).await;
     match &answer {
-        Ok(_) => handle.answered(question),
+        Ok(_) => handle.answered(question, moment()),
         Err(error) => handle.not_answered(question, error, moment()),
     }
     answer

@@ -78,6 +78,11 @@ impl Looks {
         }
     }
 
+    /// Has the offers read at once: a pool wants what was not asked for.
+    pub fn offers_are_due(&mut self) {
+        self.offers = None;
+    }
+
     /// Has the offers read again soon, but not at once: a refused credential that is tried too often locks an account.
     pub fn reread_offers(&mut self, i: Intervals, now: Instant) {
         let soon = now + i.headroom;

@@ -1,14 +1,19 @@
 //! What a list shows of our own VMs: which are missing, whether too many are, and which PilotVMs are to look.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
-use broker::{clock::moment, cloud::VmState};
+use broker::{
+    clock::moment,
+    cloud::{Vm, VmState},
+};
 use crds::{Cloud, PilotVM, annotation::ACKNOWLEDGE_CHANGE, condition};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use crate::{
     context::Context,
@@ -17,17 +22,68 @@ use crate::{
         cloud::Handle,
         frozen::{Frozen, What},
         listing::Listing,
-        missing::Missing,
+        missing::{Lacking, Missing},
     },
     life::{is_ended, is_settled, launched},
     names::{Key, deleting},
 };
 
+/// A PilotVM that boots or ends is rung this often although its VM is listed as it was.
+const ANYWAY: Duration = Duration::from_secs(30);
+
 /// What is kept from one list to the next.
 #[derive(Default)]
 pub struct Sighted {
     missing: Missing,
+    told: Told,
     has_seen: bool,
+}
+
+/// How the VMs of PilotVMs that boot or end were listed when these were last rung, by UID. Each list has them all, and most as they
+/// were.
+#[derive(Default)]
+struct Told(HashMap<String, (Vec<VmState>, Instant)>);
+
+impl Told {
+    /// Whether this is news, or was told long ago.
+    fn is_due(&mut self, uid: &str, listed: &[Vm], now: Instant) -> bool {
+        let states: Vec<VmState> = listed.iter().map(|vm| vm.state.clone()).collect();
+        match self.0.get(uid) {
+            Some((before, at)) if *before == states && now.duration_since(*at) < ANYWAY => false,
+            _ => {
+                self.0.insert(uid.to_owned(), (states, now));
+                true
+            }
+        }
+    }
+
+    /// Whether the list may have news for a PilotVM: a VM of it was found that nobody wrote down, it boots or ends and its VM is listed
+    /// as another than before, its VM is not up any more, or is missing and its turn has come.
+    fn rings(
+        &mut self,
+        vm: &PilotVM,
+        listing: &Listing,
+        lacking: &BTreeSet<String>,
+        due: &BTreeSet<String>,
+        now: Instant,
+    ) -> bool {
+        let Some(uid) = vm.metadata.uid.as_deref() else { return false };
+        if lacking.contains(uid) {
+            return due.contains(uid);
+        }
+        let listed = listing.vms.get(uid).map_or(&[][..], Vec::as_slice);
+        match (is_settled(vm), launched(vm)) {
+            (true, _) => listed.is_empty() || listed.iter().any(|vm| vm.state != VmState::Active),
+            (false, None) => !listed.is_empty(),
+            // The deletion may be over, or the list too old to know.
+            (false, Some(_)) => listed.is_empty() || self.is_due(uid, listed, now),
+        }
+    }
+
+    /// Forgets what was told longer ago: those PilotVMs neither boot nor end any more.
+    fn forget(&mut self, now: Instant) {
+        self.0.retain(|_, (_, at)| now.duration_since(*at) < ANYWAY * 2);
+    }
 }
 
 /// One of our VMs that should be there.
@@ -61,17 +117,16 @@ impl Sighted {
             brake.standing()
         });
         self.has_seen = true;
-        let at = ctx.clock.now();
-        handle.update(|f| {
-            let since = |uid: &String| (uid.clone(), f.missing.get(uid).copied().unwrap_or(at));
-            let missing: BTreeMap<_, _> = lacking.iter().map(since).collect();
-            f.missing = Arc::new(missing);
-        });
+        let absent = ours.iter().filter(|vm| lacking.contains(&vm.uid)).map(|vm| (vm.uid.clone(), vm.key.name.clone()));
+        let before = handle.facts().missing;
+        let missing = Arc::new(Lacking::of(absent, ours.len(), &before, ctx.clock.now()));
+        handle.update(|f| f.missing = missing);
         hold(ctx, key, handle, Frozen { what: What::Losses, standing, all: ours.len() }).await;
         let due: BTreeSet<String> = self.missing.see(&lacking, now).into_iter().collect();
-        for vm in vms.iter().filter(|vm| is_rung(vm, listing, &lacking, &due)) {
+        for vm in vms.iter().filter(|vm| self.told.rings(vm, listing, &lacking, &due, now)) {
             ctx.bells.look_at(Key::of(vm.as_ref()));
         }
+        self.told.forget(now);
         for vm in ours.iter().filter(|vm| due.contains(&vm.uid)) {
             tracing::debug!(cloud = %key, vm = %vm.key, "the list lacks the VM: it is asked for by its id");
         }
@@ -82,20 +137,10 @@ impl Sighted {
 /// Whether the Cloud's status says that a person was asked: then an annotation that stands there may be the answer.
 pub fn asked(cloud: &Cloud, what: What) -> bool {
     let conditions = cloud.status.as_ref().map_or(&[][..], |s| s.conditions.as_slice());
-    let reason = match what {
-        What::Losses => crds::reason::Reason::MassLoss,
-        What::Orphans => crds::reason::Reason::OrphansNotAcknowledged,
-    };
     // One condition tells of both brakes: its message names the annotation of each.
-    condition::get(conditions, condition::FROZEN)
-        .is_some_and(|c| c.status == "True" && (c.reason == reason.as_str() || c.message.contains(annotation(what))))
-}
-
-fn annotation(what: What) -> &'static str {
-    match what {
-        What::Losses => ACKNOWLEDGE_CHANGE,
-        What::Orphans => crds::annotation::ACKNOWLEDGE_ORPHANS,
-    }
+    condition::get(conditions, condition::FROZEN).is_some_and(|c| {
+        c.status == "True" && (c.reason == what.reason().as_str() || c.message.contains(what.annotation()))
+    })
 }
 
 /// Takes note that a brake holds, or does not any more, and tells it once.
@@ -125,24 +170,12 @@ fn ours(ctx: &Context, vm: &PilotVM) -> Option<Ours> {
         return None;
     }
     let (uid, launched) = (vm.uid()?, launched(vm)?);
-    let touched = ctx.state.memory.of(&uid).touched.unwrap_or(launched).max(launched);
+    let touched = ctx.state.memory.touched(&uid).unwrap_or(launched).max(launched);
     Some(Ours { uid, key: Key::of(vm), touched, launched })
 }
 
 fn lacking(ours: &[Ours], listing: &Listing) -> BTreeSet<String> {
     ours.iter().filter(|vm| listing.lacks(&vm.uid, vm.touched)).map(|vm| vm.uid.clone()).collect()
-}
-
-/// Whether the list may have news for a PilotVM: it boots or ends, its VM is not up any more, or it is missing and its turn has come.
-fn is_rung(vm: &PilotVM, listing: &Listing, lacking: &BTreeSet<String>, due: &BTreeSet<String>) -> bool {
-    let Some(uid) = vm.uid() else { return false };
-    if !is_settled(vm) {
-        return true;
-    }
-    if lacking.contains(&uid) {
-        return due.contains(&uid);
-    }
-    !listing.vms.get(&uid).is_some_and(|twins| twins.iter().all(|vm| vm.state == VmState::Active))
 }
 
 #[cfg(test)]

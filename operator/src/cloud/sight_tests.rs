@@ -36,24 +36,62 @@ fn set(uids: &[&str]) -> BTreeSet<String> {
     uids.iter().map(|uid| (*uid).to_owned()).collect()
 }
 
+/// Whether a first list rings it.
+fn is_rung(vm: &PilotVM, list: &Listing, lacking: &[&str], due: &[&str]) -> bool {
+    Told::default().rings(vm, list, &set(lacking), &set(due), moment())
+}
+/// A PilotVM whose VM is not made yet.
+fn pending(uid: &str) -> PilotVM {
+    PilotVM { status: None, ..pilot_vm(uid, false) }
+}
+
 #[test]
 fn a_vm_that_runs_and_is_listed_is_left_in_peace() {
     let list = listing(&[("a", VmState::Active)]);
-    assert!(!is_rung(&pilot_vm("a", true), &list, &set(&[]), &set(&[])));
-    assert!(is_rung(&pilot_vm("a", false), &list, &set(&[]), &set(&[])), "it boots");
+    assert!(!is_rung(&pilot_vm("a", true), &list, &[], &[]));
+    assert!(is_rung(&pilot_vm("a", false), &list, &[], &[]), "it boots");
+}
+
+#[test]
+fn a_vm_that_boots_is_rung_when_it_is_listed_as_another_and_now_and_then() {
+    let (mut told, now, vm) = (Told::default(), moment(), pilot_vm("a", false));
+    let mut rings = |state: VmState, seconds: u64| {
+        told.rings(&vm, &listing(&[("a", state)]), &set(&[]), &set(&[]), now + Duration::from_secs(seconds))
+    };
+    assert!(rings(VmState::Building, 0) && !rings(VmState::Building, 5));
+    assert!(rings(VmState::Active, 10) && !rings(VmState::Active, 39));
+    assert!(rings(VmState::Active, 40));
+}
+
+#[test]
+fn twenty_thousand_pilotvms_that_wait_for_their_vms_are_not_rung_at_each_list_and_one_whose_vm_is_found_is() {
+    assert!(!is_rung(&pending("a"), &listing(&[("b", VmState::Building)]), &[], &[]));
+    assert!(is_rung(&pending("b"), &listing(&[("b", VmState::Building)]), &[], &[]));
+}
+
+#[test]
+fn a_pilotvm_whose_vm_is_being_taken_away_is_rung_when_the_list_lacks_it() {
+    let mut vm = pilot_vm("a", true);
+    vm.metadata.deletion_timestamp = Some(Time(at(50)));
+    let (mut told, now) = (Told::default(), moment());
+    let mut rings = |listed: &[(&str, VmState)]| told.rings(&vm, &listing(listed), &set(&[]), &set(&[]), now);
+    assert!(rings(&[("a", VmState::Deleting)]) && !rings(&[("a", VmState::Deleting)]));
+    assert!(rings(&[]) && rings(&[]));
 }
 
 #[test]
 fn a_vm_that_is_not_up_any_more_is_rung_at_each_list() {
     let list = listing(&[("a", VmState::Ended(broker::cloud::End::PoweredOff))]);
-    assert!(is_rung(&pilot_vm("a", true), &list, &set(&[]), &set(&[])));
+    assert!(is_rung(&pilot_vm("a", true), &list, &[], &[]));
 }
 
 #[test]
 fn a_vm_that_is_missing_is_rung_when_its_turn_has_come() {
     let list = listing(&[]);
-    assert!(is_rung(&pilot_vm("a", true), &list, &set(&["a"]), &set(&["a"])));
-    assert!(!is_rung(&pilot_vm("a", true), &list, &set(&["a"]), &set(&[])));
+    for ran in [true, false] {
+        assert!(is_rung(&pilot_vm("a", ran), &list, &["a"], &["a"]));
+        assert!(!is_rung(&pilot_vm("a", ran), &list, &["a"], &[]));
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
 const BOOT_SECONDS: u64 = 60;
 
 /// A simulated cloud, whose pilots find their jobs in the simulated installation of its site.
-pub fn make(state: &State, cloud: &Cloud, pace: Pace, clock: Clock) -> Result<SimulatedCloud, Trouble> {
+pub fn make(state: &State, cloud: &Cloud, pace: Arc<Pace>, clock: Clock) -> Result<SimulatedCloud, Trouble> {
     let key = Key::of(cloud);
     let site = state.stores.sites.get(&key.beside(&cloud.spec.site_ref.name));
     let installation = site.map(|site| key.beside(&site.spec.installation_ref.name));
@@ -31,7 +31,7 @@ pub fn make(state: &State, cloud: &Cloud, pace: Pace, clock: Clock) -> Result<Si
         );
         return Err(Trouble::new("NoSimulatedInstallation", message));
     };
-    Ok(SimulatedCloud::new(config(&cloud.spec), Some(dirac), clock).at_pace(Arc::new(pace)))
+    Ok(SimulatedCloud::new(config(&cloud.spec), Some(dirac), clock).at_pace(pace))
 }
 
 /// The configuration of a simulated cloud, from its object.

@@ -32,6 +32,11 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
     let shortest = ctx.args.busy_interval.min(ctx.args.rows_interval);
     let mut all_due = Instant::now();
     loop {
+        if handle.facts().rows.is_none() {
+            // Whoever makes the way to DIRAC rings. Nothing can be planned before the first reading.
+            pulse.rests(ctx.bells.to_read_rows(&key)).await;
+            continue;
+        }
         let mut live = ctx.state.stores.vms_of_installation(&key);
         live.retain(|vm| launched(vm).is_some() && !is_ended(vm));
         let is_all_due = Instant::now() >= all_due || handle.facts().rows_unknown.is_some();
@@ -70,7 +75,8 @@ fn merged(
 ) -> Rows {
     match before {
         Some(before) if !all => before.clone().with(started, asked, rows),
-        Some(_) | None => Rows::all(started, rows),
+        Some(before) => Rows::all(started, rows).after(before),
+        None => Rows::all(started, rows),
     }
 }
 
@@ -114,7 +120,10 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
 /// Whether the PilotVM is to be looked at after a reading: its row says something else, or its pilot has not asked for work and may be
 /// late.
 fn wakes(vm: &PilotVM, reference: &str, before: &Rows, now: &Rows) -> bool {
-    let said = |rows: &Rows| rows.by_reference.get(reference).map(|row| (row.status, row.current_job > 0));
+    let said = |rows: &Rows| {
+        let row = rows.by_reference.get(reference)?;
+        Some((row.status, row.current_job > 0, row.running.map(|jobs| jobs > 0)))
+    };
     !ran(vm) || said(now) != said(before)
 }
 
@@ -124,6 +133,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{api::fake::Fake, context::State};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -143,7 +153,28 @@ mod tests {
             idle_seconds: None,
             updated: None,
             jobs: None,
+            running: None,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reading_waits_for_the_way_to_dirac_and_not_for_an_interval() {
+        let (fake, key) = (Fake::default(), Key { namespace: "demo".into(), name: "dirac".into() });
+        let mut ctx = Context::of(fake.client(), State::default());
+        ctx.args.busy_interval = Duration::from_secs(3_600);
+        ctx.args.rows_interval = Duration::from_secs(3_600);
+        let (ctx, began) = (Arc::new(ctx), Instant::now());
+        let reader = tokio::spawn(read_rows(ctx.clone(), key.clone()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let handle = ctx.state.installations.get(&key);
+        let clock = broker::clock::Clock::default();
+        handle.update(|f| f.rows = Some(Arc::new(broker::simulation::SimulatedDirac::new(1, Vec::new(), clock))));
+        ctx.bells.read_rows(&key);
+        while handle.facts().read.is_none() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the rows were not read");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        reader.abort();
     }
 
     #[test]

@@ -30,13 +30,27 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
     let pulse = ctx.progress.begins(format!("way to {key}"), TURN);
     let mut made_from: Option<MadeFrom> = None;
     let mut reread_due = Instant::now();
+    let mut was_going = None;
     loop {
-        let is_due = Instant::now() >= reread_due;
-        if let Some(installation) = ctx.state.stores.installations.get(&key)
+        let installation = ctx.state.stores.installations.get(&key);
+        let going = installation.as_ref().and_then(|i| ctx.state.secrets.deleted(&key, &i.spec.secrets()));
+        let is_due = Instant::now() >= reread_due || going != was_going;
+        if going.is_none() && was_going.is_some() {
+            made_from = None;
+        }
+        was_going.clone_from(&going);
+        if let Some(installation) = installation
             && (is_due || is_another(made_from.as_ref(), &installation.spec))
         {
             reread_due = Instant::now() + REREAD;
             match make(&ctx, &key, &installation, &handle, &mut made_from).await {
+                // Rows are closed with a Secret that was deleted as long as it stays, and no jobs are planned with it.
+                Ok(()) if going.is_some() => {
+                    handle.update(|f| {
+                        f.not_reached = going;
+                        f.demand = None;
+                    });
+                }
                 Ok(()) => handle.update(|f| f.not_reached = None),
                 Err(trouble) => {
                     tracing::warn!(installation = %key, reason = trouble.reason, error = trouble.message, "DIRAC cannot be reached");
@@ -73,6 +87,7 @@ async fn make(
         if !same("") {
             simulate(ctx, queue, handle);
             *made_from = Some((spec.clone(), String::new()));
+            ctx.bells.read_rows(key);
             ctx.bells.plan(key);
         }
         return Ok(());

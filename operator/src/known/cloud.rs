@@ -2,23 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use broker::{
-    cloud::{Cloud, CloudError, Headroom, Offers, Scope},
+    cloud::{Cloud, CloudError, Coming, Headroom, Notice, Offers, Scope, Wanted},
     simulation::SimulatedCloud,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
+    Known,
     brake::{Brake, Limit},
     exhausted::Exhausted,
     frozen::Frozen,
     listing::Listing,
-    permits::Permits,
+    missing::Lacking,
     place::{Lot, Place},
 };
 use crate::trouble::Trouble;
@@ -53,6 +55,17 @@ pub struct Failure {
     pub since: Instant,
 }
 
+/// What the provider announced about one VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// What happens.
+    pub what: Coming,
+    /// When.
+    pub at: Timestamp,
+    /// When that was heard.
+    pub heard: Timestamp,
+}
+
 /// What is known of a cloud.
 #[derive(Clone, Default)]
 pub struct Facts {
@@ -64,8 +77,10 @@ pub struct Facts {
     pub not_driven: Option<Trouble>,
     /// Since when that is so.
     pub not_driven_since: Option<Instant>,
-    /// What it offers.
+    /// What it offers, of what was wanted.
     pub offers: Option<Arc<Offers>>,
+    /// What was wanted when the offers were read.
+    pub wanted: Arc<Wanted>,
     /// What may still be bought, and when that was asked for.
     pub headroom: Option<(Timestamp, Arc<Headroom>)>,
     /// The same moment in steady time.
@@ -78,21 +93,23 @@ pub struct Facts {
     pub listing: Option<Arc<Listing>>,
     /// Since when the simulated cloud is there: VMs that were launched before are gone.
     pub simulated_since: Option<Timestamp>,
-    /// VMs of ours that the list lacks, by the UID of the PilotVM, and since when. They count as alive.
-    pub missing: Arc<BTreeMap<String, Timestamp>>,
+    /// VMs of ours that the list lacks. They count as alive.
+    pub missing: Arc<Lacking>,
+    /// What the provider announced about VMs, by the provider's id.
+    pub announced: Arc<BTreeMap<String, Announced>>,
     /// VMs with our tag that have no PilotVM and are not deleted yet.
     pub orphans: u64,
     /// Such VMs that were deleted.
     pub orphans_deleted: u64,
+    /// Whether VMs can be deleted only with this Cloud, where that was asked since it or its Secret was deleted.
+    pub is_needed: Option<bool>,
     /// What nobody believes or deletes before a person says so.
     pub frozen: Vec<Frozen>,
 }
 
-/// One cloud, shared by its poller, the rounds and the PilotVMs.
+/// One cloud, shared by its poller, the rounds and the PilotVMs. It is what is known of the cloud, and what was learnt by trying.
 pub struct Handle {
-    /// How much may be asked of it at once for single PilotVMs.
-    pub permits: Permits,
-    facts: RwLock<Facts>,
+    known: Known<Facts>,
     exhausted: Mutex<Exhausted>,
     losses: Mutex<Brake>,
     orphans: Mutex<Brake>,
@@ -101,8 +118,7 @@ pub struct Handle {
 impl Default for Handle {
     fn default() -> Self {
         Self {
-            permits: Permits::default(),
-            facts: RwLock::default(),
+            known: Known::default(),
             exhausted: Mutex::default(),
             losses: Mutex::new(Brake::new(Limit::LOSSES)),
             orphans: Mutex::new(Brake::new(Limit::ORPHANS)),
@@ -110,19 +126,15 @@ impl Default for Handle {
     }
 }
 
+impl Deref for Handle {
+    type Target = Known<Facts>;
+
+    fn deref(&self) -> &Known<Facts> {
+        &self.known
+    }
+}
+
 impl Handle {
-    /// A copy of what is known.
-    pub fn facts(&self) -> Facts {
-        self.facts.read().map(|f| f.clone()).unwrap_or_default()
-    }
-
-    /// Changes what is known.
-    pub fn update(&self, change: impl FnOnce(&mut Facts)) {
-        if let Ok(mut facts) = self.facts.write() {
-            change(&mut facts);
-        }
-    }
-
     /// Whether the loss of this VM may be believed, of which the provider has just said that there is no such VM, or that somebody
     /// deleted it.
     ///
@@ -145,11 +157,33 @@ impl Handle {
         work(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The provider announced something about a VM. A word that came before is kept where it said worse.
+    pub fn announced(&self, notice: &Notice, heard: Timestamp) {
+        self.update(|f| {
+            let all = Arc::make_mut(&mut f.announced);
+            if all.get(&notice.id).is_none_or(|before| before.what != Coming::Reclaim) {
+                all.insert(notice.id.clone(), Announced { what: notice.what, at: notice.at, heard });
+            }
+        });
+    }
+
+    /// Forgets what was announced about VMs that a list does not have. One of which was heard after the list was asked for stays.
+    pub fn forget_announced(&self, listing: &Listing) {
+        if self.facts().announced.is_empty() {
+            return;
+        }
+        let listed: BTreeSet<&str> = listing.vms.values().flatten().map(|vm| vm.id.as_str()).collect();
+        self.update(|f| {
+            Arc::make_mut(&mut f.announced)
+                .retain(|id, said| said.heard >= listing.started || listed.contains(id.as_str()));
+        });
+    }
+
     /// The provider answered a question of this kind.
-    pub fn answered(&self, question: Question) {
+    pub fn answered(&self, question: Question, now: Instant) {
         self.update(|f| {
             f.failures.remove(&question);
-            f.refused = worst(&f.failures);
+            f.refused = worst(&f.failures, now);
         });
     }
 
@@ -158,7 +192,7 @@ impl Handle {
         self.update(|f| {
             let since = f.failures.get(&question).map_or(now, |failure| failure.since);
             f.failures.insert(question, Failure { error: error.clone(), since });
-            f.refused = worst(&f.failures);
+            f.refused = worst(&f.failures, now);
         });
     }
 
@@ -203,6 +237,11 @@ impl Handle {
         self.exhausted(|e| e.failing(pool, now))
     }
 
+    /// How many VMs of each lot worked so far.
+    pub fn worked_lots(&self) -> Vec<(Lot, u64)> {
+        self.exhausted(|e| e.worked_lots())
+    }
+
     /// Forgets what was learnt of pools that `pools` does not name.
     pub fn retain_pools(&self, pools: impl Fn(&str) -> bool) {
         self.exhausted(|e| e.retain(pools));
@@ -233,9 +272,13 @@ impl Handle {
     }
 }
 
-fn worst(failures: &BTreeMap<Question, Failure>) -> Option<CloudError> {
+/// The failure that says most. That a provider wants a pause, or that our own pace leaves no turn, is none before it has lasted.
+fn worst(failures: &BTreeMap<Question, Failure>, now: Instant) -> Option<CloudError> {
     let is_refused = |failure: &Failure| matches!(failure.error, CloudError::Unauthorized(_));
-    let worst = failures.values().min_by_key(|failure| (!is_refused(failure), failure.since));
+    let is_said = |failure: &&Failure| {
+        !matches!(failure.error, CloudError::Throttled { .. }) || now.duration_since(failure.since) >= GRACE
+    };
+    let worst = failures.values().filter(is_said).min_by_key(|failure| (!is_refused(failure), failure.since));
     worst.map(|failure| failure.error.clone())
 }
 

@@ -32,8 +32,23 @@ fn one_list_that_fails_does_not_take_a_cloud_out_of_the_plan_and_two_minutes_of_
         assert!(handle.facts().usable(now + Duration::from_secs(second)));
     }
     assert!(!handle.facts().usable(now + GRACE));
-    handle.answered(Question::List);
+    handle.answered(Question::List, now + GRACE);
     assert!(handle.facts().usable(now + GRACE) && handle.facts().refused.is_none());
+}
+
+#[test]
+fn a_pause_that_a_provider_wants_is_no_trouble_before_it_has_lasted_two_minutes() {
+    let now = Instant::now();
+    let handle = answering(now);
+    let throttled = CloudError::Throttled { message: "slow down".into(), retry_after: Some(Duration::from_secs(30)) };
+    handle.not_answered(Question::List, &throttled, now);
+    assert!(handle.facts().usable(now) && handle.facts().refused.is_none());
+    handle.not_answered(Question::Headroom, &transient(), now + GRACE / 2);
+    assert_eq!(handle.facts().refused, Some(transient()), "what is worse is said");
+    handle.answered(Question::Headroom, now + GRACE / 2);
+    assert_eq!(handle.facts().refused, None);
+    handle.not_answered(Question::List, &throttled, now + GRACE);
+    assert!(!handle.facts().usable(now + GRACE) && handle.facts().refused == Some(throttled));
 }
 
 #[test]
@@ -44,7 +59,7 @@ fn a_refused_credential_takes_a_cloud_out_of_the_plan_at_once() {
     handle.not_answered(Question::Launch, &CloudError::Unauthorized("no role".into()), now + GRACE / 2);
     assert!(!handle.facts().usable(now + GRACE / 2));
     assert!(matches!(handle.facts().refused, Some(CloudError::Unauthorized(_))), "it says more than a lost list");
-    handle.answered(Question::List);
+    handle.answered(Question::List, now + GRACE / 2);
     assert!(!handle.facts().usable(now + GRACE / 2), "a list proves nothing of the right to make VMs");
 }
 
@@ -85,6 +100,37 @@ fn a_refusal_of_a_class_is_known_by_the_offers() {
     handle.refused(Scope::Class, &c8, now);
     assert_eq!(handle.refused_places(now), BTreeSet::from([c8.clone()]));
     assert!(handle.may_try(&g1, now) && !handle.may_try(&c8, now));
+}
+
+#[test]
+fn what_was_announced_is_kept_while_lists_have_the_vm_and_the_worst_of_it_stays() {
+    use broker::cloud::{Owner, Vm, VmState};
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let list = |started: i64, ids: &[&str]| {
+        let vm = |id: &&str| Vm {
+            id: (*id).into(),
+            owner: Owner { cluster: "k".into(), uid: (*id).into() },
+            name: String::new(),
+            state: VmState::Active,
+            provider_status: String::new(),
+            created: at(0),
+            bought: None,
+        };
+        Listing::new(at(started), ids.iter().map(vm).collect(), Duration::ZERO)
+    };
+    let handle = Handle::default();
+    let says = |what| handle.announced(&Notice { id: "a".into(), at: at(100), what }, at(10));
+    says(Coming::Rebalance);
+    says(Coming::Reclaim);
+    says(Coming::Rebalance);
+    let what = || handle.facts().announced.get("a").map(|said| said.what);
+    assert_eq!(what(), Some(Coming::Reclaim));
+    handle.forget_announced(&list(9, &[]));
+    assert!(what().is_some(), "the list is older than the announcement");
+    handle.forget_announced(&list(20, &["a"]));
+    assert!(what().is_some());
+    handle.forget_announced(&list(20, &["b"]));
+    assert_eq!(what(), None);
 }
 
 #[test]

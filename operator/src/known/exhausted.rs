@@ -136,6 +136,11 @@ impl Exhausted {
         self.lots.iter().filter(|(lot, t)| lot.pool == pool && is_on(t)).map(|(lot, _)| lot.place.clone()).collect()
     }
 
+    /// How many VMs of each lot worked, since the last time that too many of it came to nothing.
+    pub fn worked_lots(&self) -> Vec<(Lot, u64)> {
+        self.lots.iter().filter(|(_, t)| t.worked > 0).map(|(lot, t)| (lot.clone(), t.worked)).collect()
+    }
+
     /// Forgets the pools that `pools` does not name.
     pub fn retain(&mut self, pools: impl Fn(&str) -> bool) {
         self.lots.retain(|lot, _| pools(&lot.pool));

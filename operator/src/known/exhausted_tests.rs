@@ -31,6 +31,19 @@ fn a_lone_refusal_pauses_an_offer_for_ten_seconds() {
 }
 
 #[test]
+fn what_worked_is_remembered_until_too_many_come_to_nothing() {
+    let (now, mut e) = (Instant::now(), Exhausted::default());
+    e.worked(&lot("a"));
+    e.failed(&lot("a"), now);
+    e.worked(&lot("a"));
+    assert_eq!(e.worked_lots(), [(lot("a"), 2)]);
+    for _ in 0..5 {
+        e.failed(&lot("a"), now);
+    }
+    assert_eq!(e.worked_lots(), []);
+}
+
+#[test]
 fn each_scope_spares_what_it_does_not_reach() {
     let (now, zone) = (Instant::now(), |zone| Place::on_demand("c8", Some(zone)));
     let open = |scope, place: &Place, class| refused(scope, now).may_try(place, Some(class), now);

@@ -17,6 +17,24 @@ pub enum What {
     Orphans,
 }
 
+impl What {
+    /// The reason of the condition, of the event and of the metric.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Losses => Reason::MassLoss,
+            Self::Orphans => Reason::OrphansNotAcknowledged,
+        }
+    }
+
+    /// The annotation with which a person lets go.
+    pub fn annotation(self) -> &'static str {
+        match self {
+            Self::Losses => ACKNOWLEDGE_CHANGE,
+            Self::Orphans => ACKNOWLEDGE_ORPHANS,
+        }
+    }
+}
+
 /// A brake that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frozen {
@@ -31,10 +49,7 @@ pub struct Frozen {
 impl Frozen {
     /// The reason of the condition and of the event.
     pub fn reason(&self) -> Reason {
-        match self.what {
-            What::Losses => Reason::MassLoss,
-            What::Orphans => Reason::OrphansNotAcknowledged,
-        }
+        self.what.reason()
     }
 
     /// The sentence, with the command that lets go.
@@ -44,17 +59,16 @@ impl Frozen {
             0 => String::new(),
             n => format!(", and {n} more went in the last five minutes"),
         };
-        let (seen, held, annotation, sure) = match self.what {
+        let annotation = self.what.annotation();
+        let (seen, held, sure) = match self.what {
             What::Losses => (
                 format!("{doubtful} of {} VMs are missing from the cloud or gone at once{lately}", self.all),
                 "none of them is believed gone: each counts as alive, and none is replaced",
-                ACKNOWLEDGE_CHANGE,
                 "look at the cloud; when they are really gone",
             ),
             What::Orphans => (
                 format!("{doubtful} VMs carry our tag and have no PilotVM{lately}"),
                 "none of them is deleted",
-                ACKNOWLEDGE_ORPHANS,
                 "their jobs would be lost with them; when they may go",
             ),
         };

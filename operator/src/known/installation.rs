@@ -1,9 +1,6 @@
 //! What the operator knows of one installation, in memory: everything here can be read again from DIRAC.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
     demand::{DemandSource, Unreadable},
@@ -14,7 +11,7 @@ use broker::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::permits::Permits;
+use super::Known;
 use crate::trouble::Trouble;
 
 /// What the last planning round saw and decided.
@@ -66,23 +63,46 @@ pub struct Rows {
     pub by_reference: BTreeMap<String, PilotRow>,
     /// When those were asked for that were read again since, by reference.
     pub again: BTreeMap<String, Timestamp>,
+    /// Since when pilots that had a job have none that runs, by reference: no earlier than the first reading that said so.
+    #[serde(default)]
+    pub idle: BTreeMap<String, Timestamp>,
 }
 
 impl Rows {
     /// All rows, as asked for at `started`.
     pub fn all(started: Timestamp, rows: Vec<PilotRow>) -> Self {
-        let by_reference = rows.into_iter().map(|row| (row.reference.clone(), row)).collect();
-        Self { started, by_reference, again: BTreeMap::new() }
+        let mut all = Self { started, ..Self::default() };
+        all.take(started, rows);
+        all
+    }
+
+    /// The same; what was idle `before` and still is has been so since then.
+    pub fn after(mut self, before: &Self) -> Self {
+        for (reference, since) in &mut self.idle {
+            *since = before.idle.get(reference).copied().unwrap_or(*since);
+        }
+        self
     }
 
     /// These rows, with those that were asked for again at `started` in their place. One that was asked for and is absent goes.
     pub fn with(mut self, started: Timestamp, asked: &[String], rows: Vec<PilotRow>) -> Self {
+        let before = self.clone();
         for reference in asked {
             self.by_reference.remove(reference);
+            self.idle.remove(reference);
             self.again.insert(reference.clone(), started);
         }
-        self.by_reference.extend(rows.into_iter().map(|row| (row.reference.clone(), row)));
-        self
+        self.take(started, rows);
+        self.after(&before)
+    }
+
+    fn take(&mut self, started: Timestamp, rows: Vec<PilotRow>) {
+        for row in rows {
+            if row.current_job > 0 && row.running == Some(0) {
+                self.idle.insert(row.reference.clone(), started);
+            }
+            self.by_reference.insert(row.reference.clone(), row);
+        }
     }
 
     /// When this row was asked for.
@@ -92,26 +112,7 @@ impl Rows {
 }
 
 /// One installation, shared by its round, its rows and the PilotVMs.
-#[derive(Default)]
-pub struct Handle {
-    /// How much may be asked of its DIRAC at once for single PilotVMs.
-    pub permits: Permits,
-    facts: RwLock<Facts>,
-}
-
-impl Handle {
-    /// A copy of what is known.
-    pub fn facts(&self) -> Facts {
-        self.facts.read().map(|f| f.clone()).unwrap_or_default()
-    }
-
-    /// Changes what is known.
-    pub fn update(&self, change: impl FnOnce(&mut Facts)) {
-        if let Ok(mut facts) = self.facts.write() {
-            change(&mut facts);
-        }
-    }
-}
+pub type Handle = Known<Facts>;
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +128,7 @@ mod tests {
             idle_seconds: None,
             updated: None,
             jobs: None,
+            running: None,
         }
     }
     fn at(second: i64) -> Timestamp {
@@ -145,6 +147,24 @@ mod tests {
         let rows = Rows::all(at(10), vec![row("a", 0)]).with(at(15), &["a".into()], vec![]);
         assert!(rows.by_reference.is_empty());
         assert_eq!(rows.read_at("a"), at(15));
+    }
+
+    #[test]
+    fn a_pilot_is_idle_since_the_first_reading_that_shows_no_job_of_its_own_and_not_where_nobody_says() {
+        let row = |job: u64, running: Option<u64>| vec![PilotRow { running, ..row("a", job) }];
+        let since = |rows: &Rows| rows.idle.get("a").copied();
+        let mut rows = Rows::all(at(10), row(7, Some(0)));
+        assert_eq!(since(&rows), Some(at(10)));
+        rows = Rows::all(at(30), row(7, Some(0))).after(&rows).with(at(35), &["a".into()], row(7, Some(0)));
+        assert_eq!(since(&rows), Some(at(10)));
+        assert_eq!(since(&Rows::all(at(40), row(8, Some(1))).after(&rows)), None, "it has a job again");
+        assert_eq!(since(&Rows::all(at(40), row(7, None)).after(&rows)), None, "nobody says");
+        assert_eq!(since(&rows.with(at(40), &["a".into()], vec![])), None, "an absent row says nothing");
+        assert_eq!(
+            since(&Rows::all(at(10), row(0, Some(0)))),
+            None,
+            "it never had one: its first request is what counts"
+        );
     }
 
     #[test]

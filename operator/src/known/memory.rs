@@ -105,6 +105,11 @@ impl Memory {
         self.0.with(|map| map.get(uid).cloned().unwrap_or_default())
     }
 
+    /// When the VM was last made or deleted by us.
+    pub fn touched(&self, uid: &str) -> Option<Timestamp> {
+        self.0.with(|map| map.get(uid).and_then(|remembered| remembered.touched))
+    }
+
     /// Remembers something.
     pub fn note(&self, uid: &str, change: impl FnOnce(&mut Remembered)) {
         self.0.with(|map| change(map.entry(uid.to_owned()).or_default()));

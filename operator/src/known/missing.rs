@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// A VM that stays missing is asked for by its id this often.
@@ -49,9 +50,74 @@ impl Missing {
     }
 }
 
+/// The VMs of ours that a cloud's last list lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// By the UID of the PilotVM: its name, and since when.
+    vms: BTreeMap<String, (String, Timestamp)>,
+    /// How many VMs of ours there should be.
+    of: usize,
+}
+
+impl Lacking {
+    /// Of `of` VMs of ours these, by UID and name, are lacking at `now`. Those that were lacking `before` are so since then.
+    pub fn of(vms: impl IntoIterator<Item = (String, String)>, of: usize, before: &Self, now: Timestamp) -> Self {
+        let since = |uid: &String| before.vms.get(uid).map_or(now, |(_, since)| *since);
+        let vms = vms.into_iter().map(|(uid, name)| (uid.clone(), (name, since(&uid)))).collect();
+        Self { vms, of }
+    }
+
+    /// How many are lacking.
+    pub fn len(&self) -> usize {
+        self.vms.len()
+    }
+
+    /// The sentence about them; nothing where none is lacking.
+    pub fn message(&self) -> Option<String> {
+        /// A sentence is no place for thousands of names.
+        const NAMED: usize = 5;
+        let since = self.vms.values().map(|(_, since)| since).min()?;
+        let mut names: Vec<&str> = self.vms.values().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        names.truncate(NAMED);
+        Some(format!(
+            "{} of {} VMs are missing from the provider's list, or their state in it is unknown, the first since {since}: {}{more}; nobody \
+             believes that they are gone: each counts as alive, and is asked for by its id until the provider says that there is no such VM",
+            self.vms.len(),
+            self.of,
+            names.join(", "),
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lacking(names: &[&str], before: &Lacking, second: i64) -> Lacking {
+        let vms = names.iter().map(|name| (format!("uid of {name}"), (*name).to_owned()));
+        Lacking::of(vms, 40, before, Timestamp::from_second(second).unwrap())
+    }
+
+    #[test]
+    fn what_is_lacking_is_said_with_number_names_and_the_time_since_when() {
+        let first = lacking(&["cpu-7"], &Lacking::default(), 60);
+        let said = lacking(&["cpu-7", "cpu-1"], &first, 120).message().unwrap();
+        assert!(said.starts_with("2 of 40 VMs are missing from the provider's list"), "{said}");
+        assert!(said.contains("the first since 1970-01-01T00:01:00Z: cpu-1, cpu-7; "), "{said}");
+        assert_eq!(lacking(&[], &first, 180).message(), None);
+    }
+
+    #[test]
+    fn of_many_that_are_lacking_the_first_are_named_and_the_others_counted() {
+        let all = ["g", "f", "e", "d", "c", "b", "a"];
+        let said = lacking(&all, &Lacking::default(), 0).message().unwrap();
+        assert!(said.starts_with("7 of 40 VMs are missing") && said.contains(": a, b, c, d, e and 2 more; "), "{said}");
+    }
 
     fn uids(n: usize) -> BTreeSet<String> {
         (0..n).map(|n| format!("{n:04}")).collect()

@@ -10,8 +10,10 @@ pub mod listing;
 pub mod memory;
 pub mod missing;
 pub mod numbers;
+pub mod paces;
 pub mod permits;
 pub mod place;
+pub mod secrets;
 
 use std::{
     collections::HashMap,
@@ -20,6 +22,28 @@ use std::{
 };
 
 use crate::names::Key;
+
+/// What is known of one thing outside, shared by those who learn it and those who go by it.
+#[derive(Default)]
+pub struct Known<F> {
+    /// How much may be asked of it at once for single PilotVMs.
+    pub permits: permits::Permits,
+    facts: RwLock<F>,
+}
+
+impl<F: Clone + Default> Known<F> {
+    /// A copy of what is known.
+    pub fn facts(&self) -> F {
+        self.facts.read().map(|f| f.clone()).unwrap_or_default()
+    }
+
+    /// Changes what is known.
+    pub fn update(&self, change: impl FnOnce(&mut F)) {
+        if let Ok(mut facts) = self.facts.write() {
+            change(&mut facts);
+        }
+    }
+}
 
 /// Handles that live as long as the operator, made when first asked for.
 pub struct Registry<H>(RwLock<HashMap<Key, Arc<H>>>);

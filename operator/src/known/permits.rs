@@ -2,9 +2,13 @@
 //! turn comes, and holds up nothing meanwhile.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use broker::clock::moment;
+use tokio::time::Instant;
 
 use crate::names::Key;
 
@@ -12,6 +16,9 @@ use crate::names::Key;
 const AT_ONCE: usize = 8;
 /// PilotVMs whose rows may be read or written at once: DISET gathers what they ask, and keeps its connections few by itself.
 const ROWS_AT_ONCE: usize = 64;
+/// Whoever is called and does not come within this time has lost its place. Until then the place is kept: else everyone who comes and
+/// finds none would have the next one called, without end.
+const COMES_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is asked of a provider or of DIRAC for single VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +44,7 @@ impl Act {
 
 /// The permits of one provider or DIRAC.
 #[derive(Debug, Default)]
-pub struct Permits(Mutex<Lanes>);
+pub struct Permits(Arc<Mutex<Lanes>>);
 
 #[derive(Debug, Default)]
 struct Lanes {
@@ -53,23 +60,26 @@ struct Lane {
     /// Who was sent away, in order; each once.
     waiting: VecDeque<Key>,
     known: HashSet<Key>,
+    /// For whom a place is kept, and until when.
+    called: HashMap<Key, Instant>,
 }
 
 /// A permit, given back when it is dropped.
 #[derive(Debug)]
-pub struct Permit<'a> {
-    permits: &'a Permits,
+pub struct Permit {
+    lanes: Arc<Mutex<Lanes>>,
     act: Act,
 }
 
 impl Permits {
     /// A permit, or nothing: then `who` stands in line, and is named by [`Permits::next`] once its turn comes. VMs are made only while
     /// none waits to be taken away.
-    pub fn take(&self, act: Act, who: &Key) -> Option<Permit<'_>> {
-        let mut lanes = self.lanes();
+    pub fn take(&self, act: Act, who: &Key) -> Option<Permit> {
+        let mut lanes = lanes(&self.0);
         let yields = act == Act::Create && !lanes.delete.waiting.is_empty();
         let lane = lanes.of(act);
-        if yields || lane.taken >= act.at_once() {
+        lane.called.remove(who);
+        if yields || !lane.has_place(moment(), act.at_once()) {
             if lane.known.insert(who.clone()) {
                 lane.waiting.push_back(who.clone());
             }
@@ -79,27 +89,28 @@ impl Permits {
         if lane.known.remove(who) {
             lane.waiting.retain(|other| other != who);
         }
-        Some(Permit { permits: self, act })
+        Some(Permit { lanes: self.0.clone(), act })
     }
 
-    /// Those whose turn has come, deletions first: they are to be rung. Whoever does not come has lost its place.
+    /// Those whose turn has come, deletions first: they are to be rung.
     pub fn next(&self) -> Vec<Key> {
-        let mut lanes = self.lanes();
+        let (mut lanes, now) = (lanes(&self.0), moment());
         let mut called = Vec::new();
         for act in [Act::Delete, Act::Create, Act::Ask, Act::Row] {
             let lane = lanes.of(act);
-            for _ in lane.taken..act.at_once() {
+            while lane.has_place(now, act.at_once()) {
                 let Some(who) = lane.waiting.pop_front() else { break };
                 lane.known.remove(&who);
+                lane.called.insert(who.clone(), now + COMES_WITHIN);
                 called.push(who);
             }
         }
         called
     }
+}
 
-    fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lanes(lanes: &Mutex<Lanes>) -> MutexGuard<'_, Lanes> {
+    lanes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Lanes {
@@ -113,9 +124,17 @@ impl Lanes {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Lane {
+    /// Whether one of `at_once` places is free and kept for nobody.
+    fn has_place(&mut self, now: Instant, at_once: usize) -> bool {
+        self.called.retain(|_, until| *until > now);
+        self.taken + self.called.len() < at_once
+    }
+}
+
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut lanes = self.permits.lanes();
+        let mut lanes = lanes(&self.lanes);
         let lane = lanes.of(self.act);
         lane.taken = lane.taken.saturating_sub(1);
     }
@@ -159,5 +178,19 @@ mod tests {
         drop(held);
         assert_eq!(permits.next(), [key(60), key(61)], "the deletion is called first");
         assert!(permits.take(Act::Create, &key(61)).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_kept_for_whoever_was_called_and_goes_to_the_next_when_nobody_comes() {
+        let permits = Permits::default();
+        let mut held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Create, &key(n)).unwrap()).collect();
+        assert!((50..60).all(|n| permits.take(Act::Create, &key(n)).is_none()));
+        held.pop();
+        assert_eq!(permits.next(), [key(50)]);
+        assert!(permits.next().is_empty(), "one place calls one, however often it is looked");
+        assert!(permits.take(Act::Create, &key(59)).is_none(), "nobody passes the one that was called");
+        tokio::time::sleep(COMES_WITHIN).await;
+        assert_eq!(permits.next(), [key(51)]);
+        assert!(permits.take(Act::Create, &key(51)).is_some());
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     api,
     context::Context,
     giveback::{Which, give_back},
-    names::{Key, POOL_FINALIZER},
+    names::{Key, POOL_FINALIZER, POOL_LABEL},
 };
 
 /// Pools are looked through at least this often.
@@ -50,14 +50,17 @@ async fn look(ctx: &Context) {
     }
     for (key, vms) in by_pool {
         // Where the watch is late, or this version cannot read the pool, the pool is not gone.
-        if let Ok(None) = ctx.api.read::<PilotPool>(&key).await {
+        if let Ok(false) = ctx.api.is_there::<PilotPool>(&key).await {
             drain(ctx, drainable(&vms), "its pool is gone").await;
         }
     }
 }
 
 async fn settle(ctx: &Context, pool: &PilotPool, vms: Vec<Arc<PilotVM>>) {
-    let is_awaited = ctx.state.expectations.awaits_any_of(&Key::of(pool));
+    let key = Key::of(pool);
+    // A PilotVM that this version cannot read may have a VM with jobs.
+    let is_awaited =
+        ctx.state.expectations.awaits_any_of(&key) || !ctx.state.stores.unknown_vms(POOL_LABEL, &key).is_empty();
     match next(pool, &vms, is_awaited) {
         Step::Rest => {}
         Step::Hold => hold(ctx, pool, true).await,

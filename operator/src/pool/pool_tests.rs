@@ -76,6 +76,7 @@ impl PilotRows for Rows {
             idle_seconds: None,
             updated: None,
             jobs: None,
+            running: None,
         };
         Ok(self.0.iter().filter(|(reference, _)| asked.contains(reference)).map(row).collect())
     }

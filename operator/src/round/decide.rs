@@ -13,8 +13,23 @@ pub enum Hands {
     Bound(String),
 }
 
-/// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered.
+/// Whether the round may act. Whether pilots run is not known without their rows, and new ones could not be registered. Of two
+/// installations that read one DIRAC only the older one buys: each would buy for all its jobs.
 pub fn hands(world: &World) -> Hands {
+    if let Some(first) = &world.first_reader {
+        return Hands::Bound(format!(
+            "no PilotVM is made: DiracInstallation {first} is older and reads the same Matcher, and buys for its jobs; delete one of \
+             the two"
+        ));
+    }
+    // Such a VM counts for nobody, and must count for all.
+    if let Some(vm) = world.unread.iter().find(|vm| vm.cloud.is_none() || vm.vo.is_none()) {
+        return Hands::Bound(format!(
+            "this version cannot read PilotVM {}, and its labels do not say against which limits it counts: no PilotVM is made until it is \
+             mended or gone",
+            vm.name
+        ));
+    }
     match (&world.rows_unknown, &world.rows) {
         (Some(trouble), _) => {
             Hands::Bound(format!("no PilotVM is made while the pilots' rows are unknown: {}", trouble.message))
@@ -32,10 +47,10 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     plan.surplus.retain(|surplus| {
         let Some(vm) = world.vm(&surplus.vm) else { return false };
         let pool = world.pool(&vm.spec.pool_ref.name);
-        pool.is_some_and(|pool| world.paused_by(pool, std::iter::once(vm.spec.cloud_ref.name.as_str())).is_none())
+        pool.is_some_and(|pool| world.paused_by(pool, [vm.spec.cloud_ref.name.as_str()]).is_none())
     });
     for unmet in &mut plan.unmet {
-        if let Some(by) = paused_by(world, unmet) {
+        if let Some(by) = waits_for(world, unmet) {
             unmet.reason = Reason::Paused;
             unmet.message = format!("{by} is paused: take the annotation {} off to go on", crds::annotation::PAUSED);
         }
@@ -43,9 +58,10 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     plan
 }
 
-fn paused_by(world: &World, unmet: &Unmet) -> Option<String> {
+/// The paused object that these jobs wait for.
+fn waits_for(world: &World, unmet: &Unmet) -> Option<String> {
     let pool = world.pool(unmet.pool.as_deref()?)?;
-    if let Some(by) = world.paused_by(pool, std::iter::empty()) {
+    if let Some(by) = world.paused_by(pool, []) {
         return Some(by);
     }
     // A limit that binds on the clouds that are left binds all the same.

@@ -29,7 +29,9 @@ fn a_world_with_jobs_and_nothing_in_the_way_gets_vms() {
 
 #[test]
 fn nothing_is_made_where_a_person_asked_for_a_pause_and_the_jobs_say_so() {
-    for (kind, name) in [("installations", "DiracInstallation i"), ("clouds", "Cloud c"), ("pools", "PilotPool cpu")] {
+    for (kind, name) in
+        [("installations", "DiracInstallation demo/i"), ("clouds", "Cloud demo/c"), ("pools", "PilotPool demo/cpu")]
+    {
         let plan = planned(&merged(kind, paused()), 30);
         assert!(plan.launches.is_empty(), "{kind}");
         assert_eq!(plan.unmet[0].reason, Reason::Paused, "{kind}: {:?}", plan.unmet);
@@ -56,6 +58,13 @@ fn vms_of_what_is_paused_are_not_given_back() {
         let both: World = serde_json::from_value(both).unwrap();
         assert!(planned(&both, 0).surplus.is_empty(), "{kind}");
     }
+}
+
+#[test]
+fn the_younger_of_two_installations_that_read_one_dirac_buys_nothing() {
+    let younger = world(|w| w["firstReader"] = json!({"namespace": "other", "name": "first"}));
+    let Hands::Bound(why) = hands(&younger) else { panic!("it would buy for jobs that the older one buys for") };
+    assert!(why.contains("DiracInstallation other/first is older"), "{why}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::{
     amounts::count,
     known::installation::Rows,
-    life::{deadline, is_ended, is_late, is_old, launched, ran},
+    life::{deadline, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
 };
 
@@ -33,7 +33,7 @@ pub struct Life {
 /// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
 pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
     let none = |phase| Life { phase, free_cores: 0 };
-    if deleting(vm) || is_ended(vm) || is_old(vm, now) {
+    if deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
         return none(VmPhase::Ending);
     }
     let reference = stamp::reference(&vm.uid().unwrap_or_default());

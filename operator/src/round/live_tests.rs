@@ -32,6 +32,19 @@ fn launched_at(n: i64) -> Value {
 }
 
 #[test]
+fn a_vm_that_the_provider_announced_to_take_back_is_no_supply() {
+    let says = |status: &str| {
+        let mut vm = vm(launched_at(1));
+        let status = json!({"type": "Leaving", "status": status, "reason": "ReclaimAnnounced", "message": "soon",
+            "lastTransitionTime": minute(2).to_string()});
+        vm.status.as_mut().unwrap().conditions = vec![serde_json::from_value(status).unwrap()];
+        phase(&vm, Some(&rows(2, "Running", 0)), 2)
+    };
+    assert_eq!(says("True"), (VmPhase::Ending, 0));
+    assert_eq!(says("False"), (VmPhase::Running, 8));
+}
+
+#[test]
 fn a_vm_that_was_just_made_boots() {
     assert_eq!(phase(&vm(Value::Null), None, 1), (VmPhase::Booting, 0));
     assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Waiting", 0)), 2), (VmPhase::Booting, 0));

@@ -101,6 +101,9 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     // Read after the demand, which can take its time: rows that came meanwhile count.
     let facts = handle.facts();
     let world = World::of(&ctx.state, key, &facts, ctx.clock.now());
+    for vm in &world.unread {
+        ctx.state.numbers.saw(&key.beside(&vm.pool), &vm.name);
+    }
     let taken = snapshot(&world, queues);
     let began = Instant::now();
     let plan = along_the_ramp(&world, respect_pauses(&world, broker::plan::plan(&taken)));
@@ -125,7 +128,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
 async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
     let expectations = &ctx.state.expectations;
     for vm in expectations.in_doubt(key) {
-        match ctx.api.read::<PilotVM>(&vm).await {
+        match ctx.api.metadata::<PilotVM>(&vm).await {
             Ok(Some(found)) => {
                 let (uid, version) = (found.uid().unwrap_or_default(), found.resource_version().unwrap_or_default());
                 expectations.expect(key, vm.clone(), &uid, &version);

@@ -13,6 +13,8 @@ use crate::{
 
 /// As many VMs of a lot may boot before the first has worked; each that works doubles that.
 const FIRST: u64 = 10;
+/// At most as many VMs that worked and are gone count: an image that was good may have been replaced meanwhile.
+const REMEMBERED: u64 = 3;
 
 /// VMs that are made alike: pool, image, cloud, flavor and zone.
 type Lot<'a> = (&'a str, &'a str, &'a str, &'a str, Option<&'a str>);
@@ -81,7 +83,7 @@ fn lot_of<'a>(world: &'a World, launch: &'a Launch) -> Lot<'a> {
     (&launch.pool, image, &launch.cloud, &launch.offering.flavor, launch.offering.zone.as_deref())
 }
 
-/// What the VMs that live have shown.
+/// What the VMs have shown: those that live, and where these are fewer those that are remembered.
 fn shown(world: &World) -> HashMap<Lot<'_>, Shown> {
     let mut lots: HashMap<Lot<'_>, Shown> = HashMap::new();
     for vm in world.vms.iter().filter(|vm| !deleting(vm.as_ref()) && !is_ended(vm)) {
@@ -98,6 +100,14 @@ fn shown(world: &World) -> HashMap<Lot<'_>, Shown> {
             shown.worked += 1;
         } else {
             shown.booting += 1;
+        }
+    }
+    for view in &world.clouds {
+        let cloud = view.object.metadata.name.as_deref().unwrap_or_default();
+        for (lot, worked) in &view.worked {
+            let place = &lot.place;
+            let shown = lots.entry((&lot.pool, &lot.image, cloud, &place.flavor, place.zone.as_deref())).or_default();
+            shown.worked = shown.worked.max((*worked).min(REMEMBERED));
         }
     }
     lots
@@ -156,6 +166,18 @@ mod tests {
         assert_eq!(planned(&with(0, 1, 0), 80_000).launches.len(), 20);
         assert_eq!(planned(&with(5, 3, 0), 80_000).launches.len(), 75);
         assert_eq!(planned(&with(0, 12, 0), 80_000).unmet, []);
+    }
+
+    #[test]
+    fn vms_that_worked_and_are_gone_are_remembered_up_to_a_few() {
+        let after = |worked: u64| {
+            let mut world = with(0, 0, 0);
+            let place = json!({"flavor": "c8", "zone": null, "purchase": "OnDemand"});
+            let lot = json!({"pool": "cpu", "image": world.pools[0].spec.machine.image, "place": place});
+            world.clouds[0].worked = serde_json::from_value(json!([[lot, worked]])).unwrap();
+            planned(&world, 80_000).launches.len()
+        };
+        assert_eq!((after(0), after(1), after(3), after(40)), (10, 20, 80, 80));
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use broker::{
-    cloud::{Offer, Purchase},
+    cloud::{Offer, Purchase, QuotaClass},
     demand::TaskQueue,
-    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, snapshot::Requirements},
+    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo},
 };
-use crds::{Cloud, PilotPool, PilotVM, pool::Requirements as PoolRequirements, quantity::Range};
+use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
     live::live,
-    world::{CloudView, World},
+    world::{CloudView, UnreadVm, World},
 };
 use crate::{
     amounts::{count, limits},
     life::{created, launched},
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, groups_of, resolve},
+    resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
 };
 
 /// Takes the snapshot.
@@ -47,12 +47,18 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             limits: limits(vo.spec.limits.as_ref()),
         })
         .collect();
+    let classes = Classes::of(world);
     let mut snapshot = Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(cloud_of).collect(),
-        vms: world.vms.iter().map(|vm| vm_of(world, vm)).collect(),
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &classes)).collect(),
+        vms: world
+            .vms
+            .iter()
+            .map(|vm| vm_of(world, vm, &classes))
+            .chain(world.unread.iter().map(|vm| unread(world, vm)))
+            .collect(),
     };
     snapshot.sort();
     snapshot
@@ -78,7 +84,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         ce: pool.spec.matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
         vos: resolved.vos.iter().map(|vo| vo.name_any()).collect(),
         // A paused pool keeps its VMs as supply and buys nowhere.
-        clouds: match world.paused_by(pool, std::iter::empty()) {
+        clouds: match world.paused_by(pool, []) {
             None => resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
             Some(_) => Vec::new(),
         },
@@ -99,20 +105,33 @@ fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
     view.failing.get(pool).into_iter().flatten().cloned().map(failing).collect()
 }
 
-fn requirements(r: Option<&PoolRequirements>) -> Requirements {
-    let Some(r) = r else { return Requirements::default() };
-    let range = |range: Option<&Range>| (range.and_then(|r| r.min).map(count), range.and_then(|r| r.max).map(count));
-    Requirements {
-        cores: range(r.cores.as_ref()),
-        ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
-        // Who says nothing of GPUs does not want to pay for them.
-        gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
-        gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+/// Which class of quota each offer counts against: cloud, flavor and zone; the index in the cloud's headroom.
+struct Classes<'a>(HashMap<(String, &'a str, Option<&'a str>), usize>);
+
+impl<'a> Classes<'a> {
+    fn of(world: &'a World) -> Self {
+        let mut all = HashMap::new();
+        for view in &world.clouds {
+            let (Some(offers), Some((_, headroom))) = (&view.offers, &view.headroom) else { continue };
+            let cloud = view.object.name_any();
+            for offer in offers.offers.iter().filter(|o| o.purchase == Purchase::OnDemand) {
+                let index = headroom.classes.iter().position(|class| class.name == offer.quota_class);
+                // Of a class that the provider says nothing of no bound is known: its index is none of the headroom's.
+                let index = index.unwrap_or(headroom.classes.len());
+                all.insert((cloud.clone(), offer.flavor.as_str(), offer.zone.as_deref()), index);
+            }
+        }
+        Self(all)
+    }
+
+    /// The class of an offer; a VM of a flavor that is not on offer any more counts against the first.
+    fn index(&self, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> usize {
+        self.0.get(&(cloud.to_owned(), flavor, zone)).copied().unwrap_or(0)
     }
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of(view: &CloudView) -> Option<CloudState> {
+fn cloud_of(view: &CloudView, classes: &Classes<'_>) -> Option<CloudState> {
     if !view.is_open() {
         return None;
     }
@@ -139,26 +158,26 @@ fn cloud_of(view: &CloudView) -> Option<CloudState> {
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
                 price_micros: price.or(offer.price_micros),
+                quota_class: classes.index(&view.object.name_any(), &flavor.name, offer.zone.as_deref()),
             });
         }
     }
-    // One class for all offers: the drivers there are have no more.
-    let quota = headroom.classes.first().cloned().unwrap_or_default();
+    let left = |class: &QuotaClass| Limits {
+        vms: class.vms_left(),
+        cores: class.cores.left(),
+        ram_mib: class.ram_mib.left(),
+        gpus: class.gpus.left(),
+    };
     Some(CloudState {
         name: view.object.name_any(),
         offerings,
         ceiling: limits(spec.ceiling.as_ref()),
-        headroom: Limits {
-            vms: quota.vms_left(),
-            cores: quota.cores.left(),
-            ram_mib: quota.ram_mib.left(),
-            gpus: quota.gpus.left(),
-        },
+        headroom: headroom.classes.iter().map(left).collect(),
         exhausted,
     })
 }
 
-fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
+fn vm_of(world: &World, vm: &PilotVM, classes: &Classes<'_>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let life = live(vm, world.rows.as_deref(), world.asking, world.now);
@@ -176,11 +195,32 @@ fn vm_of(world: &World, vm: &PilotVM) -> LiveVm {
             gpus: count(offering.gpus),
             gpu_model: None,
             price_micros: offering.per_hour.map(crds::Price::micros),
+            quota_class: classes.index(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
         },
         phase: life.phase,
         free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },
         counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
+    }
+}
+
+/// A VM whose size nobody knows counts as the largest that there is to buy, and serves no job.
+fn unread(world: &World, vm: &UnreadVm) -> LiveVm {
+    let flavors = world.clouds.iter().flat_map(|view| &view.offers).flat_map(|offers| &offers.flavors);
+    let mut largest = Offering { flavor: "unknown".into(), ..Offering::default() };
+    for flavor in flavors {
+        largest.cores = largest.cores.max(u64::from(flavor.cores));
+        largest.ram_mib = largest.ram_mib.max(flavor.ram_mib);
+        largest.gpus = largest.gpus.max(u64::from(flavor.gpus()));
+    }
+    LiveVm {
+        name: vm.name.clone(),
+        pool: vm.pool.clone(),
+        cloud: vm.cloud.clone().unwrap_or_default(),
+        vo: vm.vo.clone().unwrap_or_default(),
+        offering: largest,
+        phase: VmPhase::Ending,
+        ..LiveVm::default()
     }
 }
 

@@ -36,7 +36,7 @@ fn a_world_says_what_the_plan_asks() {
     let s = taken(|_| ());
     assert_eq!((s.vos.len(), s.pools.len(), s.clouds.len(), s.vms.len()), (1, 1, 1, 1));
     assert_eq!((s.pools[0].clouds.as_slice(), s.pools[0].max), (&["c".to_owned()][..], 10));
-    assert_eq!((s.clouds[0].offerings[0].cores, s.clouds[0].headroom.vms), (8, Some(40)));
+    assert_eq!((s.clouds[0].offerings[0].cores, s.clouds[0].headroom[0].vms), (8, Some(40)));
     assert_eq!((s.vms[0].phase, s.vms[0].age_seconds), (VmPhase::Booting, 60));
 }
 
@@ -100,6 +100,33 @@ fn a_vm_is_counted_by_the_quota_when_the_quota_was_read_after_its_launch() {
     assert!(!taken(|_| ()).vms[0].counted);
     assert!(taken(launched("2026-11-24T11:58:00Z")).vms[0].counted);
     assert!(!taken(launched("2026-11-24T11:59:50Z")).vms[0].counted);
+}
+
+#[test]
+fn each_offer_counts_against_its_own_class_of_quota_and_so_do_its_vms() {
+    let s = taken(|w| {
+        let cloud = &mut w["clouds"][0];
+        let (offer, flavor) = (cloud["offers"]["offers"][0].clone(), cloud["offers"]["flavors"][0].clone());
+        let class = cloud["headroom"][1]["classes"][0].clone();
+        let mut with = |name: &str, class_name: &str| {
+            let (mut offer, mut flavor) = (offer.clone(), flavor.clone());
+            (offer["flavor"], offer["quota_class"], flavor["name"]) = (json!(name), json!(class_name), json!(name));
+            cloud["offers"]["offers"].as_array_mut().unwrap().push(offer);
+            cloud["offers"]["flavors"].as_array_mut().unwrap().push(flavor);
+        };
+        with("g1", "gpu");
+        with("x1", "of which nothing is said");
+        let mut gpu = class;
+        (gpu["name"], gpu["vms"]["limit"]) = (json!("gpu"), json!(11));
+        cloud["headroom"][1]["classes"].as_array_mut().unwrap().push(gpu);
+        let mut vm = w["vms"][0].clone();
+        (vm["metadata"]["name"], vm["spec"]["offering"]["flavor"]) = (json!("gpu-1"), json!("g1"));
+        w["vms"].as_array_mut().unwrap().push(vm);
+    });
+    let classes: Vec<_> = s.clouds[0].offerings.iter().map(|o| (o.flavor.as_str(), o.quota_class)).collect();
+    assert_eq!(classes, [("c8", 0), ("g1", 1), ("x1", 2)]);
+    assert_eq!(s.clouds[0].headroom.iter().map(|h| h.vms).collect::<Vec<_>>(), [Some(40), Some(1)]);
+    assert_eq!(s.vms.iter().map(|vm| vm.offering.quota_class).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

@@ -16,12 +16,16 @@ use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::unread::Unread,
     context::State,
     known::{
         self,
         installation::{Facts, Rows},
+        place::Lot,
     },
-    names::{Key, deleting, is_paused},
+    life,
+    names::{CLOUD_LABEL, Key, POOL_LABEL, VO_LABEL, deleting, is_paused},
+    resolve::first_reader,
     trouble::Trouble,
 };
 
@@ -49,6 +53,35 @@ pub struct CloudView {
     /// What came to nothing a moment ago, by pool.
     #[serde(default)]
     pub failing: BTreeMap<String, BTreeSet<Place>>,
+    /// VMs made alike that worked since the operator started, whether they live or not.
+    #[serde(default)]
+    pub worked: Vec<(Lot, u64)>,
+}
+
+/// A PilotVM that this version cannot read: what its labels say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnreadVm {
+    /// Its name.
+    pub name: String,
+    /// Its pool: what its label says, or else the first part of its name.
+    pub pool: String,
+    /// Its cloud, where a label says it.
+    pub cloud: Option<String>,
+    /// Its VO, where a label says it.
+    pub vo: Option<String>,
+}
+
+impl UnreadVm {
+    fn of(vm: &Unread<PilotVM>) -> Self {
+        let owned = |label: &str| vm.label(label).map(str::to_owned);
+        let by_name = || vm.key.name.rsplit_once('-').map_or("", |(pool, _)| pool).to_owned();
+        Self {
+            name: vm.key.name.clone(),
+            pool: owned(POOL_LABEL).unwrap_or_else(by_name),
+            cloud: owned(CLOUD_LABEL),
+            vo: owned(VO_LABEL),
+        }
+    }
 }
 
 /// The objects of an installation's namespace at one moment, each kind sorted by name.
@@ -59,6 +92,8 @@ pub struct World {
     pub installation: Key,
     /// The installations of the namespace.
     pub installations: Vec<Arc<DiracInstallation>>,
+    /// An older installation, of any namespace, that reads the same DIRAC.
+    pub first_reader: Option<Key>,
     /// The sites.
     pub sites: Vec<Arc<Site>>,
     /// The VOs.
@@ -71,6 +106,8 @@ pub struct World {
     pub unusable_templates: BTreeSet<String>,
     /// The VMs, those of other installations too: they use up the same clouds.
     pub vms: Vec<Arc<PilotVM>>,
+    /// VMs whose PilotVM this version cannot read. They count against every limit.
+    pub unread: Vec<UnreadVm>,
     /// The pilots' rows; nothing while they have not been read since the start.
     pub rows: Option<Arc<Rows>>,
     /// Why the rows could not be read last time.
@@ -104,18 +141,22 @@ impl World {
                 usable: facts.usable(moment()),
                 refused: handle.refused_places(moment()).into_iter().map(place).collect(),
                 failing: pools.iter().filter_map(failing).collect(),
+                worked: handle.worked_lots(),
                 offers: facts.offers,
                 headroom: facts.headroom,
                 object,
             }
         };
+        let own = state.stores.installations.get(installation);
         Self {
             installation: installation.clone(),
+            first_reader: own.and_then(|own| first_reader(&own, &state.stores.installations.all())),
             installations: sorted(state.stores.installations.within(namespace)),
             sites: sorted(state.stores.sites.within(namespace)),
             vos: sorted(state.stores.vos.within(namespace)),
             clouds: sorted(state.stores.clouds.within(namespace)).into_iter().map(view).collect(),
             vms: sorted(state.stores.vms.within(namespace)),
+            unread: unread(state, namespace),
             unusable_templates,
             rows: facts.read.clone(),
             rows_unknown: facts.rows_unknown.clone(),
@@ -140,18 +181,11 @@ impl World {
         self.vms.iter().find(|vm| vm.name_any() == name)
     }
 
-    /// Which object says that nothing is made or taken away in this pool on these clouds; each with its kind. A pause of one cloud of
-    /// several leaves the others.
-    pub fn paused_by<'a>(&self, pool: &PilotPool, mut clouds: impl Iterator<Item = &'a str>) -> Option<String> {
+    /// Which object says that nothing is made or taken away in this pool on any of these clouds.
+    pub fn paused_by<'a>(&'a self, pool: &PilotPool, clouds: impl IntoIterator<Item = &'a str>) -> Option<String> {
         let installation = self.installations.iter().find(|i| i.name_any() == self.installation.name);
-        if let Some(installation) = installation.filter(|i| is_paused(i.as_ref())) {
-            return Some(format!("DiracInstallation {}", installation.name_any()));
-        }
-        if is_paused(pool) {
-            return Some(format!("PilotPool {}", pool.name_any()));
-        }
-        let paused = |name: &str| self.cloud(name).is_some_and(|view| is_paused(view.object.as_ref()));
-        clouds.find(|name| paused(name)).map(|name| format!("Cloud {name}"))
+        let clouds = clouds.into_iter().filter_map(|name| self.cloud(name)).map(|view| view.object.as_ref());
+        life::paused_by(installation.map(Arc::as_ref), Some(pool), clouds)
     }
 }
 
@@ -160,6 +194,14 @@ impl CloudView {
     pub fn is_open(&self) -> bool {
         self.usable && !deleting(self.object.as_ref()) && !is_paused(self.object.as_ref())
     }
+}
+
+fn unread(state: &State, namespace: &str) -> Vec<UnreadVm> {
+    let all = state.stores.vms.unknown();
+    let mut here: Vec<UnreadVm> =
+        all.iter().filter(|vm| vm.key.namespace == namespace).map(|vm| UnreadVm::of(vm)).collect();
+    here.sort();
+    here
 }
 
 fn sorted<K: Resource>(mut objects: Vec<Arc<K>>) -> Vec<Arc<K>> {

@@ -12,8 +12,12 @@ use prometheus_client::{
 
 use crate::{
     amounts::whole,
-    api::{PHASES, Tally},
+    api::{
+        PHASES, Tally,
+        watch::{Kind, Objects},
+    },
     context::State,
+    known::frozen::What,
     metrics::PREFIX,
     names::Key,
 };
@@ -45,6 +49,11 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let rows = family("rows_read_timestamp_seconds", "When the pilots' rows were last read");
     let simulated = family("simulated_jobs", "Jobs of simulated installations by state");
     let listed = family("cloud_list_timestamp_seconds", "When a cloud's VMs were last listed");
+    let missing = family("cloud_vms_missing", "VMs of ours that a cloud's last list lacks and that count as alive");
+    let orphans = family("cloud_orphans", "VMs with our tag that have no PilotVM and are not deleted yet");
+    let frozen =
+        family("cloud_frozen", "1 while nothing is believed or deleted there before a person says so, by reason");
+    let unread = family("malformed_objects", "Objects that this version cannot read");
     let expires = family("credential_expiry_timestamp_seconds", "When a cloud's credential ends");
     let limit = family("quota_limit", "The provider's quota by resource, memory in MiB; absent: unlimited or unknown");
     let used = family("quota_used", "What is used of the quota, by everybody in the project");
@@ -61,6 +70,13 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         put(&ready, labels("name", key, &[("kind", kind)]), value);
     };
     let stores = &state.stores;
+    put_unread(&unread, &stores.installations);
+    put_unread(&unread, &stores.vos);
+    put_unread(&unread, &stores.sites);
+    put_unread(&unread, &stores.clouds);
+    put_unread(&unread, &stores.pools);
+    put_unread(&unread, &stores.vms);
+    put_unread(&unread, &stores.downtimes);
     let pools = stores.pools.all();
     let existing = pools.iter().map(|pool| Key::of(pool.as_ref()));
     for key in existing.chain(tally.pools().cloned()) {
@@ -118,6 +134,12 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         let facts = state.clouds.get(&key).facts();
         if let Some(list) = &facts.listing {
             put(&listed, labels("cloud", &key, &[]), list.started.as_second());
+            put(&missing, labels("cloud", &key, &[]), whole(facts.missing.len()));
+            put(&orphans, labels("cloud", &key, &[]), whole(facts.orphans));
+            for what in [What::Losses, What::Orphans] {
+                let holds = facts.frozen.iter().any(|f| f.what == what);
+                put(&frozen, labels("cloud", &key, &[("reason", what.reason().as_str())]), holds.into());
+            }
         }
         if let Some(at) = facts.offers.as_ref().and_then(|offers| offers.credential_expires) {
             put(&expires, labels("cloud", &key, &[]), at.as_second());
@@ -135,6 +157,11 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         }
     }
     r
+}
+
+fn put_unread<K: Kind>(family: &Numbers, objects: &Objects<K>) {
+    let kind = vec![("kind", K::kind(&()).into_owned())];
+    family.get_or_create(&kind).set(whole(objects.unread().len()));
 }
 
 /// The program and its process, as other programs tell it too.
@@ -175,9 +202,12 @@ fn cpu_seconds() -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        api::{Stores, watch::Objects},
+        api::Stores,
+        known::{brake::Standing, frozen::Frozen, missing::Lacking},
         metrics::Metrics,
     };
 
@@ -198,6 +228,43 @@ mod tests {
             "process_resident_memory_bytes ",
             "process_cpu_seconds_total ",
             "dirac_operator_leader 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn objects_that_cannot_be_read_are_counted_by_kind_and_none_is_0() {
+        let broken =
+            serde_json::json!({"metadata": {"name": "cpu-1", "namespace": "demo"}, "spec": {"from": "the future"}});
+        let stores = Stores { vms: Objects::default().and_unread([broken]), ..Stores::default() };
+        let state = State { stores, ..State::default() };
+        let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default())]);
+        assert!(text.contains("dirac_operator_malformed_objects{kind=\"PilotVM\"} 1"), "{text}");
+        assert!(text.contains("dirac_operator_malformed_objects{kind=\"Cloud\"} 0"), "{text}");
+    }
+
+    #[test]
+    fn a_cloud_says_what_it_does_not_believe_once_it_was_listed() {
+        let mut cloud = crds::Cloud::new("lyon", crds::cloud::CloudSpec::default());
+        cloud.metadata.namespace = Some("demo".into());
+        let key = Key::of(&cloud);
+        let state = State { stores: Stores { clouds: Objects::of([cloud]), ..Stores::default() }, ..State::default() };
+        let told = |state: &State| Metrics::default().exposition(&[of_objects(state, &Tally::default())]);
+        assert!(!told(&state).contains("cloud_vms_missing{"), "what was not asked is not 0");
+        state.clouds.get(&key).update(|f| {
+            f.listing = Some(Default::default());
+            let lost = [("uid".to_owned(), "cpu-1".to_owned())];
+            f.missing = Arc::new(Lacking::of(lost, 5, &Lacking::default(), jiff::Timestamp::UNIX_EPOCH));
+            f.orphans = 4;
+            f.frozen = vec![Frozen { what: What::Orphans, standing: Standing::default(), all: 5 }];
+        });
+        let text = told(&state);
+        for line in [
+            "dirac_operator_cloud_vms_missing{namespace=\"demo\",cloud=\"lyon\"} 1",
+            "dirac_operator_cloud_orphans{namespace=\"demo\",cloud=\"lyon\"} 4",
+            "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"OrphansNotAcknowledged\"} 1",
+            "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"MassLoss\"} 0",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

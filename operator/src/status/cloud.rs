@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
-use super::pass::Pass;
+use super::{pass::Pass, unread};
 use crate::{
     amounts::whole,
     conditions::Conditions,
     known::{cloud::Facts, frozen},
-    names::{Key, LET_GO, deleting},
+    names::{CLOUD_LABEL, Key, LET_GO, deleting},
 };
 
 /// The status of this cloud now.
@@ -29,6 +29,8 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     conditions.supported(&unsupported(cloud));
     conditions.paused(cloud);
     reachable(&facts, pass.now, &mut conditions);
+    listed(&facts, &mut conditions);
+    conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(CLOUD_LABEL, &key)));
     match frozen::condition(&facts.frozen, &key) {
         Some((reason, text)) => conditions.says(ConditionType::Frozen, Some(true), reason, &text),
         None if facts.listing.is_some() => {
@@ -60,6 +62,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         missing: whole(facts.missing.len()),
         orphans: whole(facts.orphans),
         orphans_deleted: whole(facts.orphans_deleted),
+        secrets: pass.state.secrets.recorded(&key, cloud.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.
@@ -92,6 +95,14 @@ fn references(pass: &Pass<'_>, cloud: &Cloud, facts: &Facts, conditions: &mut Co
     }
     missing.extend(facts.offers.iter().flat_map(|offers| offers.missing.clone()));
     conditions.resolved(&missing, None);
+    let left_out: Vec<String> = facts.offers.iter().flat_map(|offers| offers.left_out.clone()).collect();
+    if missing.is_empty() && !left_out.is_empty() {
+        let text = format!(
+            "every object that is named exists and fits; flavors that are not offered: {}",
+            left_out.join("; ")
+        );
+        conditions.says(ConditionType::Resolved, Some(true), Reason::Resolved, &text);
+    }
 }
 
 fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
@@ -102,22 +113,35 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
         not.push("spec.openstack.auth.oidc");
     }
-    if cloud.spec.openstack.as_ref().is_some_and(|o| o.root_volume_gib.is_some()) {
-        not.push("spec.openstack.rootVolumeGiB");
-    }
-    if cloud.spec.openstack.as_ref().is_some_and(|o| o.config_drive == Some(true)) {
-        not.push("spec.openstack.configDrive");
-    }
-    if !cloud.spec.flavors.is_empty() {
-        not.push("spec.flavors");
-    }
     not
+}
+
+/// Says whether the provider lists every VM of ours. What was said before the start holds until a list says otherwise.
+fn listed(facts: &Facts, conditions: &mut Conditions) {
+    let listed = ConditionType::Listed;
+    match (facts.missing.message(), &facts.listing) {
+        (Some(text), _) => conditions.says(listed, Some(false), Reason::MissingFromLists, &text),
+        (None, Some(_)) => {
+            conditions.says(
+                listed,
+                Some(true),
+                Reason::Listed,
+                "the provider's list has every VM that should be in it",
+            );
+        }
+        (None, None) if conditions.has(listed) => {}
+        (None, None) => conditions.says(listed, None, Reason::NotAsked, "the provider has not listed its VMs yet"),
+    }
 }
 
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
-    let refusal =
-        |reason: &str| matches!(reason.parse(), Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject));
+    let refusal = |reason: &str| {
+        matches!(
+            reason.parse(),
+            Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
+        )
+    };
     let not_driven = facts.not_driven.as_ref().map(|t| (t.reason.clone(), t.message.clone()));
     let asked = facts.refused.as_ref().map(|error| (error.reason().to_string(), error.to_string()));
     let (reachable, valid) = (ConditionType::Reachable, ConditionType::CredentialValid);

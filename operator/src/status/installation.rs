@@ -17,7 +17,7 @@ use crate::{
     amounts::whole,
     conditions::Conditions,
     known::installation::Facts,
-    names::{Key, deleting},
+    names::{Key, LET_GO, deleting},
 };
 
 /// The status of this installation now.
@@ -50,20 +50,31 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     );
     let tally = pass.tally.installation(&key);
     if deleting(installation) {
-        let text = format!("deleted; {} PilotVMs still use it, and no more are made", tally.vms);
+        let text = format!(
+            "deleted; waits for {} PilotVMs, whose rows are closed with it, and no more are made; to let it go without that, annotate it \
+             with {LET_GO}=true",
+            tally.vms
+        );
         conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, &text);
     }
     let round = facts.round.as_deref();
     let lacking = round.map(|round| demand::lacking(round, |_| true)).unwrap_or_default();
-    demand::met(
-        &mut conditions,
-        demand::known(Some(&facts)).and_then(|round| demand::in_whole(round, &lacking)),
-        "every waiting job of a VO has a VM or gets one; groups that no VO claims are in status.unclaimed",
-    );
+    let known = demand::known(Some(&facts));
+    match known.as_ref().ok().and_then(|round| unclaimed(&round.plan.unclaimed)) {
+        // The jobs of VOs that wait say more: somebody wants VMs for these.
+        Some(text) if lacking.jobs == 0 => {
+            conditions.says(ConditionType::DemandMet, Some(false), Reason::GroupUnclaimed, &text);
+        }
+        _ => {
+            let well = "every waiting job has a VM or gets one";
+            demand::met(&mut conditions, known.and_then(|round| demand::in_whole(round, &lacking)), well);
+        }
+    }
     let status = DiracInstallationStatus {
         observed_generation: installation.metadata.generation,
         conditions: conditions.finish(),
         vms: tally.vms,
+        secrets: pass.state.secrets.recorded(&key, installation.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..DiracInstallationStatus::default()
     };
     // What has not been read since the start is not nothing: the last numbers stay.
@@ -110,6 +121,22 @@ fn demand_read(facts: &Facts, conditions: &mut Conditions) {
             conditions.says(ConditionType::DemandRead, None, Reason::NotRead, text);
         }
     }
+}
+
+/// The sentence about groups that no VO claims. Without numbers of jobs, which would be news at every poll.
+fn unclaimed(groups: &BTreeMap<String, u64>) -> Option<String> {
+    const NAMED: usize = 5;
+    let named: Vec<&str> = groups.keys().take(NAMED).map(String::as_str).collect();
+    let more = match groups.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more groups"),
+    };
+    let text = format!(
+        "jobs of {}{more} get no VM, since no VirtualOrganization names their group: add it to spec.groups of one, or leave these jobs to \
+         others; status.unclaimed has their numbers",
+        named.join(", ")
+    );
+    (!groups.is_empty()).then_some(text)
 }
 
 /// The groups with most waiting jobs: as many as the status has room for.

@@ -9,6 +9,7 @@ mod pace;
 mod pass;
 mod pool;
 mod site;
+mod unread;
 #[cfg(test)]
 mod worlds_tests;
 mod writer;
@@ -39,6 +40,7 @@ pub async fn run(ctx: Arc<Context>) {
         pulse.beat();
         writer.begin();
         write_all(&ctx, &mut writer);
+        unread::tell(&ctx).await;
         let rest = async {
             tokio::select! {
                 () = ctx.bells.to_tell_statuses() => {}
@@ -77,6 +79,7 @@ fn write_all(ctx: &Arc<Context>, writer: &mut Writer) {
         let new = downtime::status(&pass, &object);
         writer.put(ctx, &object, object.status.as_ref(), new);
     }
+    writer.end();
 }
 
 /// A status with conditions.
@@ -105,15 +108,16 @@ fn is_trouble(news: &Condition) -> bool {
     news.status == "False" && !wished
 }
 
-/// What an administrator is told of a change: that an object is not ready any more or again, and that demand of a pool is not met.
+/// What an administrator is told of a change: that an object is not ready any more or again, that demand of a pool is not met, and that a
+/// provider's list lacks VMs or has them again.
 /// What is not known yet is no news, nor that all is well from the first.
 fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let was = |type_: &str, status: &str| condition::get(old, type_).is_some_and(|c| c.status == status);
     let is_news = |c: &&Condition| match (c.type_.as_str(), c.status.as_str()) {
-        (condition::READY | condition::DEMAND_MET, "False") => {
+        (condition::READY | condition::DEMAND_MET | condition::LISTED, "False") => {
             condition::get(old, &c.type_).is_none_or(|before| before.status != "False" || before.reason != c.reason)
         }
-        (condition::READY, "True") => was(&c.type_, "False"),
+        (condition::READY | condition::LISTED, "True") => was(&c.type_, "False"),
         _ => false,
     };
     new.iter().filter(is_news).collect()
@@ -144,6 +148,9 @@ mod tests {
         assert_eq!(told(&[], &ready), [""; 0]);
         assert_eq!(told(&[("Ready", None, "NotAsked")], &ready), [""; 0]);
         assert_eq!(told(&[], &[("DemandMet", Some(false), "PoolMax")]), ["PoolMax"]);
+        let lacks = [("Listed", Some(false), "MissingFromLists")];
+        assert_eq!((told(&[], &lacks), told(&lacks, &lacks).len()), (vec!["MissingFromLists".to_owned()], 0));
+        assert_eq!(told(&lacks, &[("Listed", Some(true), "Listed")]), ["Listed"]);
     }
 
     #[test]

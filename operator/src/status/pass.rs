@@ -11,7 +11,7 @@ use crate::{
     context::State,
     known::{cloud, installation},
     names::{Key, deleting},
-    resolve::seniority,
+    resolve::{matchers_of, seniority},
 };
 
 /// The objects of one namespace.
@@ -144,12 +144,7 @@ impl<'a> Pass<'a> {
 
 /// The Matchers that an installation names: two that share one are one DIRAC, and its jobs would be counted twice.
 pub fn identities_of_installation(installation: &DiracInstallation) -> Vec<Identity> {
-    let addresses = installation.spec.external.iter().flat_map(|e| e.matcher.split(','));
-    let host = |address: &str| {
-        let rest = address.trim().split("://").last().unwrap_or_default();
-        rest.split('/').next().unwrap_or_default().to_lowercase()
-    };
-    addresses.map(host).filter(|host| !host.is_empty()).map(Identity::Matcher).collect()
+    matchers_of(installation).into_iter().map(Identity::Matcher).collect()
 }
 
 /// A site's name in its installation.

@@ -12,12 +12,16 @@ use kube::ResourceExt;
 use super::{
     demand::{self, Lacking},
     pass::{Pass, identity_of_pool},
+    unread,
 };
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    known::installation::{Facts, Round},
-    names::{Key, deleting},
+    known::{
+        cloud,
+        installation::{Facts, Round},
+    },
+    names::{Key, POOL_LABEL, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
     trouble::Trouble,
 };
@@ -36,6 +40,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     conditions.resolved(&missing, rival.as_deref());
     conditions.supported(&unsupported(pool));
     conditions.paused(pool);
+    conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(POOL_LABEL, &key)));
     match pool.spec.machine.user_data.as_deref().map(|template| pass.state.templates.of(template)) {
         None | Some(Ok(())) => {
             let text = "the user-data template can be rendered";
@@ -146,7 +151,14 @@ fn clouds(pass: &Pass<'_>, key: &Key, buys: bool, resolved: &Resolved, condition
 /// Flavors of the pool that none of its clouds has, once all have said what they have.
 fn flavors_nobody_has(pass: &Pass<'_>, pool: &PilotPool, resolved: &Resolved) -> Vec<String> {
     let key = Key::of(pool);
-    let offers = |cloud: &Arc<Cloud>| pass.cloud(&key.beside(&cloud.name_any())).and_then(|f| f.offers.clone());
+    // Offers that were read before the pool was there may lack its flavors.
+    let named = |facts: &&cloud::Facts| {
+        let shapes = &facts.wanted.shapes;
+        shapes.is_empty() || shapes.iter().any(|shape| shape.flavors == pool.spec.machine.flavors)
+    };
+    let offers = |cloud: &Arc<Cloud>| {
+        pass.cloud(&key.beside(&cloud.name_any())).filter(named).and_then(|facts| facts.offers.clone())
+    };
     let Some(all) = resolved.clouds.iter().map(offers).collect::<Option<Vec<_>>>() else { return Vec::new() };
     if all.is_empty() {
         return Vec::new();

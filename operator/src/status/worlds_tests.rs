@@ -15,7 +15,12 @@ use super::{cloud, demand, installation, organization, pass::Pass, pool, site};
 use crate::{
     api::{Stores, watch::Objects},
     context::State,
-    known::installation::Round,
+    known::{
+        brake::Standing,
+        frozen::{Frozen, What},
+        installation::Round,
+        missing::Lacking,
+    },
     names::Key,
     trouble::Trouble,
 };
@@ -77,6 +82,16 @@ fn answering(state: &State) {
     state.installations.get(&key("i")).update(|f| f.read = Some(Arc::default()));
 }
 
+/// The cloud's list was read, and lacks these of 40 VMs.
+fn listed_without(state: &State, names: &[&str]) {
+    let vms = names.iter().map(|name| (format!("uid of {name}"), (*name).to_owned()));
+    let lacking = Lacking::of(vms, 40, &Lacking::default(), Timestamp::UNIX_EPOCH);
+    state.clouds.get(&key("c")).update(|f| {
+        f.listing = Some(Arc::default());
+        f.missing = Arc::new(lacking);
+    });
+}
+
 impl World {
     fn without(mut self, kind: &str) -> Self {
         self.objects.retain(|o| o["kind"] != kind);
@@ -105,6 +120,12 @@ impl World {
     fn unreadable(mut self, queues: usize) -> Self {
         let example = "task queue \"3\" has no usable Jobs".to_owned();
         self.round.as_mut().unwrap().unreadable = Some(Unreadable { queues, example });
+        self
+    }
+
+    fn unclaimed(mut self, groups: &[&str]) -> Self {
+        let unclaimed = groups.iter().map(|group| ((*group).to_owned(), 3)).collect();
+        self.round = Some(Round { plan: Plan { unclaimed, ..Plan::default() }, ..Round::default() });
         self
     }
 
@@ -180,6 +201,23 @@ fn every_world_shows_what_is_true_of_it() {
         let error = broker::cloud::CloudError::Unauthorized("401".into());
         state.clouds.get(&key("c")).update(|f| f.refused = Some(error));
     };
+    let whole = |state: &State| listed_without(state, &[]);
+    let lacks = |state: &State| listed_without(state, &["p-1", "p-2"]);
+    let many_lost = |state: &State| {
+        listed_without(state, &["p-1", "p-2", "p-3", "p-4", "p-5", "p-6"]);
+        let standing = Standing { doubtful: 6, is_frozen: true, ..Standing::default() };
+        state.clouds.get(&key("c")).update(|f| f.frozen = vec![Frozen { what: What::Losses, standing, all: 40 }]);
+    };
+    let said = json!({"conditions": [{"type": "Listed", "status": "False", "reason": "MissingFromLists", "message": "p-9 is missing",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+    let left_out = |state: &State| {
+        let offers = broker::cloud::Offers { left_out: vec!["m1: no disk".to_owned()], ..Default::default() };
+        state.clouds.get(&key("c")).update(|f| f.offers = Some(Arc::new(offers)));
+    };
+    let openstack = json!({"siteRef": {"name": "s"}, "flavors": [{"name": "g", "gpus": {"count": 1}}], "openstack": {
+        "authUrl": "https://keystone.example.org/v3", "region": "here", "configDrive": true, "rootVolumeGiB": 20,
+        "project": {"id": "p"}, "auth": {"password": {"secretRef": {"name": "x"}}}}});
+    let openstack = well().change("Cloud", "/spec", openstack);
     let external = json!({"external": {"matcher": "dips://dirac.org:9170/WorkloadManagement/Matcher",
         "pilotManager": "dips://dirac.org:9171/WorkloadManagement/PilotManager", "credentials": {"certificateSecretRef": {"name": "x"}, "group": "g"}}});
     let mut elsewhere = object("DiracInstallation", "i", external.clone());
@@ -249,6 +287,44 @@ fn every_world_shows_what_is_true_of_it() {
             "max is 0",
         ),
         ("the pool goes", well().change("PilotPool", GONE, gone()), "pool/p Ready", "False", "Draining", "deleted"),
+        ("nothing was listed", well(), "cloud/c Listed", "Unknown", "NotAsked", ""),
+        ("the list is whole", well().knowing(whole), "cloud/c Listed", "True", "Listed", ""),
+        ("the list is whole", well().knowing(whole), "cloud/c Frozen", "False", "NotFrozen", ""),
+        (
+            "the list lacks VMs",
+            well().knowing(lacks),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "2 of 40 VMs are missing from the provider's list, or their state in it is unknown, the first since 1970-01-01T00:00:00Z: p-1, p-2;",
+        ),
+        ("the list lacks VMs", well().knowing(lacks), "cloud/c Ready", "True", "Ready", ""),
+        ("the list lacks VMs", well().knowing(lacks), "cloud/c Frozen", "False", "NotFrozen", ""),
+        ("the list lacks many", well().knowing(many_lost), "cloud/c Frozen", "True", "MassLoss", "6 of 40 VMs"),
+        (
+            "the list lacks many",
+            well().knowing(many_lost),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "and 1 more;",
+        ),
+        (
+            "VMs were missing when the operator started again",
+            well().change("Cloud", "/status", said.clone()),
+            "cloud/c Listed",
+            "False",
+            "MissingFromLists",
+            "p-9",
+        ),
+        (
+            "VMs that were missing are back",
+            well().change("Cloud", "/status", said).knowing(whole),
+            "cloud/c Listed",
+            "True",
+            "Listed",
+            "",
+        ),
         ("demand was never read", well().unread(), "pool/p DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "vo/v DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "installation/i Ready", "Unknown", "NotRead", ""),
@@ -284,6 +360,15 @@ fn every_world_shows_what_is_true_of_it() {
         ("no pool fits", well().unmet(no_match()), "installation/i DemandMet", "False", "NoMatch", "16 processors"),
         ("no pool fits", well().unmet(no_match()), "pool/p DemandMet", "True", "Met", "given to the pool"),
         (
+            "a group has no VO",
+            well().unclaimed(&["lonely"]),
+            "installation/i DemandMet",
+            "False",
+            "GroupUnclaimed",
+            "jobs of lonely get no VM",
+        ),
+        ("a group has no VO", well().unclaimed(&["lonely"]), "vo/v DemandMet", "True", "Met", ""),
+        (
             "the credential is refused",
             well().knowing(refused),
             "cloud/c Reachable",
@@ -292,6 +377,16 @@ fn every_world_shows_what_is_true_of_it() {
             "CredentialValid",
         ),
         ("the credential is refused", well().knowing(refused), "cloud/c Ready", "False", "Unauthorized", "401"),
+        (
+            "flavors are not sold",
+            well().knowing(left_out),
+            "cloud/c Resolved",
+            "True",
+            "Resolved",
+            "not offered: m1: no disk",
+        ),
+        ("flavors are not sold", well().knowing(left_out), "cloud/c Ready", "True", "Ready", ""),
+        ("all that OpenStack has is used", openstack, "cloud/c Supported", "True", "Supported", ""),
         (
             "a younger VO claims a group",
             well().with(twin("VirtualOrganization", "a", LATER)),

@@ -7,7 +7,10 @@ use crds::vm::PilotVMStatus;
 use jiff::Timestamp;
 
 use super::Error;
-use crate::known::memory::{Answer, Remembered, Tried};
+use crate::known::{
+    memory::{Answer, Remembered, Tried},
+    permits::Permit,
+};
 
 /// What came of a step.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Done {
     pub effects: Vec<Effect>,
     /// When to go on.
     pub again: Again,
+    /// The permit with which the next step is taken.
+    pub permit: Option<Permit>,
     /// The step failed so, and is tried again after a pause. The record is then written only when its reasons are new ones.
     pub failed: Option<Error>,
 }
@@ -54,8 +59,8 @@ pub struct Event {
 /// What others are told of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The VM is ordered; for the first time where it was remembered when it was planned.
-    Ordered,
+    /// The VM was ordered at this moment; for the first time where it was remembered when it was planned.
+    Ordered(Timestamp),
     /// A VM was made.
     Launched,
     /// A life ended for this reason; `wasted`: it never had a job.

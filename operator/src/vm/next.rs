@@ -17,8 +17,11 @@ use kube::ResourceExt;
 pub use super::observed::{Machine, Observed};
 use crate::{
     ending::Ending,
-    known::memory::{Call, Found},
-    life::{deadline, hard_limit, idle_limit, is_late, launched, ran, served},
+    known::{
+        cloud::Announced,
+        memory::{Call, Found},
+    },
+    life::{announced, deadline, hard_limit, idle_limit, is_late, launched, leaves, ran, served},
     names::{VM_FINALIZER, deleting, let_go},
 };
 
@@ -34,6 +37,8 @@ const ORDERED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A row that was read longer ago proves nothing about a pilot that might just have got a job.
 const ROW_IS_FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// A pilot that had a job and has none for this time is said to be idle: short gaps between two jobs are no news.
+const SAYS_IDLE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 /// A VM that cannot be asked for now is looked at again after this time.
 const ASKS_NOT_BEFORE: Duration = Duration::from_secs(5);
 /// A row of a deleted installation that cannot be closed for this time is left as it is.
@@ -60,6 +65,8 @@ pub enum Step {
     ReadRow,
     /// Ask the provider for this very VM: by its id, or by its owner where no id was written down.
     Ask,
+    /// Write down what the provider announced.
+    SayLeaving(Announced),
     /// Write down that lists lack the VM, and that it counts as alive.
     SayMissing,
     /// Write down that it is found again.
@@ -175,7 +182,7 @@ fn alive(o: &Observed<'_>) -> Step {
         Machine::Present(vm) => match &vm.state {
             VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.row_runs())),
             VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
-            VmState::Ended(End::Reclaimed) => return Step::End(Ending::vanished(ran(o.vm))),
+            VmState::Ended(End::Reclaimed) => return Step::End(Ending::reclaimed(ran(o.vm))),
             VmState::Deleting | VmState::Ended(End::Deleted) => return Step::Lose,
             VmState::Unknown if status.is_some_and(|s| s.missing_since.is_none()) => return Step::SayMissing,
             VmState::Building | VmState::Active | VmState::Unknown => {}
@@ -184,7 +191,10 @@ fn alive(o: &Observed<'_>) -> Step {
         Machine::Missing if is_ask_due(o) => return Step::Ask,
         Machine::Missing | Machine::Unknown => {}
     }
-    if (o.row_runs() && !ran(o.vm)) || (o.had_job() && !served(o.vm)) {
+    if let Some(notice) = o.notice.filter(|notice| leaves(o.vm) != Some(announced(notice.what))) {
+        return Step::SayLeaving(notice);
+    }
+    if is_news_of_jobs(o) {
         return Step::RecordRunning;
     }
     if let Machine::Present(vm) = &o.machine
@@ -200,7 +210,7 @@ fn alive(o: &Observed<'_>) -> Step {
     } else {
         match touch_due(o) {
             Some(due) if due <= o.now => Step::WriteRow(PilotStatus::Running),
-            due => Step::Wait(due.into_iter().chain([limit(o)]).min()),
+            due => Step::Wait(due.into_iter().chain([limit(o)]).chain(said_idle_at(o)).min()),
         }
     };
     match (step, &o.machine) {
@@ -210,11 +220,33 @@ fn alive(o: &Observed<'_>) -> Step {
     }
 }
 
+/// Whether the row shows what the status does not say: that the pilot asks, had a job, has had none for a while, or has one again.
+fn is_news_of_jobs(o: &Observed<'_>) -> bool {
+    let has_one_again = o.row.as_ref().and_then(|row| row.running).is_some_and(|jobs| jobs > 0);
+    let is_said = o.vm.status.as_ref().is_some_and(|s| s.idle_since.is_some());
+    match (ran(o.vm), served(o.vm)) {
+        (false, _) if o.row_runs() => true,
+        (_, false) => o.had_job(),
+        (true, true) if is_said => has_one_again,
+        (true, true) => said_idle_at(o).is_some_and(|at| at <= o.now),
+        (false, true) => false,
+    }
+}
+
+/// When it is to be written down that a pilot which had a job has none any more, where that is not written.
+fn said_idle_at(o: &Observed<'_>) -> Option<Timestamp> {
+    let is_said = o.vm.status.as_ref().is_some_and(|s| s.idle_since.is_some());
+    o.idle_since.filter(|_| !is_said).map(|since| since + SAYS_IDLE_AFTER)
+}
+
 /// When a guest that goes on as it does counts as one that hangs.
 fn limit(o: &Observed<'_>) -> Timestamp {
+    let hard = hard_limit(o.vm);
     match asks_since(o) {
-        Some(since) if !o.had_job() => idle_limit(o.vm, since).min(hard_limit(o.vm)),
-        _ => hard_limit(o.vm),
+        Some(since) if !o.had_job() => idle_limit(o.vm, since).min(hard),
+        // That a pilot which had a job has none any more must be shown by its row: what is unknown is not nothing.
+        Some(since) => o.idle_since.map_or(hard, |idle| idle_limit(o.vm, idle.max(since)).min(hard)),
+        None => hard,
     }
 }
 
@@ -224,9 +256,9 @@ fn asks_since(o: &Observed<'_>) -> Option<Timestamp> {
     Some(since.max(o.asking?))
 }
 
-/// The end of a guest that does not stop by itself. DIRAC tells which job a pilot got last and not whether it still runs: so a pilot
-/// without any job is ended when it has been idle too long, and one that had a job only when none can be within its time. Whatever
-/// DIRAC cannot tell now is not concluded.
+/// The end of a guest that does not stop by itself. A pilot is ended when it has been without a job for too long: it never had one, or
+/// its row shows that none runs any more. Where the row tells which jobs it got and not whether one runs, it is ended only when none can
+/// be within its time. Whatever DIRAC cannot tell now is not concluded.
 fn hung(o: &Observed<'_>) -> Option<Step> {
     if o.now <= limit(o) {
         return None;

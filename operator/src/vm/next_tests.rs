@@ -1,10 +1,10 @@
 //! A PilotVM's life, step by step, from observations.
 
 use broker::{
-    cloud::{CloudError, End, Owner, Scope, Vm, VmState},
+    cloud::{CloudError, Coming, End, Owner, Scope, Vm, VmState},
     pilot::rows::{PilotRow, PilotStatus},
 };
-use crds::{PilotVM, vm::PilotVMSpec};
+use crds::{PilotVM, Reason, vm::PilotVMSpec};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     ending::{Ending, Why},
-    known::memory::{Answer, Call, Found, Remembered, Tried},
+    known::{
+        cloud::Announced,
+        memory::{Answer, Call, Found, Remembered, Tried},
+    },
     names::{LET_GO, VM_FINALIZER},
 };
 
@@ -63,7 +66,7 @@ fn launched_vm(seconds_ago: i64) -> PilotVM {
 
 fn running_vm(seconds_ago: i64, has_job: bool) -> PilotVM {
     let mut vm = launched_vm(seconds_ago);
-    vm.status = Some(Record::of(&vm, ago(seconds_ago)).running(has_job, None).finish());
+    vm.status = Some(Record::of(&vm, ago(seconds_ago)).running(has_job, None, None).finish());
     vm
 }
 
@@ -87,6 +90,7 @@ fn row(status: PilotStatus, job: u64) -> PilotRow {
         idle_seconds: Some(10),
         updated: None,
         jobs: None,
+        running: None,
     }
 }
 
@@ -95,8 +99,10 @@ fn observed<'a>(vm: &'a PilotVM, machine: Machine, row: Option<&PilotRow>) -> Ob
         vm,
         machine,
         cloud_away: None,
+        notice: None,
         row: row.cloned(),
         rows_read: Some(now()),
+        idle_since: None,
         // The Matcher has never been away.
         asking: Some(Timestamp::UNIX_EPOCH),
         installation_gone: false,
@@ -230,6 +236,33 @@ fn a_halted_vm_and_a_broken_one_end_with_their_reasons() {
 }
 
 #[test]
+fn a_vm_that_the_provider_took_back_ends_with_a_reason_of_its_own() {
+    let end = step(&running_vm(60, true), present(VmState::Ended(End::Reclaimed)), None);
+    let Step::End(ending) = end else { panic!("{end:?}") };
+    assert_eq!((ending.why, ending.row), (Why::Reclaimed, PilotStatus::Deleted));
+    let never_ran = step(&launched_vm(60), present(VmState::Ended(End::Reclaimed)), None);
+    assert!(matches!(never_ran, Step::End(e) if e.why == Why::Reclaimed && e.row == PilotStatus::Aborted));
+}
+
+#[test]
+fn what_the_provider_announces_is_written_down_once_and_the_vm_goes_on() {
+    let (mut vm, busy) = (running_vm(60, true), row(PilotStatus::Running, 7));
+    let says = |vm: &PilotVM, what| {
+        let notice = Announced { what, at: ago(-120), heard: now() };
+        next(&Observed { notice: Some(notice), ..observed(vm, active(), Some(&busy)) })
+    };
+    assert!(matches!(says(&vm, Coming::Rebalance), Step::SayLeaving(said) if said.what == Coming::Rebalance));
+    vm.status = Some(Record::of(&vm, now()).leaves(Reason::RebalanceAnnounced, "soon").finish());
+    assert!(matches!(says(&vm, Coming::Rebalance), Step::Wait(_)), "its job runs on");
+    assert!(matches!(says(&vm, Coming::Reclaim), Step::SayLeaving(_)), "what is worse is written down too");
+    assert!(matches!(step(&vm, active(), Some(&busy)), Step::Wait(_)), "after a restart nothing is heard again");
+    let ended = ended_vm(vm, &Ending::halted(true));
+    let notice = Some(Announced { what: Coming::Reclaim, at: now(), heard: now() });
+    let o = Observed { notice, ..observed(&ended, present(VmState::Ended(End::PoweredOff)), None) };
+    assert_eq!(next(&o), Step::TakeAway("id".into()));
+}
+
+#[test]
 fn a_vm_that_lists_lack_is_asked_for_and_lives_until_the_provider_says_that_there_is_no_such_vm() {
     let (vm, busy) = (running_vm(60, true), row(PilotStatus::Running, 7));
     assert_eq!(step(&vm, Machine::Missing, Some(&busy)), Step::Ask);
@@ -343,6 +376,45 @@ fn our_own_touch_of_the_row_hides_no_idle_pilot() {
     vm.spec.idle_timeout = crds::Duration::from_secs(300);
     vm.spec.max_lifetime = crds::Duration::from_secs(900_000);
     assert!(matches!(step(&vm, active(), Some(&touched)), Step::End(e) if e.why == Why::PilotSilent));
+}
+
+/// A pilot that had job 7, and of which the row says that so many of its jobs run, none since then.
+fn after_a_job(vm: &PilotVM, running: Option<u64>, idle: Option<i64>) -> Observed<'_> {
+    let row = PilotRow { running, ..row(PilotStatus::Running, 7) };
+    Observed { idle_since: idle.map(ago), ..observed(vm, active(), Some(&row)) }
+}
+
+#[test]
+fn a_pilot_that_had_a_job_and_has_none_any_more_is_ended_like_one_that_never_had_one_unless_that_is_unknown() {
+    let mut vm = running_vm(5_000, true);
+    vm.spec.idle_timeout = crds::Duration::from_secs(300);
+    vm.spec.max_cpu_time = crds::Duration::from_secs(3_600);
+    let mut said = vm.clone();
+    said.status = Some(Record::of(&vm, ago(700)).running(true, Some(ago(700)), None).finish());
+    assert!(matches!(next(&after_a_job(&said, Some(0), Some(599))), Step::Wait(Some(_))));
+    assert!(matches!(next(&after_a_job(&said, Some(0), Some(601))), Step::End(e) if e.why == Why::PilotSilent));
+    assert!(matches!(next(&after_a_job(&vm, None, None)), Step::Wait(Some(_))), "nobody says whether job 7 runs");
+    let mut o = after_a_job(&said, Some(0), Some(601));
+    o.rows_read = Some(ago(20));
+    assert_eq!(next(&o), Step::ReadRow, "it might just have got another");
+    o.asking = Some(ago(100));
+    assert!(matches!(next(&o), Step::Wait(_)), "the Matcher was away: it could not have got another");
+}
+
+#[test]
+fn that_a_pilot_has_no_job_any_more_is_written_after_five_minutes_and_that_it_has_one_again_at_once() {
+    let mut vm = running_vm(5_000, true);
+    vm.spec.idle_timeout = crds::Duration::from_secs(900);
+    let in_a_second = Step::Wait(Some(now() + SignedDuration::from_secs(1)));
+    assert_eq!(next(&after_a_job(&vm, Some(0), Some(299))), in_a_second, "it is looked at again in time");
+    assert_eq!(next(&after_a_job(&vm, Some(0), Some(301))), Step::RecordRunning);
+    let idle = Record::of(&vm, now()).running(true, Some(ago(301)), None).finish();
+    assert_eq!((idle.idle_since.clone(), idle.last_asked_at.clone()), (Some(Time(ago(301))), Some(Time(ago(301)))));
+    vm.status = Some(idle);
+    assert!(matches!(next(&after_a_job(&vm, Some(0), Some(302))), Step::Wait(_)), "once");
+    assert_eq!(next(&after_a_job(&vm, Some(1), None)), Step::RecordRunning);
+    let busy = Record::of(&vm, now()).running(true, None, None).finish();
+    assert_eq!((busy.idle_since, busy.last_asked_at), (None, Some(Time(now()))));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     context::State,
     known::{
+        cloud::Announced,
         listing::{self, Listing},
         memory::{Answer, Call, Found, Remembered},
     },
@@ -31,10 +32,14 @@ pub struct Observed<'a> {
     pub machine: Machine,
     /// Why the cloud cannot be asked, where it cannot.
     pub cloud_away: Option<String>,
+    /// What the provider announced about it.
+    pub notice: Option<Announced>,
     /// Its row, as last read.
     pub row: Option<PilotRow>,
     /// When the row was last asked for.
     pub rows_read: Option<Timestamp>,
+    /// Since when the row shows that none of the pilot's jobs runs; `None`: one does, it never had one, or nobody says.
+    pub idle_since: Option<Timestamp>,
     /// Since when pilots can ask for work; `None`: they cannot now.
     pub asking: Option<Timestamp>,
     /// Whether its installation was deleted.
@@ -86,6 +91,10 @@ impl<'a> Observed<'a> {
                 (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.read_at(&reference)))
             }
         };
+        let id = vm.status.as_ref().and_then(|s| s.provider_id.as_ref());
+        let notice = id.and_then(|id| cloud.announced.get(id)).copied();
+        let is_idle = row.as_ref().is_some_and(|row| row.running == Some(0));
+        let idle_since = rows.and_then(|rows| rows.idle.get(&reference)).copied().filter(|_| is_idle);
         Self {
             vm,
             machine: machine(
@@ -95,8 +104,10 @@ impl<'a> Observed<'a> {
                 remembered.answer.as_ref(),
             ),
             cloud_away,
+            notice,
             row,
             rows_read,
+            idle_since,
             asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
             installation_gone: state.stores.installations.get(&installation_key).is_none_or(|i| deleting(i.as_ref())),
             paused: state.paused_by(vm),

@@ -106,6 +106,7 @@ fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
         idle_seconds: None,
         updated: None,
         jobs: None,
+        running: None,
     };
     let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into(), ..Rows::default() };
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));

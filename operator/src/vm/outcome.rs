@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{
-    cloud::{CloudError, Disposition, End, Scope, Vm, VmState},
+    cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState},
     pilot::rows::{PilotRow, PilotStatus, RowsError},
 };
 use crds::{Reason, condition};
@@ -17,8 +17,11 @@ use super::{
 };
 use crate::{
     ending::{Blame, Ending},
-    known::memory::{Answer, Call, Found, Tried},
-    life::{launched, ran},
+    known::{
+        cloud::Announced,
+        memory::{Answer, Call, Found, Tried},
+    },
+    life::{announced, launched, ran},
     names::LET_GO,
 };
 
@@ -106,7 +109,7 @@ pub fn adopted(o: &Observed<'_>, machine: &Vm) -> Done {
 
 /// The pilot asks for work, perhaps with a job.
 pub fn running(o: &Observed<'_>) -> Done {
-    let done = Done::record(record(o).running(o.had_job(), provider_status(o)).finish());
+    let done = Done::record(record(o).running(o.had_job(), o.idle_since, provider_status(o)).finish());
     if ran(o.vm) {
         return done;
     }
@@ -163,6 +166,25 @@ pub fn missing(o: &Observed<'_>, why: &str) -> Done {
     Done::record(record(o).missing(&text).finish())
 }
 
+/// The provider announced that it takes the VM away, or stops it. Nothing is done to the VM: its jobs may still end in time.
+pub fn leaves(o: &Observed<'_>, notice: Announced) -> Done {
+    let what = match notice.what {
+        Coming::Reclaim => "takes the VM back",
+        Coming::Rebalance => "would rather have the VM elsewhere and may take it back",
+        Coming::Maintenance => "stops the VM for work on its host",
+    };
+    let text = format!(
+        "cloud {} announced that it {what} at {}: no job is planned onto the VM, and what runs there goes on",
+        o.vm.spec.cloud_ref.name, notice.at
+    );
+    let reason = announced(notice.what);
+    Done::record(record(o).leaves(reason, &text).finish()).with([Effect::NotSupply, Effect::Plan]).tells(
+        true,
+        reason.as_str(),
+        text,
+    )
+}
+
 /// It is found again.
 pub fn found(o: &Observed<'_>) -> Done {
     Done::record(record(o).found().finish())
@@ -207,7 +229,7 @@ pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: O
         .with([Effect::NotSupply, Effect::Ended { reason: ending.why.word(), wasted }])
         .with(spent.into_iter().chain(blame))
         .with(is_trouble.then_some(Effect::Plan))
-        .tells(is_trouble, "Ended", format!("{}: {}{kept}", ending.why.word(), ending.message))
+        .tells(is_trouble, ending.why.event().as_str(), format!("{}: {}{kept}", ending.why.word(), ending.message))
 }
 
 /// How far a refusal reaches.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use broker::{
     clock::Clock,
-    cloud::{Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
+    cloud::{Cloud, CloudError, Coming, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
     pilot::rows::{PilotStatus, RowsError},
 };
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
@@ -25,7 +25,10 @@ use crate::{
     context::State,
     ending::Ending,
     errands::Errands,
-    known::memory::{Call, Found, Tried},
+    known::{
+        cloud::Announced,
+        memory::{Call, Found, Tried},
+    },
     names::{Key, VM_FINALIZER},
 };
 
@@ -256,11 +259,12 @@ fn with_cloud(state: &State, name: &str, hangs: bool) {
 
 /// Has the VM made, as the reconciler does: from what is observed, until it is; how often it was sent away.
 async fn launch(state: Arc<State>, clock: Clock, mut vm: PilotVM) -> usize {
-    let mut sent_away = 0;
+    let (mut sent_away, mut permit) = (0, None);
     loop {
         let seen = Observed::of(&state, &vm, at(5), Instant::now());
         let step = next(&seen);
-        let done = step::ask(&state, &clock, &Errands::default(), &seen, step).await;
+        let done = step::ask(&state, &clock, &Errands::default(), &seen, step, permit.take()).await;
+        permit = done.permit;
         let uid = vm.metadata.uid.clone().unwrap();
         state.memory.note(&uid, |m| done.learnt.clone().keep(m, at(5), Instant::now()));
         if done.effects.contains(&Effect::Launched) {
@@ -321,7 +325,66 @@ fn a_pilotvm_that_stands_in_line_writes_no_attempt_down() {
     let other = |n| Key { namespace: "demo".into(), name: format!("other-{n}") };
     let _held: Vec<_> = (0..8).map(|n| cloud.permits.take(crate::known::permits::Act::Create, &other(n))).collect();
     let seen = Observed::of(&state, &vm, at(5), Instant::now());
-    let done =
-        futures::executor::block_on(step::ask(&state, &Clock::default(), &Errands::default(), &seen, Step::Begin(1)));
+    let done = futures::executor::block_on(step::ask(
+        &state,
+        &Clock::default(),
+        &Errands::default(),
+        &seen,
+        Step::Begin(1),
+        None,
+    ));
     assert!(done.record.is_none() && matches!(done.again, Again::After(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_written_down_keeps_its_permit_until_the_order_and_is_timed_when_the_cloud_is_asked() {
+    let (state, clock, errands) = (State::default(), Clock::default(), Errands::default());
+    with_cloud(&state, "c", false);
+    let mut vm = pilot_vm("a", "c");
+    let cloud = state.clouds.get(&Key::of(&vm).beside("c"));
+    let other = |n| Key { namespace: "demo".into(), name: format!("other-{n}") };
+    let _held: Vec<_> = (0..7).map(|n| cloud.permits.take(crate::known::permits::Act::Create, &other(n))).collect();
+    let seen = Observed::of(&state, &vm, at(5), Instant::now());
+    let begun = step::ask(&state, &clock, &errands, &seen, Step::Begin(1), None).await;
+    assert!(begun.permit.is_some());
+    let another = pilot_vm("b", "c");
+    let seen = Observed::of(&state, &another, at(5), Instant::now());
+    let sent_away = step::ask(&state, &clock, &errands, &seen, Step::Begin(1), None).await;
+    assert!(sent_away.record.is_none() && sent_away.permit.is_none());
+    vm.status = begun.record;
+    let (seen, asked) = (Observed::of(&state, &vm, at(6), Instant::now()), clock.now());
+    let create = Step::Create { n: 1, since: at(5), repeated: false };
+    let done = step::ask(&state, &clock, &errands, &seen, create, begun.permit).await;
+    assert!(done.effects.contains(&Effect::Launched));
+    let ordered = done.effects.iter().find_map(|e| if let Effect::Ordered(at) = e { Some(*at) } else { None });
+    assert!(
+        ordered.unwrap().duration_since(asked) < jiff::SignedDuration::from_millis(500),
+        "the cloud took a second to answer"
+    );
+}
+
+#[test]
+fn an_announcement_is_told_once_and_the_next_round_counts_on_the_vm_no_more() {
+    let vm = pilot_vm("cpu-1", "c");
+    let state = State::default();
+    let o = Observed::of(&state, &vm, at(10), Instant::now());
+    let notice = Announced { what: Coming::Reclaim, at: at(130), heard: at(9) };
+    let done = outcome::leaves(&o, notice);
+    let event = done.event.as_ref().unwrap();
+    assert!(
+        event.warns && event.reason == "ReclaimAnnounced" && event.text.contains("takes the VM back at"),
+        "{event:?}"
+    );
+    assert_eq!(done.effects, [Effect::NotSupply, Effect::Plan]);
+    let status = done.record.unwrap();
+    assert!(ConditionType::Leaving.holds(&status.conditions) && !ConditionType::Ended.holds(&status.conditions));
+}
+
+#[test]
+fn a_vm_that_was_taken_back_is_told_by_an_event_of_its_own() {
+    let vm = pilot_vm("cpu-1", "c");
+    let state = State::default();
+    let done = outcome::ended(&Observed::of(&state, &vm, at(10), Instant::now()), &Ending::reclaimed(true), None, None);
+    assert_eq!(done.event.unwrap().reason, "Reclaimed");
+    assert!(done.effects.contains(&Effect::Plan));
 }

@@ -5,7 +5,7 @@ use broker::{
     pilot::{rows::PilotStatus, stamp},
 };
 use crds::{
-    PilotVM, Reason, condition,
+    ConditionType, PilotVM, Reason, condition,
     vm::{Attempt, Bought, PilotVMStatus},
 };
 use jiff::Timestamp;
@@ -71,6 +71,12 @@ impl Record {
         self.waits(condition::READY, Reason::MissingFromLists.as_str(), why)
     }
 
+    /// The provider announced that the VM goes.
+    pub fn leaves(mut self, reason: Reason, message: &str) -> Self {
+        self.conditions.says(ConditionType::Leaving, Some(true), reason, message);
+        self
+    }
+
     /// The VM is in the lists again, or the provider knows it.
     pub fn found(mut self) -> Self {
         self.status.missing_since = None;
@@ -98,11 +104,13 @@ impl Record {
         self.set(type_, Some(false), reason, message)
     }
 
-    /// The pilot asks for work.
-    pub fn running(mut self, has_job: bool, provider_status: Option<&str>) -> Self {
+    /// The pilot asks for work; `had_job`: it had one so far; `idle_since`: since when it has none any more.
+    pub fn running(mut self, had_job: bool, idle_since: Option<Timestamp>, provider_status: Option<&str>) -> Self {
         self.status.running_since.get_or_insert(Time(self.now));
-        self.status.served_job |= has_job;
-        self.status.idle_since = if self.status.served_job { None } else { self.status.running_since.clone() };
+        self.status.served_job |= had_job;
+        self.status.idle_since =
+            if self.status.served_job { idle_since.map(Time) } else { self.status.running_since.clone() };
+        self.status.last_asked_at = Some(Time(idle_since.unwrap_or(self.now)));
         self.pilot(PilotStatus::Running);
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());

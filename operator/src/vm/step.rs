@@ -30,8 +30,8 @@ const EXISTS: &str = "the VM exists";
 /// Whoever waits for a permit is rung, and looks after this time all the same.
 const LINE: Duration = Duration::from_secs(30);
 
-/// Takes the step.
-pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Done, Error> {
+/// Takes the step, with the permit that the one before has left.
+pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step, permit: Option<Permit>) -> Result<Done, Error> {
     match step {
         Step::AddFinalizer => {
             crash_point("finalizer");
@@ -56,16 +56,25 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step) -> Result<Done, E
             let text = "let go by annotation: its VM and its row, if any, are left as they are";
             Ok(Done::default().with([Effect::Ended { reason: "LetGo", wasted: false }]).tells(true, "LetGo", text))
         }
-        other => Ok(ask(&ctx.state, &ctx.clock, &ctx.errands, o, other).await),
+        other => Ok(ask(&ctx.state, &ctx.clock, &ctx.errands, o, other, permit).await),
     }
 }
 
 /// Takes a step that needs no API server.
-pub async fn ask(state: &State, clock: &Clock, errands: &Errands, o: &Observed<'_>, step: Step) -> Done {
+pub async fn ask(
+    state: &State,
+    clock: &Clock,
+    errands: &Errands,
+    o: &Observed<'_>,
+    step: Step,
+    permit: Option<Permit>,
+) -> Done {
     match step {
         Step::Register => register(state, o).await,
         Step::Begin(n) => begin(state, o, n),
-        Step::Create { n, since, repeated } => create(state, errands, o, Attempt { n, since, repeated }).await,
+        Step::Create { n, since, repeated } => {
+            create(state, clock, errands, o, Attempt { n, since, repeated }, permit).await
+        }
         Step::Adopt(vm) => {
             crash_point("record-vm");
             outcome::adopted(o, &vm)
@@ -86,6 +95,7 @@ pub async fn ask(state: &State, clock: &Clock, errands: &Errands, o: &Observed<'
         }
         Step::ReadRow => read_row(state, clock, o).await,
         Step::Ask => ask_provider(state, clock, o).await,
+        Step::SayLeaving(notice) => outcome::leaves(o, notice),
         Step::SayMissing => outcome::missing(o, "the provider cannot say what it does"),
         Step::SayFound => outcome::found(o),
         Step::Lose => {
@@ -160,15 +170,20 @@ fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
     if o.attempt().is_none() && !cloud.may_try(&Lot::of(o.vm).place, o.moment) {
         return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
     }
-    // Who would have to wait does not begin: an attempt that is written down is made at once.
-    if cloud.permits.take(Act::Create, &Key::of(o.vm)).is_none() {
-        return Done::after(LINE);
-    }
+    // Who would have to wait does not begin: an attempt that is written down is made at once, with the same permit.
+    let Some(permit) = cloud.permits.take(Act::Create, &Key::of(o.vm)) else { return Done::after(LINE) };
     crash_point("record-attempt");
-    outcome::begins(o, n)
+    Done { permit: Some(permit), ..outcome::begins(o, n) }
 }
 
-async fn create(state: &State, errands: &Errands, o: &Observed<'_>, attempt: Attempt) -> Done {
+async fn create(
+    state: &State,
+    clock: &Clock,
+    errands: &Errands,
+    o: &Observed<'_>,
+    attempt: Attempt,
+    permit: Option<Permit>,
+) -> Done {
     let cloud = state.clouds.get(&cloud_key(o.vm));
     let order = match launch::order(state, o.vm, attempt) {
         Ok(order) => order,
@@ -180,7 +195,8 @@ async fn create(state: &State, errands: &Errands, o: &Observed<'_>, attempt: Att
         Err(NoOrder::NotReady(error)) => return outcome::not_ready(o, condition::LAUNCHED, error),
     };
     let Some(driver) = cloud.facts().driver else { return Done::after(LINE) };
-    let Some(_permit) = cloud.permits.take(Act::Create, &Key::of(o.vm)) else { return Done::after(LINE) };
+    let permit = permit.or_else(|| cloud.permits.take(Act::Create, &Key::of(o.vm)));
+    let Some(_permit) = permit else { return Done::after(LINE) };
     // A call that is cut off leaves its attempt in doubt.
     let doubt = o.remembered.tried.filter(|t| t.n == attempt.n).map(|t| t.call);
     let until = match doubt {
@@ -192,14 +208,14 @@ async fn create(state: &State, errands: &Errands, o: &Observed<'_>, attempt: Att
     });
     crash_point("create-vm");
     // An errand: an order that is cut off may still be carried out.
-    let errand = (driver, order);
+    let (errand, at) = ((driver, order), clock.now());
     let Some(answer) = errands.carry(async move { errand.0.create(&errand.1).await }).await else {
         return Done::after(LINE);
     };
     if answer.is_ok() {
         crash_point("record-vm");
     }
-    outcome::created(o, attempt.n, attempt.repeated, answer).with((!attempt.repeated).then_some(Effect::Ordered))
+    outcome::created(o, attempt.n, attempt.repeated, answer).with((!attempt.repeated).then_some(Effect::Ordered(at)))
 }
 
 async fn read_row(state: &State, clock: &Clock, o: &Observed<'_>) -> Done {
@@ -238,7 +254,7 @@ async fn set_row(state: &State, vm: &PilotVM, status: PilotStatus, why: &str) ->
         let text = format!("installation {key} cannot be reached to write the pilot's row");
         return Some(Err(Error::NotReady(text)));
     };
-    let _permit: Permit<'_> = installation.permits.take(Act::Row, &Key::of(vm))?;
+    let _permit = installation.permits.take(Act::Row, &Key::of(vm))?;
     let answer = rows.set_status(&launch::new_pilot(vm), status, why).await;
     Some(answer.map_err(|source| Error::Row { what: "written", source }))
 }

@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     known::{cloud::Question, place::Lot},
     names::Key,
+    resolve::currency,
 };
 
 /// Writes it down. `Ok` is the object as it is then, where it was written.
@@ -84,18 +85,20 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
     let installation = key.beside(&vm.spec.installation_ref.name);
     let (cloud, lot) = (ctx.state.clouds.get(&cloud_key), Lot::of(vm));
     match effect {
-        Effect::Ordered => {
+        Effect::Ordered(at) => {
             let mut planned = None;
             ctx.state.memory.note(&vm.uid().unwrap_or_default(), |m| planned = m.planned.take());
             if let Some(planned) = planned {
-                ctx.metrics.ordered(ctx.clock.now().duration_since(planned));
+                ctx.metrics.ordered(at.duration_since(planned));
             }
         }
         Effect::Launched => ctx.metrics.launched(&pool),
         Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason, *wasted),
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
-                ctx.metrics.spent(&pool, "", price.micros(), *seconds);
+                let vos = &ctx.state.stores.vos;
+                let (own, beside) = (vos.get(&key.beside(&vm.spec.vo)), vos.within(&key.namespace));
+                ctx.metrics.spent(&pool, currency(own.as_deref(), &beside), price.micros(), *seconds);
             }
         }
         Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),

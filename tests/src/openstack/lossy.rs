@@ -39,6 +39,8 @@ pub enum Loss {
     Gateway,
     /// The connection ends at once, and Nova hears of it this much later, also after the way is closed.
     Late(Duration),
+    /// It is held for this time: Nova hears of it then, and its answer comes back.
+    Slow(Duration),
     /// It is taken and never answered, and Nova does not hear of it. It ends when the client gives up.
     Hang,
     /// Nova does not hear of it; the answer is 429 with this `Retry-After` in seconds.
@@ -179,6 +181,7 @@ async fn carry(mut client: TcpStream, nova: u16, fate: Arc<Mutex<Fate>>) -> Resu
             locked(&fate).late += 1;
             return Ok(());
         }
+        Some(Loss::Slow(by)) => tokio::time::sleep(by).await,
         Some(Loss::Reply | Loss::Gateway) | None => {}
     }
     if is_down {
@@ -188,6 +191,7 @@ async fn carry(mut client: TcpStream, nova: u16, fate: Arc<Mutex<Fate>>) -> Resu
     let reply = ask(nova, &request).await?;
     match loss {
         Some(Loss::Reply) => Ok(()),
+        Some(Loss::Slow(_)) => Ok(client.write_all(&closing(reply)?).await?),
         Some(_) => answer(&mut client, "504 Gateway Timeout", "", b"").await,
         None if method == "GET" && matches!(path, "/v2.1/servers" | "/v2.1/servers/detail") => {
             let hidden = locked(&fate).hidden.clone();
@@ -322,6 +326,16 @@ mod tests {
         let asked = asked.lock().unwrap();
         assert_eq!(asked.len(), 1);
         assert!(asked[0].0.starts_with("POST /v2.1/servers ") && asked[0].1 >= begun + Duration::from_millis(400));
+    }
+
+    #[tokio::test]
+    async fn a_slow_request_is_held_and_then_answered_by_nova() {
+        let (port, asked) = nova().await;
+        let way = Lossy::open(port).await.unwrap();
+        way.lose(&[Loss::Slow(Duration::from_millis(300))]);
+        let begun = Instant::now();
+        assert_eq!(send(&way, reqwest::Method::POST, "servers").await.unwrap().0, 200);
+        assert!(asked.lock().unwrap()[0].1 >= begun + Duration::from_millis(300));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The whole of it for real: a Kubernetes control plane, DIRAC's services and an OpenStack on this machine, with the manifests that
 //! join them. The end-to-end test and `demo --real` start the same.
 
+mod claims;
 mod history;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+pub use claims::twins;
 pub use history::{Life, peak};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -27,7 +29,7 @@ pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
 const CE: &str = "openstack.lyon.fr";
 /// Where the guests find DIRAC's client and the pilots' proxies: what is in their image.
-const IMAGE: &str = "/opt/dirac-pilot";
+pub const IMAGE: &str = "/opt/dirac-pilot";
 
 /// The three systems. They end when this is dropped.
 pub struct Real {
@@ -99,8 +101,18 @@ impl Real {
             .replace("@SITE@", dirac::SITE)
             .replace("@CE@", CE)
             .replace("@AUTH_URL@", &self.openstack.auth_url())
-            .replace("@IMAGE@", IMAGE);
+            .replace("@PILOT@", &Self::pilot());
         Ok(format!("{text}---\n{certificate}\n---\n{project}\n"))
+    }
+
+    /// The computing element that the pilots say they are of.
+    pub fn ce() -> &'static str {
+        CE
+    }
+
+    /// What a guest runs to become its pilot, as user-data says it.
+    pub fn pilot() -> String {
+        format!("set -a; . /etc/dirac-operator/pilot.env; set +a; {IMAGE}/run-pilot /var/lib/dirac-pilot")
     }
 
     /// Submits jobs of a kind that each run for `seconds`; their numbers.

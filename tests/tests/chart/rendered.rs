@@ -48,11 +48,11 @@ fn rights() -> Value {
          "resources": ["diracinstallations/status", "virtualorganizations/status", "sites/status", "clouds/status", "pilotpools/status",
                        "downtimes/status", "pilotvms/status"],
          "verbs": ["patch"]},
-        {"apiGroups": [ours], "resources": ["clouds", "pilotpools"], "verbs": ["patch"]},
+        {"apiGroups": [ours], "resources": ["diracinstallations", "clouds", "pilotpools"], "verbs": ["patch"]},
         {"apiGroups": [ours], "resources": ["pilotvms"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "patch"]},
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "create", "patch", "delete"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
     ])
 }
 

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use testbeds::{controlplane::proxy::Hang, operator::NAMESPACE as OPERATOR, real::FORTY, until::until};
+use testbeds::{
+    controlplane::proxy::Hang,
+    operator::NAMESPACE as OPERATOR,
+    real::{FORTY, NAMESPACE},
+    until::until,
+};
 
 use super::scene::Scene;
 
@@ -14,9 +19,20 @@ const AGAIN: Duration = Duration::from_secs(60);
 const SEEN: Duration = Duration::from_secs(20);
 
 pub async fn a_request_that_is_never_answered_stops_nobody(scene: &mut Scene) {
-    for (method, part) in [("GET", "/secrets/"), ("PATCH", "/status"), ("GET", "watch=true")] {
+    for (method, part) in [("GET", "/secrets/"), ("PATCH", "/status"), ("GET", "/clouds?&watch=true")] {
+        let before = scene.proxy.taken().len();
         scene.proxy.hang_one(method, part, Hang::Before);
         let what = format!("{method} {part} hangs");
+        // Each new generation is told in a status; Secrets are read each five seconds, and watches taken up again each 45 s.
+        for most in ["--replicas=1", "--replicas=2"] {
+            scene.kubectl.run(&["scale", "pilotpool", "long", most, "--namespace", NAMESPACE]).unwrap();
+        }
+        until(&what, AGAIN, async || match scene.proxy.taken().len() - before {
+            0 => Err("none came".to_owned()),
+            _ => Ok(()),
+        })
+        .await
+        .unwrap();
         scene.clouds_are_looked_after(&what, AGAIN + SEEN).await;
         scene.proxy.mend();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testbeds::{real::NAMESPACE, until::until};
 
-use super::scene::Scene;
+use super::{pool::Pool, scene::Scene};
 
 /// The pool whose VMs are forgotten.
 pub const POOL: &str = "sleepers";
@@ -65,8 +65,7 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
     })
     .await
     .unwrap();
-    // Their rows have lost their PilotVMs: what DIRAC's own agent does with such rows is not ours.
-    scene.real.dirac.sql("update PilotAgentsDB.PilotAgents set Status = 'Aborted' where Status = 'Running'").unwrap();
+    scene.rows_are_left();
 }
 
 /// By a condition that names the number, by an event and by a metric.
@@ -74,9 +73,8 @@ async fn it_is_said(scene: &Scene) {
     let frozen = scene.condition("cloud/lyon", "Frozen").expect("the condition Frozen");
     assert_eq!((frozen.status.as_str(), frozen.reason.as_str()), ("True", "OrphansNotAcknowledged"), "{frozen:?}");
     assert!(frozen.message.contains(&VMS.to_string()), "{frozen:?}");
-    let events = scene.kubectl.objects(NAMESPACE, "events.events.k8s.io").unwrap();
-    let told = events.iter().any(|e| e["regarding"]["kind"] == "Cloud" && e["reason"] == "OrphansNotAcknowledged");
-    assert!(told, "no event of the cloud says it: {events:?}");
+    let told = scene.told("Cloud", "lyon");
+    assert!(told.iter().any(|(reason, _)| reason == "OrphansNotAcknowledged"), "{told:?}");
     let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
     let frozen: Vec<_> = metrics.iter().filter(|(name, _)| name.contains("frozen")).collect();
     assert!(frozen.iter().any(|(name, value)| name.contains("lyon") && *value >= 1.0), "{frozen:?}");
@@ -84,14 +82,6 @@ async fn it_is_said(scene: &Scene) {
 
 /// A pool of at most this many VMs whose guests only sleep; one job, one VM.
 fn pool(max: usize) -> String {
-    json!({
-        "apiVersion": "diracgrid.org/v1alpha1", "kind": "PilotPool", "metadata": {"name": POOL, "namespace": NAMESPACE},
-        "spec": {
-            "siteRef": {"name": "lyon"}, "vos": ["biomed"], "clouds": [{"name": "lyon"}],
-            "machine": {"flavors": ["m1.tiny"], "userData": "runcmd:\n- sleep 3600\n"},
-            "matching": {"ce": "openstack.lyon.fr", "maxCpuTime": "24h", "tags": [TAG], "requiredTags": [TAG]},
-            "scaling": {"max": max, "bootDeadline": "10m", "idleTimeout": "10m"},
-        },
-    })
-    .to_string()
+    let scaling = json!({"max": max, "bootDeadline": "10m", "idleTimeout": "10m"});
+    Pool { name: POOL, tag: TAG, longest: "24h", scaling }.manifest("sleep 3600")
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testbeds::{
     controlplane::proxy::Proxy,
     kubectl::{Condition, Kubectl},
@@ -22,7 +22,18 @@ pub const REGION: &str = "Lossy";
 const QUICK: [&str; 5] =
     ["--busy-interval=1", "--list-interval=2", "--rows-interval=2", "--catalogue-interval=5", "--orphan-age=15"];
 /// Most VMs of each pool of the manifests.
-const POOLS: [(&str, usize); 4] = [("cpu", 4), ("gpu", 2), ("long", 2), (super::restore::POOL, super::restore::VMS)];
+const POOLS: [(&str, usize); 8] = [
+    ("cpu", 4),
+    ("gpu", 2),
+    ("long", 2),
+    (super::restore::POOL, super::restore::VMS),
+    ("silent", 1),
+    ("stuck", 1),
+    ("taken", 1),
+    ("deleted", 2),
+];
+/// For an operator that is asked to end.
+const ORDERLY: Duration = Duration::from_secs(40);
 const OPEN_ROWS: &str = "select count(*) from PilotAgentsDB.PilotAgents \
                          where Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
 /// What the JobAgent says on its guest's console when it has got a job.
@@ -67,13 +78,25 @@ impl Scene {
 
     /// Starts the operator and waits until it is ready.
     pub async fn revive(&mut self) {
+        self.revive_with(&[]).await;
+    }
+
+    /// The same with these options instead of the quick ones of the same name.
+    pub async fn revive_with(&mut self, options: &[&str]) {
         let kubeconfig = self.proxy.kubeconfig(&self.direct).unwrap();
-        self.operator = Some(self.replica(&kubeconfig).await);
+        self.operator = Some(self.start_operator(&kubeconfig, options).await);
     }
 
     /// One more operator, which is ready.
     pub async fn replica(&self, kubeconfig: &Path) -> Operator {
-        let mut operator = Operator::start(kubeconfig, &self.log, &QUICK).unwrap();
+        self.start_operator(kubeconfig, &[]).await
+    }
+
+    async fn start_operator(&self, kubeconfig: &Path, options: &[&str]) -> Operator {
+        let name = |option: &str| option.split('=').next().map(str::to_owned);
+        let is_kept = |quick: &&str| !options.iter().any(|option| name(option) == name(quick));
+        let all: Vec<&str> = QUICK.into_iter().filter(is_kept).chain(options.iter().copied()).collect();
+        let mut operator = Operator::start(kubeconfig, &self.log, &all).unwrap();
         operator.ready().await.unwrap();
         operator
     }
@@ -82,6 +105,13 @@ impl Scene {
     pub fn kill(&mut self) {
         if let Some(mut operator) = self.operator.take() {
             operator.process().kill();
+        }
+    }
+
+    /// Ends the operator in order: it gives the Lease back, so that the next one need not wait for its end.
+    pub fn stop(&mut self) {
+        if let Some(mut operator) = self.operator.take() {
+            operator.process().terminate(ORDERLY);
         }
     }
 
@@ -103,6 +133,31 @@ impl Scene {
     pub fn alive_of(&self, pool: &str) -> Vec<String> {
         let history = self.history().into_iter();
         history.filter(|life| life.pool == pool && life.ended.is_none()).map(|life| life.id).collect()
+    }
+
+    /// The PilotVMs of a pool.
+    pub fn pilotvms_of(&self, pool: &str) -> Vec<Value> {
+        let all = self.kubectl.objects(NAMESPACE, "pilotvms").unwrap();
+        all.into_iter().filter(|vm| vm["spec"]["poolRef"]["name"] == pool).collect()
+    }
+
+    /// Reason and text of each event about an object, which may be gone.
+    pub fn told(&self, kind: &str, name: &str) -> Vec<(String, String)> {
+        let events = self.kubectl.objects(NAMESPACE, "events.events.k8s.io").unwrap();
+        let is_about = |e: &&Value| e["regarding"]["kind"] == kind && e["regarding"]["name"] == name;
+        let word = |e: &Value, field: &str| e[field].as_str().unwrap_or_default().to_owned();
+        events.iter().filter(is_about).map(|e| (word(e, "reason"), word(e, "note"))).collect()
+    }
+
+    /// A job whose VM a person, or a guest that hung, took away: its owner kills it, and nobody waits for it any more.
+    pub fn is_given_up(&self, job: u64) {
+        self.real.dirac.sql(&format!("update JobDB.Jobs set Status = 'Killed' where JobID = {job}")).unwrap();
+    }
+
+    /// Rows that have lost their PilotVMs: DIRAC's own agent closes such rows after days, and this does it now.
+    pub fn rows_are_left(&self) {
+        let closes = "update PilotAgentsDB.PilotAgents set Status = 'Aborted' where Status = 'Running'";
+        self.real.dirac.sql(closes).unwrap();
     }
 
     /// Submits jobs and waits until this many run in all.
@@ -144,11 +199,11 @@ impl Scene {
         assert_eq!(self.real.count(twice).unwrap(), 0, "a pilot has two rows");
     }
 
-    /// Waits until all jobs that were ever submitted are Done, each served once, and their VMs are gone.
+    /// Waits until all jobs that were ever submitted are Done, apart from those that were given up, each served once, and their VMs are gone.
     pub async fn jobs_end_and_nothing_is_left(&self) {
         until("all jobs are Done", Duration::from_secs(300), async || {
             self.all_is_well();
-            let all = self.real.count("select count(*) from JobDB.Jobs").unwrap();
+            let all = self.real.count("select count(*) from JobDB.Jobs where Status <> 'Killed'").unwrap();
             match self.real.jobs("Done").unwrap() {
                 done if done == all => Ok(()),
                 done => Err(format!("{done} of {all} Done, {} Running", self.real.jobs("Running").unwrap())),

@@ -4,16 +4,19 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 
 use super::{fault, wire::MICROVERSION};
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, pace::Action};
 
-/// Largest answer of a service that is read: a page of a thousand servers has 3 MB.
-pub const LARGEST: usize = 64 << 20;
+/// Largest page of servers that is read: of five hundred it has 2 MB, and more where each carries much metadata.
+const LARGEST_LIST: usize = 8 << 20;
+/// Largest other answer: two hundred flavors with their extra specs have 200 kB, and Nova cuts a console log at 100 KiB.
+const LARGEST: usize = 1 << 20;
 /// As much of a refusal is read as can hold its sentence.
 const LARGEST_REFUSAL: usize = 64 << 10;
 
-/// Reads an answer; what is no success becomes its error.
-pub async fn read(what: &str, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
-    let body = body(what, &mut answer, LARGEST).await?;
+/// Reads an answer to a call of this class; what is no success becomes its error.
+pub async fn read(what: &str, action: Action, mut answer: reqwest::Response) -> Result<Response<Bytes>, CloudError> {
+    let longest = if action == Action::List { LARGEST_LIST } else { LARGEST };
+    let body = body(what, &mut answer, longest).await?;
     if !answer.status().is_success() {
         return Err(fault::of_answer(what, answer.status(), answer.headers(), &body));
     }
@@ -90,6 +93,16 @@ mod tests {
         let endless = Site::open(|asked| asked.is("POST /v3").then(|| Said::new(201, vec![b' '; 2 << 20]))).await;
         let outcome = endless.cloud().list("k").await;
         assert!(matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("larger than")), "{outcome:?}");
+        let large = Site::open(|asked| {
+            let page = Said::new(200, vec![b' '; LARGEST_LIST + 1]).with("OpenStack-API-Version", "compute 2.61");
+            asked.is("GET /compute").then_some(page)
+        })
+        .await;
+        let outcome = large.cloud().list("k").await;
+        assert!(
+            matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("larger than 8388608")),
+            "{outcome:?}"
+        );
         let wordy = Site::open(|asked| asked.is("GET /compute").then(|| Said::new(403, vec![b'x'; 2 << 20]))).await;
         let outcome = wordy.cloud().list("k").await;
         assert!(matches!(outcome, Err(CloudError::Unauthorized(_))), "{outcome:?}");

@@ -2,9 +2,8 @@
 
 use openstack_sdk_core::api::{QueryAsync, RestEndpoint, raw};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::{fault, session::Session};
+use super::{bounded, fault, said, session::Session};
 use crate::cloud::CloudError;
 
 /// Asks, and takes the answer apart.
@@ -25,14 +24,11 @@ where
     of_body(what, key.as_deref(), answer.body())
 }
 
-fn of_body<T: DeserializeOwned>(what: &str, key: Option<&str>, body: &[u8]) -> Result<T, CloudError> {
-    let not_understood =
-        |why: &dyn std::fmt::Display| CloudError::Transient(format!("{what}: the answer was not understood: {why}"));
-    let mut value: Value = serde_json::from_slice(body).map_err(|e| not_understood(&e))?;
-    if let Some(key) = key {
-        value = value.get_mut(key).map(Value::take).ok_or_else(|| not_understood(&format!("it has no {key:?}")))?;
-    }
-    serde_json::from_value(value).map_err(|e| not_understood(&e))
+/// The value below `key` of an answer's body, or the whole where there is none.
+pub fn of_body<T: DeserializeOwned>(what: &str, key: Option<&str>, body: &[u8]) -> Result<T, CloudError> {
+    bounded::under(key, body).map_err(|e| {
+        CloudError::Transient(format!("{what}: the answer was not understood: {}", said::not_understood(&e)))
+    })
 }
 
 #[cfg(test)]

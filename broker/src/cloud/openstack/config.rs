@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use crate::address::Policy;
+use crate::{address::Policy, cloud::Gpu};
 
 /// One project in one region.
 #[derive(Clone, Debug)]
@@ -23,12 +23,20 @@ pub struct Config {
     pub addresses: Policy,
     /// Networks of every VM, one port each, in this order. None: Nova takes the project's only one.
     pub networks: Vec<NameOrId>,
-    /// Names of the security groups of every VM's ports. None: `default`.
+    /// Security groups of every VM's ports, by name or id. None: `default`.
     pub security_groups: Vec<String>,
     /// Availability zones that may be asked for; only looked up here, the order says which.
     pub zones: Vec<String>,
     /// Images, by the pools' name for them.
     pub images: BTreeMap<String, NameOrId>,
+    /// Whether VMs get their user-data on a config drive, too. True is right nearly everywhere: where no metadata agent serves their
+    /// network they get it no other way, and would miss their boot deadline one and all.
+    pub config_drive: bool,
+    /// Size in GiB of the volume that every VM boots from, made from its image and deleted with it. None: VMs boot from their flavor's
+    /// disk, and flavors without one are not sold.
+    pub root_volume_gib: Option<u64>,
+    /// What holds of a flavor's GPUs in place of what its extra specs say; `None` in it: it has none. By the flavor's name.
+    pub gpus: BTreeMap<String, Option<Gpu>>,
 }
 
 /// How a project is entered.
@@ -38,14 +46,12 @@ pub enum Credential {
     Password {
         /// User by name.
         username: String,
-        /// The user's domain by name.
-        user_domain: String,
+        /// The user's domain.
+        user_domain: NameOrId,
         /// The password.
         password: SecretString,
-        /// Project by name.
-        project: String,
-        /// The project's domain by name.
-        project_domain: String,
+        /// The project.
+        project: Project,
     },
     /// An application credential, which belongs to one project.
     Application {
@@ -53,6 +59,20 @@ pub enum Credential {
         id: String,
         /// Its secret.
         secret: SecretString,
+    },
+}
+
+/// Which project is entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Project {
+    /// By its id, which is enough.
+    Id(String),
+    /// By its name, which is unique in its domain.
+    Named {
+        /// Its name.
+        name: String,
+        /// Its domain.
+        domain: NameOrId,
     },
 }
 

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::server::create_257 as create;
 use openstack_sdk_core::api::{QueryAsync, raw};
-use secrecy::ExposeSecret;
-use serde_json::Value;
 
-use super::{OpenStackCloud, fault, offers::Resolved, session::CARRIED_OUT_WITHIN, tags, wire::Made};
-use crate::cloud::{Choice, Cloud, CloudError, Limits, Order, Purchase, Vm, VmState, keep};
+use super::{OpenStackCloud, ask::of_body, body, fault, session::CARRIED_OUT_WITHIN, wire::Made};
+use crate::cloud::{Cloud, CloudError, Order, Vm, VmState, keep};
 
 /// Pauses between the looks right after an order whose outcome is unclear. Most doubts end here; the others last minutes, and are the
 /// caller's to wait for.
 const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
-/// Nova's limit for the value of a metadata item.
-const LONGEST_METADATA: usize = 255;
 
 /// Makes the order's server, or adopts the one that an attempt already made.
 pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudError> {
@@ -31,7 +26,7 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
         Err(error) => return Err(cannot_look(error)),
     }
     let resolved = cloud.resolved().await?;
-    match post(cloud, request(cloud, order, &resolved)?, until).await {
+    match post(cloud, body::of(&cloud.session.config, order, &resolved)?, until).await {
         Ok(made) => {
             let vm = Vm {
                 id: made.id,
@@ -63,10 +58,7 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
 async fn post(cloud: &OpenStackCloud, request: create::Request<'_>, until: Timestamp) -> Result<Made, CloudError> {
     let what = "make a server";
     let answer = raw(request).query_async(&cloud.session).await.map_err(|e| fault::of_sdk(what, e))?;
-    let made = serde_json::from_slice::<Value>(answer.body())
-        .and_then(|mut answer| serde_json::from_value(answer["server"].take()))
-        .map_err(|e| format!("{what}: the answer was not understood: {e}"));
-    made.map_err(|message| CloudError::Unclear { message, until })
+    of_body(what, Some("server"), answer.body()).map_err(|error| unclear(error, until))
 }
 
 /// Looks for a moment; where no server appears, the caller repeats the attempt, which looks again.
@@ -134,61 +126,6 @@ async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, Clou
         cloud.delete(&twin.id).await?;
     }
     Ok(Some(kept))
-}
-
-fn chosen(order: &Order) -> Result<&Choice, CloudError> {
-    let choice = order.choices.first().ok_or_else(|| CloudError::Invalid("the order names no flavor".to_owned()))?;
-    if choice.purchase == Purchase::Spot {
-        return Err(CloudError::Invalid(
-            "OpenStack sells no spot VMs: correct machine.purchase of the pool".to_owned(),
-        ));
-    }
-    Ok(choice)
-}
-
-fn request<'a>(cloud: &OpenStackCloud, order: &Order, resolved: &Resolved) -> Result<create::Request<'a>, CloudError> {
-    let choice = chosen(order)?;
-    let flavor = resolved.flavors.get(&choice.flavor).ok_or_else(|| {
-        CloudError::Invalid(format!("flavor {:?} does not exist any more, is disabled or has no disk", choice.flavor))
-    })?;
-    if !resolved.no_networks.is_empty() {
-        // On the networks that are left the server would not be what was ordered.
-        return Err(CloudError::Invalid(format!(
-            "{}: correct spec.openstack.networks",
-            resolved.no_networks.join("; ")
-        )));
-    }
-    let user_data = order.user_data.expose_secret();
-    Limits::NOVA.check(user_data).map_err(CloudError::Invalid)?;
-    let invalid = |e: &dyn std::fmt::Display| CloudError::Invalid(format!("make a server: {e}"));
-    let networks = if cloud.session.config.networks.is_empty() {
-        create::ServerNetworks::F2(create::NetworksStringEnum::Auto)
-    } else {
-        let one = |id: &String| create::NetworksBuilder::default().uuid(id.clone()).build();
-        let all: Result<Vec<_>, _> = resolved.networks.iter().map(one).collect();
-        create::ServerNetworks::F1(all.map_err(|e| invalid(&e))?)
-    };
-    let mut server = create::ServerBuilder::default();
-    server
-        .name(order.name.clone())
-        .flavor_ref(flavor.clone())
-        .image_ref(order.image_id.clone())
-        .networks(networks)
-        .user_data(STANDARD.encode(user_data))
-        .tags(tags::of(&order.owner).into_iter().map(Into::into).collect::<Vec<_>>())
-        .metadata(
-            order.metadata.iter().map(|(k, v)| (k.clone(), v.chars().take(LONGEST_METADATA).collect::<String>())),
-        );
-    if let Some(zone) = &choice.zone {
-        server.availability_zone(zone.clone());
-    }
-    if !cloud.session.config.security_groups.is_empty() {
-        let one = |name: &String| create::SecurityGroupsBuilder::default().name(name.clone()).build();
-        let all: Result<Vec<_>, _> = cloud.session.config.security_groups.iter().map(one).collect();
-        server.security_groups(all.map_err(|e| invalid(&e))?);
-    }
-    let server = server.build().map_err(|e| invalid(&e))?;
-    create::RequestBuilder::default().server(server).build().map_err(|e| invalid(&e))
 }
 
 #[cfg(test)]

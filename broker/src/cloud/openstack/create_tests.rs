@@ -11,14 +11,14 @@ use super::super::fake::{Asked, PASSWORD, Said, Site, order, server};
 use super::*;
 use crate::{
     clock::Clock,
-    cloud::{Pace, Rate, Scope, Wanted},
+    cloud::{Pace, Purchase, Rate, Scope, Wanted},
 };
 
 const LIST: &str = "GET /compute/v2.1/servers/detail";
 const POST: &str = "POST /compute/v2.1/servers";
 
 fn refusal(status: u16, message: &str) -> Said {
-    Said::json(status, &json!({"error": {"code": status, "message": message}}))
+    Said::json(status, &json!({"badRequest": {"code": status, "message": message}}))
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn no_error_holds_what_was_sent() {
         if asked.is("POST /v3/auth") {
             return None;
         }
-        asked.is(POST).then(|| Said::json(400, &json!({"badRequest": {"message": echo}})))
+        asked.is(POST).then(|| Said::json(400, &json!({"badRequest": {"code": 400, "message": echo}})))
     })
     .await;
     let error = site.cloud().create(&order("a")).await.unwrap_err().to_string();
@@ -287,7 +287,8 @@ async fn no_error_holds_what_was_sent() {
     assert!(!error.contains(PASSWORD) && error.contains("correct authUrl"), "{error}");
     let talkative = Site::open(|asked| {
         let text = format!("Wrong password {PASSWORD}");
-        asked.is("POST /v3").then(|| refusal(401, &text))
+        let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": text}});
+        asked.is("POST /v3").then(|| Said::json(401, &body))
     })
     .await;
     let error = talkative.cloud().list("k").await.unwrap_err().to_string();

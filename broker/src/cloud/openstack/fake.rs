@@ -17,7 +17,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Config, Credential, NameOrId, OpenStackCloud, tags, wire::MICROVERSION};
+use super::{Config, Credential, NameOrId, OpenStackCloud, Project, tags, wire::MICROVERSION};
 use crate::{
     clock::Clock,
     cloud::{Attempt, Choice, Order, Owner, Pace, Rate},
@@ -131,10 +131,9 @@ impl Site {
             interface: "public".to_owned(),
             credential: Credential::Password {
                 username: "u".to_owned(),
-                user_domain: "d".to_owned(),
+                user_domain: NameOrId::Name("d".to_owned()),
                 password: PASSWORD.into(),
-                project: "p".to_owned(),
-                project_domain: "d".to_owned(),
+                project: Project::Id("p-1".to_owned()),
             },
             ca_pem: None,
             addresses: crate::address::Policy::OPEN,
@@ -142,7 +141,14 @@ impl Site {
             security_groups: Vec::new(),
             zones: Vec::new(),
             images: BTreeMap::new(),
+            config_drive: true,
+            root_volume_gib: None,
+            gpus: BTreeMap::new(),
         }
+    }
+
+    pub fn cloud_of(&self, config: Config) -> OpenStackCloud {
+        OpenStackCloud::new(config, Arc::new(Pace::new(Rate::default())), Clock::system()).unwrap()
     }
 
     pub fn cloud_with(&self, rate: Rate, clock: Clock) -> OpenStackCloud {
@@ -180,7 +186,7 @@ pub fn server(id: &str, uid: &str, status: &str) -> Value {
 
 fn usual(asked: &Asked, own: &str, tokens: &AtomicU64) -> Said {
     if asked.is("POST /v3/auth/tokens") {
-        let catalog: Vec<Value> = ["compute", "image", "network"]
+        let catalog: Vec<Value> = ["compute", "image", "network", "volumev3"]
             .iter()
             .map(|kind| {
                 json!({"type": kind, "endpoints": [
@@ -207,6 +213,8 @@ fn usual(asked: &Asked, own: &str, tokens: &AtomicU64) -> Said {
         Said::json(200, &json!({"limits": {"absolute": absolute}}))
     } else if asked.is("GET /network/v2.0/networks") {
         Said::json(200, &json!({"networks": [{"id": "net-1", "status": "ACTIVE"}]}))
+    } else if asked.is("GET /network/v2.0/security-groups") {
+        Said::json(200, &json!({"security_groups": []}))
     } else {
         Said::json(404, &json!({"itemNotFound": {"code": 404, "message": "There is no such thing."}}))
     }

@@ -8,8 +8,8 @@ use reqwest::{
     StatusCode,
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
-use serde_json::Value;
 
+use super::said::{not_understood, request_id, sentence, shortened};
 use crate::{
     address,
     cloud::{CloudError, Scope},
@@ -17,8 +17,6 @@ use crate::{
 
 /// Longest silence that is believed.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
-/// Longest text of a provider that is handed on.
-const LONGEST_TEXT: usize = 300;
 
 /// What the fault texts of a cloud have in them that has no host for the flavor.
 const NO_HOST: [&str; 6] = [
@@ -32,13 +30,14 @@ const NO_HOST: [&str; 6] = [
 /// What they have in them where the network has no address left, for any flavor.
 const NO_ADDRESS: [&str; 3] = ["no fixed ip addresses available", "no more ip addresses", "no more fixed ip"];
 /// Quotas of which a smaller flavor takes less: Nova's own words, and those of placement's resource classes, which unified limits have.
-const BY_SIZE: [&str; 9] = ["cores", " ram", "vcpu", "memory_mb", "disk_gb", "pci", "custom_", "vgpu", "gigabytes"];
+/// Not Cinder's gigabytes: every flavor boots from a volume of one size.
+const BY_SIZE: [&str; 8] = ["cores", " ram", "vcpu", "memory_mb", "disk_gb", "pci", "custom_", "vgpu"];
 
 /// The meaning of an answer that is no success.
 ///
 /// Statuses as in the API reference of Compute and, for 413 with `Retry-After`, as older Nova limits its rate.
 pub fn of_answer(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CloudError {
-    of_refusal(what, status, headers, &text(body))
+    of_refusal(what, status, headers, &sentence(status, body))
 }
 
 /// The same, where the caller says what of the answer may be quoted.
@@ -94,7 +93,7 @@ pub fn of_sdk(what: &str, error: ApiError<CloudError>) -> CloudError {
     match error {
         ApiError::Client { source } => source,
         ApiError::Json { source } | ApiError::DataType { source, .. } => {
-            CloudError::Transient(format!("{what}: the answer was not understood: {source}"))
+            CloudError::Transient(format!("{what}: the answer was not understood: {}", not_understood(&source)))
         }
         other => CloudError::Invalid(format!("{what}: {}", shortened(&other.to_string()))),
     }
@@ -153,196 +152,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(pause.min(LONGEST_SILENCE))
 }
 
-/// How a site's administrator finds the call in the logs.
-fn request_id(headers: &HeaderMap) -> String {
-    let id = ["x-openstack-request-id", "x-compute-request-id"]
-        .into_iter()
-        .find_map(|name| headers.get(name)?.to_str().ok());
-    let is_plain = |id: &&str| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    id.filter(is_plain).map(|id| format!(" ({id})")).unwrap_or_default()
-}
-
 /// A date of HTTP (RFC 9110 §5.6.7, the form that senders must use).
 pub fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
-/// The sentence in an error body. Services wrap it differently: `{"badRequest": {"message": …}}`, `{"error": {"message": …}}`,
-/// `{"NeutronError": {"message": …}}`, `{"message": …}`, or a page for people.
-fn text(body: &[u8]) -> String {
-    let message = serde_json::from_slice::<Value>(body).ok().and_then(|value| {
-        let direct = value.get("message").and_then(Value::as_str).map(str::to_owned);
-        let nested = || {
-            value
-                .as_object()?
-                .values()
-                .find_map(|inner| inner.get("message").and_then(Value::as_str))
-                .map(str::to_owned)
-        };
-        direct.or_else(nested)
-    });
-    // What is not an OpenStack service's own sentence may be anything: nobody who chooses an address is shown what a server there says.
-    let whole = message.unwrap_or_default();
-    // Nova's validator repeats the value it refuses, which may be the whole order with its user-data.
-    whole.split("Value:").next().unwrap_or_default().to_owned()
-}
-
-/// At most so much of a provider's text, on one line.
-pub fn shortened(text: &str) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match flat.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => format!("{}…", &flat[..end]),
-        None => flat,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, header: Option<&str>, body: &str) -> CloudError {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = header {
-            headers.insert(RETRY_AFTER, value.parse().unwrap());
-        }
-        of_answer("make a server", StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
-    }
-
-    #[test]
-    fn both_forms_of_a_quota_refusal_are_known() {
-        let at_once = answer(
-            403,
-            None,
-            r#"{"forbidden": {"message": "Quota exceeded for cores: Requested 8, but already used 4 of 4 cores"}}"#,
-        );
-        assert!(
-            matches!(at_once, CloudError::Quota { message, scope: Scope::Offer } if message.contains("already used 4"))
-        );
-        let later = of_server("Quota exceeded for instances: Requested 1, but already used 2 of 2 instances");
-        assert!(matches!(later, CloudError::Quota { scope: Scope::Cloud, .. }));
-    }
-
-    #[test]
-    fn quotas_of_ports_and_others_are_quotas_at_once_and_later() {
-        let at_once = |text: &str| answer(403, None, &serde_json::json!({"forbidden": {"message": text}}).to_string());
-        for text in ["Maximum number of ports exceeded", "Maximum number of metadata items exceeds 128"] {
-            assert!(matches!(at_once(text), CloudError::Quota { scope: Scope::Cloud, .. }), "{text}");
-        }
-        assert!(matches!(of_server("Maximum number of ports exceeded"), CloudError::Quota { .. }));
-        let diskless = at_once("Only volume-backed servers are allowed for flavors with zero disk. ");
-        assert!(matches!(diskless, CloudError::Invalid(_)), "{diskless}");
-    }
-
-    #[test]
-    fn what_nova_refuses_is_not_repeated() {
-        let body = r##"{"badRequest": {"message": "Invalid input for field/attribute user_data. Value: I2Nsb3Vk. 'I2Nsb3Vk' is too long"}}"##;
-        let said = answer(400, None, body).to_string();
-        assert!(said.contains("attribute user_data") && !said.contains("I2Nsb3Vk"), "{said}");
-    }
-
-    #[test]
-    fn what_is_not_the_sentence_of_an_openstack_service_is_not_quoted() {
-        for body in ["<html>router of the institute</html>", r#"{"kind": "Status"}"#, "redis: -ERR"] {
-            assert_eq!(answer(400, None, body).to_string(), "invalid: make a server: 400 ", "{body}");
-        }
-    }
-
-    #[test]
-    fn a_403_without_a_quota_is_a_matter_of_rights() {
-        let refused =
-            answer(403, None, r#"{"forbidden": {"message": "Policy doesn't allow os_compute_api:servers:create"}}"#);
-        assert!(matches!(refused, CloudError::Unauthorized(text) if text.contains("roles")));
-    }
-
-    #[test]
-    fn retry_after_is_read_in_seconds_and_as_a_date_and_never_believed_beyond_an_hour() {
-        let pause = |error| match error {
-            CloudError::Throttled { retry_after, .. } => retry_after,
-            other => panic!("{other}"),
-        };
-        assert_eq!(pause(answer(429, Some("17"), "")), Some(Duration::from_secs(17)));
-        assert_eq!(pause(answer(429, None, "")), None);
-        assert_eq!(pause(answer(413, Some("86400"), "")), Some(Duration::from_secs(3_600)));
-        assert_eq!(pause(answer(429, Some("soon"), "")), None);
-    }
-
-    #[test]
-    fn fault_texts_of_full_clouds_send_the_demand_elsewhere() {
-        for text in [
-            "No valid host was found. There are not enough hosts available.",
-            "Build of instance 1 aborted: Failed to allocate the network(s), not rescheduling.",
-            "No fixed IP addresses available for network: 2",
-            "No more IP addresses available on network 2.",
-            "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures",
-        ] {
-            assert!(matches!(of_server(text), CloudError::NoCapacity { .. }), "{text}");
-        }
-        assert!(matches!(of_server("Build of instance aborted: volume gone"), CloudError::Transient(_)));
-    }
-
-    #[test]
-    fn a_page_for_people_is_cut_short_and_flattened() {
-        let page = format!("<html>\n{}</html>", "very long ".repeat(1_000));
-        let CloudError::Transient(text) = answer(502, None, &page) else { panic!() };
-        assert!(text.chars().count() < 400 && !text.contains('\n'), "{text}");
-    }
-
-    #[test]
-    fn an_old_nova_is_told_apart() {
-        assert!(matches!(answer(406, None, "{}"), CloudError::Invalid(text) if text.contains("Rocky")));
-    }
-
-    #[test]
-    fn a_date_is_held_against_the_answers_own() {
-        let pause = |asked: &str, date: Option<&str>| {
-            let mut headers = HeaderMap::from_iter([(RETRY_AFTER, asked.parse().unwrap())]);
-            if let Some(date) = date {
-                headers.insert(DATE, date.parse().unwrap());
-            }
-            retry_after(&headers)
-        };
-        let (nine, later) = ("Tue, 24 Nov 2026 09:00:00 GMT", "Tue, 24 Nov 2026 09:01:30 GMT");
-        assert_eq!(pause(later, Some(nine)), Some(Duration::from_secs(90)));
-        assert_eq!(pause(nine, Some(later)), Some(Duration::ZERO), "a time that is past");
-        assert_eq!(pause(later, None), None);
-    }
-
-    #[test]
-    fn unified_limits_are_quotas_and_an_external_network_is_a_wrong_order() {
-        let at_once = |text: &str| answer(403, None, &serde_json::json!({"forbidden": {"message": text}}).to_string());
-        let cores = at_once(
-            "Project 0123 is over a limit for [Resource class:VCPU is over limit of 4 due to current usage 4 and delta 1]",
-        );
-        assert!(matches!(cores, CloudError::Quota { scope: Scope::Offer, .. }), "{cores}");
-        let servers = at_once(
-            "Project 0123 is over a limit for [Resource servers is over limit of 2 due to current usage 2 and delta 1]",
-        );
-        assert!(matches!(servers, CloudError::Quota { scope: Scope::Cloud, .. }), "{servers}");
-        let external = at_once("It is not allowed to create an interface on external network 0123");
-        assert!(matches!(external, CloudError::Invalid(_)), "{external}");
-    }
-
-    #[test]
-    fn a_refusal_reaches_as_far_as_its_cause() {
-        let scope = |text: &str| match of_server(text) {
-            CloudError::NoCapacity { scope, .. } | CloudError::Quota { scope, .. } => scope,
-            other => panic!("{other}"),
-        };
-        assert_eq!(scope("No valid host was found."), Scope::Offer);
-        assert_eq!(scope("Quota exceeded for cores, ram: Requested 8, but already used 4 of 4 cores"), Scope::Offer);
-        assert_eq!(scope("No fixed IP addresses available for network: 2"), Scope::Cloud);
-        assert_eq!(scope("Quota exceeded for instances: Requested 1, but already used 2 of 2 instances"), Scope::Cloud);
-        assert_eq!(scope("Maximum number of ports exceeded"), Scope::Cloud);
-    }
-
-    #[test]
-    fn an_error_names_the_request_and_nothing_else_that_is_in_that_header() {
-        let said = |id: &str| {
-            let headers =
-                HeaderMap::from_iter([(http::HeaderName::from_static("x-openstack-request-id"), id.parse().unwrap())]);
-            of_answer("make a server", StatusCode::BAD_REQUEST, &headers, b"no").to_string()
-        };
-        assert!(said("req-0123-4567").ends_with("(req-0123-4567)"));
-        assert!(!said("a secret that is echoed").contains("secret"));
-    }
-}
+#[path = "fault_tests.rs"]
+mod tests;

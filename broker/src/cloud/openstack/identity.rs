@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 use super::{
     answer,
-    config::{Config, Credential},
+    bounded::{self, few, page},
+    config::{Config, Credential, NameOrId, Project},
     fault,
+    said::{not_understood, sentence},
 };
 use crate::{clock::moment, cloud::CloudError};
 
@@ -42,18 +44,13 @@ pub struct Token {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    token: Body,
-}
-
-#[derive(Deserialize)]
 struct Body {
     #[serde(default)]
     project: Option<Id>,
     user: User,
     #[serde(default)]
     application_credential: Option<Id>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "page")]
     catalog: Vec<Service>,
     #[serde(default)]
     issued_at: Option<String>,
@@ -78,7 +75,7 @@ struct User {
 struct Service {
     #[serde(rename = "type")]
     type_: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     endpoints: Vec<Endpoint>,
 }
 
@@ -101,23 +98,24 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer::body(what, &mut answer, LARGEST_ANSWER).await?;
     if !status.is_success() {
-        return Err(match fault::of_refusal(what, status, &headers, &quotable(&body, &config.credential)) {
-            CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
-                "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
-            )),
-            CloudError::NotFound(said) | CloudError::Invalid(said) => {
-                CloudError::Invalid(format!("{said}; {url} does not answer as a Keystone v3: correct authUrl"))
-            }
-            other => other,
-        });
+        return Err(
+            match fault::of_refusal(what, status, &headers, &redacted(&sentence(status, &body), &config.credential)) {
+                CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
+                    "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
+                )),
+                CloudError::NotFound(said) | CloudError::Invalid(said) => {
+                    CloudError::Invalid(format!("{said}; {url} does not answer as a Keystone v3: correct authUrl"))
+                }
+                other => other,
+            },
+        );
     }
     let no_keystone = |why: &str| {
         CloudError::Invalid(format!("{what}: {url} does not answer as a Keystone v3 ({why}): correct authUrl"))
     };
     let mut value = headers.get("x-subject-token").cloned().ok_or_else(|| no_keystone("no token in the answer"))?;
     value.set_sensitive(true);
-    let Answer { token } = serde_json::from_slice(&body)
-        .map_err(|e| no_keystone(&fault::shortened(&redacted(&e.to_string(), &config.credential))))?;
+    let token: Body = bounded::under(Some("token"), &body).map_err(|e| no_keystone(&not_understood(&e)))?;
     let renew = renewal(&token).and_then(|lasts| moment().checked_add(lasts));
     let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
     Ok(Token {
@@ -131,12 +129,7 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     })
 }
 
-/// What of a refusal may be quoted: a sentence as Keystone writes it. Whatever else listens at the address may echo what it got.
-fn quotable(body: &[u8], credential: &Credential) -> String {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    redacted(value["error"]["message"].as_str().unwrap_or_default(), credential)
-}
-
+/// Whatever listens at the address may echo what it got.
 fn redacted(text: &str, credential: &Credential) -> String {
     let (Credential::Password { password: secret, .. } | Credential::Application { secret, .. }) = credential;
     match secret.expose_secret() {
@@ -147,14 +140,27 @@ fn redacted(text: &str, credential: &Credential) -> String {
 
 fn request_body(credential: &Credential) -> Value {
     match credential {
-        Credential::Password { username, user_domain, password, project, project_domain } => json!({"auth": {
-            "identity": {"methods": ["password"], "password": {"user": {
-                "name": username, "domain": {"name": user_domain}, "password": password.expose_secret()}}},
-            "scope": {"project": {"name": project, "domain": {"name": project_domain}}},
-        }}),
+        Credential::Password { username, user_domain, password, project } => {
+            let project = match project {
+                Project::Id(id) => json!({"id": id}),
+                Project::Named { name, domain } => json!({"name": name, "domain": reference(domain)}),
+            };
+            json!({"auth": {
+                "identity": {"methods": ["password"], "password": {"user": {
+                    "name": username, "domain": reference(user_domain), "password": password.expose_secret()}}},
+                "scope": {"project": project},
+            }})
+        }
         Credential::Application { id, secret } => json!({"auth": {"identity": {
             "methods": ["application_credential"],
             "application_credential": {"id": id, "secret": secret.expose_secret()}}}}),
+    }
+}
+
+fn reference(domain: &NameOrId) -> Value {
+    match domain {
+        NameOrId::Name(name) => json!({"name": name}),
+        NameOrId::Id(id) => json!({"id": id}),
     }
 }
 
@@ -193,6 +199,11 @@ impl Token {
         self.renew.is_some_and(|at| moment() >= at)
     }
 
+    /// Whether the catalogue has an endpoint of a service of one of these types.
+    pub fn has_any(&self, types: &[&str]) -> bool {
+        types.iter().any(|service| self.endpoints.contains_key(*service))
+    }
+
     /// Address of a service's endpoint.
     pub fn endpoint(&self, service: &str, config: &Config) -> Result<&str, CloudError> {
         self.endpoints.get(service).map(String::as_str).ok_or_else(|| {
@@ -209,13 +220,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_keystones_own_sentence_is_quoted_and_never_the_secret() {
+    fn a_secret_that_is_echoed_is_not_quoted() {
         let credential = Credential::Application { id: "id".to_owned(), secret: "s3cret".into() };
-        let quoted = |body: &str| quotable(body.as_bytes(), &credential);
-        assert_eq!(quoted(r#"{"error": {"code": 401, "message": "not s3cret"}}"#), "not (the secret)");
-        for echo in [r#"{"auth": {"secret": "s3cret"}}"#, r#"{"message": "s3cret"}"#, "s3cret", "[]", ""] {
-            assert_eq!(quoted(echo), "", "{echo}");
-        }
+        assert_eq!(redacted("not s3cret", &credential), "not (the secret)");
+    }
+
+    #[test]
+    fn a_project_and_both_domains_are_named_by_name_or_by_id() {
+        let body = |user_domain: NameOrId, project: Project| {
+            let credential =
+                Credential::Password { username: "u".to_owned(), user_domain, password: "x".into(), project };
+            let body = request_body(&credential)["auth"].take();
+            (body["identity"]["password"]["user"]["domain"].clone(), body["scope"].clone())
+        };
+        let (name, id) = (|n: &str| NameOrId::Name(n.to_owned()), |i: &str| NameOrId::Id(i.to_owned()));
+        let named = |domain| Project::Named { name: "biomed".to_owned(), domain };
+        let in_domain = |domain: Value| json!({"project": {"name": "biomed", "domain": domain}});
+        assert_eq!(
+            body(name("Default"), named(name("egi.eu"))),
+            (json!({"name": "Default"}), in_domain(json!({"name": "egi.eu"})))
+        );
+        assert_eq!(body(id("default"), named(id("d-1"))), (json!({"id": "default"}), in_domain(json!({"id": "d-1"}))));
+        let by_id = body(name("Default"), Project::Id("p-1".to_owned()));
+        assert_eq!(by_id.1, json!({"project": {"id": "p-1"}}), "an id alone: with a domain Keystone refuses it");
     }
 
     #[test]

@@ -5,14 +5,16 @@
 //! | how is the project entered, where are its services | `identity` |
 //! | which version of an API is used | `endpoint`, `wire` |
 //! | how is a call made, a token renewed | `session`, `hold` |
-//! | how is an answer read | `answer`, `ask` |
-//! | what does a refusal mean | `fault` |
+//! | how is an answer read | `answer`, `ask`, `bounded` |
+//! | what does a refusal mean, what of it is quoted | `fault`, `said` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
-//! | how is at most one server made | `create` |
-//! | what can be bought, how much of it | `offers`, `gpu`, `headroom` |
+//! | how is at most one server made | `create`, `body` |
+//! | what can be bought, how much of it | `offers`, `lookup`, `gpu`, `headroom` |
 
 mod answer;
 mod ask;
+mod body;
+mod bounded;
 mod config;
 mod create;
 mod endpoint;
@@ -23,8 +25,10 @@ mod gpu;
 mod headroom;
 mod hold;
 mod identity;
+mod lookup;
 mod offers;
 mod pages;
+mod said;
 mod servers;
 mod session;
 mod tags;
@@ -37,7 +41,7 @@ use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console
 use openstack_sdk_core::api::{QueryAsync, ignore};
 use tokio::sync::RwLock;
 
-pub use config::{Config, Credential, NameOrId};
+pub use config::{Config, Credential, NameOrId, Project};
 
 use self::{offers::Resolved, servers::Known, session::Session};
 use crate::{

@@ -3,67 +3,113 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
-use openstack_sdk_compute::v2::{availability_zone, flavor};
-use openstack_sdk_image::v2::image;
-use openstack_sdk_network::v2::{network, security_group};
-use serde_json::Value;
+use openstack_sdk_compute::v2::flavor;
 
 use super::{
     ask::ask,
-    config::NameOrId,
+    bounded::{self, List},
+    config::Config,
     gpu,
     headroom::CLASS,
     identity,
+    lookup::{groups, images, networks, zones},
     session::Session,
-    wire::{self, Named},
+    wire,
 };
-use crate::cloud::{CloudError, Flavor, Gpu, Image, Offer, Offers, Purchase, Wanted};
+use crate::cloud::{CloudError, Flavor, Offer, Offers, Purchase, Wanted};
 
-/// Flavors on a page.
-const PAGE: u32 = 500;
+/// Flavors on a page, and pages that are read.
+const PAGE: u32 = 200;
+const MOST_PAGES: usize = 25;
+/// Names of flavors that a sentence has.
+const MOST_NAMED: usize = 10;
+/// What Keystone's catalogue calls Cinder: the name of today, and the older ones (OpenStack's service types authority).
+const CINDER: [&str; 4] = ["block-storage", "volumev3", "volumev2", "volume"];
 
 /// Ids of what orders name.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
     /// Flavor ids by name.
     pub flavors: BTreeMap<String, String>,
+    /// Flavors that are there and cannot be bought, and why.
+    pub left_out: BTreeMap<String, LeftOut>,
     /// Network ids, in the order of the Cloud object.
     pub networks: Vec<String>,
-    /// A sentence for each network of the Cloud object that is missing or ambiguous: nothing is bought while there is one.
-    pub no_networks: Vec<String>,
+    /// A sentence for each thing without which no server is made as the Cloud object wants it: nothing is bought while there is one.
+    pub refused: Vec<String>,
+}
+
+/// Why a flavor cannot be bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// It has no disk, and servers boot from it.
+    NoDisk,
+    /// The provider sells it no more.
+    Disabled,
+}
+
+impl LeftOut {
+    fn of(flavor: &wire::Flavor, config: &Config) -> Option<Self> {
+        match (flavor.disabled, flavor.disk, config.root_volume_gib) {
+            (true, ..) => Some(Self::Disabled),
+            (false, Some(0), None) => Some(Self::NoDisk),
+            _ => None,
+        }
+    }
+
+    /// In words, with what can be done.
+    pub fn sentence(self, name: &str) -> String {
+        match self {
+            Self::NoDisk => format!(
+                "{name}: no disk of its own; set spec.openstack.rootVolumeGiB, so that VMs boot from volumes, where the site has Cinder"
+            ),
+            Self::Disabled => format!("{name}: disabled by the provider"),
+        }
+    }
 }
 
 /// Reads everything; the calls go out together.
 pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolved), CloudError> {
-    let (flavors, (images, no_images), (networks, no_networks), no_groups, no_zones, credential_expires) = tokio::try_join!(
-        flavors(session),
-        images(session),
-        networks(session),
-        missing_groups(session),
-        missing_zones(session),
-        expiry(session),
-    )?;
-    let mut resolved = Resolved { networks, no_networks: no_networks.clone(), ..Resolved::default() };
-    let mut missing: Vec<String> = [no_images, no_networks, no_groups, no_zones].concat();
+    let (flavors, (images, no_images), (networks, no_networks), ((), no_groups), ((), no_zones), credential_expires) =
+        tokio::try_join!(
+            flavors(session),
+            images(session),
+            networks(session),
+            groups(session),
+            zones(session),
+            expiry(session),
+        )?;
+    let config = &session.config;
+    let token = session.token(None).await?;
+    let no_cinder = (config.root_volume_gib.is_some() && !token.has_any(&CINDER)).then(|| {
+        "spec.openstack.rootVolumeGiB wants volumes, and Keystone's catalogue has no block storage (Cinder) for this region and interface: \
+         remove it, and use flavors that have a disk"
+            .to_owned()
+    });
+    let refused: Vec<String> = no_networks.into_iter().chain(no_cinder).collect();
+    let mut missing: Vec<String> = [no_images, refused.clone(), no_groups, no_zones].concat();
+    let mut resolved = Resolved { networks, refused, ..Resolved::default() };
     let (mut offered, mut offers) = (Vec::new(), Vec::new());
-    let zones: Vec<Option<String>> = match session.config.zones.as_slice() {
+    let zones: Vec<Option<String>> = match config.zones.as_slice() {
         [] => vec![None],
         zones => zones.iter().cloned().map(Some).collect(),
     };
-    // Servers are made from an image on the hypervisor's own disk: a flavor without one would need a volume, and Nova refuses it.
-    for wire in flavors.into_iter().filter(|f| !f.disabled && f.disk != Some(0)) {
+    for wire in flavors {
+        if let Some(why) = LeftOut::of(&wire, config) {
+            resolved.left_out.insert(wire.name, why);
+            continue;
+        }
         if resolved.flavors.insert(wire.name.clone(), wire.id).is_some() {
             missing.push(format!("two flavors are called {:?}: one of them is used; have one renamed", wire.name));
             continue;
         }
-        let (gpus, gpu_model) = gpu::of(&wire.extra_specs);
         let flavor = Flavor {
+            gpu: config.gpus.get(&wire.name).cloned().unwrap_or_else(|| gpu::of(&wire.extra_specs)),
             name: wire.name,
             cores: wire.vcpus,
             ram_mib: wire.ram,
-            disk_gib: wire.disk,
+            disk_gib: config.root_volume_gib.or(wire.disk),
             arch: None,
-            gpu: Gpu::whole(gpus, gpu_model),
         };
         if !wanted.suits(&flavor, Purchase::OnDemand) {
             continue;
@@ -77,20 +123,41 @@ pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolve
         }));
         offered.push(flavor);
     }
-    let project = Some(session.token(None).await?.project.clone());
-    Ok((Offers { flavors: offered, offers, images, missing, credential_expires, project }, resolved))
+    let left_out = sentences(&resolved.left_out);
+    if resolved.flavors.is_empty() && !left_out.is_empty() {
+        missing.push(format!("no flavor can be bought: {}", left_out.join("; ")));
+    }
+    let project = Some(token.project.clone());
+    Ok((Offers { flavors: offered, offers, images, missing, left_out, credential_expires, project }, resolved))
+}
+
+/// A sentence for each reason, with the first of the flavors.
+fn sentences(left_out: &BTreeMap<String, LeftOut>) -> Vec<String> {
+    let mut by_reason: BTreeMap<LeftOut, Vec<&str>> = BTreeMap::new();
+    for (name, why) in left_out {
+        by_reason.entry(*why).or_default().push(name);
+    }
+    let one = |(why, names): (LeftOut, Vec<&str>)| {
+        let more = names.len().saturating_sub(MOST_NAMED);
+        let mut named = names.into_iter().take(MOST_NAMED).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            named.push_str(&format!(" and {more} more"));
+        }
+        why.sentence(&named)
+    };
+    by_reason.into_iter().map(one).collect()
 }
 
 async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
     let mut all: Vec<wire::Flavor> = Vec::new();
     let mut seen = HashSet::new();
-    loop {
+    for _ in 0..MOST_PAGES {
         let mut request = flavor::list_detailed_20::Request::builder();
         request.limit(PAGE);
         if let Some(last) = all.last() {
             request.marker(last.id.clone());
         }
-        let mut page: Vec<wire::Flavor> = ask(session, "list flavors", request.build()).await?;
+        let List(mut page): List<wire::Flavor> = ask(session, "list flavors", request.build()).await?;
         // Who does not know the marker gives the same page for ever.
         page.retain(|flavor| seen.insert(flavor.id.clone()));
         if page.is_empty() {
@@ -98,76 +165,7 @@ async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
         }
         all.extend(page);
     }
-}
-
-async fn images(session: &Session) -> Result<(BTreeMap<String, Image>, Vec<String>), CloudError> {
-    let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
-    for (key, wanted) in &session.config.images {
-        let candidates = match wanted {
-            NameOrId::Name(name) => {
-                let request = image::list::Request::builder().name(name.clone()).status("active").build();
-                ask::<Vec<wire::Image>, _>(session, "list images", request).await?
-            }
-            NameOrId::Id(id) => {
-                one(ask(session, "look an image up", image::get::Request::builder().id(id.clone()).build()).await)?
-            }
-        };
-        let named = candidates.iter().map(|image| image.named.clone()).collect();
-        match unique("image", wanted, named, "active") {
-            Ok(id) => {
-                let image = candidates.into_iter().find(|image| image.named.id == id);
-                let (arch, min_disk_gib) = image.map(|i| (i.architecture, i.min_disk)).unwrap_or_default();
-                found.insert(key.clone(), Image { id, arch, min_disk_gib });
-            }
-            Err(sentence) => missing.push(format!("{sentence}, for spec.images.{key}")),
-        }
-    }
-    Ok((found, missing))
-}
-
-async fn networks(session: &Session) -> Result<(Vec<String>, Vec<String>), CloudError> {
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for wanted in &session.config.networks {
-        let mut request = network::list::Request::builder();
-        match wanted {
-            NameOrId::Name(name) => request.name(name.clone()),
-            NameOrId::Id(id) => request.id(id.clone()),
-        };
-        match unique("network", wanted, ask(session, "list networks", request.build()).await?, "active") {
-            Ok(id) => found.push(id),
-            Err(sentence) => missing.push(sentence),
-        }
-    }
-    Ok((found, missing))
-}
-
-async fn missing_groups(session: &Session) -> Result<Vec<String>, CloudError> {
-    let mut missing = Vec::new();
-    for name in &session.config.security_groups {
-        let request = security_group::list::Request::builder().name(name.clone()).build();
-        let found: Vec<Named> = ask(session, "list security groups", request).await?;
-        match found.len() {
-            1 => {}
-            0 => missing.push(format!(
-                "no security group is called {name:?}: create it or correct spec.openstack.securityGroups"
-            )),
-            n => {
-                missing.push(format!("{n} security groups are called {name:?}, and Nova refuses to choose: rename one"))
-            }
-        }
-    }
-    Ok(missing)
-}
-
-async fn missing_zones(session: &Session) -> Result<Vec<String>, CloudError> {
-    if session.config.zones.is_empty() {
-        return Ok(Vec::new());
-    }
-    let request = availability_zone::list_21::Request::builder().build();
-    let zones: Vec<wire::Zone> = ask(session, "list availability zones", request).await?;
-    let there: Vec<&str> = zones.iter().map(|z| z.zone_name.as_str()).collect();
-    let absent = session.config.zones.iter().filter(|zone| !there.contains(&zone.as_str()));
-    Ok(absent.map(|zone| format!("no availability zone is called {zone:?}; there are {}", there.join(", "))).collect())
+    Err(CloudError::Transient(format!("list flavors: the list does not end after {} of them", all.len())))
 }
 
 /// When the credential ends: of an application credential as Keystone keeps it, of a password as the token says.
@@ -178,8 +176,8 @@ async fn expiry(session: &Session) -> Result<Option<Timestamp>, CloudError> {
     let Some(id) = &token.application_credential else { return Ok(token.password_expires) };
     match session.keystone(&format!("users/{}/application_credentials/{id}", token.user)).await {
         Ok(body) => {
-            let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            Ok(value["application_credential"]["expires_at"].as_str().and_then(identity::utc))
+            let kept: Option<wire::Expiry> = bounded::under(Some("application_credential"), &body).ok();
+            Ok(kept.and_then(|kept| kept.expires_at).as_deref().and_then(identity::utc))
         }
         Err(error) => {
             tracing::debug!(%error, "the end of the application credential is not known");
@@ -188,46 +186,6 @@ async fn expiry(session: &Session) -> Result<Option<Timestamp>, CloudError> {
     }
 }
 
-fn one<T>(found: Result<T, CloudError>) -> Result<Vec<T>, CloudError> {
-    match found {
-        Ok(one) => Ok(vec![one]),
-        Err(CloudError::NotFound(_)) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// The one candidate that works, or a sentence.
-fn unique(kind: &str, wanted: &NameOrId, mut found: Vec<Named>, working: &str) -> Result<String, String> {
-    let (word, text) = match wanted {
-        NameOrId::Name(name) => ("called", name),
-        NameOrId::Id(id) => ("with the id", id),
-    };
-    found.retain(|n| n.status.as_deref().is_none_or(|s| s.eq_ignore_ascii_case(working)));
-    let ids: Vec<&str> = found.iter().map(|n| n.id.as_str()).collect();
-    match ids.as_slice() {
-        [] => Err(format!("there is no {working} {kind} {word} {text:?} that this project can see")),
-        [id] => Ok((*id).to_owned()),
-        many => Err(format!("{} {kind}s are {word} {text:?} ({}): say which by its id", many.len(), many.join(", "))),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(id: &str, status: &str) -> Named {
-        Named { id: id.to_owned(), status: Some(status.to_owned()) }
-    }
-
-    #[test]
-    fn a_name_must_mean_one_thing_that_works() {
-        let wanted = NameOrId::Name("EL9".to_owned());
-        assert_eq!(
-            unique("image", &wanted, vec![named("1", "active"), named("2", "queued")], "active"),
-            Ok("1".to_owned())
-        );
-        assert!(unique("image", &wanted, vec![], "active").unwrap_err().contains("no active image called \"EL9\""));
-        let two = unique("network", &wanted, vec![named("1", "ACTIVE"), named("2", "ACTIVE")], "active").unwrap_err();
-        assert!(two.contains("1, 2") && two.contains("by its id"), "{two}");
-    }
-}
+#[path = "offers_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use openstack_sdk_compute::v2::server::{get_20 as get, list_detailed_21 as detai
 use openstack_sdk_core::api::{QueryAsync, raw};
 
 use super::{
-    ask::ask,
+    ask::{ask, of_body},
     fault,
     session::Session,
     wire::{Server, Servers},
@@ -15,7 +15,12 @@ use super::{
 use crate::cloud::CloudError;
 
 /// Servers on a page; Nova gives fewer where its own limit is lower.
-const PAGE: u32 = 1_000;
+const PAGE: u32 = 500;
+/// Pages and servers of a list that are read. A list that is longer is not believed, for it might never end.
+const MOST_PAGES: usize = 400;
+const MOST_SERVERS: usize = 50_000;
+/// Longest id of a server; Nova's have 36 characters.
+const LONGEST_ID: usize = 64;
 /// A list whose marker vanished begins again this often.
 const NEW_BEGINNINGS: usize = 3;
 
@@ -56,7 +61,7 @@ async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudErro
     let what = "list servers";
     let mut all: BTreeMap<String, Server> = BTreeMap::new();
     let (mut last, mut date) = (None::<String>, None);
-    loop {
+    for _ in 0..MOST_PAGES {
         let mut request = detailed::Request::builder();
         request.limit(PAGE);
         match filter {
@@ -78,8 +83,11 @@ async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudErro
             let header = answer.headers().get(http::header::DATE);
             date = header.and_then(|d| d.to_str().ok()).and_then(fault::http_date);
         }
-        let page: Servers = serde_json::from_slice(answer.body())
-            .map_err(|e| CloudError::Transient(format!("{what}: the answer was not understood: {e}")))?;
+        let mut page: Servers = of_body(what, None, answer.body())?;
+        if page.servers.iter().any(|s| s.id.len() > LONGEST_ID) {
+            return Err(CloudError::Transient(format!("{what}: the answer has a server whose id is none of Nova's")));
+        }
+        page.servers.iter_mut().for_each(Server::cut);
         let more = page.servers_links.iter().any(|l| l.rel == "next");
         last = page.servers.last().map(|s| s.id.clone());
         let before = all.len();
@@ -88,7 +96,14 @@ async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudErro
         if !more || all.len() == before {
             return Ok(Pages::All(all.into_values().collect(), date));
         }
+        if all.len() > MOST_SERVERS {
+            break;
+        }
     }
+    let read = all.len();
+    Err(CloudError::Transient(format!(
+        "{what}: the list does not end after {read} servers, which are more than are read"
+    )))
 }
 
 /// One server by its id; `None` only where Nova says that there is no such server.
@@ -107,7 +122,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::fake::{Said, Site, order, server};
-    use crate::cloud::{Cloud, CloudError, Wanted};
+    use crate::{
+        clock::Clock,
+        cloud::{Cloud, CloudError, Rate},
+    };
 
     fn page(servers: &[Value]) -> Said {
         Said::json(200, &json!({"servers": servers, "servers_links": [{"rel": "next", "href": "x"}]}))
@@ -156,14 +174,46 @@ mod tests {
         })
         .await;
         assert_eq!(site.cloud().find(&order("a").owner).await.unwrap().len(), 1);
-        let flavors = Site::open(|asked| {
-            let all = json!({"flavors": [{"id": "f", "name": "m1", "vcpus": 1, "ram": 512, "disk": 1},
-                                         {"id": "z", "name": "diskless", "vcpus": 1, "ram": 512, "disk": 0}]});
-            asked.is("GET /compute/v2.1/flavors/detail").then(|| Said::json(200, &all))
+    }
+
+    #[tokio::test]
+    async fn a_list_that_never_ends_is_given_up_and_is_not_taken_for_whole() {
+        let mut n = 0;
+        let site = Site::open(move |asked| {
+            n += 1;
+            let server = server(&n.to_string(), "a", "ACTIVE");
+            asked.is("GET /compute/v2.1/servers/detail").then(|| page(&[server]))
         })
         .await;
-        let offers = flavors.cloud().offers(&Wanted::default()).await.unwrap();
-        let names: Vec<_> = offers.flavors.iter().map(|f| f.name.as_str()).collect();
-        assert_eq!(names, ["m1"], "each once, and none whose disk would have to be a volume");
+        let many = std::num::NonZeroU32::MIN.saturating_add(999);
+        let cloud = site.cloud_with(Rate { per_second: many, burst: many }, Clock::system());
+        let outcome = cloud.list("k").await;
+        assert!(matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("does not end")), "{outcome:?}");
+        assert_eq!(site.asked("GET /compute/v2.1/servers/detail"), super::MOST_PAGES);
+    }
+
+    #[tokio::test]
+    async fn texts_of_a_server_are_cut_and_only_our_tags_are_kept() {
+        let site = Site::open(|asked| {
+            let mut long = server("1", "a", "ACTIVE");
+            long["name"] = "n".repeat(10_000).into();
+            long["metadata"] = json!({"k": "v".repeat(10_000)});
+            long["tags"].as_array_mut().unwrap().push("theirs".into());
+            asked.is("GET /compute/v2.1/servers/detail").then(|| Said::servers(&[long]))
+        })
+        .await;
+        let found = site.cloud().list("k").await.unwrap();
+        assert_eq!((found.len(), found[0].name.len()), (1, 255));
+    }
+
+    #[tokio::test]
+    async fn a_page_longer_than_nova_gives_is_not_read() {
+        let site = Site::open(|asked| {
+            let all: Vec<Value> = (0..1_001).map(|n| json!({"id": n.to_string(), "status": "ACTIVE"})).collect();
+            asked.is("GET /compute/v2.1/servers/detail").then(|| Said::servers(&all))
+        })
+        .await;
+        let outcome = site.cloud().list("k").await;
+        assert!(matches!(&outcome, Err(CloudError::Transient(said)) if said.contains("not understood")), "{outcome:?}");
     }
 }

@@ -45,8 +45,8 @@ pub struct Known {
 }
 
 enum News {
-    /// Made or adopted: no list of changes may tell of it.
-    Made(String, Box<Server>),
+    /// Made, adopted, or there when asked for by its id: no list of changes may tell of it.
+    There(String, Box<Server>),
     /// Its deletion was asked for.
     Deleting(String),
     /// Nova said that there is no such server.
@@ -131,8 +131,12 @@ impl Known {
             return Ok(None);
         };
         let mut found = Listed::default();
-        found.hear(server);
+        found.hear(server.clone());
         let vm = found.vms(&session.clock).pop();
+        if let Some(vm) = &vm {
+            // A list may have left it out while its cell was down, and those of changes say nothing of a cell that is back.
+            self.tell(News::There(vm.owner.cluster.clone(), Box::new(server)));
+        }
         vm.map(Some).ok_or_else(|| {
             CloudError::Invalid(format!("the server {id} is there and does not carry our tags: it is somebody else's"))
         })
@@ -151,7 +155,7 @@ impl Known {
             zone: None,
             fault: None,
         };
-        self.tell(News::Made(vm.owner.cluster.clone(), Box::new(server)));
+        self.tell(News::There(vm.owner.cluster.clone(), Box::new(server)));
     }
 
     /// Remembers that the server's deletion was asked for.
@@ -187,11 +191,11 @@ impl Listed {
 
     fn learn(&mut self, news: News) {
         match news {
-            News::Made(cluster, server) if cluster == self.cluster => {
+            News::There(cluster, server) if cluster == self.cluster => {
                 let entry = Entry { server: *server, seen: true, doubted: true, asked: None, mute_since: None };
                 self.servers.entry(entry.server.id.clone()).or_insert(entry);
             }
-            News::Made(..) => {}
+            News::There(..) => {}
             News::Deleting(id) => {
                 if let Some(entry) = self.servers.get_mut(&id) {
                     entry.doubted = true;

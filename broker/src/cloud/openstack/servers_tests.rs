@@ -176,6 +176,23 @@ async fn servers_that_a_list_lacks_are_unknown_until_nova_says_that_there_are_no
 }
 
 #[tokio::test]
+async fn a_server_that_was_never_listed_and_is_there_when_asked_for_is_listed_from_then_on() {
+    let nova = Nova::default();
+    let site = nova.open().await;
+    // The first list of this operator, made while a cell is down.
+    let cloud = site.cloud();
+    assert!(states(&cloud).await.is_empty());
+    nova.says("1", Ok(fake::server("1", "a", "ACTIVE")));
+    assert!(cloud.get("1").await.unwrap().is_some());
+    let there = [("1".to_owned(), VmState::Active)];
+    assert_eq!(states(&cloud).await, there, "the lists of changes say nothing of it");
+    assert_eq!(states(&cloud).await, there);
+    nova.single.lock().unwrap().remove("1");
+    assert_eq!(cloud.get("1").await, Ok(None));
+    assert!(states(&cloud).await.is_empty());
+}
+
+#[tokio::test]
 async fn only_a_404_of_nova_itself_proves_that_a_server_is_gone() {
     for (status, body) in [(404, "<html>no such page</html>"), (502, ""), (500, ""), (403, ""), (200, "{}")] {
         let site =

@@ -188,7 +188,7 @@ impl Session {
                 continue;
             }
             let (status, headers) = (answer.status(), answer.headers().clone());
-            let answer = answer::read(&what, answer).await;
+            let answer = answer::read(&what, action, answer).await;
             turn.answered(answer.as_ref().err());
             // Not of a POST that was carried out: what it made is made. A look always goes before it. And a "no such thing" of
             // whatever stands before Nova proves nothing.

@@ -57,8 +57,9 @@ async fn a_service_that_wants_silence_silences_what_comes_after() {
     let mut answers = 0;
     let site = Site::open(move |asked| {
         answers += usize::from(asked.is("GET /compute"));
-        (answers == 1 && asked.is("GET /compute"))
-            .then(|| Said::json(429, &json!({"overLimit": {"message": "slow down"}})).with("Retry-After", "1"))
+        (answers == 1 && asked.is("GET /compute")).then(|| {
+            Said::json(429, &json!({"overLimit": {"code": 429, "message": "slow down"}})).with("Retry-After", "1")
+        })
     })
     .await;
     let cloud = site.cloud();

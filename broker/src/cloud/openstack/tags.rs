@@ -2,6 +2,10 @@
 
 use crate::cloud::Owner;
 
+/// Begins every tag of ours.
+pub const COMMON: &str = "dirac-";
+/// Bytes of a tag: our tags are ASCII.
+pub const LONGEST: usize = 60;
 /// Carried by every server of every dirac-operator.
 pub const OURS: &str = "dirac-operator";
 const CLUSTER: &str = "dirac-cluster-";

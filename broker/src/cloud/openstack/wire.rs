@@ -4,18 +4,27 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::{
+    bounded::{few, page, texts},
+    tags,
+};
+
 /// Compute microversion of every call. One for all, so that a server looks the same wherever it is read:
 /// 2.52 takes tags at creation (without it a crash after the POST would leave a server that nobody can attribute),
 /// 2.47 puts the flavor's name in the server, 2.61 the extra specs (GPUs) in the list of flavors. Nova has it since Rocky (2018).
 pub const MICROVERSION: &str = "2.61";
 
+/// Characters of a text in Nova's database.
+const LONGEST_TEXT: usize = 255;
+
 /// A page of servers.
 #[derive(Debug, Deserialize)]
 pub struct Servers {
     /// The servers.
+    #[serde(deserialize_with = "page")]
     pub servers: Vec<Server>,
     /// Where the next page is, where there is one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     pub servers_links: Vec<Link>,
 }
 
@@ -43,7 +52,7 @@ pub struct Server {
     #[serde(default)]
     pub created: Option<jiff::Timestamp>,
     /// Its tags. A deleted server has lost them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     pub tags: Vec<String>,
     /// Its flavor.
     #[serde(default)]
@@ -57,6 +66,22 @@ pub struct Server {
 }
 
 impl Server {
+    /// Cuts every text to what Nova's database has room for, and tags to those that mean something here: whoever answers may have sent
+    /// more, and lists are kept.
+    pub fn cut(&mut self) {
+        let texts = [Some(&mut self.name), Some(&mut self.status), self.task_state.as_mut(), self.zone.as_mut()];
+        let flavor = self.flavor.as_mut().and_then(|f| f.original_name.as_mut());
+        let fault = self.fault.as_mut().map(|f| &mut f.message);
+        for text in texts.into_iter().flatten().chain(flavor).chain(fault) {
+            if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+                text.truncate(end);
+                text.shrink_to_fit();
+            }
+        }
+        self.tags.retain(|tag| tag.starts_with(tags::COMMON) && tag.len() <= tags::LONGEST);
+        self.tags.shrink_to_fit();
+    }
+
     /// Whether it is there no more.
     pub fn is_gone(&self) -> bool {
         matches!(self.status.as_str(), "DELETED" | "SOFT_DELETED")
@@ -113,8 +138,16 @@ pub struct Flavor {
     #[serde(rename = "OS-FLV-DISABLED:disabled", default)]
     pub disabled: bool,
     /// Extra specs, which say whether it has GPUs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub extra_specs: BTreeMap<String, String>,
+}
+
+/// An application credential, as far as it is used.
+#[derive(Debug, Deserialize)]
+pub struct Expiry {
+    /// When it ends: a time of Keystone's.
+    #[serde(default)]
+    pub expires_at: Option<String>,
 }
 
 /// The project's limits. -1 is unlimited.

@@ -242,6 +242,7 @@ fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
         idle_seconds: updated.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
         updated,
         jobs,
+        running: None,
     }
 }
 

@@ -1,0 +1,93 @@
+//! The operator dies between any two outside calls of a launch and of a deletion, and at any moment of them.
+
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use testbeds::choice::is_full;
+
+use super::{
+    one::{One, PATIENCE, Pilot, Seen, say},
+    world::{Track, World},
+};
+
+pub const TRACK: Track = Track { name: "points", vo: "biomed", region: "RegionOne", most: 1, works: false };
+const SEED: u64 = 20_261_124;
+
+/// All points but `create-vm`, after which an order is looked for during minutes: that one is a part of the track `orders`.
+pub async fn killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(world: &World) {
+    let mut one = One::new(world, TRACK);
+    let launches = ["create-pilotvm", "register-row", "row-waiting", "record-vm"];
+    let deletions = ["record-end", "delete-vm", "close-row", "remove-finalizer"];
+    for (launch, deletion) in launches.into_iter().zip(deletions) {
+        one.launch_dies_at(launch).await;
+        one.end_dies_at(deletion, async |s| s.delete()).await;
+    }
+    one.launch_dies_at("record-attempt").await;
+    one.end_dies_at("keep-console", async |s| s.halt(true)).await;
+    a_life_survives_its_points_and_ends_at_the_provider(&mut one).await;
+    killed_at_any_moment(&mut one).await;
+    one.rows_are_known();
+    let history = world.real.history().unwrap();
+    let twins = testbeds::real::twins(&history).unwrap();
+    let ours: Vec<_> = twins.keys().filter(|pilot| one.knows(pilot)).collect();
+    assert!(ours.is_empty(), "PilotVMs that had two servers: {ours:?}");
+}
+
+async fn a_life_survives_its_points_and_ends_at_the_provider(one: &mut One<'_>) {
+    one.at_most(1);
+    one.settles("a launch", Seen::is_one).await;
+    let Pilot { name, uid, .. } = one.look().await.pilotvms.remove(0);
+    let bare = r#"{"metadata": {"finalizers": null}}"#;
+    let words = ["patch", "pilotvm", &name, "--namespace", TRACK.name, "--type=merge", "--patch", bare];
+    one.world.kubectl.run(&words).unwrap();
+    one.life_dies_at("finalizer", async |_| ()).await;
+    // As the Matcher does at the pilot's first request.
+    let asks = format!("update PilotAgentsDB.PilotAgents set Status = 'Running' where PilotJobReference like '%{uid}'");
+    one.world.real.dirac.sql(&asks).unwrap();
+    one.life_dies_at("record-running", async |_| ()).await;
+    assert_eq!(one.look().await.pilotvms[0].name, name, "it is the same VM all the time");
+    let server = one.look().await.servers.remove(0).id;
+    let project = testbeds::openstack::PROJECT;
+    one.end_dies_at("delete-pilotvm", async |s| s.world.real.openstack.delete_server(project, &server).await.unwrap())
+        .await;
+}
+
+/// Where no crash point stands: in the middle of a call, above all in that which makes the server.
+async fn killed_at_any_moment(one: &mut One<'_>) {
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut pause = |most: u64| Duration::from_millis(random.random_range(0..most));
+    for _ in 0..if is_full() { 10 } else { 3 } {
+        one.at_most(1);
+        let after = pause(600);
+        let left = launch_killed_after(one, after).await;
+        let took = one.settles("a launch killed somewhere", Seen::is_one).await;
+        say(&format!("row + {} ms", after.as_millis()), &left, "one VM, one row", took);
+        one.delete();
+        let after = pause(1_200);
+        let left = end_killed_after(one, after).await;
+        let took = one.settles("an end killed somewhere", Seen::is_none).await;
+        say(&format!("ready + {} ms", after.as_millis()), &left, "no VM, no open row", took);
+    }
+}
+
+/// Kills an operator this long after the pilot's row is there: the server is made in that time.
+async fn launch_killed_after(one: &mut One<'_>, pause: Duration) -> Seen {
+    let mut operator = one.operator(None);
+    let begun = Instant::now();
+    while one.open_rows().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "no row was registered: {}", operator.process().last_words());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(pause).await;
+    operator.process().kill();
+    one.look().await
+}
+
+/// Kills an operator this long after it is ready.
+async fn end_killed_after(one: &mut One<'_>, pause: Duration) -> Seen {
+    let mut operator = one.operator(None);
+    operator.ready().await.unwrap();
+    tokio::time::sleep(pause).await;
+    operator.process().kill();
+    one.look().await
+}
