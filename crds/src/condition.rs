@@ -50,45 +50,9 @@ words! {
     }
 }
 
-/// The word of [`ConditionType::Ready`].
-pub const READY: &str = ConditionType::Ready.as_str();
-/// The word of [`ConditionType::Supported`].
-pub const SUPPORTED: &str = ConditionType::Supported.as_str();
-/// The word of [`ConditionType::Resolved`].
-pub const RESOLVED: &str = ConditionType::Resolved.as_str();
-/// The word of [`ConditionType::DemandRead`].
-pub const DEMAND_READ: &str = ConditionType::DemandRead.as_str();
-/// The word of [`ConditionType::RowsRead`].
-pub const ROWS_READ: &str = ConditionType::RowsRead.as_str();
-/// The word of [`ConditionType::Reachable`].
-pub const REACHABLE: &str = ConditionType::Reachable.as_str();
-/// The word of [`ConditionType::CredentialValid`].
-pub const CREDENTIAL_VALID: &str = ConditionType::CredentialValid.as_str();
-/// The word of [`ConditionType::GroupsOwned`].
-pub const GROUPS_OWNED: &str = ConditionType::GroupsOwned.as_str();
-/// The word of [`ConditionType::DemandMet`].
-pub const DEMAND_MET: &str = ConditionType::DemandMet.as_str();
-/// The word of [`ConditionType::UserDataValid`].
-pub const USER_DATA_VALID: &str = ConditionType::UserDataValid.as_str();
-/// The word of [`ConditionType::CloudUsable`].
-pub const CLOUD_USABLE: &str = ConditionType::CloudUsable.as_str();
-/// The word of [`ConditionType::Registered`].
-pub const REGISTERED: &str = ConditionType::Registered.as_str();
-/// The word of [`ConditionType::Launched`].
-pub const LAUNCHED: &str = ConditionType::Launched.as_str();
-/// The word of [`ConditionType::Running`].
-pub const RUNNING: &str = ConditionType::Running.as_str();
-/// The word of [`ConditionType::Ended`].
-pub const ENDED: &str = ConditionType::Ended.as_str();
-/// The word of [`ConditionType::Frozen`].
-pub const FROZEN: &str = ConditionType::Frozen.as_str();
-/// The word of [`ConditionType::Listed`].
-pub const LISTED: &str = ConditionType::Listed.as_str();
-/// The word of [`ConditionType::Paused`].
-pub const PAUSED: &str = ConditionType::Paused.as_str();
-
 impl ConditionType {
-    /// A condition of this type; `status` as in [`new`]. Its transition time is set by [`set`].
+    /// A condition of this type; `status` is `True`, `False` or `Unknown` for `Some(true)`, `Some(false)`, `None`. Its transition time is set
+    /// by [`set`].
     pub fn says(
         self,
         status: Option<bool>,
@@ -96,17 +60,29 @@ impl ConditionType {
         message: impl Into<String>,
         generation: Option<i64>,
     ) -> Condition {
-        new(self.as_str(), status, reason.as_str(), message, generation)
+        Condition {
+            type_: self.as_str().to_owned(),
+            status: match status {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            }
+            .to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.into(),
+            observed_generation: generation,
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+        }
     }
 
     /// The condition of this type, if it is there.
     pub fn among(self, conditions: &[Condition]) -> Option<&Condition> {
-        get(conditions, self.as_str())
+        conditions.iter().find(|c| c.type_ == self.as_str())
     }
 
     /// Whether the condition of this type is `True`.
     pub fn holds(self, conditions: &[Condition]) -> bool {
-        is_true(conditions, self.as_str())
+        self.among(conditions).is_some_and(|c| c.status == "True")
     }
 }
 
@@ -131,39 +107,6 @@ pub fn set(conditions: &mut Vec<Condition>, mut condition: Condition, now: jiff:
     }
 }
 
-/// A condition; `status` is `True`, `False` or `Unknown` for `Some(true)`, `Some(false)`, `None`.
-pub fn new(
-    type_: &str,
-    status: Option<bool>,
-    reason: &str,
-    message: impl Into<String>,
-    generation: Option<i64>,
-) -> Condition {
-    Condition {
-        type_: type_.to_owned(),
-        status: match status {
-            Some(true) => "True",
-            Some(false) => "False",
-            None => "Unknown",
-        }
-        .to_owned(),
-        reason: reason.to_owned(),
-        message: message.into(),
-        observed_generation: generation,
-        last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-    }
-}
-
-/// The condition of this type, if it is there.
-pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|c| c.type_ == type_)
-}
-
-/// Whether the condition of this type is `True`.
-pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
-    get(conditions, type_).is_some_and(|c| c.status == "True")
-}
-
 /// The schema of a status's conditions: a map by type, so that each writer owns its own.
 pub fn schema(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = Vec::<Condition>::json_schema(generator);
@@ -183,23 +126,28 @@ mod tests {
 
     #[test]
     fn the_transition_time_moves_only_when_the_status_flips() {
-        let mut conditions = vec![];
-        set(&mut conditions, new(READY, Some(false), "SiteMissing", "site cppm is missing", Some(1)), at(10));
-        set(&mut conditions, new(READY, Some(false), "CloudMissing", "cloud a is missing", Some(2)), at(20));
+        let (mut conditions, ready) = (vec![], ConditionType::Ready);
+        set(&mut conditions, ready.says(Some(false), Reason::ReferenceMissing, "no site", Some(1)), at(10));
+        set(&mut conditions, ready.says(Some(false), Reason::NotRead, "not read", Some(2)), at(20));
         assert_eq!(conditions[0].last_transition_time.0, at(10));
-        assert_eq!((conditions[0].reason.as_str(), conditions[0].observed_generation), ("CloudMissing", Some(2)));
-        set(&mut conditions, new(READY, Some(true), "Ready", "", Some(2)), at(30));
+        assert_eq!((conditions[0].reason.as_str(), conditions[0].observed_generation), ("NotRead", Some(2)));
+        set(&mut conditions, ready.says(Some(true), Reason::Ready, "", Some(2)), at(30));
         assert_eq!(conditions[0].last_transition_time.0, at(30));
-        assert!(is_true(&conditions, READY));
+        assert!(ready.holds(&conditions));
         assert_eq!(conditions.len(), 1);
     }
 
     #[test]
-    fn a_condition_made_of_types_is_the_one_made_of_words() {
-        let typed = ConditionType::Frozen.says(Some(true), Reason::MassLoss, "7 VMs are gone", Some(3));
-        assert_eq!(typed, new("Frozen", Some(true), "MassLoss", "7 VMs are gone", Some(3)));
-        assert_eq!(reason(&typed), Some(Reason::MassLoss));
-        let conditions = [typed, new(PAUSED, Some(false), "OfALaterVersion", "", None)];
+    fn a_condition_is_found_by_its_type_and_its_reason_read_back() {
+        let frozen = ConditionType::Frozen.says(Some(true), Reason::MassLoss, "7 VMs are gone", Some(3));
+        assert_eq!(
+            (frozen.type_.as_str(), frozen.status.as_str(), frozen.reason.as_str()),
+            ("Frozen", "True", "MassLoss")
+        );
+        assert_eq!(reason(&frozen), Some(Reason::MassLoss));
+        let mut paused = ConditionType::Paused.says(Some(false), Reason::NotPaused, "", None);
+        paused.reason = "OfALaterVersion".to_owned();
+        let conditions = [frozen, paused];
         assert!(ConditionType::Frozen.holds(&conditions) && !ConditionType::Paused.holds(&conditions));
         assert_eq!(ConditionType::Paused.among(&conditions).and_then(reason), None);
         assert!(ConditionType::Ready.among(&conditions).is_none());
@@ -207,10 +155,10 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_absent_is_not_true() {
-        let mut conditions = vec![];
-        assert!(!is_true(&conditions, REACHABLE));
-        set(&mut conditions, new(REACHABLE, None, "NotAsked", "", None), at(1));
+        let (mut conditions, reachable) = (vec![], ConditionType::Reachable);
+        assert!(!reachable.holds(&conditions));
+        set(&mut conditions, reachable.says(None, Reason::NotAsked, "", None), at(1));
         assert_eq!(conditions[0].status, "Unknown");
-        assert!(!is_true(&conditions, REACHABLE));
+        assert!(!reachable.holds(&conditions));
     }
 }

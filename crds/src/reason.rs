@@ -116,15 +116,14 @@ words! {
             Idle: "The VM stopped by itself, since its pilot found no more work. The usual end.", "";
             Surplus: "It was given back before it had a job, since the jobs for which it was made are gone, or a limit was lowered.", "";
             Deleted: "Somebody deleted the PilotVM, and the VM went with it.", "";
-            MaxLifetime: "It had reached scaling.maxLifetime and went when it had no job.", "";
             NeverRan: "It stopped before its pilot asked for work.", "See its console log: image, userData, network.";
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
             LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
             Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
             Reclaimed: "The provider took the VM back, as it may with one that was bought as Spot. Jobs that ran there are given to others by DIRAC.", "Buy OnDemand where that happens too often (machine.purchase).";
             PilotSilent: "Its pilot had no job, since it first asked for work or since its last one ended, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
-            Hung: "The guest does nothing any more: neither its pilot nor its row moves.", "See its console log; often memory or a file system is full.";
             HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";
+            Other: "Another version of the operator ended it, for a reason that this one does not know.", "Look the reason up in the documentation of that version.";
         }
         "Events beside these" {
             Ended: "A VM's life ended; the message begins with the reason.", "Look the reason up here.";

@@ -46,8 +46,7 @@ fn a_word_of_a_later_version_is_an_error_that_names_it() {
 
 #[test]
 fn what_is_trouble_says_what_to_do() {
-    let silent =
-        [Reason::Conflict, Reason::Unclear, Reason::Idle, Reason::Surplus, Reason::Deleted, Reason::MaxLifetime];
+    let silent = [Reason::Conflict, Reason::Unclear, Reason::Idle, Reason::Surplus, Reason::Deleted];
     for (heading, reasons) in Reason::TABLE.iter().filter(|(heading, _)| *heading != "All is well") {
         for reason in reasons.iter().filter(|r| !silent.contains(r)) {
             assert!(!reason.advice().is_empty(), "{heading}: {reason}");

@@ -21,13 +21,7 @@ impl Conditions {
 
     /// Sets one: `None` is Unknown.
     pub fn says(&mut self, type_: ConditionType, status: Option<bool>, reason: Reason, message: &str) {
-        self.set(type_.as_str(), status, reason.as_str(), message);
-    }
-
-    /// Sets one, with a reason in the words of whoever answered: `None` is Unknown.
-    pub fn set(&mut self, type_: &str, status: Option<bool>, reason: &str, message: &str) {
-        let condition = condition::new(type_, status, reason, clip(message), self.generation);
-        condition::set(&mut self.all, condition, self.now);
+        condition::set(&mut self.all, type_.says(status, reason, clip(message), self.generation), self.now);
     }
 
     /// Whether this one was said before.
@@ -100,10 +94,15 @@ impl Conditions {
             (None, None) => return self.says(ConditionType::Ready, Some(true), Reason::Ready, message),
         };
         let (reason, text) = match lacks.among(&self.all) {
-            Some(c) => (c.reason.clone(), c.message.clone()),
-            None => (Reason::NotReady.to_string(), format!("the condition {} is not known yet", lacks.as_str())),
+            Some(c) => (condition::reason(c).unwrap_or(Reason::NotReady), c.message.clone()),
+            None => (Reason::NotReady, format!("the condition {} is not known yet", lacks.as_str())),
         };
-        self.set(condition::READY, holds, &reason, &text);
+        self.says(ConditionType::Ready, holds, reason, &text);
+    }
+
+    /// The conditions as they are now.
+    pub fn all(&self) -> &[Condition] {
+        &self.all
     }
 
     /// The conditions.

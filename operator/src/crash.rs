@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `create-pilotvm` | the round makes the PilotVM object (its finalizer is on it from the start) |
 //! | `finalizer` | the finalizer is put on a PilotVM that came without one |
-//! | `register-row` | DIRAC registers the pilot |
 //! | `record-attempt` | the attempt to make the VM is written in the PilotVM's status |
+//! | `register-row` | DIRAC registers the pilot |
 //! | `create-vm` | the cloud makes the VM |
 //! | `row-waiting` | the row is told that the VM exists |
 //! | `record-vm` | the VM is written in the PilotVM's status |

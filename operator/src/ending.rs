@@ -1,7 +1,7 @@
 //! Why a VM's life ended: the reason, the sentence, and the word with which its row is closed.
 
 use broker::{cloud::CloudError, pilot::rows::PilotStatus};
-use crds::{PilotVM, Reason, condition};
+use crds::{ConditionType, PilotVM, Reason, condition};
 
 /// An end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum Blame {
 
 /// What follows from a reason.
 struct Facts {
-    /// The reason in CamelCase: of the condition, the event and the metric.
-    word: &'static str,
+    /// The reason of the condition, the event and the metric.
+    reason: Reason,
     /// How the row of a pilot that had asked for work is closed.
     row: PilotStatus,
     /// What the reason says of the offering, where the pilot never asked for work.
@@ -54,7 +54,7 @@ macro_rules! reasons {
             fn facts(self) -> Facts {
                 match self {
                     $(Self::$why => Facts {
-                        word: stringify!($why),
+                        reason: Reason::$why,
                         row: PilotStatus::$row,
                         blame: Blame::$blame,
                         trouble: $trouble,
@@ -106,6 +106,8 @@ reasons! {
     Conflict: Failed, Failed, true, true;
     /// The provider refuses the credential.
     Unauthorized: Failed, Failed, true, true;
+    /// The operator may not ask the provider's address.
+    AddressNotAllowed: Failed, Nothing, true, false;
     /// The provider had too many requests.
     Throttled: Failed, Failed, true, true;
     /// Another version of the operator ended it for a reason that this one does not know.
@@ -113,14 +115,29 @@ reasons! {
 }
 
 impl Why {
-    /// The reason in CamelCase.
-    pub fn word(self) -> &'static str {
-        self.facts().word
+    /// The reason of the condition, the event and the metric.
+    pub fn reason(self) -> Reason {
+        self.facts().reason
     }
 
-    /// The reason of this word.
-    pub fn of(word: &str) -> Self {
-        Self::ALL.iter().copied().find(|why| why.word() == word).unwrap_or(Self::Other)
+    /// The end that has this reason.
+    fn of(reason: Option<Reason>) -> Self {
+        Self::ALL.iter().copied().find(|why| Some(why.reason()) == reason).unwrap_or(Why::Other)
+    }
+
+    /// The end to which the provider's error led.
+    fn of_error(error: &CloudError) -> Self {
+        match error {
+            CloudError::NotFound(_) => Why::NotFound,
+            CloudError::AddressNotAllowed(_) => Why::AddressNotAllowed,
+            CloudError::Conflict(_) => Why::Conflict,
+            CloudError::NoCapacity { .. } => Why::NoCapacity,
+            CloudError::Quota { .. } => Why::QuotaExceeded,
+            CloudError::Throttled { .. } => Why::Throttled,
+            CloudError::Unauthorized(_) => Why::Unauthorized,
+            CloudError::Invalid(_) => Why::Invalid,
+            CloudError::Transient(_) | CloudError::Unclear { .. } => Why::Transient,
+        }
     }
 
     /// The reason of the event that tells of the end: one for all, but for what a provider does, which alerts tell apart.
@@ -171,7 +188,7 @@ impl Ending {
 
     /// The provider says that the VM is broken, or refused to make it.
     pub fn failed(error: &CloudError, ran: bool) -> Self {
-        Self::new(Why::of(error.reason()), format!("the cloud made no working VM: {error}"), ran)
+        Self::new(Why::of_error(error), format!("the cloud made no working VM: {error}"), ran)
     }
 
     /// What the pool asks for cannot be ordered.
@@ -251,8 +268,8 @@ impl Ending {
     /// The end that is written in the status.
     pub fn recorded(vm: &PilotVM) -> Option<Self> {
         let status = vm.status.as_ref()?;
-        let ended = condition::get(&status.conditions, condition::ENDED).filter(|c| c.status == "True")?;
-        let why = Why::of(&ended.reason);
+        let ended = ConditionType::Ended.among(&status.conditions).filter(|c| c.status == "True")?;
+        let why = Why::of(condition::reason(ended));
         // A VM that stopped by itself has had a pilot that asked, also where that was never seen.
         let row = if why == Why::Idle { PilotStatus::Done } else { why.row(status.running_since.is_some()) };
         Some(Self { why, message: ended.message.clone(), row })
@@ -264,19 +281,21 @@ mod tests {
     use broker::cloud::Scope;
 
     use super::*;
+    use crate::trouble::of_cloud;
 
     #[test]
-    fn each_reason_is_found_again_by_its_word() {
+    fn each_end_is_found_again_by_its_reason() {
         for why in Why::ALL {
-            assert_eq!(Why::of(why.word()), *why);
+            assert_eq!(Why::of(Some(why.reason())), *why);
         }
-        assert_eq!(Why::of("SomethingOfALaterVersion"), Why::Other);
+        assert_eq!(Why::of(None), Why::Other, "a later version's word");
     }
 
     #[test]
     fn each_error_of_a_cloud_keeps_its_kind() {
         let errors = [
             CloudError::NotFound(String::new()),
+            CloudError::AddressNotAllowed(String::new()),
             CloudError::Conflict(String::new()),
             CloudError::NoCapacity { message: String::new(), scope: Scope::Offer },
             CloudError::Quota { message: String::new(), scope: Scope::Cloud },
@@ -286,15 +305,7 @@ mod tests {
             CloudError::Transient(String::new()),
         ];
         for error in errors {
-            assert_eq!(Ending::failed(&error, false).why.word(), error.reason());
-        }
-    }
-
-    #[test]
-    fn each_reason_but_those_of_errors_is_explained_in_the_api() {
-        let of_errors = [Why::Transient, Why::Conflict, Why::Throttled, Why::Other];
-        for why in Why::ALL.iter().filter(|why| !of_errors.contains(why)) {
-            assert!(why.word().parse::<crds::Reason>().is_ok(), "{}", why.word());
+            assert_eq!(Ending::failed(&error, false).why.reason(), of_cloud(&error));
         }
     }
 

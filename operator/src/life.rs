@@ -23,14 +23,12 @@ pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
 
 /// Whether the pilot ever asked for work.
 pub fn ran(vm: &PilotVM) -> bool {
-    vm.status
-        .as_ref()
-        .is_some_and(|s| condition::is_true(&s.conditions, condition::RUNNING) || s.running_since.is_some())
+    vm.status.as_ref().is_some_and(|s| ConditionType::Running.holds(&s.conditions) || s.running_since.is_some())
 }
 
 /// Whether an end of the VM's life is written down.
 pub fn is_ended(vm: &PilotVM) -> bool {
-    vm.status.as_ref().is_some_and(|s| condition::is_true(&s.conditions, condition::ENDED))
+    vm.status.as_ref().is_some_and(|s| ConditionType::Ended.holds(&s.conditions))
 }
 
 /// Whether the VM runs and nothing is expected of it soon.
@@ -107,12 +105,12 @@ pub fn paused_by<'a>(
 
 /// The phase, derived from the conditions.
 pub fn phase(status: &PilotVMStatus) -> &'static str {
-    let is = |type_| condition::is_true(&status.conditions, type_);
-    if is(condition::ENDED) {
+    let is = |type_: ConditionType| type_.holds(&status.conditions);
+    if is(ConditionType::Ended) {
         "Ending"
-    } else if is(condition::RUNNING) {
+    } else if is(ConditionType::Running) {
         "Running"
-    } else if is(condition::LAUNCHED) {
+    } else if is(ConditionType::Launched) {
         "Booting"
     } else {
         "Pending"

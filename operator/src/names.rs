@@ -1,9 +1,9 @@
 //! Names and labels: what objects, VMs, finalizers and field managers are called, each in one place.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use crds::annotation;
 pub use crds::annotation::LET_GO;
+use crds::{annotation, vm::PilotVMSpec};
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,17 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// The labels of a PilotVM, which follow from its spec.
+pub fn labels(spec: &PilotVMSpec) -> BTreeMap<String, String> {
+    let labels = [
+        (POOL_LABEL, &spec.pool_ref.name),
+        (CLOUD_LABEL, &spec.cloud_ref.name),
+        (VO_LABEL, &spec.vo),
+        (INSTALLATION_LABEL, &spec.installation_ref.name),
+    ];
+    labels.into_iter().map(|(label, value)| (label.to_owned(), value.clone())).collect()
 }
 
 /// The beginning of a VM's name at the provider.

@@ -157,13 +157,18 @@ pub fn matchers_of(installation: &DiracInstallation) -> Vec<String> {
     addresses.map(host).filter(|host| !host.is_empty()).collect()
 }
 
-/// The oldest of these installations, of any namespace, that reads the same DIRAC as this one and is older: it alone buys, or its jobs
-/// would get VMs twice.
-pub fn first_reader(installation: &DiracInstallation, all: &[Arc<DiracInstallation>]) -> Option<Key> {
+/// The oldest of these installations, of any namespace, that is older than this one and reads the same DIRAC: it alone buys, or its jobs
+/// would get VMs twice. What an installation names is no proof, and would let one tenant stop another: `reads` says whether it does.
+pub fn first_reader(
+    installation: &DiracInstallation,
+    all: &[Arc<DiracInstallation>],
+    reads: impl Fn(&Key) -> bool,
+) -> Option<Key> {
     let ours = matchers_of(installation);
-    let reads_it = |other: &DiracInstallation| matchers_of(other).iter().any(|host| ours.contains(host));
+    let names_it = |other: &DiracInstallation| matchers_of(other).iter().any(|host| ours.contains(host));
     let rivals = all.iter().filter(|other| {
-        !deleting(other.as_ref()) && seniority(other.as_ref()) < seniority(installation) && reads_it(other)
+        let is_older = !deleting(other.as_ref()) && seniority(other.as_ref()) < seniority(installation);
+        is_older && names_it(other) && reads(&Key::of(other.as_ref()))
     });
     rivals.min_by_key(|other| seniority(other.as_ref())).map(|other| Key::of(other.as_ref()))
 }
@@ -310,11 +315,17 @@ mod tests {
         let young = reads("a", 2, "dips://D.org:9170/W/Matcher");
         let other = reads("b", 3, "dips://e.org:9170/W/Matcher");
         let all = [old.clone(), young.clone(), other.clone()];
-        assert_eq!(first_reader(&young, &all), Some(Key::of(old.as_ref())));
-        assert_eq!((first_reader(&old, &all), first_reader(&other, &all)), (None, None));
+        let first = |of: &DiracInstallation| first_reader(of, &all, |_| true);
+        assert_eq!(first(&young), Some(Key::of(old.as_ref())));
+        assert_eq!((first(&old), first(&other)), (None, None));
+        assert_eq!(first_reader(&young, &all, |_| false), None, "whoever cannot read it stops nobody");
         let mut going = (*old).clone();
         going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();
-        assert_eq!(first_reader(&young, &[Arc::new(going), young.clone()]), None, "what is deleted buys no more");
+        assert_eq!(
+            first_reader(&young, &[Arc::new(going), young.clone()], |_| true),
+            None,
+            "what is deleted buys no more"
+        );
     }
 
     #[test]

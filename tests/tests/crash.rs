@@ -2,7 +2,7 @@
 //! jobs run on the guests of a real Nova. By the records of Nova and DIRAC no job is lost, no limit is passed, no VM is made twice, none
 //! that works is taken away, and no secret is told.
 //!
-//! Three tracks run side by side over the same systems, for most of the time is spent waiting (`crash/world.rs`).
+//! Four tracks run side by side over the same systems, for most of the time is spent waiting (`crash/world.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crash {
@@ -20,24 +20,33 @@ use std::{
 };
 
 use crash::{garbage, leaders, orders, points, world::World};
-use testbeds::{openstack::PROJECT, process::interrupt};
+use testbeds::{choice::is_chosen, openstack::PROJECT, process::interrupt};
 use tokio::runtime::Handle;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_that_die_anywhere_lose_nothing_and_make_nothing_twice() {
     let state = tempfile::tempdir().unwrap();
-    let world = World::start(state.path(), &[points::TRACK, orders::TRACK, leaders::TRACK]).await;
+    let world = World::start(state.path(), &[points::TRACK, orders::TRACK, orders::DOUBTS, leaders::TRACK]).await;
     let cluster = format!("dirac-cluster-{}", points::TRACK.cluster());
     let mut strangers = garbage::strangers(&world, &cluster).await;
 
     let on = Handle::current();
-    let tracks: [Track<'_>; 3] = [
-        Box::new(|| {
-            on.block_on(points::killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(&world))
-        }),
-        Box::new(|| on.block_on(orders::an_order_that_is_cut_off_makes_exactly_one_vm(&world))),
-        Box::new(|| on.block_on(leaders::jobs_survive_leaders_that_are_killed_and_two_that_lead_at_once(&world))),
-    ];
+    let mut tracks: Vec<Track<'_>> = vec![Box::new(|| {
+        on.block_on(leaders::jobs_survive_leaders_that_are_killed_and_two_that_lead_at_once(&world));
+    })];
+    if is_chosen("points", false) {
+        tracks.push(Box::new(|| {
+            on.block_on(points::killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(&world));
+        }));
+    }
+    if is_chosen("doubts", false) {
+        tracks.push(Box::new(|| {
+            on.block_on(orders::an_attempt_of_a_dead_operator_is_looked_for_before_another_is_made(&world));
+        }));
+    }
+    if is_chosen("orders", false) {
+        tracks.push(Box::new(|| on.block_on(orders::an_order_that_is_cut_off_makes_exactly_one_vm(&world))));
+    }
     tokio::task::block_in_place(|| side_by_side(tracks));
 
     world.all_is_well();
@@ -53,7 +62,7 @@ async fn operators_that_die_anywhere_lose_nothing_and_make_nothing_twice() {
 type Track<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// Runs each track in a thread of its own, since it runs programs and waits for them. The first that fails ends the others.
-fn side_by_side<const N: usize>(tracks: [Track<'_>; N]) {
+fn side_by_side(tracks: Vec<Track<'_>>) {
     thread::scope(|scope| {
         for track in tracks {
             scope.spawn(|| {

@@ -10,6 +10,7 @@ mod clouds {
     pub mod real;
     pub mod refusals;
     pub mod simulated;
+    pub mod sites;
 }
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use broker::{
     cloud::{
         Attempt, Choice, Cloud, CloudError, Order, Owner, Vm, VmState, Wanted,
-        openstack::{Config, Credential, NameOrId},
+        openstack::{Config, Credential, NameOrId, Project},
     },
     pilot::Pilot,
     simulation::CloudConfig,
@@ -34,10 +35,9 @@ fn password(it: &OpenStack, project: &str) -> Config {
         interface: "public".to_owned(),
         credential: Credential::Password {
             username: USER.to_owned(),
-            user_domain: "Default".to_owned(),
+            user_domain: NameOrId::Id("default".to_owned()),
             password: PASSWORD.into(),
-            project: project.to_owned(),
-            project_domain: "Default".to_owned(),
+            project: Project::Named { name: project.to_owned(), domain: NameOrId::Name("Default".to_owned()) },
         },
         ca_pem: None,
         addresses: broker::address::Policy::OPEN,
@@ -45,6 +45,9 @@ fn password(it: &OpenStack, project: &str) -> Config {
         security_groups: vec!["default".to_owned()],
         zones: vec!["nova".to_owned()],
         images: BTreeMap::from([("default".to_owned(), NameOrId::Name("EL9-pilot".to_owned()))]),
+        config_drive: true,
+        root_volume_gib: None,
+        gpus: BTreeMap::new(),
     }
 }
 
@@ -130,6 +133,14 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     clouds::refusals::credentials_and_addresses_that_are_wrong_are_told_apart(&it).await;
     clouds::refusals::orders_that_cannot_work_are_invalid(&it, driver.as_ref(), &image).await;
 
+    clouds::sites::a_project_is_entered_by_its_id(&it).await;
+    clouds::sites::flavors_of_sites_are_read_and_those_without_a_disk_are_refused(&it, driver.as_ref(), &image).await;
+    clouds::sites::security_groups_that_are_called_alike_are_told_apart(&it, &image).await;
+    clouds::sites::ports_that_nova_leaves_behind_are_taken_away(&it, driver.as_ref(), &image).await;
+
+    // From here on only config drives have user-data.
+    it.without_metadata().unwrap();
+    clouds::sites::without_a_metadata_service_only_a_config_drive_brings_user_data(&it, &image).await;
     clouds::guests::a_guest_does_its_user_data_and_halts(&it, driver.as_ref(), &image).await;
 
     clouds::failures::no_valid_host_is_no_capacity(driver.as_ref(), &image).await;

@@ -41,7 +41,7 @@ const LAYERS: [Layer; 9] = [
         operator: None,
         tests: &[
             &["--workspace", "--exclude", "testbeds"],
-            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms"],
+            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms", "--test", "reasons"],
         ],
     },
     Layer {

@@ -23,17 +23,18 @@ cargo xtask COMMAND
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
+  bench --clouds                              one cloud beside two that misbehave
 
 Start with `cargo xtask demo`.";
 
 /// The words of the programs, which are refused before anything is built; each program says the rest itself.
-const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real"] };
+const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real", "--clouds"] };
 const TESTBED: Words = Words {
     places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack"]],
     valued: &["--state"],
     plain: &[],
 };
-const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real"] };
+const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds"] };
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {

@@ -46,7 +46,7 @@ impl Fake {
                 let (parts, body) = request.into_parts();
                 let bytes = body.collect_bytes().await.unwrap();
                 let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                let answer = server.lock().unwrap().answer(&parts.method, parts.uri.path(), body);
+                let answer = server.lock().unwrap().answer(&parts.method, &parts.uri, body);
                 let (code, value) = answer.ok_or_else(|| std::io::Error::other("the connection broke"))?;
                 Response::builder()
                     .status(code)
@@ -85,10 +85,8 @@ fn status(code: u16, reason: &str) -> Option<(u16, Value)> {
 
 impl Server {
     /// `None`: the connection breaks.
-    fn answer(&mut self, method: &Method, path: &str, body: Value) -> Option<(u16, Value)> {
-        // `/apis/GROUP/VERSION/namespaces/NAMESPACE/`, and without a group `/api/VERSION/namespaces/NAMESPACE/`.
-        let before = if path.starts_with("/api/") { 4 } else { 5 };
-        let parts: Vec<&str> = path.trim_matches('/').split('/').skip(before).collect();
+    fn answer(&mut self, method: &Method, uri: &http::Uri, body: Value) -> Option<(u16, Value)> {
+        let parts: Vec<&str> = uri.path().split("/namespaces/").nth(1).unwrap_or_default().split('/').skip(1).collect();
         let mut name = parts.join("/");
         if parts.first() == Some(&"events") {
             return status(403, "Forbidden");
@@ -97,13 +95,18 @@ impl Server {
             name = format!("{name}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
         }
         self.asked.push(format!("{method} {name}"));
+        let there = self.objects.get(&name).cloned();
+        // A list: of the one object that a field selector names, or of all.
         if *method == Method::GET && parts.len() == 1 {
-            let prefix = format!("{name}/");
-            let items: Vec<_> =
-                self.objects.iter().filter(|(path, _)| path.starts_with(&prefix)).map(|(_, o)| o).collect();
+            let wanted =
+                uri.query().and_then(|q| q.split("metadata.name%3D").nth(1)).and_then(|rest| rest.split('&').next());
+            let chosen = |path: &str| match wanted {
+                Some(wanted) => path == format!("{name}/{wanted}"),
+                None => path.starts_with(&format!("{name}/")),
+            };
+            let items: Vec<_> = self.objects.iter().filter(|(path, _)| chosen(path)).map(|(_, o)| o).collect();
             return Some((200, json!({"metadata": {}, "items": items})));
         }
-        let there = self.objects.get(&name).cloned();
         match (method.as_str(), there) {
             ("POST", there) => {
                 let fault = (!self.faults.is_empty()).then(|| self.faults.remove(0));

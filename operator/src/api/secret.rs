@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crds::annotation::is_credential;
+use crds::{Reason, annotation::is_credential};
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
@@ -24,11 +24,11 @@ impl Api {
         match self.read::<Secret>(key).await {
             Ok(Some(object)) => opened(key, object),
             Ok(None) => Err(Trouble::new(
-                "SecretMissing",
+                Reason::SecretMissing,
                 format!("Secret {:?} does not exist in namespace {}: create it", key.name, key.namespace),
             )),
             Err(error) => {
-                Err(Trouble::new("SecretUnreadable", format!("Secret {:?} could not be read: {error}", key.name)))
+                Err(Trouble::new(Reason::SecretUnreadable, format!("Secret {:?} could not be read: {error}", key.name)))
             }
         }
     }
@@ -39,7 +39,7 @@ fn opened(key: &Key, object: Secret) -> Result<Opened, Trouble> {
     if !is_marked(&object) {
         let (name, namespace) = (&key.name, &key.namespace);
         return Err(Trouble::new(
-            "SecretNotMarked",
+            Reason::SecretNotMarked,
             format!(
                 "Secret {name:?} does not say that the operator may use it: if it is meant for this object, run \
                  `kubectl label secret {name} diracgrid.org/credential=true --namespace {namespace}`"
@@ -66,11 +66,12 @@ pub fn is_marked(secret: &Secret) -> bool {
 impl Opened {
     /// The value under `name`.
     pub fn get(&self, name: &str) -> Result<SecretString, Trouble> {
-        let missing =
-            || Trouble::new("SecretIncomplete", format!("Secret {:?} has no key {name:?}: add it", self.key.name));
+        let missing = || {
+            Trouble::new(Reason::SecretIncomplete, format!("Secret {:?} has no key {name:?}: add it", self.key.name))
+        };
         let bytes = self.object.data.as_ref().and_then(|d| d.get(name)).ok_or_else(missing)?;
         let text = std::str::from_utf8(&bytes.0).map_err(|_| {
-            Trouble::new("SecretIncomplete", format!("the key {name:?} of Secret {:?} is no text", self.key.name))
+            Trouble::new(Reason::SecretIncomplete, format!("the key {name:?} of Secret {:?} is no text", self.key.name))
         })?;
         // A line feed at the end comes from an editor, and is part of no credential.
         Ok(text.trim_end_matches(['\n', '\r']).into())
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn a_secret_that_does_not_say_that_it_may_be_used_is_not_used() {
         let trouble = open(json!({"name": "cloud"}), "Opaque").err().unwrap();
-        assert_eq!(trouble.reason, "SecretNotMarked");
+        assert_eq!(trouble.reason, Reason::SecretNotMarked);
         assert!(trouble.message.contains("kubectl label secret cloud diracgrid.org/credential=true"), "{trouble:?}");
         assert!(open(json!({"labels": {"diracgrid.org/credential": "false"}}), "Opaque").is_err());
     }

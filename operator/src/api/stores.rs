@@ -81,3 +81,23 @@ impl Stores {
         self.vms.those(|vm| vm.metadata.namespace.as_deref() == Some(&key.namespace) && belongs(vm))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pilotvm_that_cannot_be_read_is_there() {
+        let mut whole = PilotVM::new("cpu-1", crds::vm::PilotVMSpec::default());
+        whole.metadata.uid = Some("one".into());
+        let broken = json!({"metadata": {"name": "cpu-2", "namespace": "demo", "uid": "two", "labels": {"diracgrid.org/cloud": "c"}}, "spec": {}});
+        let stores = Stores { vms: Objects::of([whole]).and_unread([broken]), ..Stores::default() };
+        assert_eq!(stores.uids(), HashSet::from(["one".to_owned(), "two".to_owned()]), "its VM is no orphan");
+        let of = |name: &str| {
+            stores.unknown_vms("diracgrid.org/cloud", &Key { namespace: "demo".into(), name: name.into() }).len()
+        };
+        assert_eq!((of("c"), of("d")), (1, 0));
+    }
+}

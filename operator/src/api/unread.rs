@@ -142,7 +142,7 @@ mod tests {
         unreads.see(&Event::Apply(broken("b")));
         assert_eq!(names(&unreads), ["a", "b"]);
         let unread = unreads.all().into_iter().find(|u| u.key.name == "a").unwrap();
-        assert!(unread.uid().as_deref() == Some("uid-a") && unread.error.contains("missing field"), "{unread:?}");
+        assert!(unread.uid().as_deref() == Some("uid-a") && unread.error.contains("installationRef"), "{unread:?}");
         unreads.see(&Event::Apply(whole("a")));
         unreads.see(&Event::Delete(broken("b")));
         assert_eq!(names(&unreads), [""; 0]);

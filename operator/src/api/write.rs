@@ -1,6 +1,6 @@
 //! Writes to the API server: server-side apply, one field manager per controller, counted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crds::PilotVM;
 use futures::future::join_all;
@@ -87,6 +87,14 @@ impl Api {
         self.metrics.api_write(&K::kind(&()), "finalizer");
         let key = Key::of(object);
         self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+    }
+
+    /// Puts these labels on; others stay as they are.
+    pub async fn label<K: Kind>(&self, object: &K, labels: &BTreeMap<String, String>) -> Result<K, kube::Error> {
+        let patch = json!({"metadata": {"uid": object.uid(), "labels": labels}});
+        self.metrics.api_write(&K::kind(&()), "labels");
+        let key = Key::of(object);
+        in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }
 
     /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.

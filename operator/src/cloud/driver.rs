@@ -6,7 +6,7 @@ use broker::{
     clock::moment,
     cloud::{Cloud as Driver, Metered, Rate, Wanted},
 };
-use crds::{Cloud, cloud::CloudSpec};
+use crds::{Cloud, Reason, cloud::CloudSpec};
 use tokio::time::Instant;
 
 use super::{bounded::in_time, openstack, simulated, wanted::wanted};
@@ -44,8 +44,8 @@ impl Driven {
         self.looked = Some(moment());
         let made = self.make(ctx, cloud, handle).await;
         if let Err(trouble) = &made {
-            let (cloud, reason, message) = (Key::of(cloud), &trouble.reason, &trouble.message);
-            tracing::warn!(%cloud, reason, message, "no driver of the present spec and Secret could be made");
+            let (cloud, reason, message) = (Key::of(cloud), trouble.reason, &trouble.message);
+            tracing::warn!(%cloud, %reason, message, "no driver of the present spec and Secret could be made");
         }
         // The driver deletes VMs as long as a Secret that was deleted stays, and nothing is bought with it.
         handle.update(|f| f.driven(made.as_ref().err().cloned().or(going), moment()));
@@ -94,7 +94,7 @@ impl Driven {
                 let message = format!(
                     "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
                 );
-                Err(Trouble::new("NotSupported", message))
+                Err(Trouble::new(Reason::NotSupported, message))
             }
         }
     }
@@ -118,7 +118,7 @@ impl Driven {
         let trouble = match in_time(LONGEST_LOOK, driver.offers(wanted)).await {
             Ok(offers) => match offers.project {
                 Some(other) if other != home => Trouble::new(
-                    "OtherProject",
+                    Reason::OtherProject,
                     format!(
                         "the credential opens project {other}, and VMs of ours live in project {home}, where nobody else would delete \
                          them: put back a credential of that project, or make another Cloud for the new one"

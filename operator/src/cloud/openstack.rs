@@ -10,7 +10,10 @@ use broker::{
         openstack::{Config, Credential, NameOrId, OpenStackCloud, Project},
     },
 };
-use crds::cloud::{CloudSpec, FlavorFacts, FlavorGpus, NamedOrId, OpenStack};
+use crds::{
+    Reason,
+    cloud::{CloudSpec, FlavorFacts, FlavorGpus, NamedOrId, OpenStack},
+};
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -46,7 +49,7 @@ pub async fn config(
     } else if let Some(via) = &auth.password {
         let project = openstack.project.as_ref().and_then(project).ok_or_else(|| {
             Trouble::new(
-                "Invalid",
+                Reason::Invalid,
                 format!("cloud {key} does not say which project a password opens: give spec.openstack.project"),
             )
         })?;
@@ -63,7 +66,7 @@ pub async fn config(
         }
     } else {
         return Err(Trouble::new(
-            "NotSupported",
+            Reason::NotSupported,
             format!(
                 "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, make an \
                  application credential with it and name that in spec.openstack.auth"

@@ -10,7 +10,7 @@ use broker::{
     clock::moment,
     cloud::{Vm, VmState},
 };
-use crds::{Cloud, PilotVM, annotation::ACKNOWLEDGE_CHANGE, condition};
+use crds::{Cloud, ConditionType, PilotVM, annotation::ACKNOWLEDGE_CHANGE};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -138,7 +138,7 @@ impl Sighted {
 pub fn asked(cloud: &Cloud, what: What) -> bool {
     let conditions = cloud.status.as_ref().map_or(&[][..], |s| s.conditions.as_slice());
     // One condition tells of both brakes: its message names the annotation of each.
-    condition::get(conditions, condition::FROZEN).is_some_and(|c| {
+    ConditionType::Frozen.among(conditions).is_some_and(|c| {
         c.status == "True" && (c.reason == what.reason().as_str() || c.message.contains(what.annotation()))
     })
 }

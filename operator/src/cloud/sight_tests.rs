@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use broker::cloud::{Owner, Vm};
-use crds::vm::{PilotVMSpec, PilotVMStatus};
+use crds::{
+    Reason,
+    vm::{PilotVMSpec, PilotVMStatus},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -107,12 +110,12 @@ fn what_the_list_lacks_are_the_vms_that_it_should_have() {
 fn an_annotation_answers_only_the_question_that_the_status_asks() {
     let mut cloud = Cloud::new("c", Default::default());
     assert!(!asked(&cloud, What::Losses));
-    let condition = |status, reason: &str| condition::new(condition::FROZEN, Some(status), reason, "a sentence", None);
+    let condition = |status, reason| ConditionType::Frozen.says(Some(status), reason, "a sentence", None);
     let mut says = |condition| {
         cloud.status = Some(crds::cloud::CloudStatus { conditions: vec![condition], ..Default::default() });
         (asked(&cloud, What::Losses), asked(&cloud, What::Orphans))
     };
-    assert_eq!(says(condition(true, "MassLoss")), (true, false));
-    assert_eq!(says(condition(true, "OrphansNotAcknowledged")), (false, true));
-    assert_eq!(says(condition(false, "NotFrozen")), (false, false));
+    assert_eq!(says(condition(true, Reason::MassLoss)), (true, false));
+    assert_eq!(says(condition(true, Reason::OrphansNotAcknowledged)), (false, true));
+    assert_eq!(says(condition(false, Reason::NotFrozen)), (false, false));
 }

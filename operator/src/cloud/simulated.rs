@@ -7,7 +7,7 @@ use broker::{
     cloud::Pace,
     simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
 };
-use crds::{Cloud, cloud::CloudSpec};
+use crds::{Cloud, Reason, cloud::CloudSpec};
 
 use crate::{
     amounts::{count, limits, small},
@@ -29,7 +29,7 @@ pub fn make(state: &State, cloud: &Cloud, pace: Arc<Pace>, clock: Clock) -> Resu
             "the site {:?} of this simulated cloud belongs to no simulated installation that is known",
             cloud.spec.site_ref.name
         );
-        return Err(Trouble::new("NoSimulatedInstallation", message));
+        return Err(Trouble::new(Reason::NoSimulatedInstallation, message));
     };
     Ok(SimulatedCloud::new(config(&cloud.spec), Some(dirac), clock).at_pace(pace))
 }

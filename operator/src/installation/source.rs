@@ -7,7 +7,7 @@ use broker::{
     simulation::{Arrival, SimulatedDirac},
 };
 use crds::{
-    DiracInstallation,
+    DiracInstallation, Reason,
     installation::{DiracInstallationSpec, SimulatedQueue},
 };
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
                 }
                 Ok(()) => handle.update(|f| f.not_reached = None),
                 Err(trouble) => {
-                    tracing::warn!(installation = %key, reason = trouble.reason, error = trouble.message, "DIRAC cannot be reached");
+                    tracing::warn!(installation = %key, reason = %trouble.reason, error = trouble.message, "DIRAC cannot be reached");
                     // No round plans with credentials that were taken back; pilots that live keep the way to their rows.
                     handle.update(|f| {
                         f.not_reached = Some(trouble);
@@ -95,7 +95,7 @@ async fn make(
     let Some(external) = &spec.external else {
         let message =
             "this version of the operator does not run managed installations; its spec is kept for one that does";
-        return Err(Trouble::new("NotSupported", message));
+        return Err(Trouble::new(Reason::NotSupported, message));
     };
     let opened = ctx.api.open(&key.beside(&external.credentials.certificate_secret_ref.name)).await?;
     if same(&opened.version) {

@@ -11,6 +11,7 @@ use broker::{
     cloud::{Cloud, CloudError, Coming, Headroom, Notice, Offers, Scope, Wanted},
     simulation::SimulatedCloud,
 };
+use crds::Reason;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(120);
 /// A headroom that is older than this says nothing any more.
 const HEADROOM_HOLDS: Duration = Duration::from_secs(600);
 /// Troubles with making a driver that pass by themselves: the driver that there is stays good.
-const PASSING: [&str; 4] = ["Transient", "Throttled", "ApiServer", "SecretUnreadable"];
+const PASSING: [Reason; 4] = [Reason::Transient, Reason::Throttled, Reason::ApiServer, Reason::SecretUnreadable];
 
 /// What is asked of a provider regularly, or by a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -289,7 +290,7 @@ impl Facts {
         let is_driven = self
             .not_driven
             .as_ref()
-            .is_none_or(|trouble| PASSING.contains(&trouble.reason.as_str()) && holds(self.not_driven_since, GRACE));
+            .is_none_or(|trouble| PASSING.contains(&trouble.reason) && holds(self.not_driven_since, GRACE));
         let is_passing = |failure: &Failure| {
             !matches!(failure.error, CloudError::Unauthorized(_)) && holds(Some(failure.since), GRACE)
         };

@@ -75,14 +75,14 @@ fn a_cloud_of_which_the_headroom_is_not_known_or_old_is_not_bought_from() {
 #[test]
 fn a_secret_that_cannot_be_read_for_a_moment_leaves_the_cloud_in_the_plan_and_a_wrong_project_does_not() {
     let now = Instant::now();
-    let usable = |reason: &str, after| {
+    let usable = |reason: Reason, after| {
         let handle = answering(now);
         handle.update(|f| f.driven(Some(Trouble::new(reason, "a sentence")), now));
         handle.update(|f| f.driven(Some(Trouble::new(reason, "a sentence")), now + after));
         handle.facts().usable(now + after)
     };
-    assert!(usable("SecretUnreadable", GRACE / 2) && !usable("SecretUnreadable", GRACE));
-    assert!(!usable("OtherProject", Duration::ZERO));
+    assert!(usable(Reason::SecretUnreadable, GRACE / 2) && !usable(Reason::SecretUnreadable, GRACE));
+    assert!(!usable(Reason::OtherProject, Duration::ZERO));
 }
 
 #[test]

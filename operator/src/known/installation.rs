@@ -54,6 +54,13 @@ pub struct Facts {
     pub rows_unknown: Option<Trouble>,
 }
 
+impl Facts {
+    /// Whether its DIRAC lets it read the task queues, as far as anybody knows: it did once, or has not been refused yet.
+    pub fn reads(&self) -> bool {
+        self.not_reached.is_none() && (self.round.is_some() || self.demand_unknown.is_none())
+    }
+}
+
 /// Rows, as they were read last: all of them at one moment, and some again since.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rows {
@@ -117,6 +124,7 @@ pub type Handle = Known<Facts>;
 #[cfg(test)]
 mod tests {
     use broker::pilot::rows::PilotStatus;
+    use crds::Reason;
 
     use super::*;
 
@@ -147,6 +155,19 @@ mod tests {
         let rows = Rows::all(at(10), vec![row("a", 0)]).with(at(15), &["a".into()], vec![]);
         assert!(rows.by_reference.is_empty());
         assert_eq!(rows.read_at("a"), at(15));
+    }
+
+    #[test]
+    fn an_installation_that_was_refused_before_it_ever_read_does_not_read() {
+        let trouble = || Some(Trouble::new(Reason::Unauthorized, "the group is not known"));
+        let round = || Some(Arc::new(Round::default()));
+        assert!(Facts::default().reads(), "nobody knows yet");
+        assert!(!Facts { demand_unknown: trouble(), ..Facts::default() }.reads());
+        assert!(
+            Facts { demand_unknown: trouble(), round: round(), ..Facts::default() }.reads(),
+            "it is away for a while"
+        );
+        assert!(!Facts { not_reached: trouble(), round: round(), ..Facts::default() }.reads());
     }
 
     #[test]

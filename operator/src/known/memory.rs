@@ -22,6 +22,8 @@ pub struct Remembered {
     pub written: Option<String>,
     /// When the VM was last made or deleted by us: only a list asked for later knows.
     pub touched: Option<Timestamp>,
+    /// When its labels were put back.
+    pub labelled: Option<Instant>,
     /// When the deletion of the VM was accepted.
     pub delete_asked: Option<Instant>,
     /// What the provider said last when it was asked for this very VM.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crds::Reason;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -92,7 +93,7 @@ impl Secrets {
              diracgrid.org/let-go=true",
             object.namespace
         );
-        Some(Trouble::new("SecretDeleted", message))
+        Some(Trouble::new(Reason::SecretDeleted, message))
     }
 }
 
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(secrets.deleted(&key("cloud"), &names(&["a"])), None);
         secrets.saw(&key("a"), seen(true, true));
         let trouble = secrets.deleted(&key("cloud"), &names(&["a"])).unwrap();
-        assert_eq!(trouble.reason.parse(), Ok(crds::Reason::SecretDeleted));
+        assert_eq!(trouble.reason, Reason::SecretDeleted);
         assert!(trouble.message.contains("kubectl annotate secret a --namespace demo diracgrid.org/let-go=true"));
     }
 

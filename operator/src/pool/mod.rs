@@ -9,7 +9,7 @@ mod next;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use broker::pilot::rows::PilotRows;
-use crds::{PilotPool, PilotVM};
+use crds::{PilotPool, PilotVM, Reason};
 use kube::{Resource, ResourceExt};
 
 use next::{Step, drainable, next};
@@ -67,7 +67,7 @@ async fn settle(ctx: &Context, pool: &PilotPool, vms: Vec<Arc<PilotVM>>) {
         Step::Release => hold(ctx, pool, false).await,
         Step::Drain(vms) => {
             let text = "the pool was deleted: no VM is made, and each VM goes when it has no job";
-            ctx.events.note(pool, "Draining", text).await;
+            ctx.events.note(pool, Reason::Draining.as_str(), text).await;
             drain(ctx, vms, "its pool was deleted").await;
         }
         Step::DeleteAll(vms) => {

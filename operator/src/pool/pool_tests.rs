@@ -177,3 +177,17 @@ async fn the_finalizer_comes_and_goes() {
     let fake = look_once(&[deleted(json!({}))], &[], &[]).await;
     assert_eq!(finalizers(&fake), json!([]));
 }
+
+#[tokio::test]
+async fn a_deleted_pool_stays_for_a_pilotvm_that_this_version_cannot_read() {
+    for (label, left) in [("cpu", 1), ("gpu", 0)] {
+        let broken = json!({"metadata": {"name": "x-1", "namespace": "demo", "labels": {"diracgrid.org/pool": label}}, "spec": {}});
+        let fake = Fake::default();
+        fake.put("pilotpools", &deleted(json!({})));
+        let vms = Objects::of([]).and_unread([broken]);
+        let stores = Stores { pools: Objects::of([deleted(json!({}))]), vms, ..Stores::default() };
+        look(&Context::of(fake.client(), State { stores, ..State::default() })).await;
+        let finalizers = fake.0.lock().unwrap().objects["pilotpools/cpu"]["metadata"]["finalizers"].clone();
+        assert_eq!(finalizers.as_array().unwrap().len(), left, "{label}");
+    }
+}

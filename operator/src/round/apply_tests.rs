@@ -81,7 +81,7 @@ async fn while_nobody_says_whether_it_was_made_no_round_plans() {
     let ctx = ctx(&fake);
     let key = empty().installation;
     ctx.state.expectations.doubt(&key, key.beside("cpu-1"));
-    fake.put("pilotvms", &json!({"metadata": {"name": "cpu-1"}, "spec": "garbage"}));
+    fake.put("pilotvms", &json!({"metadata": {"name": "cpu-1", "labels": "garbage"}}));
     assert!(!own_writes_are_back(&ctx, &key).await);
     assert_eq!(ctx.state.expectations.in_doubt(&key).len(), 1);
 }

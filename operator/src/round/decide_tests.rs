@@ -75,3 +75,25 @@ fn a_round_acts_only_when_the_rows_are_known() {
     let failed = world(|w| w["rowsUnknown"] = json!({"reason": "Timeout", "message": "no answer"}));
     assert!(matches!(hands(&failed), Hands::Bound(why) if why.contains("no answer")));
 }
+
+#[test]
+fn a_pilotvm_that_cannot_be_read_counts_against_every_limit_as_the_largest_flavor_and_serves_nobody() {
+    let unread = |cloud: &str, max: u64| {
+        world(|w| {
+            w["unread"] = json!([{"name": "cpu-9", "pool": "cpu", "cloud": cloud, "vo": "biomed"}]);
+            w["pools"][0]["spec"]["scaling"]["max"] = json!(max);
+        })
+    };
+    let taken = snapshot(&unread("c", 10), vec![queue(3)]);
+    let vm = taken.vms.iter().find(|vm| vm.name == "cpu-9").unwrap();
+    assert_eq!((vm.offering.cores, vm.free_cores, vm.pool.as_str(), vm.cloud.as_str()), (8, 0, "cpu", "c"));
+    // One VM boots: with the other the pool has its two.
+    assert_eq!(planned(&unread("c", 3), 30).launches.len(), 1);
+    assert_eq!(planned(&unread("c", 2), 30).launches.len(), 0);
+}
+
+#[test]
+fn nothing_is_made_while_nobody_knows_against_which_limits_a_pilotvm_counts() {
+    let bare = world(|w| w["unread"] = json!([{"name": "cpu-9", "pool": "cpu", "cloud": null, "vo": null}]));
+    assert!(matches!(hands(&bare), Hands::Bound(why) if why.contains("cannot read PilotVM cpu-9")));
+}

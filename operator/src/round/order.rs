@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use super::world::World;
 use crate::{
     amounts::whole,
-    names::{CLOUD_LABEL, INSTALLATION_LABEL, Key, POOL_LABEL, VM_FINALIZER, VO_LABEL, default_ce},
+    names::{Key, VM_FINALIZER, default_ce, labels},
 };
 
 /// The PilotVM of a launch; nothing when its VO or site went meanwhile.
@@ -50,17 +50,11 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
         max_lifetime: scaling.max_lifetime,
         reason: launch.reason.to_string(),
     };
-    let labels = [
-        (POOL_LABEL, &*launch.pool),
-        (CLOUD_LABEL, &*launch.cloud),
-        (VO_LABEL, &*launch.vo),
-        (INSTALLATION_LABEL, &world.installation.name),
-    ];
     let mut vm = PilotVM::new(&name(&key), spec);
+    vm.metadata.labels = Some(labels(&vm.spec));
     vm.metadata.namespace = Some(key.namespace.clone());
     // The finalizer is on the object from its first moment: no VM can be made for one that may go unnoticed.
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
-    vm.metadata.labels = Some(labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
     // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
     Some(vm)
 }

@@ -150,7 +150,11 @@ impl World {
         let own = state.stores.installations.get(installation);
         Self {
             installation: installation.clone(),
-            first_reader: own.and_then(|own| first_reader(&own, &state.stores.installations.all())),
+            first_reader: own.and_then(|own| {
+                first_reader(&own, &state.stores.installations.all(), |key| {
+                    state.installations.get(key).facts().reads()
+                })
+            }),
             installations: sorted(state.stores.installations.within(namespace)),
             sites: sorted(state.stores.sites.within(namespace)),
             vos: sorted(state.stores.vos.within(namespace)),

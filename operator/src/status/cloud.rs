@@ -16,6 +16,7 @@ use crate::{
     conditions::Conditions,
     known::{cloud::Facts, frozen},
     names::{CLOUD_LABEL, Key, LET_GO, deleting},
+    trouble::of_cloud,
 };
 
 /// The status of this cloud now.
@@ -136,27 +137,24 @@ fn listed(facts: &Facts, conditions: &mut Conditions) {
 
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
-    let refusal = |reason: &str| {
-        matches!(
-            reason.parse(),
-            Ok(Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
-        )
+    let refusal = |reason: Reason| {
+        matches!(reason, Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
     };
-    let not_driven = facts.not_driven.as_ref().map(|t| (t.reason.clone(), t.message.clone()));
-    let asked = facts.refused.as_ref().map(|error| (error.reason().to_string(), error.to_string()));
+    let not_driven = facts.not_driven.as_ref().map(|t| (t.reason, t.message.clone()));
+    let asked = facts.refused.as_ref().map(|error| (of_cloud(error), error.to_string()));
     let (reachable, valid) = (ConditionType::Reachable, ConditionType::CredentialValid);
     match (not_driven, asked, &facts.offers) {
-        (Some((reason, text)), _, _) | (None, Some((reason, text)), _) if refusal(&reason) => {
+        (Some((reason, text)), _, _) | (None, Some((reason, text)), _) if refusal(reason) => {
             let answer = "the provider answers; what is wrong with the credential is in CredentialValid";
             conditions.says(reachable, Some(true), Reason::Answers, answer);
-            conditions.set(valid.as_str(), Some(false), &reason, &text);
+            conditions.says(valid, Some(false), reason, &text);
         }
         (Some((reason, text)), _, _) => {
-            conditions.set(reachable.as_str(), Some(false), &reason, &text);
+            conditions.says(reachable, Some(false), reason, &text);
             conditions.says(valid, None, Reason::NotTried, "the provider was not asked");
         }
         (None, Some((reason, text)), _) => {
-            conditions.set(reachable.as_str(), Some(false), &reason, &text);
+            conditions.says(reachable, Some(false), reason, &text);
             // What was said of the credential before still holds.
             if !conditions.has(valid) {
                 conditions.says(valid, None, Reason::NotTried, "the provider does not answer");

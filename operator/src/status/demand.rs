@@ -21,26 +21,54 @@ pub struct Lacking {
     pub jobs: u64,
     /// The entries of the status, sorted by their words: an order by numbers would change with every poll.
     pub entries: Vec<UnmetDemand>,
+    /// The reason and the sentence of the entry with most jobs, and its jobs.
+    pub worst: Option<(Reason, String, u64)>,
+}
+
+/// The reason of what the plan says.
+fn of_plan(reason: broker::plan::Reason) -> Reason {
+    use broker::plan::Reason as Said;
+    match reason {
+        Said::NoPool => Reason::NoPool,
+        Said::NoMatch => Reason::NoMatch,
+        Said::NoOffering => Reason::NoOffering,
+        Said::PoolMax => Reason::PoolMax,
+        Said::VoLimit => Reason::VoLimit,
+        Said::CloudCeiling => Reason::CloudCeiling,
+        Said::CloudQuota => Reason::CloudQuota,
+        Said::NoCapacity => Reason::NoCapacity,
+        Said::VmsFail => Reason::VmsFail,
+        Said::Ramp => Reason::Ramp,
+        Said::Paused => Reason::Paused,
+    }
 }
 
 /// The unmet demand of a round that is `ours`. Equal entries are one.
 pub fn lacking(round: &Round, ours: impl Fn(&Unmet) -> bool) -> Lacking {
     let mut jobs = 0_u64;
-    let mut by_words: BTreeMap<(String, String, String), u64> = BTreeMap::new();
+    let mut by_words: BTreeMap<(String, &str, String), (Reason, u64)> = BTreeMap::new();
     for unmet in round.plan.unmet.iter().filter(|unmet| ours(unmet)) {
         jobs = jobs.saturating_add(unmet.jobs);
-        let words = (unmet.vo.clone(), unmet.reason.to_string(), unmet.message.clone());
-        let sum = by_words.entry(words).or_default();
+        let reason = of_plan(unmet.reason);
+        let words = (unmet.vo.clone(), reason.as_str(), unmet.message.clone());
+        let (_, sum) = by_words.entry(words).or_insert((reason, 0));
         *sum = sum.saturating_add(unmet.jobs);
     }
-    let entry = |((vo, reason, message), jobs)| UnmetDemand { vo, jobs: whole(jobs), reason, message };
+    let worst = by_words.iter().max_by_key(|(_, (_, jobs))| *jobs);
+    let worst = worst.map(|((_, _, message), (reason, jobs))| (*reason, message.clone(), *jobs));
+    let entry = |((vo, _, message), (reason, jobs)): (_, (Reason, u64))| UnmetDemand {
+        vo,
+        jobs: whole(jobs),
+        reason: reason.to_string(),
+        message,
+    };
     let mut entries: Vec<UnmetDemand> = by_words.into_iter().map(entry).collect();
     if entries.len() > MOST {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.jobs));
         entries.truncate(MOST);
         entries.sort_by(|a, b| (&a.vo, &a.reason, &a.message).cmp(&(&b.vo, &b.reason, &b.message)));
     }
-    Lacking { jobs, entries }
+    Lacking { jobs, entries, worst }
 }
 
 /// The last round of an installation, if its demand is known now; else the reason and the sentence.
@@ -78,15 +106,15 @@ pub fn met(conditions: &mut Conditions, known: Result<&Lacking, (Reason, String)
         Ok(lacking) => lacking,
         Err((reason, text)) => return conditions.says(ConditionType::DemandMet, None, reason, &text),
     };
-    let Some(first) = lacking.entries.iter().max_by_key(|entry| entry.jobs) else {
+    let Some((reason, sentence, most)) = &lacking.worst else {
         return conditions.says(ConditionType::DemandMet, Some(true), Reason::Met, well);
     };
     let others = match lacking.entries.len() {
         1 => String::new(),
-        n => format!(" ({} jobs; status.unmet has {} more entries)", first.jobs, n - 1),
+        n => format!(" ({most} jobs; status.unmet has {} more entries)", n - 1),
     };
-    let text = format!("{} waiting jobs get no VM: {}{others}", lacking.jobs, first.message);
-    conditions.set(ConditionType::DemandMet.as_str(), Some(false), &first.reason, &text);
+    let text = format!("{} waiting jobs get no VM: {}{others}", lacking.jobs, sentence);
+    conditions.says(ConditionType::DemandMet, Some(false), *reason, &text);
 }
 
 #[cfg(test)]

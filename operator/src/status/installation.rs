@@ -43,7 +43,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     conditions.paused(installation);
     demand_read(&facts, &mut conditions);
     let (holds, reason, text) = rows_read(&facts);
-    conditions.set(ConditionType::RowsRead.as_str(), holds, reason, &text);
+    conditions.says(ConditionType::RowsRead, holds, reason, &text);
     conditions.ready(
         &[ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved],
         "demand is read and pilots can be registered",
@@ -107,7 +107,7 @@ fn demand_read(facts: &Facts, conditions: &mut Conditions) {
     match (facts.not_reached.as_ref().or(facts.demand_unknown.as_ref()), &facts.round) {
         (Some(t), _) => {
             let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
-            conditions.set(ConditionType::DemandRead.as_str(), Some(false), &t.reason, &text);
+            conditions.says(ConditionType::DemandRead, Some(false), t.reason, &text);
         }
         (None, Some(round)) => match &round.unreadable {
             None => conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read"),
@@ -152,17 +152,17 @@ fn most(unclaimed: &BTreeMap<String, u64>) -> Vec<(&String, u64)> {
 }
 
 /// What the last reading of the rows says.
-fn rows_read(facts: &Facts) -> (Option<bool>, &str, String) {
+fn rows_read(facts: &Facts) -> (Option<bool>, Reason, String) {
     match (&facts.rows_unknown, &facts.read) {
         (Some(t), _) => {
             let text = format!(
                 "{}; pilots cannot be registered or followed, so nothing is scaled and VMs that run go on",
                 t.message
             );
-            (Some(false), t.reason.as_str(), text)
+            (Some(false), t.reason, text)
         }
-        (None, Some(_)) => (Some(true), Reason::Read.as_str(), "the pilots' rows were read".to_owned()),
-        (None, None) => (None, Reason::NotRead.as_str(), "the pilots' rows have not been read yet".to_owned()),
+        (None, Some(_)) => (Some(true), Reason::Read, "the pilots' rows were read".to_owned()),
+        (None, None) => (None, Reason::NotRead, "the pilots' rows have not been read yet".to_owned()),
     }
 }
 
@@ -180,11 +180,11 @@ mod tests {
     #[test]
     fn rows_that_could_not_be_read_are_said() {
         let mut facts = Facts::default();
-        assert_eq!(rows_read(&facts).1, "NotRead");
+        assert_eq!(rows_read(&facts).1, Reason::NotRead);
         facts.read = Some(Arc::new(Rows::default()));
         assert_eq!(rows_read(&facts).0, Some(true));
-        facts.rows_unknown = Some(Trouble { reason: "Unreachable".into(), message: "no answer".into() });
+        facts.rows_unknown = Some(Trouble::new(Reason::Unreachable, "no answer"));
         let (holds, reason, text) = rows_read(&facts);
-        assert!(holds == Some(false) && reason == "Unreachable" && text.starts_with("no answer; "), "{text}");
+        assert!(holds == Some(false) && reason == Reason::Unreachable && text.starts_with("no answer; "), "{text}");
     }
 }

@@ -16,7 +16,7 @@ mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use crds::{Reason, condition};
+use crds::{ConditionType, Reason, condition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
@@ -112,26 +112,30 @@ fn is_trouble(news: &Condition) -> bool {
 /// provider's list lacks VMs or has them again.
 /// What is not known yet is no news, nor that all is well from the first.
 fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
-    let was = |type_: &str, status: &str| condition::get(old, type_).is_some_and(|c| c.status == status);
-    let is_news = |c: &&Condition| match (c.type_.as_str(), c.status.as_str()) {
-        (condition::READY | condition::DEMAND_MET | condition::LISTED, "False") => {
-            condition::get(old, &c.type_).is_none_or(|before| before.status != "False" || before.reason != c.reason)
+    let is_news = |c: &&Condition| {
+        let Ok(type_) = c.type_.parse::<ConditionType>() else { return false };
+        let before = type_.among(old);
+        match (type_, c.status.as_str()) {
+            (ConditionType::Ready | ConditionType::DemandMet | ConditionType::Listed, "False") => {
+                before.is_none_or(|before| before.status != "False" || before.reason != c.reason)
+            }
+            (ConditionType::Ready | ConditionType::Listed, "True") => before.is_some_and(|b| b.status == "False"),
+            _ => false,
         }
-        (condition::READY | condition::LISTED, "True") => was(&c.type_, "False"),
-        _ => false,
     };
     new.iter().filter(is_news).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use crds::ConditionType;
-
     use super::*;
 
     fn conditions(list: &[(&str, Option<bool>, &str)]) -> Vec<Condition> {
         list.iter()
-            .map(|(type_, status, reason)| condition::new(type_, *status, reason, "a sentence", Some(1)))
+            .map(|(type_, status, reason)| {
+                let (type_, reason) = (type_.parse::<ConditionType>().unwrap(), reason.parse().unwrap());
+                type_.says(*status, reason, "a sentence", Some(1))
+            })
             .collect()
     }
 

@@ -6,7 +6,7 @@ use broker::{
     demand::Unreadable,
     plan::{Plan, Unmet},
 };
-use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
+use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Reason, Site, VirtualOrganization};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -139,6 +139,14 @@ impl World {
         self
     }
 
+    /// A PilotVM of the pool and the cloud that this version cannot read.
+    fn with_unread(mut self) -> Self {
+        let labels = json!({"diracgrid.org/pool": "p", "diracgrid.org/cloud": "c"});
+        let metadata = json!({"name": "p-7", "namespace": "n", "uid": "p-7", "labels": labels});
+        self.objects.push(json!({"kind": "broken", "metadata": metadata, "spec": {}}));
+        self
+    }
+
     fn state(&self) -> State {
         fn of<K: crate::api::watch::Kind>(objects: &[Value]) -> Objects<K> {
             let kind = K::kind(&());
@@ -151,6 +159,7 @@ impl World {
             vos: of::<VirtualOrganization>(&self.objects),
             clouds: of::<Cloud>(&self.objects),
             pools: of::<PilotPool>(&self.objects),
+            vms: Objects::of([]).and_unread(self.objects.iter().filter(|o| o["kind"] == "broken").cloned()),
             ..Stores::default()
         };
         let state = State { stores, ..State::default() };
@@ -194,7 +203,7 @@ fn every_world_shows_what_is_true_of_it() {
     let no_match = || vec![unmet("v", None, 49, "NoMatch", "no pool takes them: they need 16 processors")];
     let at_most = || vec![unmet("v", Some("p"), 7, "PoolMax", "pool p has its 3 VMs")];
     let lost = |state: &State| {
-        let trouble = Trouble::new("Unreachable", "no answer");
+        let trouble = Trouble::new(Reason::Unreachable, "no answer");
         state.installations.get(&key("i")).update(|f| f.demand_unknown = Some(trouble));
     };
     let refused = |state: &State| {
@@ -287,6 +296,15 @@ fn every_world_shows_what_is_true_of_it() {
             "max is 0",
         ),
         ("the pool goes", well().change("PilotPool", GONE, gone()), "pool/p Ready", "False", "Draining", "deleted"),
+        (
+            "a PilotVM cannot be read",
+            well().with_unread(),
+            "pool/p Readable",
+            "False",
+            "Malformed",
+            "p-7: Missing field",
+        ),
+        ("a PilotVM cannot be read", well().with_unread(), "cloud/c Readable", "False", "Malformed", "1 PilotVMs"),
         ("nothing was listed", well(), "cloud/c Listed", "Unknown", "NotAsked", ""),
         ("the list is whole", well().knowing(whole), "cloud/c Listed", "True", "Listed", ""),
         ("the list is whole", well().knowing(whole), "cloud/c Frozen", "False", "NotFrozen", ""),

@@ -177,7 +177,7 @@ async fn write<K: Kind, S: Status>(ctx: &Context, object: &K, old: Option<&S>, n
 mod tests {
     use std::collections::BTreeMap;
 
-    use crds::{PilotPool, condition, pool::PilotPoolStatus};
+    use crds::{ConditionType, PilotPool, Reason, pool::PilotPoolStatus};
     use serde_json::json;
 
     use super::*;
@@ -255,7 +255,7 @@ mod tests {
         jobs(if pass.is_multiple_of(2) { 10 } else { 100 })
     }
     fn flaps(pass: u64, n: usize) -> PilotPoolStatus {
-        let ready = condition::new("Ready", Some(pass.is_multiple_of(2)), "Ready", "a sentence", None);
+        let ready = ConditionType::Ready.says(Some(pass.is_multiple_of(2)), Reason::Ready, "a sentence", None);
         PilotPoolStatus { conditions: vec![ready], ..drifts(pass, n) }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::cloud::{CloudError, Scope};
-use crds::vm::PilotVMStatus;
+use crds::{Reason, vm::PilotVMStatus};
 use jiff::Timestamp;
 
 use super::Error;
@@ -51,7 +51,7 @@ pub struct Event {
     /// Whether something is wrong.
     pub warns: bool,
     /// The reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// The sentence.
     pub text: String,
 }
@@ -64,7 +64,7 @@ pub enum Effect {
     /// A VM was made.
     Launched,
     /// A life ended for this reason; `wasted`: it never had a job.
-    Ended { reason: &'static str, wasted: bool },
+    Ended { reason: Reason, wasted: bool },
     /// The VM was kept for so many seconds.
     Spent(f64),
     /// The place was refused, as far as the scope reaches.
@@ -90,6 +90,8 @@ pub enum Effect {
 pub struct Learnt {
     /// The VM was made or deleted by us.
     pub touched: bool,
+    /// Its labels were put back.
+    pub labelled: bool,
     /// Its deletion was accepted.
     pub delete_asked: bool,
     /// What the provider says of it.
@@ -111,6 +113,9 @@ pub struct Learnt {
 impl Learnt {
     /// Puts it into what is remembered.
     pub fn keep(self, m: &mut Remembered, now: Timestamp, moment: tokio::time::Instant) {
+        if self.labelled {
+            m.labelled = Some(moment);
+        }
         if self.touched {
             m.touched = Some(now);
         }
@@ -159,7 +164,7 @@ impl Done {
     }
 
     /// And tells this.
-    pub fn tells(mut self, warns: bool, reason: &'static str, text: impl Into<String>) -> Self {
+    pub fn tells(mut self, warns: bool, reason: Reason, text: impl Into<String>) -> Self {
         self.event = Some(Event { warns, reason, text: text.into() });
         self
     }

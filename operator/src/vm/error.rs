@@ -1,6 +1,9 @@
-//! Why a step of a PilotVM's life did not work: one variant a step, its name the reason of condition and metric.
+//! Why a step of a PilotVM's life did not work: one variant a step, with its reason for condition and metric.
 
 use broker::{cloud::CloudError, pilot::rows::RowsError};
+use crds::Reason;
+
+use crate::trouble::{of_cloud, of_word};
 
 /// A failed step; it is tried again after a growing pause.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +38,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Reason in CamelCase.
-    pub fn reason(&self) -> &'static str {
+    /// The reason of condition and metric.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Kubernetes { .. } => "ApiServer",
-            Self::Row { source, .. } => source.reason,
-            Self::Cloud { source, .. } => source.reason(),
-            Self::NotReady(_) => "NotReady",
+            Self::Kubernetes { .. } => Reason::ApiServer,
+            Self::Row { source, .. } => of_word(source.reason),
+            Self::Cloud { source, .. } => of_cloud(source),
+            Self::NotReady(_) => Reason::NotReady,
         }
     }
 

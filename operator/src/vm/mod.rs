@@ -163,8 +163,8 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     if !matches!(error, Error::NotReady(_)) {
         ctx.state.memory.note(&uid, |m| m.pause = Some((Instant::now() + pause, wish_of(vm))));
     }
-    ctx.metrics.step_failed("PilotVM", error.reason());
-    tracing::warn!(vm = %Key::of(vm), reason = error.reason(), %error, ?pause, "a step failed and is tried again");
+    ctx.metrics.step_failed("PilotVM", error.reason().as_str());
+    tracing::warn!(vm = %Key::of(vm), reason = %error.reason(), %error, ?pause, "a step failed and is tried again");
     Action::requeue(pause.max(Duration::from_millis(500)))
 }
 

@@ -1,6 +1,6 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
-//! Finalizer on; row registered; attempt written down; VM made or adopted; the row says Running before the boot deadline; an end
+//! Finalizer on; attempt written down; row registered; VM made or adopted; the row says Running before the boot deadline; an end
 //! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; object deleted;
 //! finalizer off.
 
@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 pub use super::observed::{Machine, Observed};
+use super::record::Record;
 use crate::{
     ending::Ending,
     known::{
@@ -22,7 +23,7 @@ use crate::{
         memory::{Call, Found},
     },
     life::{announced, deadline, hard_limit, idle_limit, is_late, launched, leaves, ran, served},
-    names::{VM_FINALIZER, deleting, let_go},
+    names::{VM_FINALIZER, deleting, labels, let_go},
 };
 
 /// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
@@ -43,6 +44,9 @@ const SAYS_IDLE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 const ASKS_NOT_BEFORE: Duration = Duration::from_secs(5);
 /// A row of a deleted installation that cannot be closed for this time is left as it is.
 const CLOSES_ROW_WITHIN: Duration = Duration::from_secs(600);
+
+/// Labels are put back at most this often.
+const LABELS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +93,12 @@ pub enum Step {
     Release,
     /// Take the finalizer off and leave everything else: the administrator said so.
     LetGo,
+    /// Say that its pool does not exist: nothing is made for it.
+    SayNoPool,
+    /// Put back labels that somebody took off or changed.
+    MendLabels,
+    /// Put back what somebody took out of the status and what follows from the rest.
+    MendStatus,
     /// Say that a pause holds this PilotVM.
     SayPaused(String),
     /// Say that no pause holds it any more.
@@ -160,12 +170,16 @@ fn before(o: &Observed<'_>) -> Step {
     if !doubted && o.now > deadline(o.vm) {
         return Step::End(Ending::never_launched(o.vm));
     }
-    // An attempt is begun only for a pilot that has its row: one in doubt is looked for although DIRAC may be away.
-    if !o.remembered.is_registered && !doubted {
-        return Step::Register;
+    // Such a PilotVM was made by hand. One whose pool was deleted meanwhile is drained by the pools' loop.
+    if !o.has_pool && o.attempt().is_none() {
+        return Step::SayNoPool;
     }
     match (o.attempt(), o.call()) {
+        // One in doubt is looked for although DIRAC may be away.
         (Some((n, since)), Some(Call::InDoubt(_))) => Step::Create { n, since, repeated: true },
+        // DIRAC has no unique key for rows: only whoever wrote the attempt down looks for the row and adds it, so that two operators
+        // that both lead add no second one.
+        (Some(_), Some(Call::Begun)) if !o.remembered.is_registered => Step::Register,
         (Some((n, since)), Some(Call::Begun)) if o.now.duration_since(since) < ORDERED_WITHIN => {
             Step::Create { n, since, repeated: false }
         }
@@ -214,10 +228,25 @@ fn alive(o: &Observed<'_>) -> Step {
         }
     };
     match (step, &o.machine) {
+        (Step::Wait(_), _) if !has_labels(o) => Step::MendLabels,
+        (Step::Wait(_), _) if is_bent(o) => Step::MendStatus,
         // What is missing is asked for again in time.
         (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o).max(ASKS_NOT_BEFORE)),
         (step, _) => step,
     }
+}
+
+/// Whether it has its labels, or was given them a moment ago: whoever takes them off each time is not followed at once.
+fn has_labels(o: &Observed<'_>) -> bool {
+    let has = |(label, value): (&String, &String)| o.vm.labels().get(label) == Some(value);
+    let is_just_mended =
+        o.remembered.labelled.is_some_and(|at| o.moment.saturating_duration_since(at) < LABELS_AGAIN_AFTER);
+    is_just_mended || labels(&o.vm.spec).iter().all(has)
+}
+
+/// Whether somebody overwrote what follows from the rest of the status.
+fn is_bent(o: &Observed<'_>) -> bool {
+    Some(Record::of(o.vm, o.now).mended(&o.vm.uid().unwrap_or_default()).finish()) != o.vm.status
 }
 
 /// Whether the row shows what the status does not say: that the pilot asks, had a job, has had none for a while, or has one again.

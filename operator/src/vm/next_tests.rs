@@ -43,6 +43,7 @@ fn fresh() -> PilotVM {
     vm.metadata.namespace = Some("demo".into());
     vm.metadata.creation_timestamp = Some(Time(ago(100)));
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.into()]);
+    vm.metadata.labels = Some(crate::names::labels(&vm.spec));
     vm
 }
 
@@ -105,6 +106,7 @@ fn observed<'a>(vm: &'a PilotVM, machine: Machine, row: Option<&PilotRow>) -> Ob
         idle_since: None,
         // The Matcher has never been away.
         asking: Some(Timestamp::UNIX_EPOCH),
+        has_pool: true,
         installation_gone: false,
         paused: None,
         remembered: Remembered { is_registered: true, row_written: Some(ago(0)), ..Remembered::default() },
@@ -139,20 +141,31 @@ fn deleted(mut vm: PilotVM) -> PilotVM {
 }
 
 #[test]
-fn the_finalizer_comes_first_then_the_row_then_the_attempt_and_only_then_the_order() {
+fn the_finalizer_comes_first_then_the_attempt_then_the_row_and_only_then_the_order() {
     let mut bare = fresh();
     bare.metadata.finalizers = None;
     assert_eq!(step(&bare, Machine::Unknown, None), Step::AddFinalizer);
     let vm = fresh();
     let mut o = observed(&vm, Machine::Unknown, None);
     o.remembered.is_registered = false;
-    assert_eq!(next(&o), Step::Register);
-    o.remembered.is_registered = true;
     assert_eq!(next(&o), Step::Begin(1));
     let vm = begun_vm(2);
     let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
     o.remembered.tried = tried(1, Call::Begun);
+    assert_eq!(next(&o), Step::Register);
+    o.remembered.is_registered = true;
     assert_eq!(next(&o), Step::Create { n: 1, since: ago(2), repeated: false });
+}
+
+#[test]
+fn of_two_operators_that_lead_at_once_only_the_one_whose_attempt_is_written_registers_the_row() {
+    let vm = begun_vm(2);
+    let mut o = observed(&vm, Machine::Unknown, None);
+    o.remembered.is_registered = false;
+    assert!(matches!(next(&o), Step::Create { repeated: true, .. }), "the other only looks for the VM");
+    o.remembered.tried = tried(1, Call::Over);
+    assert_eq!(next(&o), Step::Begin(2), "and when none can come any more it writes an attempt of its own first");
 }
 
 #[test]
@@ -227,7 +240,7 @@ fn a_pilot_that_could_not_ask_is_not_late_until_it_had_the_time_to() {
 #[test]
 fn a_halted_vm_and_a_broken_one_end_with_their_reasons() {
     let reason = |state: VmState| match step(&launched_vm(60), present(state), None) {
-        Step::End(ending) => ending.why.word().to_owned(),
+        Step::End(ending) => ending.why.reason().to_string(),
         other => format!("{other:?}"),
     };
     assert_eq!(reason(VmState::Ended(End::PoweredOff)), "NeverRan");
@@ -492,4 +505,51 @@ fn the_row_of_a_job_of_many_days_is_touched_daily() {
     assert_eq!(at(21, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(500, None), Step::WriteRow(PilotStatus::Running));
     assert_eq!(at(21, Some(ago(2 * 3_600))), in_hours(18), "what we wrote is not yet in the rows that were read");
+}
+
+#[test]
+fn a_pilotvm_made_by_hand_for_a_pool_that_does_not_exist_gets_no_vm() {
+    let vm = fresh();
+    let without = |vm, machine| next(&Observed { has_pool: false, ..observed(vm, machine, None) });
+    assert_eq!(without(&vm, Machine::Unknown), Step::SayNoPool);
+    let begun = begun_vm(3);
+    assert!(matches!(without(&begun, Machine::Unknown), Step::Create { repeated: true, .. }), "a VM may come of it");
+    assert!(matches!(without(&launched_vm(10), active()), Step::Wait(_)), "it has a VM, which goes on");
+}
+
+#[test]
+fn labels_that_somebody_took_off_are_put_back_and_not_again_at_once() {
+    let mut vm = running_vm(100, true);
+    vm.metadata.labels = Some([("team".to_owned(), "grid".to_owned())].into());
+    let running = row(PilotStatus::Running, 7);
+    assert_eq!(step(&vm, active(), Some(&running)), Step::MendLabels);
+    let mut o = observed(&vm, active(), Some(&running));
+    o.remembered.labelled = Some(o.moment);
+    assert!(matches!(next(&o), Step::Wait(_)));
+}
+
+#[test]
+fn what_somebody_overwrote_in_a_status_is_put_back_from_the_rest_of_it() {
+    let running = row(PilotStatus::Running, 7);
+    let whole = running_vm(100, true);
+    assert!(matches!(step(&whole, active(), Some(&running)), Step::Wait(_)));
+    let changes: [fn(&mut crds::vm::PilotVMStatus); 4] = [
+        |s| s.phase = Some("Pending".into()),
+        |s| s.pilot_reference = Some("cloud://another".into()),
+        |s| s.conditions.clear(),
+        |s| s.conditions.retain(|c| c.type_ != "Running"),
+    ];
+    for change in changes {
+        let mut vm = whole.clone();
+        change(vm.status.as_mut().unwrap());
+        assert_eq!(step(&vm, active(), Some(&running)), Step::MendStatus);
+        let uid = vm.metadata.uid.clone().unwrap();
+        let mended = Record::of(&vm, now()).mended(&uid).finish();
+        let words = |s: &crds::vm::PilotVMStatus| {
+            let mut all: Vec<_> = s.conditions.iter().map(|c| (c.type_.clone(), c.status.clone())).collect();
+            all.sort();
+            (s.phase.clone(), s.pilot_reference.clone(), all)
+        };
+        assert_eq!(words(&mended), words(whole.status.as_ref().unwrap()));
+    }
 }

@@ -42,6 +42,8 @@ pub struct Observed<'a> {
     pub idle_since: Option<Timestamp>,
     /// Since when pilots can ask for work; `None`: they cannot now.
     pub asking: Option<Timestamp>,
+    /// Whether its pool is there, be it one that this version can read or not.
+    pub has_pool: bool,
     /// Whether its installation was deleted.
     pub installation_gone: bool,
     /// Which object says that nothing is made or taken away.
@@ -109,6 +111,7 @@ impl<'a> Observed<'a> {
             rows_read,
             idle_since,
             asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
+            has_pool: has_pool(state, &key.beside(&vm.spec.pool_ref.name)),
             installation_gone: state.stores.installations.get(&installation_key).is_none_or(|i| deleting(i.as_ref())),
             paused: state.paused_by(vm),
             remembered,
@@ -139,6 +142,11 @@ impl<'a> Observed<'a> {
         let (n, _) = self.attempt()?;
         Some(self.remembered.tried.filter(|tried| tried.n == n).map_or(Call::InDoubt(None), |tried| tried.call))
     }
+}
+
+fn has_pool(state: &State, pool: &Key) -> bool {
+    let pools = &state.stores.pools;
+    pools.get(pool).is_some() || pools.unread().iter().any(|unread| unread.key == *pool)
 }
 
 /// What the list says. The VM that is written down is the one, whatever else there is of the same owner: the collector of garbage keeps

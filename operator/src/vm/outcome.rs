@@ -6,7 +6,7 @@ use broker::{
     cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState},
     pilot::rows::{PilotRow, PilotStatus, RowsError},
 };
-use crds::{Reason, condition};
+use crds::{ConditionType, Reason};
 use jiff::Timestamp;
 
 use super::{
@@ -37,16 +37,30 @@ fn provider_status<'a>(o: &'a Observed<'_>) -> Option<&'a str> {
 }
 
 /// What is needed is not there yet.
-pub fn not_ready(o: &Observed<'_>, type_: &str, error: Error) -> Done {
+pub fn not_ready(o: &Observed<'_>, type_: ConditionType, error: Error) -> Done {
     let status = record(o).waits(type_, error.reason(), &error.to_string()).finish();
     Done::failed(error, status)
+}
+
+/// Somebody made the PilotVM by hand, for a pool that does not exist.
+pub fn no_pool(o: &Observed<'_>) -> Done {
+    let text = format!(
+        "PilotPool {:?} does not exist, so no VM is made: only the operator makes PilotVMs; delete this one, or create the pool",
+        o.vm.spec.pool_ref.name
+    );
+    not_ready(o, condition::LAUNCHED, Error::NotReady(text))
+}
+
+/// What somebody overwrote is put back.
+pub fn mended(o: &Observed<'_>) -> Done {
+    Done::record(record(o).mended(o.vm.metadata.uid.as_deref().unwrap_or_default()).finish())
 }
 
 /// The row was registered, or not.
 pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
     match answer {
         Ok(()) => Done::now().learns(Learnt { is_registered: true, ..Learnt::default() }),
-        Err(source) => not_ready(o, condition::REGISTERED, Error::Row { what: "registered", source }),
+        Err(source) => not_ready(o, ConditionType::Registered, Error::Row { what: "registered", source }),
     }
 }
 
@@ -68,7 +82,8 @@ pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, Clou
         }
         Err(error) => error,
     };
-    let waits = |source: CloudError| not_ready(o, condition::LAUNCHED, Error::Cloud { what: "make the VM", source });
+    let waits =
+        |source: CloudError| not_ready(o, ConditionType::Launched, Error::Cloud { what: "make the VM", source });
     let doubt = match o.call() {
         Some(Call::InDoubt(until)) => until,
         _ => None,
@@ -104,7 +119,7 @@ pub fn adopted(o: &Observed<'_>, machine: &Vm) -> Done {
         return done;
     }
     let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
-    done.with([Effect::Launched, Effect::Poll]).tells(false, "Launched", text)
+    done.with([Effect::Launched, Effect::Poll]).tells(false, Reason::Launched, text)
 }
 
 /// The pilot asks for work, perhaps with a job.
@@ -113,13 +128,13 @@ pub fn running(o: &Observed<'_>) -> Done {
     if ran(o.vm) {
         return done;
     }
-    done.with([Effect::Worked]).tells(false, "Running", "the pilot asks DIRAC for work")
+    done.with([Effect::Worked]).tells(false, Reason::Running, "the pilot asks DIRAC for work")
 }
 
 /// The row was written, or not.
 pub fn row_written(o: &Observed<'_>, status: PilotStatus, answer: Result<(), Error>) -> Done {
     if let Err(error) = answer {
-        return not_ready(o, condition::REGISTERED, error);
+        return not_ready(o, ConditionType::Registered, error);
     }
     let mut said = record(o);
     said.pilot(status);
@@ -178,11 +193,9 @@ pub fn leaves(o: &Observed<'_>, notice: Announced) -> Done {
         o.vm.spec.cloud_ref.name, notice.at
     );
     let reason = announced(notice.what);
-    Done::record(record(o).leaves(reason, &text).finish()).with([Effect::NotSupply, Effect::Plan]).tells(
-        true,
-        reason.as_str(),
-        text,
-    )
+    Done::record(record(o).leaves(reason, &text).finish())
+        .with([Effect::NotSupply, Effect::Plan])
+        .tells(true, reason, text)
 }
 
 /// It is found again.
@@ -200,7 +213,7 @@ pub fn lost(o: &Observed<'_>, may_lose: bool) -> Done {
          Frozen of the cloud",
         o.vm.spec.cloud_ref.name
     );
-    let status = record(o).waits(condition::READY, Reason::MassLoss.as_str(), &text).finish();
+    let status = record(o).waits(ConditionType::Ready, Reason::MassLoss, &text).finish();
     Done { again: Again::After(Duration::from_secs(20)), ..Done::record(status) }
 }
 
@@ -226,10 +239,10 @@ pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: O
     let is_trouble = ending.why.is_trouble();
     let kept = console.map_or_else(String::new, |name| format!("; its console log is kept in ConfigMap {name}"));
     Done::record(status)
-        .with([Effect::NotSupply, Effect::Ended { reason: ending.why.word(), wasted }])
+        .with([Effect::NotSupply, Effect::Ended { reason: ending.why.reason(), wasted }])
         .with(spent.into_iter().chain(blame))
         .with(is_trouble.then_some(Effect::Plan))
-        .tells(is_trouble, ending.why.event().as_str(), format!("{}: {}{kept}", ending.why.word(), ending.message))
+        .tells(is_trouble, ending.why.event(), format!("{}: {}{kept}", ending.why.reason(), ending.message))
 }
 
 /// How far a refusal reaches.
@@ -260,7 +273,7 @@ pub fn waits_for_cloud(o: &Observed<'_>, why: &str) -> Done {
          PilotVM with {LET_GO}=true and delete it",
         o.vm.spec.cloud_ref.name
     );
-    let status = record(o).waits(condition::READY, Reason::WaitsForCloud.as_str(), &text).finish();
+    let status = record(o).waits(ConditionType::Ready, Reason::WaitsForCloud, &text).finish();
     Done { again: Again::After(Duration::from_secs(60)), ..Done::record(status) }
 }
 
@@ -270,7 +283,7 @@ pub fn row_closed(o: &Observed<'_>, answer: Result<(), Error>) -> Done {
         Ok(()) => Done::now().learns(Learnt { row_closed: true, row_written: true, ..Learnt::default() }),
         Err(error) => {
             let text = format!("the VM is gone; {error}");
-            let status = record(o).waits(condition::READY, Reason::WaitsForDirac.as_str(), &text).finish();
+            let status = record(o).waits(ConditionType::Ready, Reason::WaitsForDirac, &text).finish();
             Done::failed(error, status).learns(Learnt { row_not_closed: true, ..Learnt::default() })
         }
     }
@@ -280,7 +293,7 @@ pub fn row_closed(o: &Observed<'_>, answer: Result<(), Error>) -> Done {
 pub fn row_left() -> Done {
     Done::now().learns(Learnt { row_closed: true, ..Learnt::default() }).tells(
         true,
-        "RowLeft",
+        Reason::RowLeft,
         "its installation is deleted and its DIRAC does not answer: the pilot's row is not closed, and DIRAC drops it in its time",
     )
 }

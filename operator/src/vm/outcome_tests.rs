@@ -22,6 +22,7 @@ use super::{
     step,
 };
 use crate::{
+    api::{Stores, watch::Objects},
     context::State,
     ending::Ending,
     errands::Errands,
@@ -184,7 +185,7 @@ fn a_row_that_cannot_be_closed_is_tried_again_and_said() {
     let done = of(&vm, |o| outcome::row_closed(o, Err(super::Error::Row { what: "written", source: error })));
     assert!(done.failed.is_some() && done.learnt.row_not_closed && !done.learnt.row_closed);
     assert_eq!(reason(&done, ConditionType::Ready), Some(Reason::WaitsForDirac));
-    assert_eq!(outcome::row_left().event.map(|e| e.reason), Some("RowLeft"));
+    assert_eq!(outcome::row_left().event.map(|e| e.reason), Some(Reason::RowLeft));
 }
 
 #[test]
@@ -284,7 +285,10 @@ async fn launch(state: Arc<State>, clock: Clock, mut vm: PilotVM) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_vms_of_a_cloud_that_hangs_delay_none_of_another() {
-    let (state, clock) = (Arc::new(State::default()), Clock::default());
+    let mut pool = crds::PilotPool::new(&pilot_vm("a", "c").spec.pool_ref.name, Default::default());
+    pool.metadata.namespace = Some("demo".into());
+    let stores = Stores { pools: Objects::of([pool]), ..Stores::default() };
+    let (state, clock) = (Arc::new(State { stores, ..State::default() }), Clock::default());
     with_cloud(&state, "hangs", true);
     with_cloud(&state, "works", false);
     let mut tasks = tokio::task::JoinSet::new();
@@ -372,7 +376,7 @@ fn an_announcement_is_told_once_and_the_next_round_counts_on_the_vm_no_more() {
     let done = outcome::leaves(&o, notice);
     let event = done.event.as_ref().unwrap();
     assert!(
-        event.warns && event.reason == "ReclaimAnnounced" && event.text.contains("takes the VM back at"),
+        event.warns && event.reason == Reason::ReclaimAnnounced && event.text.contains("takes the VM back at"),
         "{event:?}"
     );
     assert_eq!(done.effects, [Effect::NotSupply, Effect::Plan]);
@@ -385,6 +389,6 @@ fn a_vm_that_was_taken_back_is_told_by_an_event_of_its_own() {
     let vm = pilot_vm("cpu-1", "c");
     let state = State::default();
     let done = outcome::ended(&Observed::of(&state, &vm, at(10), Instant::now()), &Ending::reclaimed(true), None, None);
-    assert_eq!(done.event.unwrap().reason, "Reclaimed");
+    assert_eq!(done.event.unwrap().reason, Reason::Reclaimed);
     assert!(done.effects.contains(&Effect::Plan));
 }

@@ -5,7 +5,7 @@ use broker::{
     pilot::{rows::PilotStatus, stamp},
 };
 use crds::{
-    ConditionType, PilotVM, Reason, condition,
+    ConditionType, PilotVM, Reason,
     vm::{Attempt, Bought, PilotVMStatus},
 };
 use jiff::Timestamp;
@@ -32,15 +32,46 @@ impl Record {
         Self { status, conditions, now }
     }
 
-    fn set(mut self, type_: &str, status: Option<bool>, reason: &str, message: &str) -> Self {
-        self.conditions.set(type_, status, reason, message);
+    fn says(mut self, type_: ConditionType, status: Option<bool>, reason: Reason, message: &str) -> Self {
+        self.conditions.says(type_, status, reason, message);
         self
+    }
+
+    /// Puts back what follows from the UID and from the times in the status, and was overwritten.
+    pub fn mended(mut self, uid: &str) -> Self {
+        self.status.pilot_reference = Some(stamp::reference(uid));
+        self.status.pilot_stamp = Some(stamp::stamp(uid));
+        let lacks = |record: &Self, type_: ConditionType| !type_.holds(record.conditions.all());
+        let (was_made, ran) = (self.status.launched_at.is_some(), self.status.running_since.is_some());
+        if was_made && lacks(&self, ConditionType::Registered) {
+            self = self.registered();
+        }
+        if was_made && lacks(&self, ConditionType::Launched) {
+            self = self.made();
+        }
+        let is_over = ConditionType::Ended.holds(self.conditions.all());
+        if ran && !is_over && lacks(&self, ConditionType::Running) {
+            self = self.asks();
+        }
+        self
+    }
+
+    fn registered(self) -> Self {
+        self.says(ConditionType::Registered, Some(true), Reason::Registered, "the pilot has its row in DIRAC")
+    }
+
+    fn made(self) -> Self {
+        self.says(ConditionType::Launched, Some(true), Reason::Launched, "the cloud has made the VM")
+    }
+
+    fn asks(self) -> Self {
+        self.says(ConditionType::Running, Some(true), Reason::Running, "the pilot asks DIRAC for work")
     }
 
     /// This attempt to make the VM begins.
     pub fn begins(mut self, n: u32) -> Self {
         self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now) });
-        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
+        self
     }
 
     /// The cloud has made the VM.
@@ -60,27 +91,29 @@ impl Record {
             return self;
         }
         self.status.pilot_status.get_or_insert_with(|| PilotStatus::Submitted.as_str().to_owned());
-        self.set(condition::REGISTERED, Some(true), "Registered", "the pilot has its row in DIRAC")
-            .set(condition::LAUNCHED, Some(true), "Launched", "the cloud has made the VM")
-            .set(condition::RUNNING, Some(false), "Booting", "the pilot has not yet asked DIRAC for work")
+        self.registered().made().says(
+            ConditionType::Running,
+            Some(false),
+            Reason::Booting,
+            "the pilot has not yet asked DIRAC for work",
+        )
     }
 
     /// Lists lack the VM; it counts as alive.
     pub fn missing(mut self, why: &str) -> Self {
         self.status.missing_since.get_or_insert(Time(self.now));
-        self.waits(condition::READY, Reason::MissingFromLists.as_str(), why)
+        self.waits(ConditionType::Ready, Reason::MissingFromLists, why)
     }
 
     /// The provider announced that the VM goes.
-    pub fn leaves(mut self, reason: Reason, message: &str) -> Self {
-        self.conditions.says(ConditionType::Leaving, Some(true), reason, message);
-        self
+    pub fn leaves(self, reason: Reason, message: &str) -> Self {
+        self.says(ConditionType::Leaving, Some(true), reason, message)
     }
 
     /// The VM is in the lists again, or the provider knows it.
     pub fn found(mut self) -> Self {
         self.status.missing_since = None;
-        self.set(condition::READY, Some(true), Reason::Ready.as_str(), "the provider knows the VM")
+        self.says(ConditionType::Ready, Some(true), Reason::Ready, "the provider knows the VM")
     }
 
     /// Whether a pause holds it, and what says so.
@@ -88,9 +121,9 @@ impl Record {
         match by {
             Some(by) => {
                 let text = format!("{by} is paused: nothing is made or taken away");
-                self.set(condition::PAUSED, Some(true), Reason::Paused.as_str(), &text)
+                self.says(ConditionType::Paused, Some(true), Reason::Paused, &text)
             }
-            None => self.set(condition::PAUSED, Some(false), Reason::NotPaused.as_str(), "nobody asks for a pause"),
+            None => self.says(ConditionType::Paused, Some(false), Reason::NotPaused, "nobody asks for a pause"),
         }
     }
 
@@ -100,8 +133,8 @@ impl Record {
     }
 
     /// Something that was tried did not work, and is tried again.
-    pub fn waits(self, type_: &str, reason: &str, message: &str) -> Self {
-        self.set(type_, Some(false), reason, message)
+    pub fn waits(self, type_: ConditionType, reason: Reason, message: &str) -> Self {
+        self.says(type_, Some(false), reason, message)
     }
 
     /// The pilot asks for work; `had_job`: it had one so far; `idle_since`: since when it has none any more.
@@ -115,7 +148,7 @@ impl Record {
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }
-        self.set(condition::RUNNING, Some(true), "Running", "the pilot asks DIRAC for work")
+        self.asks()
     }
 
     /// The VM's life has ended.
@@ -124,10 +157,10 @@ impl Record {
         if let Some(word) = provider_status {
             self.status.provider_status = Some(word.to_owned());
         }
-        self.set(condition::RUNNING, Some(false), ending.why.word(), &ending.message).set(
-            condition::ENDED,
+        self.says(ConditionType::Running, Some(false), ending.why.reason(), &ending.message).says(
+            ConditionType::Ended,
             Some(true),
-            ending.why.word(),
+            ending.why.reason(),
             &ending.message,
         )
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use broker::{clock::Clock, cloud::Attempt, pilot::rows::PilotStatus};
-use crds::{PilotVM, condition};
+use crds::{ConditionType, PilotVM, Reason};
 use kube::ResourceExt;
 
 use super::{
     Error, console,
-    done::{Done, Effect},
+    done::{Done, Effect, Learnt},
     launch::{self, NoOrder},
     next::Step,
     observed::{Machine, Observed},
@@ -22,7 +22,7 @@ use crate::{
     errands::Errands,
     known::permits::{Act, Permit},
     known::place::Lot,
-    names::{Key, VM_FINALIZER},
+    names::{Key, VM_FINALIZER, labels},
 };
 
 /// What a row says when its pilot has a VM.
@@ -37,6 +37,10 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step, permit: Option<Pe
             crash_point("finalizer");
             ctx.api.hold(o.vm, VM_FINALIZER, true).await.map_err(Error::kubernetes("the finalizer"))?;
             Ok(Done::default())
+        }
+        Step::MendLabels => {
+            ctx.api.label(o.vm, &labels(&o.vm.spec)).await.map_err(Error::kubernetes("the labels"))?;
+            Ok(Done::default().learns(Learnt { labelled: true, ..Learnt::default() }))
         }
         Step::End(ending) => Ok(end(ctx, o, &ending).await),
         Step::DeleteObject => {
@@ -54,7 +58,11 @@ pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step, permit: Option<Pe
         Step::LetGo => {
             release(&ctx.api, o.vm).await?;
             let text = "let go by annotation: its VM and its row, if any, are left as they are";
-            Ok(Done::default().with([Effect::Ended { reason: "LetGo", wasted: false }]).tells(true, "LetGo", text))
+            Ok(Done::default().with([Effect::Ended { reason: Reason::LetGo, wasted: false }]).tells(
+                true,
+                Reason::LetGo,
+                text,
+            ))
         }
         other => Ok(ask(&ctx.state, &ctx.clock, &ctx.errands, o, other, permit).await),
     }
@@ -116,7 +124,7 @@ pub async fn ask(
         }
         Step::SayDeleting => outcome::waits_for_cloud(o, "the provider accepted the deletion and has not finished it"),
         Step::CloseRow(status) => {
-            let why = Ending::recorded(o.vm).map_or_else(String::new, |e| format!("{}: {}", e.why.word(), e.message));
+            let why = Ending::recorded(o.vm).map_or_else(String::new, |e| format!("{}: {}", e.why.reason(), e.message));
             crash_point("close-row");
             match set_row(state, o.vm, status, &why).await {
                 Some(answer) => outcome::row_closed(o, answer),
@@ -124,6 +132,8 @@ pub async fn ask(
             }
         }
         Step::LeaveRow => outcome::row_left(),
+        Step::SayNoPool => outcome::no_pool(o),
+        Step::MendStatus => outcome::mended(o),
         Step::SayPaused(by) => outcome::paused(o, Some(&by)),
         Step::SayGoesOn => outcome::paused(o, None),
         Step::AwaitList => match &o.cloud_away {
@@ -136,7 +146,9 @@ pub async fn ask(
             Done::after(left + Duration::from_secs(1))
         }
         Step::Pause(time) => Done::after(time + Duration::from_millis(100)),
-        Step::AddFinalizer | Step::End(_) | Step::DeleteObject | Step::Release | Step::LetGo => Done::default(),
+        Step::AddFinalizer | Step::MendLabels | Step::End(_) | Step::DeleteObject | Step::Release | Step::LetGo => {
+            Done::default()
+        }
     }
 }
 
@@ -150,7 +162,7 @@ async fn register(state: &State, o: &Observed<'_>) -> Done {
     let facts = installation.facts();
     let Some(rows) = facts.rows else {
         let text = launch::away("installation", &key, facts.not_reached.as_ref());
-        return outcome::not_ready(o, condition::REGISTERED, Error::NotReady(text));
+        return outcome::not_ready(o, ConditionType::Registered, Error::NotReady(text));
     };
     let Some(_permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
     crash_point("register-row");
@@ -159,7 +171,7 @@ async fn register(state: &State, o: &Observed<'_>) -> Done {
 
 fn no_order(o: &Observed<'_>, no: NoOrder) -> Done {
     match no {
-        NoOrder::NotReady(error) => outcome::not_ready(o, condition::LAUNCHED, error),
+        NoOrder::NotReady(error) => outcome::not_ready(o, ConditionType::Launched, error),
         NoOrder::Unfit(ending) => outcome::ended(o, &ending, None, None),
     }
 }
@@ -190,9 +202,9 @@ async fn create(
         // What is in doubt is not given up: a VM may come of it.
         Err(NoOrder::Unfit(ending)) if !attempt.repeated => return outcome::ended(o, &ending, None, None),
         Err(NoOrder::Unfit(ending)) => {
-            return outcome::not_ready(o, condition::LAUNCHED, Error::NotReady(ending.message));
+            return outcome::not_ready(o, ConditionType::Launched, Error::NotReady(ending.message));
         }
-        Err(NoOrder::NotReady(error)) => return outcome::not_ready(o, condition::LAUNCHED, error),
+        Err(NoOrder::NotReady(error)) => return outcome::not_ready(o, ConditionType::Launched, error),
     };
     let Some(driver) = cloud.facts().driver else { return Done::after(LINE) };
     let permit = permit.or_else(|| cloud.permits.take(Act::Create, &Key::of(o.vm)));

@@ -59,9 +59,9 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     }
     if let Some(event) = done.event.take() {
         if event.warns {
-            ctx.events.warn(vm, event.reason, event.text).await;
+            ctx.events.warn(vm, event.reason.as_str(), event.text).await;
         } else {
-            ctx.events.note(vm, event.reason, event.text).await;
+            ctx.events.note(vm, event.reason.as_str(), event.text).await;
         }
     }
     Ok(written)
@@ -93,7 +93,7 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
             }
         }
         Effect::Launched => ctx.metrics.launched(&pool),
-        Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason, *wasted),
+        Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason.as_str(), *wasted),
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
                 let vos = &ctx.state.stores.vos;

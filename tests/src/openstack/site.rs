@@ -78,6 +78,23 @@ impl OpenStack {
         Ok(groups.iter().filter_map(|g| g["id"].as_str()).map(str::to_owned).collect())
     }
 
+    /// Makes a port as Nova leaves one behind whose deletion of a server broke off: of this server, on this network; its id.
+    pub async fn leave_port(&self, project: &str, server: &str, name: &str) -> Result<String> {
+        let token = self.token("admin", project).await?;
+        let network = self.network_id("private").await?;
+        let port = json!({"network_id": network, "device_id": server, "device_owner": "compute:nova", "name": name});
+        let made = self.call(&token, Method::POST, self.neutron("ports"), Some(json!({ "port": port }))).await?;
+        Ok(made["port"]["id"].as_str().context("a port has no id")?.to_owned())
+    }
+
+    /// Ids of the ports of a server, whether there is one or not.
+    pub async fn ports_of(&self, project: &str, server: &str) -> Result<Vec<String>> {
+        let token = self.token("admin", project).await?;
+        let all = self.call(&token, Method::GET, self.neutron(&format!("ports?device_id={server}")), None).await?;
+        let ports = all["ports"].as_array().context("Neutron lists no ports")?;
+        Ok(ports.iter().filter_map(|p| p["id"].as_str()).map(str::to_owned).collect())
+    }
+
     fn neutron(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/v2.0/{path}", self.ports.neutron)
     }

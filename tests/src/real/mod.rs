@@ -76,6 +76,8 @@ impl Real {
         let dirac = Dirac::start(&state.join("dirac"), &[Ce { name: CE.to_owned(), queues }]).await?;
         step.done();
         let openstack = OpenStack::start(&state.join("openstack")).await?;
+        // As at sites whose network has no metadata agent: what the driver gives on a config drive is what a guest gets.
+        openstack.without_metadata()?;
         openstack.in_the_image(&dirac.image(Path::new(IMAGE))?, IMAGE)?;
         Ok(Self { plane, dirac, openstack })
     }

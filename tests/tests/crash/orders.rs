@@ -18,6 +18,8 @@ use super::{
 };
 
 pub const TRACK: Track = Track { name: "orders", vo: "biomed", region: LOSSY, most: 1, works: false };
+/// Beside the other, since each order in doubt takes minutes.
+pub const DOUBTS: Track = Track { name: "doubts", vo: "biomed", region: "RegionOne", most: 1, works: false };
 /// An operator that is told to stop ends within this time beyond what its order takes.
 const ENDS: Duration = Duration::from_secs(30);
 
@@ -44,6 +46,14 @@ pub async fn an_order_that_is_cut_off_makes_exactly_one_vm(world: &World) {
     one.launch_dies_at("create-vm").await;
     one.rows_are_known();
     garbage::orphans_go_and_all_others_stay(&mut one).await;
+}
+
+/// Right after an attempt is written down nobody but its operator knows that it called nobody.
+pub async fn an_attempt_of_a_dead_operator_is_looked_for_before_another_is_made(world: &World) {
+    let mut one = One::new(world, DOUBTS);
+    one.launch_dies_at("register-row").await;
+    one.end_dies_at("delete-vm", async |s| s.delete()).await;
+    one.rows_are_known();
 }
 
 /// SIGTERM while a POST is under way that suffers this loss. `takes`: how long the POST goes on. Gives what is left when the operator has

@@ -13,16 +13,17 @@ use super::{
 pub const TRACK: Track = Track { name: "points", vo: "biomed", region: "RegionOne", most: 1, works: false };
 const SEED: u64 = 20_261_124;
 
-/// All points but `create-vm`, after which an order is looked for during minutes: that one is a part of the track `orders`.
+/// All points but `register-row` and `create-vm`, after which an order is looked for during minutes: those are in `orders.rs`.
 pub async fn killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(world: &World) {
     let mut one = One::new(world, TRACK);
-    let launches = ["create-pilotvm", "register-row", "row-waiting", "record-vm"];
+    let launches = ["create-pilotvm", "record-attempt", "row-waiting", "record-vm"];
     let deletions = ["record-end", "delete-vm", "close-row", "remove-finalizer"];
     for (launch, deletion) in launches.into_iter().zip(deletions) {
         one.launch_dies_at(launch).await;
         one.end_dies_at(deletion, async |s| s.delete()).await;
     }
-    one.launch_dies_at("record-attempt").await;
+    one.at_most(1);
+    one.settles("a launch", Seen::is_one).await;
     one.end_dies_at("keep-console", async |s| s.halt(true)).await;
     a_life_survives_its_points_and_ends_at_the_provider(&mut one).await;
     killed_at_any_moment(&mut one).await;

@@ -45,7 +45,7 @@ fn is_there(scene: &Scene, object: &str) -> bool {
 async fn goes(scene: &Scene, object: &str, patience: Duration) {
     until(&format!("{object} is gone"), patience, async || match is_there(scene, object) {
         false => Ok(()),
-        true => Err(format!("{:?}", scene.condition(object, "Ready"))),
+        true => Err(format!("{:?}", scene.kubectl.conditions(NAMESPACE, object))),
     })
     .await
     .unwrap();

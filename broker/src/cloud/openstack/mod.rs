@@ -8,6 +8,7 @@
 //! | how is an answer read | `answer`, `ask`, `bounded` |
 //! | what does a refusal mean, what of it is quoted | `fault`, `said` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
+//! | what do servers leave behind | `ports` |
 //! | how is at most one server made | `create`, `body` |
 //! | what can be bought, how much of it | `offers`, `lookup`, `gpu`, `headroom` |
 
@@ -28,6 +29,7 @@ mod identity;
 mod lookup;
 mod offers;
 mod pages;
+mod ports;
 mod said;
 mod servers;
 mod session;
@@ -43,9 +45,9 @@ use tokio::sync::RwLock;
 
 pub use config::{Config, Credential, NameOrId, Project};
 
-use self::{offers::Resolved, servers::Known, session::Session};
+use self::{offers::Resolved, ports::Left, servers::Known, session::Session};
 use crate::{
-    clock::Clock,
+    clock::{Clock, moment},
     cloud::{Cloud, CloudError, Headroom, Limits, Offers, Order, Owner, Pace, Vm, Wanted},
 };
 
@@ -58,13 +60,15 @@ const SETTLE: Duration = Duration::from_secs(5);
 pub struct OpenStackCloud {
     session: Session,
     known: Known,
+    left: Left,
     resolved: RwLock<Option<Resolved>>,
 }
 
 impl OpenStackCloud {
     /// A driver for this project, which sends its requests at this pace; nothing is asked yet.
     pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
-        Ok(Self { session: Session::new(config, pace, clock)?, known: Known::default(), resolved: RwLock::default() })
+        let session = Session::new(config, pace, clock)?;
+        Ok(Self { session, known: Known::default(), left: Left::default(), resolved: RwLock::default() })
     }
 
     /// How often Keystone was asked for a token.
@@ -90,6 +94,8 @@ impl Cloud for OpenStackCloud {
     }
 
     async fn headroom(&self) -> Result<Headroom, CloudError> {
+        // It is asked for each minute, and what is left behind is what it lacks.
+        self.left.sweep(&self.session, moment()).await;
         headroom::read(&self.session).await
     }
 
@@ -102,7 +108,11 @@ impl Cloud for OpenStackCloud {
     }
 
     async fn get(&self, id: &str) -> Result<Option<Vm>, CloudError> {
-        self.known.get(&self.session, id).await
+        let found = self.known.get(&self.session, id).await;
+        if found == Ok(None) {
+            self.left.went(id);
+        }
+        found
     }
 
     async fn find(&self, owner: &Owner) -> Result<Vec<Vm>, CloudError> {
@@ -115,6 +125,7 @@ impl Cloud for OpenStackCloud {
         match ignore(request).query_async(&self.session).await.map_err(|e| fault::of_sdk("delete a server", e)) {
             Err(CloudError::NotFound(_)) | Ok(()) => {
                 self.known.deleting(id);
+                self.left.went(id);
                 Ok(())
             }
             Err(error) => Err(error),

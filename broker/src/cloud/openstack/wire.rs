@@ -221,6 +221,25 @@ pub struct Named {
     pub status: Option<String>,
 }
 
+/// A port of a network.
+#[derive(Debug, Deserialize)]
+pub struct Port {
+    /// Its id.
+    pub id: String,
+    /// Its name; Nova gives none.
+    #[serde(default)]
+    pub name: String,
+    /// The server whose it is.
+    #[serde(default)]
+    pub device_id: String,
+    /// What made it: `compute:ZONE` is Nova.
+    #[serde(default)]
+    pub device_owner: String,
+    /// Its project, by the older name: newer answers have both.
+    #[serde(default)]
+    pub tenant_id: String,
+}
+
 /// An availability zone.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,9 @@
 //! First the plan, in this process; then the operator with simulated VMs, none, 200, and to their end; with `--real` the forty jobs on a
 //! real DIRAC and a real OpenStack; at last what the commands took. What is not measured has its row all the same.
 
+mod clouds;
 mod counts;
+mod nova;
 mod planning;
 mod real;
 mod scale;
@@ -25,6 +27,9 @@ struct Args {
     /// Measures the operator with this many simulated VMs instead of all else, for example 20000.
     #[arg(long, value_name = "NUMBER", conflicts_with = "real")]
     vms: Option<u64>,
+    /// Measures one cloud beside two that misbehave instead of all else.
+    #[arg(long, conflicts_with_all = ["real", "vms"])]
+    clouds: bool,
     /// In this many pools.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "vms")]
     pools: u64,
@@ -51,6 +56,11 @@ async fn run(args: Args) -> Result<()> {
     if let Some(vms) = args.vms {
         scale::measure(vms, args.pools).await?;
         println!("\nmeasured by `cargo xtask bench --vms {vms} --pools {}`", args.pools);
+        return Ok(());
+    }
+    if args.clouds {
+        clouds::measure().await?;
+        println!("\nmeasured by `cargo xtask bench --clouds`");
         return Ok(());
     }
     row(planning::WHAT, &planning::time(), "100 ms");
