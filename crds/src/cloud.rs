@@ -20,8 +20,8 @@ pub use crate::{
     simulated::{SimulatedCloud, SimulatedFaults, SimulatedFlavor},
 };
 
-/// A place where VMs can be bought: exactly one of `openstack`, `ec2` and `simulated`, for good. Another place is another
-/// Cloud object.
+/// A place where VMs can be bought: exactly one of `openstack`, `ec2` and `simulated`. That cannot change: another place is another Cloud
+/// object.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -108,7 +108,7 @@ pub use crate::{
      "EC2 knows images by id: write id: ami-... instead of a name"),
 ])))]
 pub struct CloudSpec {
-    /// The Site the cloud belongs to. Cannot change.
+    /// The Site to which the cloud belongs. Cannot change.
     pub site_ref: LocalRef,
     /// An OpenStack project in one region, with Nova of Rocky (2018) or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,11 +116,11 @@ pub struct CloudSpec {
     /// An EC2 account in one region. Accepted and kept; this version does not act on it, which the condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2>,
-    /// A cloud that exists only in the operator's memory: VMs that cost nothing, with faults on demand.
+    /// A cloud that exists only in the operator's memory. Its VMs cost nothing, and it can have faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedCloud>,
-    /// Images, by the name under which pools ask for them in machine.image: `default: {name: EL9-pilot}`. So one pool fits
-    /// clouds whose images are called differently.
+    /// Images, by the name under which pools ask for them in machine.image, for example `default: {name: EL9-pilot}`. So one pool can use
+    /// clouds whose images have different names.
     #[serde(default)]
     #[schemars(
         extend("maxProperties" = 64),
@@ -129,22 +129,21 @@ pub struct CloudSpec {
         ]))
     )]
     pub images: BTreeMap<String, Image>,
-    /// What may be held at once here by all pools together, for example `{vms: 200, cores: 1600}`. The provider's own quota is read
-    /// too; whichever is smaller holds. Set it to leave room for others in the same project.
+    /// What all pools together may hold here at once, for example `{vms: 200, cores: 1600}`. The provider's own quota counts too: the
+    /// smaller one holds. Set it to leave room for others in the same project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
-    /// How fast the provider may be asked, over all pools.
+    /// How many requests the provider may get, from all pools together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of flavors that
-    /// fulfil a pool's requirements the cheapest a core is bought, and one without a price comes last.
+    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of the flavors that fulfil a pool's requirements, the one that
+    /// is cheapest for a core is bought first; flavors without a price come last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
     pub prices: Vec<FlavorPrice>,
-    /// What the provider's own properties do not say of a flavor, or say wrongly, by the flavor's name. What is given here holds
-    /// instead of what the provider says; what is not given stays as the provider says. `flavors` in the status shows the
-    /// outcome.
+    /// What the provider's own properties do not say of a flavor, or say wrongly, by the flavor's name. What is given here takes the place
+    /// of what the provider says. `flavors` in the status shows the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub flavors: Vec<FlavorFacts>,
@@ -153,11 +152,11 @@ pub struct CloudSpec {
 /// What is said of a flavor in place of what the provider says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlavorFacts {
-    /// Name of the flavor at the provider, for example `g1.a100`. A name that the provider does not have does no harm.
+    /// Name of the flavor at the provider, for example `g1.a100`. A name that the provider does not have is left aside.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
-    /// The GPUs of a VM of this flavor. Needed where the provider's properties do not tell them, or take another device
-    /// for a GPU: OpenStack has no rule for such properties.
+    /// The GPUs of a VM of this flavor. Needed where the provider's properties do not say them, or take another device for a GPU:
+    /// OpenStack has no rule for such properties.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<FlavorGpus>,
 }
@@ -171,8 +170,8 @@ pub struct FlavorGpus {
     /// Number of GPUs of a VM, for example 1. 0: it has none, and the device that the provider names is something else.
     #[schemars(range(min = 0, max = 64))]
     pub count: i64,
-    /// Their model, for example `A100`: pools ask for it in machine.requirements.gpus.models. Absent: unknown, and a pool
-    /// that asks for a model does not take the flavor.
+    /// Their model, for example `A100`. Pools ask for it in machine.requirements.gpus.models. Absent: unknown, and pools that ask for a
+    /// model do not take the flavor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub model: Option<String>,
@@ -181,18 +180,18 @@ pub struct FlavorGpus {
 /// A VM image, by name or id.
 pub type Image = NamedOrId;
 
-/// How fast a provider may be asked.
+/// How many requests a provider may get.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("self.burst >= self.perSecond", "burst is smaller than perSecond, so perSecond is never reached: raise burst or lower perSecond"),
 ])))]
 pub struct RequestRate {
-    /// Requests a second in the long run. Lower it when the provider answers 429 or its administrators complain.
+    /// Requests per second in the long run. Lower it when the provider answers 429 (too many requests), or when its administrators complain.
     #[serde(default = "per_second")]
     #[schemars(range(min = 1, max = 1000))]
     pub per_second: i64,
-    /// Requests that may go out at once after a pause; at least perSecond.
+    /// Requests that may be sent at once after a pause; at least perSecond.
     #[serde(default = "burst")]
     #[schemars(range(min = 1, max = 10_000))]
     pub burst: i64,
@@ -244,13 +243,13 @@ pub struct CloudStatus {
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
-    /// The provider's quota and what is used of it, by everybody in the project.
+    /// The provider's quota, and what everybody in the project uses of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<CloudQuota>,
     /// Flavors found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flavors: Vec<CloudFlavor>,
-    /// Images found: the pools' name for it, and the provider's id.
+    /// Images found: the provider's id, by the name that pools use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
     /// When the credential ends, where the provider says so.

@@ -43,10 +43,10 @@ use crate::{Duration, LocalRef, condition, duration::between, quantity::Ceiling,
 pub struct DowntimeSpec {
     /// The Site concerned. Cannot change.
     pub site_ref: LocalRef,
-    /// One Cloud of the site. Absent: all of the site. Cannot change.
+    /// One Cloud of the site. Absent: the whole site. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_ref: Option<LocalRef>,
-    /// When it begins, with a time zone, for example `"2026-12-07T06:00:00Z"`. At that moment nothing is left but what `keep` allows.
+    /// When it begins, with a time zone, for example `"2026-12-07T06:00:00Z"`. From then on only what `keep` allows is left.
     #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub start: Timestamp,
     /// When it ends, at most 366 days later. From then on VMs are made again.
@@ -55,8 +55,8 @@ pub struct DowntimeSpec {
     /// What may stay, for example `{cores: 800}`. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Ceiling>,
-    /// How long before the start draining begins, up to 60d: jobs that end before the start still start, longer ones do not.
-    /// Absent: as long as the longest matching.maxCpuTime of the pools concerned.
+    /// How long before `start` the draining begins, up to 60d. Jobs that end before `start` are still taken; longer ones are not. Absent: the
+    /// longest matching.maxCpuTime of the pools concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("0s", "60d")))]
     pub drain_for: Option<Duration>,

@@ -20,14 +20,14 @@ pub struct Ec2 {
     /// AWS region, for example `eu-west-3`. Cannot change.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub region: String,
-    /// Address of another service that speaks EC2's language, for example `https://ec2.example.org`. Absent: AWS's own of the region.
+    /// Address of another service with the API of EC2, for example `https://ec2.example.org`. Absent: the one of AWS in the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub endpoint: Option<String>,
     /// How the account is entered. Absent: by the role of the operator's own pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Ec2Auth>,
-    /// Ids of subnets VMs may be put in, in order of preference, for example `[subnet-0aa]`. Each lies in one availability zone.
+    /// Ids of subnets in which VMs may be made, in order of preference, for example `[subnet-0aa]`. Each lies in one availability zone.
     /// Absent: the account's default subnets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -57,7 +57,7 @@ pub struct Ec2Auth {
     /// Secret with `access_key_id` and `secret_access_key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// Role entered with the pod's service-account token: no long-lived key anywhere.
+    /// A role that is entered with the token of the pod's service account, so that no long-lived key is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_identity: Option<WebIdentity>,
 }

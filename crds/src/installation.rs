@@ -18,8 +18,8 @@ use crate::{
     unmet::UnmetDemand,
 };
 
-/// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated`
-/// and `managed` says what it is, for good: another kind of installation is another object.
+/// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated` and `managed` says
+/// what it is. That cannot change: another kind of installation is another object.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -104,19 +104,19 @@ impl DiracInstallationSpec {
 pub struct External {
     /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
-    /// `/Systems/WorkloadManagement/URLs/Matcher`; several addresses with commas between, as DIRAC writes them, are tried one after
-    /// the other.
+    /// `/Systems/WorkloadManagement/URLs/Matcher`. Several addresses may stand here with commas between them, as DIRAC writes them: they
+    /// are tried one after the other.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
     pub matcher: String,
-    /// DISET address of the PilotManager, with which pilots are registered, for example
-    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between.
+    /// DISET address of the PilotManager, where pilots are registered, for example
+    /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between them.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
     /// Address of DiracX, for example `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub diracx: Option<String>,
-    /// Who the operator is, for DIRAC.
+    /// How the operator shows DIRAC who it is.
     pub credentials: DiracCredentials,
 }
 
@@ -144,11 +144,11 @@ fn diset_address(service: &str, port: u16) -> serde_json::Value {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_certificate)]
 pub struct DiracCredentials {
-    /// Secret with `tls.crt` (certificate and chain), `tls.key` and `ca.crt` (the authorities that signed DIRAC's hosts). A
-    /// Secret that cert-manager makes fits as it is.
+    /// Secret with `tls.crt` (certificate and chain), `tls.key` and `ca.crt` (the authorities that signed the certificates of DIRAC's
+    /// hosts). A Secret that cert-manager makes has these keys.
     pub certificate_secret_ref: SecretRef,
-    /// The DIRAC group to act as; the certificate's owner must be in it, and it must have the property that reads task
-    /// queues and registers pilots (JobAdministrator, Operator or GenericPilot). For a host certificate write `hosts`.
+    /// The DIRAC group as which the operator acts. The certificate's owner must be in it. It needs the properties JobAdministrator, to read
+    /// the task queues, and Operator, to register pilots. For a host certificate write `hosts`.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
     pub group: String,
 }
@@ -161,8 +161,8 @@ fn no_inline_certificate(schema: &mut Schema) {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemandSettings {
-    /// Time between two readings of the task queues, 1s to 1h. Shorter: new jobs get VMs sooner, at the price of one
-    /// Matcher request each time. An installation with many thousand task queues may want 60s.
+    /// Time between two readings of the task queues, 1s to 1h. Each reading is one request to the Matcher. With a shorter time new jobs get
+    /// VMs sooner. For an installation with many thousand task queues 60s is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "20s", "x-kubernetes-validations" = between("1s", "1h")))]
     pub poll_interval: Option<Duration>,
@@ -180,8 +180,8 @@ pub struct SimulatedQueue {
     #[serde(default)]
     #[schemars(with = "i64", range(min = 0, max = 4_294_967_295_i64))]
     pub seed: u32,
-    /// Streams of jobs, each of equal jobs. They can be changed at any time: a stream that is taken out brings no more jobs
-    /// (those that wait or run stay), one that is put in begins, and two equal entries are two streams.
+    /// Streams of jobs; the jobs of a stream are equal. They can be changed at any time: a stream that is taken out brings no more jobs
+    /// (jobs that wait or run stay), a stream that is put in begins, and two equal entries are two streams.
     #[schemars(length(min = 1, max = 64))]
     pub arrivals: Vec<Arrival>,
 }
@@ -190,27 +190,27 @@ pub struct SimulatedQueue {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Arrival {
-    /// Name of the VirtualOrganization object the jobs belong to.
+    /// Name of the VirtualOrganization object to which the jobs belong.
     #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub vo: String,
     /// DIRAC group of the jobs' owner: one of the VO's groups.
     #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub group: String,
-    /// Mean rate of arrival, in jobs an hour; the times between jobs are random, the rate is kept in the long run.
+    /// Mean rate of arrival, in jobs per hour. The times between jobs are random.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub jobs_per_hour: i64,
-    /// CPU time a job asks for, for example `2h`: pools with a smaller matching.maxCpuTime do not take it.
+    /// CPU time that a job asks for, for example `2h`. Pools with a smaller matching.maxCpuTime do not take it.
     #[schemars(extend("x-kubernetes-validations" = between("1s", "60d")))]
     pub cpu_time: Duration,
     /// How long a job really runs, for example `1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "1m", "x-kubernetes-validations" = between("1s", "60d")))]
     pub run_time: Option<Duration>,
-    /// Cores a job needs.
+    /// Cores that a job needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub processors: Option<i64>,
-    /// Tags of the jobs, for example `[GPU]`: only pools that offer all of them take the jobs.
+    /// Tags of the jobs, for example `[GPU]`. Only pools that offer all of them take the jobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
@@ -235,14 +235,13 @@ pub struct DiracInstallationStatus {
     /// Jobs that wait in task queues, as last read.
     #[serde(default)]
     pub waiting_jobs: i64,
-    /// Task queues with waiting jobs, as last read.
+    /// Task queues with waiting jobs that could be read at the last reading.
     #[serde(default)]
     pub task_queues: i64,
     /// When the task queues were last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_demand_time: Option<Time>,
-    /// Groups with waiting jobs that no VirtualOrganization claims: add the group to the `groups` of a VO, or their jobs
-    /// never get a VM.
+    /// Groups with waiting jobs that no VirtualOrganization claims. Their jobs get no VM until a VO has the group in its `groups`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<UnclaimedGroup>,
     /// Waiting jobs of all VOs that get no VM, with the reason.

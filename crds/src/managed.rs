@@ -41,7 +41,7 @@ pub struct Managed {
     /// The S3 store of sandboxes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStore>,
-    /// Which DIRAC components run, and how many of each.
+    /// Which DIRAC components run, and how many instances of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Components>,
     /// The web portal.
@@ -198,7 +198,7 @@ pub struct Bucket {
 /// Which components run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Components {
-    /// `workload`: what jobs need to be submitted, matched, run and watched. `full`: also data, transformations, productions.
+    /// `workload`: what is needed to submit, match, run and watch jobs. `full`: also data, transformations, productions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "workload", "enum" = ["workload", "full"]))]
     pub profile: Option<String>,
@@ -217,7 +217,7 @@ pub struct ComponentOverride {
     /// Whether it runs. Absent: what the profile says; naming a component here runs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Number of instances. Executors and agents that must be alone run once whatever is said here.
+    /// Number of instances. Executors and agents that must run alone run once, whatever is written here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub replicas: Option<i64>,
@@ -243,7 +243,7 @@ pub struct Resources {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
     pub requests: BTreeMap<String, Amount>,
-    /// What it may not exceed.
+    /// The most that it may use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
     pub limits: BTreeMap<String, Amount>,
@@ -260,10 +260,10 @@ pub struct Web {
 /// When and where things are saved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {
-    /// Times in cron's five fields, UTC, for example `0 3 * * *` for every night at three.
+    /// Times in the five fields of cron, in UTC, for example `0 3 * * *`: every night at three.
     #[schemars(length(max = 64), regex(pattern = "^[-0-9*,/A-Za-z]+( [-0-9*,/A-Za-z]+){4}$"))]
     pub schedule: String,
-    /// Number of backups kept; the oldest goes first.
+    /// Number of backups that are kept. The oldest is deleted first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000), extend("default" = 7))]
     pub keep: Option<i64>,
@@ -282,7 +282,7 @@ pub struct BackupTarget {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upgrade {
-    /// `Rolling`: one component after the other, service goes on. `Recreate`: everything stops first.
+    /// `Rolling`: one component after the other, and the service goes on. `Recreate`: everything stops first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Rolling", "enum" = ["Rolling", "Recreate"]))]
     pub strategy: Option<String>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::rule::rules;
 
-/// A non-negative amount of money, kept in millionths, written as decimal text such as `"0.05"`.
+/// A non-negative amount of money, kept in millionths, written as decimal text, for example `"0.05"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(u64);
 
@@ -27,7 +27,7 @@ impl FromStr for Price {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || {
             format!(
-                "{:?} is not an amount: write a decimal number such as \"0.05\", with at most six decimals",
+                "{:?} is not an amount: write a decimal number, for example \"0.05\", with at most six decimals",
                 text.chars().take(40).collect::<String>()
             )
         };
@@ -77,7 +77,7 @@ impl JsonSchema for Price {
             "maxLength": 16,
             "x-kubernetes-validations": rules(&[(
                 "self.matches('^[0-9]{1,9}([.][0-9]{1,6})?$')",
-                "write an amount as a quoted decimal number such as \"0.05\": no sign, no currency, at most nine digits before the point and six after it",
+                "write an amount as a quoted decimal number, for example \"0.05\": no sign, no currency, at most nine digits before the point and six after it",
             )]),
         })
     }

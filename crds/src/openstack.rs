@@ -36,8 +36,8 @@ pub struct OpenStack {
     /// Region of Keystone's catalogue, for example `RegionOne`. Cannot change.
     #[schemars(length(min = 1, max = 255))]
     pub region: String,
-    /// Which of the catalogue's endpoints is used: `public`, `internal` or `admin`. Change it where the operator runs inside
-    /// the cloud's own network.
+    /// Which endpoint of the catalogue is used: `public`, `internal` or `admin`. Change it where the operator runs inside the cloud's own
+    /// network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "public", "enum" = ["public", "internal", "admin"]))]
     pub interface: Option<String>,
@@ -46,7 +46,7 @@ pub struct OpenStack {
     pub project: Option<Project>,
     /// How the project is entered.
     pub auth: OpenStackAuth,
-    /// Secret with `ca.crt`, where Keystone's certificate is not signed by a public authority.
+    /// Secret with `ca.crt`. Needed where Keystone's certificate is not signed by a public authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
     /// Networks that VMs are attached to, one port each, in this order. Absent: none is asked for, and a project with exactly
@@ -132,11 +132,11 @@ pub struct OpenStackAuth {
     /// name) or `user_domain_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<ViaSecret>,
-    /// By an application credential: Secret with `id` and `secret`. The best way: it can be revoked alone and carries one
-    /// project's roles only.
+    /// By an application credential: Secret with `id` and `secret`. The best way: it can be revoked by itself, and it has the roles of one
+    /// project only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_credential: Option<ViaSecret>,
-    /// By an OpenID access token, as at EGI FedCloud. Accepted and kept; this version does not act on it, which the
+    /// By an OpenID access token, for example at EGI FedCloud. Accepted and kept; this version does not act on it, which the
     /// condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oidc: Option<Oidc>,

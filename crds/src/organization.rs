@@ -16,8 +16,8 @@ use crate::{
 
 const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 
-/// A virtual organisation (VO) of one DIRAC installation: a community with groups, a share of the machines, limits and a
-/// budget. Pools and sites name it in `vos`.
+/// A virtual organisation (VO) of one DIRAC installation: a community with groups, a share of the machines, limits and a budget. Pools and
+/// sites name it in `vos`.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -70,16 +70,17 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
      "diracName cannot change, jobs and pilots carry it: make another VirtualOrganization"),
 ])))]
 pub struct VirtualOrganizationSpec {
-    /// The DiracInstallation the VO belongs to. Cannot change.
+    /// The DiracInstallation to which the VO belongs. Cannot change.
     pub installation_ref: LocalRef,
     /// The VO's name in DIRAC's configuration, for example `biomed` or `enmr.eu`. Cannot change.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub dirac_name: String,
-    /// Where its members log in. Kept for managed installations; an external one has its own.
+    /// Where its members log in. Accepted and kept for managed installations, which this version does not run: the condition Supported says
+    /// so. An external installation has its own way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<IdentityProvider>,
-    /// DIRAC groups of the VO. A waiting job names its group, never its VO: jobs of a group that no VO lists get no VM, and
-    /// the installation's status says so.
+    /// DIRAC groups of the VO. A waiting job names its group, never its VO. Jobs of a group that no VO lists get no VM; the status of the
+    /// installation shows them in `unclaimed`.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub groups: Vec<Group>,
@@ -94,7 +95,7 @@ pub struct VirtualOrganizationSpec {
     /// What the VO may spend. Accepted and kept; this version does not enforce it, which the condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// How its pilots present themselves to DIRAC.
+    /// As what its pilots act in DIRAC.
     pub pilot: PilotIdentity,
 }
 
@@ -105,8 +106,8 @@ pub struct IdentityProvider {
     /// Issuer, for example `https://aai.egi.eu/auth/realms/egi`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
-    /// Entitlement (AARC G002) that members carry, for example `urn:mace:egi.eu:group:biomed:role=member#aai.egi.eu`. Absent:
-    /// everybody who can log in.
+    /// Entitlement (AARC-G002) that a member has, for example `urn:mace:egi.eu:group:biomed:role=member#aai.egi.eu`. Absent: everybody who
+    /// can log in is a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub entitlement: Option<String>,
@@ -118,7 +119,7 @@ pub struct Group {
     /// The group's name in DIRAC's registry, for example `biomed_user`.
     #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub name: String,
-    /// DIRAC properties of the group, for example `[NormalUser]`; the group of the pilots needs `GenericPilot`.
+    /// DIRAC properties of the group, for example `[NormalUser]`. The group of the pilots needs `GenericPilot`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -136,7 +137,7 @@ pub struct Budget {
     /// Currency of the sum and of the clouds' prices: three letters of ISO 4217, for example `EUR`.
     #[schemars(length(min = 3, max = 3), regex(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
-    /// The period, 1h to 366d, for example `30d`: the sum is what may be spent in any such period, not in a calendar month.
+    /// The period, 1h to 366d, for example `30d`. The sum counts for any time of this length, not for a calendar month.
     #[schemars(extend("x-kubernetes-validations" = between("1h", "366d")))]
     pub period: Duration,
 }
@@ -144,7 +145,7 @@ pub struct Budget {
 /// The identity of the VO's pilots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PilotIdentity {
-    /// The group the pilots run as: one of `groups`, with the property GenericPilot, for example `biomed_pilot`.
+    /// The group as which the pilots act: one of `groups`, with the property GenericPilot, for example `biomed_pilot`.
     #[schemars(length(min = 1, max = 128), regex(pattern = GROUP_NAME))]
     pub group: String,
 }
@@ -164,7 +165,7 @@ pub struct VirtualOrganizationStatus {
     /// Jobs of the VO that wait in task queues.
     #[serde(default)]
     pub waiting_jobs: i64,
-    /// Waiting jobs of the VO that get no VM, with the reason, over all pools, also where no pool takes them.
+    /// Waiting jobs of the VO that get no VM, with the reason. Jobs that no pool takes are among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,

@@ -67,28 +67,29 @@ use crate::{
      "siteRef cannot change, the pool's pilots carry the site's name: make another PilotPool and scale this one to 0"),
 ])))]
 pub struct PilotPoolSpec {
-    /// The Site that the pool's VMs belong to: jobs that ask for or ban a site see its DIRAC name. Cannot change.
+    /// The Site to which the pool's VMs belong. Jobs ask for a site, or ban it, by its name in DIRAC. Cannot change.
     pub site_ref: LocalRef,
-    /// Names of the VirtualOrganization objects served. Each VM belongs to one of them; the pool's numbers count all.
+    /// Names of the VirtualOrganization objects that the pool serves. Each VM belongs to one of them. `max` and the numbers of the status
+    /// count the VMs of all of them.
     #[schemars(
         length(min = 1, max = 128),
         inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
-    /// Cloud objects on which VMs may be made, tried in this order where nothing else decides, for example
-    /// `[{name: cppm-openstack}, {name: aws-paris}]`. A cloud taken off the list gets no new VMs; those it has live on.
+    /// Cloud objects on which VMs may be made, in order of preference, for example `[{name: cppm-openstack}, {name: aws-paris}]`. When a
+    /// cloud is taken off the list, it gets no new VMs, and the VMs that it has go on.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
     /// What a VM is: flavor, image, way of buying.
     pub machine: Machine,
-    /// What jobs the VMs take.
+    /// Which jobs the VMs take.
     pub matching: Matching,
     /// How many VMs there are, and how long each lives.
     pub scaling: Scaling,
 }
 
-/// What a VM is made of. Changes hold for new VMs; those that live stay as they are.
+/// What a VM is made of. A change counts for new VMs; the others stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
@@ -98,17 +99,18 @@ pub struct PilotPoolSpec {
      "name flavors or give requirements, not both: remove one of them"),
 ])))]
 pub struct Machine {
-    /// Flavors by name, in order of preference, for example `[m1.xlarge, m1.large]`: the first that a cloud has and has room for is
-    /// bought. Either this or `requirements`.
+    /// Flavors by name, in order of preference, for example `[m1.xlarge, m1.large]`. The first one that the cloud has, and for which it
+    /// has room, is bought. Give either this or `requirements`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-validations" = no_text_twice()))]
     pub flavors: Vec<String>,
-    /// Any flavor that fulfils these, where clouds call them differently. Either this or `flavors`.
+    /// Any flavor that fulfils these is bought, the cheapest for a core first. For clouds that call their flavors differently. Give either
+    /// this or `flavors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
-    /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. Spot is cheaper, and the
-    /// provider may take the VM with its jobs away at any time. Accepted and kept; this version buys on demand only, which the
-    /// condition Supported says, and buys nothing for a pool that names Spot alone.
+    /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. A Spot VM is cheaper,
+    /// and the provider may take it away at any time, with the jobs on it. Accepted and kept. This version buys on demand only, which the
+    /// condition Supported says, and buys nothing for a pool that names only Spot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub purchase: Vec<Purchase>,
@@ -116,9 +118,18 @@ pub struct Machine {
     #[serde(default = "default_image")]
     #[schemars(length(min = 1, max = 63))]
     pub image: String,
-    /// A cloud-config document merged into the VM's user-data, as a template that is given the pilot's reference and stamp,
-    /// VO, group, site, CE, queue, cores, RAM, GPUs and tags. Anyone on the VM can read it: no secret belongs here. Up to 16
-    /// KiB. A template that does not work is a condition of the pool, not a broken VM.
+    /// A cloud-config document that is merged into the VM's user-data. Every job on the VM can read it, so write no secret here.
+    ///
+    /// It is a template in a small part of the language Jinja. It may use the names `reference`, `stamp`, `vo`, `group`,
+    /// `owner_groups`, `site`, `ce`, `queue`, `cores`, `ram_mib`, `gpus`, `cpu_time`, `tags`, `required_tags`, `platform` and
+    /// `idle_timeout` of the pilot, for example `{{ vo }}`; calculations and comparisons; filters, for example `{{ vo | upper }}`, and
+    /// beside Jinja's own the filters `quote` (a quoted YAML string) and `b64`; and the statements `if`, `elif`, `else`, `for`, `endif`
+    /// and `endfor`. It has no other statements (such as `set`, `with`, `macro`, `include`), no lists or maps of its own, no `[index]`
+    /// (use the filters `first`, `last` and `split`), no recursive loops, and not the filters `batch`, `chain`, `dictsort`, `groupby`,
+    /// `items`, `map`, `pprint`, `slice`, `unique` and `zip`. It may have 16,384 characters, 3,000 names, operators and values, at most
+    /// 64 of them in one `{{ }}` or `{% %}`, and loops and conditions 12 deep.
+    ///
+    /// The condition UserDataValid says what is wrong with a template. No VM is made with a wrong one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16_384), extend("x-kubernetes-validations" = rules(&[(
         "!self.contains('PRIVATE KEY-----')",
@@ -131,18 +142,18 @@ fn default_image() -> String {
     "default".to_owned()
 }
 
-/// How a VM is bought: `OnDemand`, at the list price until given back, or `Spot`, cheaper, and reclaimed by the provider when
-/// it wants.
+/// How a VM is bought. `OnDemand`: at the list price, until it is given back. `Spot`: cheaper, and the provider may take it back at any
+/// time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Purchase {
-    /// At the list price, until given back.
+    /// At the list price, until it is given back.
     #[default]
     OnDemand,
-    /// Cheaper, and reclaimed by the provider when it wants.
+    /// Cheaper, and the provider may take it back at any time.
     Spot,
 }
 
-/// Bounds on flavors: a flavor must fulfil all that are given.
+/// Bounds on flavors. A flavor must fulfil all bounds that are given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
@@ -150,13 +161,13 @@ pub enum Purchase {
      "requirements without a bound would buy anything: give at least one of gpus, cores and ramGiBPerCore"),
 ])))]
 pub struct Requirements {
-    /// Number and models of GPUs, for example `{min: 1, models: [A100, L4]}`. Absent: flavors without GPUs only.
+    /// Number and models of GPUs, for example `{min: 1, models: [A100, L4]}`. Absent: only flavors without GPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<GpuRequirement>,
     /// Number of cores, for example `{min: 4, max: 32}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Range>,
-    /// GiB of memory a core, for example `{min: 2}`.
+    /// GiB of memory for each core, rounded down, for example `{min: 2}`.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ramGiBPerCore")]
     pub ram_gib_per_core: Option<Range>,
 }
@@ -175,14 +186,14 @@ pub struct GpuRequirement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub max: Option<i64>,
-    /// One of these models, for example `[A100, L4, T4]`, in capitals or not. Absent: any. A flavor's model is what the
-    /// provider's properties say, or the Cloud's spec.flavors instead: `flavors` in the Cloud's status shows it.
+    /// One of these models, for example `[A100, L4, T4]`; capital and small letters count as equal. Absent: any model. The model of a
+    /// flavor comes from the provider's properties or, before them, from spec.flavors of the Cloud. status.flavors of the Cloud shows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
 }
 
-/// What the pilots say of themselves to DIRAC's Matcher. Changes hold for new VMs.
+/// What the pilots say of themselves to DIRAC's Matcher. A change counts for new VMs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
@@ -195,15 +206,16 @@ pub struct Matching {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub ce: Option<String>,
-    /// Name of the queue in DIRAC. Absent: the flavor.
+    /// Name of the queue in DIRAC. Absent: the name of the flavor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"))]
     pub queue: Option<String>,
-    /// The longest CPU time of a job, 1m to 60d, for example `48h`: jobs that ask for more do not match. Keep it well below
-    /// scaling.maxLifetime, so that a VM can run more than one of them.
+    /// The longest CPU time of a job, 1m to 60d, for example `48h`. Jobs that ask for more do not match. Keep it well below
+    /// scaling.maxLifetime, so that a VM can run several jobs, one after the other.
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
-    /// Tags the VMs offer, for example `[MultiProcessor]`: a job matches only where all of its tags are offered.
+    /// Tags that the VMs offer, for example `[GPU]`. A job matches only if the VM offers all of its tags. Tags of the number of processors
+    /// are made by DIRAC.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -211,7 +223,7 @@ pub struct Matching {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub tags: Vec<String>,
-    /// Tags a job must have, for example `[GPU]`: plain jobs never land here. Each must be in `tags` too.
+    /// Tags that a job must have, for example `[GPU]`, so that jobs without it do not take these VMs. Each must also be in `tags`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -219,15 +231,15 @@ pub struct Matching {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub required_tags: Vec<String>,
-    /// DIRAC platform of the image, for example `Linux_x86_64_glibc-2.34`. Absent: none is said, and jobs that ask for one do not
-    /// match.
+    /// DIRAC platform of the image, for example `Linux_x86_64_glibc-2.34`. Absent: the pilots name none, and jobs match
+    /// whichever platform they ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub platform: Option<String>,
 }
 
-/// How many VMs there are, and how long each lives. VMs are made for waiting jobs, up to `max`; one without a job stops by
-/// itself after `idleTimeout`. For a pool that is emptied without losing a job, set `max` to 0.
+/// How many VMs there are, and how long each lives. VMs are made for waiting jobs, up to `max`. A VM without a job stops by itself after
+/// `idleTimeout`. To empty a pool without losing a job, set `max` to 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
@@ -239,34 +251,35 @@ pub struct Matching {
      "idleTimeout must not be longer than maxLifetime: shorten it or raise maxLifetime"),
 ])))]
 pub struct Scaling {
-    /// VMs kept whatever the demand, for example 2 for a pool whose first job must not wait for a boot. They cost while idle. Accepted and kept;
-    /// this version does not act on it, which the condition Supported says.
+    /// VMs to keep regardless of demand, for example 2, so that the first job need not wait for a boot. They cost money while they are
+    /// idle. Accepted and kept; this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub min: i64,
-    /// The most VMs at once, counting those that boot, over all clouds and VOs of the pool. 0 drains it: no new VM is made, those
-    /// that have not begun to work are given back, and the others go by themselves when they find no more work. No job is
-    /// killed. `kubectl scale` sets it.
+    /// The most VMs at once over all clouds and VOs of the pool, those that boot included. 0 drains the pool: no new VM is made, VMs whose
+    /// pilot has not asked for work are given back, and the others go by themselves when they find no more work. No job is killed.
+    /// `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
-    /// Idle VMs kept warm beyond what waiting jobs need, for example 2, so that a burst starts at once. They cost while idle. Accepted and kept;
-    /// this version does not act on it, which the condition Supported says.
+    /// Idle VMs to keep beyond those that waiting jobs need, for example 2, so that the first jobs of a burst start at once. They cost
+    /// money while they are idle. Accepted and kept; this version does not act on it, which the condition Supported says.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub spare: i64,
-    /// Time from the launch of a VM within which its pilot must ask for work, 1m to 24h. A VM that does not is replaced and
-    /// its console log kept. Raise it for images that boot slowly; while it runs the VM counts as supply.
+    /// Time from the launch of a VM within which its pilot must ask for work, 1m to 24h. A VM whose pilot does not is replaced, and its
+    /// console log is kept. Until then the VM counts as supply. Raise it for images that boot slowly.
     #[serde(default = "default_boot_deadline")]
     #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
     pub boot_deadline: Duration,
-    /// Time without a job after which a VM stops by itself, 30s to 7d. Longer saves boots between bursts; shorter saves money. The VM is
-    /// told in `DIRAC_IDLE_TIMEOUT`, in seconds, and whatever starts the pilot (the image, or `machine.userData`) must obey it: in
+    /// Time without a job after which a VM stops by itself, 30s to 7d. A longer time saves boots between bursts; a shorter one saves money.
+    /// The VM finds it in `DIRAC_IDLE_TIMEOUT`, in seconds. What starts the pilot (the image, or `machine.userData`) must obey it: in
     /// DIRAC's JobAgent it is StopAfterFailedMatches times PollingTime.
     #[serde(default = "default_idle_timeout")]
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
-    /// Age, 10m to 90d, from which a VM counts as ending: jobs are planned onto younger ones, and it goes by itself when it finds
-    /// no more work. No job is killed. Shorter brings new images in sooner; keep it well above matching.maxCpuTime.
+    /// Age, 10m to 90d, from which a VM counts as ending: no jobs are planned for it any more, and it goes when it finds no more work. With a
+    /// shorter time new images come into use sooner. Keep it well above matching.maxCpuTime: a VM that is older than both together is
+    /// deleted with what is on it.
     #[serde(default = "default_max_lifetime")]
     #[schemars(extend("x-kubernetes-validations" = between("10m", "90d")))]
     pub max_lifetime: Duration,
@@ -303,7 +316,7 @@ pub struct PilotPoolStatus {
     /// Of these, VMs whose pilot asks for work or runs jobs.
     #[serde(default)]
     pub running: i64,
-    /// Waiting jobs given to this pool at the last round.
+    /// Waiting jobs that the last round gave to this pool.
     #[serde(default)]
     pub waiting_jobs: i64,
     /// Waiting jobs that fit the pool and get no VM, with the reason.

@@ -12,6 +12,7 @@ words! {
             Supported: "This version acts on everything that the object asks for.", "";
             Resolved: "Every object that this one names exists and fits.", "";
             Read: "DIRAC was read at the last attempt.", "";
+            ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
             Met: "Every waiting job has a VM or gets one.", "";
             Valid: "The template can be rendered, or the credential is accepted.", "";
             Usable: "VMs can be bought from at least one cloud of the pool.", "";

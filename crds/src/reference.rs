@@ -14,7 +14,7 @@ pub const DNS_SUBDOMAIN: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
 /// Another object of the same namespace. It may be created later: until it is there, the condition Resolved says what is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct LocalRef {
-    /// Name (metadata.name) of the object, in the same namespace; a DNS label such as `cppm-openstack`.
+    /// Name (metadata.name) of the object, in the same namespace; a DNS label, for example `cppm-openstack`.
     #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub name: String,
 }

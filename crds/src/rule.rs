@@ -1,4 +1,4 @@
-//! Validation rules (CEL) as the API server evaluates them: an expression that must hold, and the sentence for when it does not.
+//! Validation rules (CEL), which the API server evaluates: an expression that must hold, and the sentence where it does not.
 
 use serde_json::{Value, json};
 

@@ -60,14 +60,14 @@ pub struct SimulatedFlavor {
     /// Price of an hour, a quoted decimal number, for example `"0.10"`. Absent: free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,
-    /// How many VMs of this flavor fit at once, for example 20: a create beyond them is refused for lack of capacity. Nobody can read
-    /// it beforehand, unlike the quota. Absent: any number.
+    /// How many VMs of this flavor fit at once, for example 20. A create beyond them is refused for lack of capacity. Unlike the quota, it
+    /// cannot be read before. Absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub capacity: Option<i64>,
 }
 
-/// Faults: how likely each is, from 0 (never) to 1 (always), and how slow the cloud answers.
+/// Faults: how likely each of them is, from 0 (never) to 1 (always), and how slowly the cloud answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFaults {
@@ -87,13 +87,12 @@ pub struct SimulatedFaults {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub transient: f64,
-    /// A VM takes five times bootTime to boot, for example 0.1 for one in ten. Its pool gives it up where that is longer than
-    /// scaling.bootDeadline.
+    /// A VM takes five times bootTime to boot, for example 0.1 for one in ten. It is replaced if that is longer than scaling.bootDeadline.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub slow_boot: f64,
-    /// The provider takes a running VM away, as spot VMs are taken: how likely within each hour that it runs, for example 0.1 for
-    /// one in ten. Its jobs wait again. A change counts for VMs made from then on.
+    /// The provider takes back a running VM, as it may with spot VMs: how likely that is in each hour that the VM runs, for example 0.1 for
+    /// one in ten. Its jobs wait again. A change counts for new VMs.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub spot_reclaim: f64,
@@ -101,7 +100,7 @@ pub struct SimulatedFaults {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1h")))]
     pub list_lag: Option<Duration>,
-    /// Time that every call to the provider takes, up to 1m, for example `2s`.
+    /// Time that each call to the provider takes, up to 1m, for example `2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "0s", "x-kubernetes-validations" = between("0s", "1m")))]
     pub latency: Option<Duration>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::WORD, rule::rules};
 
-/// A DIRAC site: the name under which DIRAC knows the place, the VOs served there and the computing elements it has.
+/// A DIRAC site: its name in DIRAC, the VOs that it serves and its computing elements.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -41,29 +41,29 @@ use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LAB
     ("self.diracName == oldSelf.diracName", "diracName cannot change, pilots and jobs carry it: make another Site"),
 ])))]
 pub struct SiteSpec {
-    /// The DiracInstallation the site belongs to. Cannot change.
+    /// The DiracInstallation to which the site belongs. Cannot change.
     pub installation_ref: LocalRef,
-    /// The site's name in DIRAC: kind of grid, name and country, for example `CLOUD.CPPM.fr`. Jobs that ask for a site or ban one
-    /// name it so. Cannot change.
+    /// The site's name in DIRAC: kind of grid, name and country, for example `CLOUD.CPPM.fr`. Jobs ask for a site, or ban it, by this name.
+    /// Cannot change.
     #[schemars(length(max = 128), extend("x-kubernetes-validations" = rules(&[(
         "self.matches('^[A-Za-z0-9]+[.][A-Za-z0-9_-]+[.][a-z]{2,8}$')",
         "write DIRAC's name of the site: three parts with points between, grid, name and country, for example CLOUD.CPPM.fr",
     )])))]
     pub dirac_name: String,
     /// The site's name in GOCDB, for example `IN2P3-CPPM`. Its downtimes there become Downtime objects. Accepted and kept; this
-    /// version does not read GOCDB. Absent: none.
+    /// version does not read GOCDB. Absent: the site is not in GOCDB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub gocdb_name: Option<String>,
-    /// Names of the VirtualOrganization objects served here. A pool of the site serves only VOs that both lists name.
+    /// Names of the VirtualOrganization objects that the site serves. A pool of the site serves a VO only if both lists name it.
     #[schemars(
         length(min = 1, max = 128),
         inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
-    /// Computing elements that exist already (HTCondorCE, ARC, SSH, Slurm) and are published to DIRAC as they are. Those of
-    /// clouds come from the pools and are not listed. Accepted and kept; this version does not publish them.
+    /// Computing elements that exist already (HTCondorCE, ARC, SSH, Slurm) and are to be published to DIRAC. Those of clouds come from the
+    /// pools and are not listed here. Accepted and kept; this version does not publish them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub computing_elements: Vec<ComputingElement>,
@@ -94,11 +94,11 @@ pub struct Queue {
     /// The longest CPU time of a job, 1m to 60d, for example `72h`.
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
-    /// Cores a pilot gets. Absent: one.
+    /// Cores that a pilot gets. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub processors: Option<i64>,
-    /// Tags the queue offers, for example `[GPU]`.
+    /// Tags that the queue offers, for example `[GPU]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64), regex(pattern = WORD)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The most entries of one status; what is beyond them is only counted in the condition DemandMet.
+/// The most entries of one status. Others are only counted, in the condition DemandMet.
 pub const MOST: usize = 50;
 
 /// Waiting jobs that get no VM, and why.
@@ -16,7 +16,7 @@ pub struct UnmetDemand {
     pub jobs: i64,
     /// Machine-readable reason; docs/conditions.md lists them with what to do.
     pub reason: String,
-    /// The sentence: what binds, and what to do.
+    /// The sentence: what hinders, and what to do.
     pub message: String,
 }
 

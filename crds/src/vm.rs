@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Duration, LocalRef, Price, condition, pool::Purchase, rule::rules};
 
-/// One VM and its pilot, as decided once and never changed. Everything a restart needs to go on is here, derived from the UID, in the cloud or in DIRAC.
+/// One VM and its pilot. The spec is decided once and never changes. What is needed to go on after a restart is here, follows from the UID,
+/// or is read in the cloud and in DIRAC.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "diracgrid.org",
@@ -74,11 +75,11 @@ use crate::{Duration, LocalRef, Price, condition, pool::Purchase, rule::rules};
 pub struct PilotVMSpec {
     /// The installation whose jobs it runs.
     pub installation_ref: LocalRef,
-    /// The pool it was made for.
+    /// The pool for which it was made.
     pub pool_ref: LocalRef,
-    /// The cloud it is bought from.
+    /// The cloud from which it is bought.
     pub cloud_ref: LocalRef,
-    /// The VirtualOrganization object its pilot belongs to.
+    /// The VirtualOrganization object to which its pilot belongs.
     #[schemars(length(min = 1, max = 63))]
     pub vo: String,
     /// The VO's name in DIRAC.
@@ -96,18 +97,18 @@ pub struct PilotVMSpec {
     /// DIRAC name of the queue.
     #[schemars(length(min = 1, max = 255))]
     pub queue: String,
-    /// What is to be bought. What really was is in status.bought.
+    /// What is to be bought. What was really bought is in status.bought.
     pub offering: Offering,
     /// Name of the image in `Cloud.spec.images`.
     #[schemars(length(min = 1, max = 63))]
     pub image: String,
-    /// CPU time the pilot offers.
+    /// CPU time that the pilot offers.
     pub max_cpu_time: Duration,
-    /// Tags the pilot offers.
+    /// Tags that the pilot offers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
-    /// Tags jobs must have.
+    /// Tags that jobs must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub required_tags: Vec<String>,
@@ -119,7 +120,7 @@ pub struct PilotVMSpec {
     pub boot_deadline: Duration,
     /// Time without a job after which the VM stops by itself.
     pub idle_timeout: Duration,
-    /// Age from which the VM counts as ending: no jobs are planned onto it, and it goes when it finds no more work.
+    /// Age from which the VM counts as ending: no jobs are planned for it, and it goes when it finds no more work.
     pub max_lifetime: Duration,
     /// Why it was made.
     #[schemars(length(max = 4096))]
@@ -159,8 +160,8 @@ pub struct Offering {
 /// One attempt to have a VM made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
-    /// Its number, from 1. An attempt whose outcome is not clear is not followed by another before it is known to have made
-    /// nothing.
+    /// Its number, from 1. While the outcome of an attempt is not clear, there is no next attempt: first it must be known that it made no
+    /// VM.
     pub number: i64,
     /// When it began.
     pub since: Time,
@@ -214,7 +215,7 @@ pub struct PilotVMStatus {
     /// crash knows that a VM may exist, and looks for it instead of asking for a second one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
-    /// What was really bought; spec.offering stays the wish. Absent until the provider has made the VM.
+    /// What was really bought; spec.offering says what was wanted. Absent until the provider has made the VM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bought: Option<Bought>,
     /// When the provider's answer that it has made the VM was written down. The boot deadline counts from here.

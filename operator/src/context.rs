@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use broker::pilot::user_data::Verdicts;
+use broker::{clock::Clock, pilot::user_data::Verdicts};
 use crds::PilotVM;
 
 use crate::{
     api::{Api, Events, Stores},
     args::Run,
     bells::Bells,
-    clock::Clock,
     errands::Errands,
     known::{
         Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,

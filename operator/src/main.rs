@@ -4,7 +4,6 @@ mod amounts;
 mod api;
 mod args;
 mod bells;
-mod clock;
 mod cloud;
 mod conditions;
 mod context;

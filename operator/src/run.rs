@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use broker::clock::Clock;
 use crds::PilotVM;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,7 +20,6 @@ use crate::{
     },
     args::Run,
     bells::Bells,
-    clock::Clock,
     context::{Context, State},
     each,
     errands::Errands,

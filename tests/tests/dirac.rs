@@ -7,8 +7,9 @@ use std::{
 };
 
 use broker::{
+    clock::Clock,
     demand::{
-        TaskQueue,
+        Demand, TaskQueue,
         diset::{Client, Credentials, DisetError, Matcher, PilotManager, Settings},
         matching::{Resource, matches, same},
     },
@@ -27,7 +28,7 @@ const QUEUES: usize = 60;
 
 fn client(dirac: &Dirac, service: &str, group: &str, credentials: &Credentials, seconds: u64) -> Client {
     let settings = Settings { deadline: Duration::from_secs(seconds), ..Settings::default() };
-    Client::new(dirac.url(service).unwrap().parse().unwrap(), group, credentials, settings).unwrap()
+    Client::new(dirac.url(service).unwrap().parse().unwrap(), group, credentials, settings, Clock::system()).unwrap()
 }
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     let other = dirac.submit("enmr_user", 1, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap()[0];
     assert_eq!(dirac.submit("biomed_user", 3, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap().len(), 3);
     let plain = dirac.submit("biomed_user", 1, &JDL.replace("@TAGS@", "")).unwrap()[0];
-    let waiting = async || matcher.active_task_queues().await.unwrap().iter().map(|q| q.jobs).sum::<u64>();
+    let waiting = async || matcher.active_task_queues().await.unwrap().queues.iter().map(|q| q.jobs).sum::<u64>();
     for _ in 0..60 {
         if waiting().await == 5 {
             break;
@@ -282,6 +283,12 @@ fn names_are_compared_as_the_database_does(dirac: &Dirac) {
     assert!(alike.len() > 500, "{} pairs are alike", alike.len());
 }
 
+/// All that the Matcher said could be read.
+fn whole(demand: Demand) -> Vec<TaskQueue> {
+    assert_eq!(demand.unreadable, None);
+    demand.queues
+}
+
 async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
     let mut rng = StdRng::seed_from_u64(1);
     let mut jobs: Vec<(u64, Value)> = (1..=QUEUES as u64).map(|job| (job, definition(&mut rng))).collect();
@@ -289,7 +296,7 @@ async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
     jobs.extend((0..10).map(|i| (1_000 + i, jobs[i as usize].1.clone())).collect::<Vec<_>>());
     assert_eq!(dirac.fill_task_queues(&jobs).unwrap(), [], "DIRAC takes every definition");
 
-    let queues = matcher.active_task_queues().await.unwrap();
+    let queues = whole(matcher.active_task_queues().await.unwrap());
     assert_eq!(queues.iter().map(|q| q.jobs).sum::<u64>(), jobs.len() as u64);
     assert!(queues.len() > QUEUES / 2, "{} queues", queues.len());
     every_field_is_read_as_it_was_submitted(dirac, &jobs, &queues);
@@ -298,7 +305,7 @@ async fn matching_rules_are_dirac_s(dirac: &Dirac, matcher: &Matcher) {
     for _ in 0..RESOURCES {
         let (ours, theirs) = resource(&mut rng);
         let expected: BTreeSet<u64> = match matcher.matching_task_queues(&theirs).await {
-            Ok(queues) => queues.iter().map(|q| q.id).collect(),
+            Ok(demand) => whole(demand).iter().map(|q| q.id).collect(),
             // Required tags that are not offered: DIRAC answers with an error, and gives no job.
             Err(DisetError::Service { what, .. }) if what.contains("Wrong conditions") => {
                 refused += 1;
@@ -390,6 +397,7 @@ async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
         queue: "m1.xlarge".into(),
     };
     let references = [pilot.reference.clone(), "cloud://unknown".to_owned()];
+    many_rows_are_made_together(dirac, user, &pilot).await;
     a_half_made_row_is_repaired(dirac, user, &rows, &pilot).await;
     assert_eq!(rows.rows(&references[1..]).await.unwrap(), [], "no row is no error");
     rows.register(&pilot).await.unwrap();
@@ -415,7 +423,33 @@ async fn pilot_rows_live_and_close(dirac: &Dirac, user: &Credentials) {
     assert_eq!(rows.rows(&references).await.unwrap()[0].status, PilotStatus::Done, "a closed row stays closed");
 }
 
-/// Who registers dies between the two calls that it takes: the next one to register completes the row.
+/// Registered at once: through one PilotManager, which gathers them, and through one for each, beside the same connections.
+async fn many_rows_are_made_together(dirac: &Dirac, user: &Credentials, pilot: &NewPilot) {
+    const PILOTS: usize = 64;
+    let client = client(dirac, "PILOTMANAGER", "biomed_admin", user, 30);
+    let url = client.url().clone();
+    let one = PilotManager::new(client.beside(url.clone().into()));
+    let many: Vec<_> = (0..PILOTS).map(|_| PilotManager::new(client.beside(url.clone().into()))).collect();
+    let (one, mut took) = (&one, Vec::new());
+    for (vo, gathers) in [("enmr", false), ("biomed", true)] {
+        let begun = std::time::Instant::now();
+        let registered = futures::future::join_all(many.iter().enumerate().map(|(n, alone)| {
+            let reference = format!("cloud://{vo}-{n}");
+            let new = NewPilot { reference, stamp: format!("{n:032}"), vo: vo.into(), ..pilot.clone() };
+            async move { if gathers { one } else { alone }.register(&new).await }
+        }));
+        registered.await.into_iter().collect::<Result<Vec<()>, _>>().unwrap();
+        took.push(begun.elapsed());
+        let counted = format!(
+            "select count(*), count(distinct PilotJobReference) from PilotAgentsDB.PilotAgents where VO = '{vo}' and Queue = 'm1.xlarge'"
+        );
+        assert_eq!(dirac.sql(&counted).unwrap().trim(), format!("{PILOTS}\t{PILOTS}"));
+    }
+    eprintln!("rows: {PILOTS} pilots registered at once in {:?} one by one, {:?} gathered", took[0], took[1]);
+    dirac.sql("delete from PilotAgentsDB.PilotAgents").unwrap();
+}
+
+/// A crash between the two calls that a registration takes leaves half a row: the next registration completes it.
 async fn a_half_made_row_is_repaired(dirac: &Dirac, user: &Credentials, rows: &PilotManager, pilot: &NewPilot) {
     let half = NewPilot { reference: "cloud://half".into(), stamp: "0".repeat(32), ..pilot.clone() };
     let first = json!([[half.reference], half.vo, "K8sCloud", {&half.reference: half.stamp}]);
@@ -463,6 +497,6 @@ async fn refusals_are_told_apart(dirac: &mut Dirac, user: &Credentials) {
     assert!(matches!(down, DisetError::Unreachable { .. }), "{down}");
     dirac.start_service("MATCHER").unwrap();
     let queues: Vec<TaskQueue> =
-        Matcher::new(client(dirac, "MATCHER", "biomed_admin", user, 30)).active_task_queues().await.unwrap();
+        Matcher::new(client(dirac, "MATCHER", "biomed_admin", user, 30)).active_task_queues().await.unwrap().queues;
     assert!(!queues.is_empty(), "the queues outlive the Matcher");
 }

@@ -21,7 +21,7 @@ const OPERATOR: &[&[&str]] = &[
     &["giveback"],
     &["context"],
     &["api", "bells"],
-    &["args", "clock", "errands", "known", "metrics", "progress"],
+    &["args", "errands", "known", "metrics", "progress"],
     &["conditions", "crash", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];

@@ -16,33 +16,35 @@ pub enum PilotStatus {
     Running,
     /// Ended by itself: the JobAgent says so at its end (`Agent/JobAgent.py`, `finalize`), whether it ever had a job or not.
     Done,
-    /// Ended with an error.
+    /// The VM ended with an error.
     Failed,
-    /// Taken away.
+    /// The VM was taken away.
     Deleted,
-    /// Never ran.
+    /// The pilot never ran.
     Aborted,
-    /// DIRAC says something else.
+    /// DIRAC has another word in the row.
     Unknown,
 }
 
 impl PilotStatus {
-    /// Whether the row is closed.
+    /// Whether a row with this state is closed.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Deleted | Self::Aborted)
     }
+
     /// Whether the pilot has asked for work: it has a job or had one, or it ended by itself. Others than the pilot close a row as
     /// Deleted or Aborted.
     pub fn has_asked(self) -> bool {
         matches!(self, Self::Running | Self::Done | Self::Failed)
     }
-    /// Whether a row that says this may be written to say `next`: a closed row stays closed, and one that the Matcher has set to
-    /// Running does not go back, since a launch that is repeated after a crash knows less than the Matcher.
+
+    /// Whether a row with this state may be given the state `next`. A closed row stays closed. A row that the Matcher has set to Running
+    /// does not go back: a launch that is repeated after a crash knows less than the Matcher.
     pub fn may_become(self, next: Self) -> bool {
         let back = self == Self::Running && matches!(next, Self::Submitted | Self::Waiting);
         !self.is_final() && !back
     }
-    /// DIRAC's spelling.
+    /// DIRAC's word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Submitted => "Submitted",
@@ -57,7 +59,7 @@ impl PilotStatus {
     }
 }
 
-/// What is registered for a pilot.
+/// A pilot that is to have a row, and what the row says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPilot {
     /// `cloud://<PilotVM UID>`.
@@ -77,41 +79,42 @@ pub struct NewPilot {
 /// A pilot's row as DIRAC has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PilotRow {
-    /// The reference.
+    /// The pilot's reference.
     pub reference: String,
     /// The state. The Matcher writes Running when it gives the pilot its first job.
     pub status: PilotStatus,
     /// The job the pilot got last; 0: none yet.
     pub current_job: u64,
-    /// Seconds since DIRAC last touched the row by our clock; `None`: the answer does not say.
+    /// Seconds since DIRAC last wrote the row, by our clock; `None`: the answer does not say.
     pub idle_seconds: Option<u64>,
-    /// When DIRAC last touched the row (`LastUpdateTime`, by DIRAC's clock); `None`: the answer does not say.
+    /// When DIRAC last wrote the row (`LastUpdateTime`), by DIRAC's clock; `None`: the answer does not say.
     pub updated: Option<Timestamp>,
-    /// The jobs that the pilot got so far, ended ones included (`Jobs`, from JobToPilotMapping); `None`: the answer does not say,
-    /// which is not the same as no job.
+    /// The jobs that the pilot got so far, with those that ended (`Jobs`, from JobToPilotMapping); `None`: the answer does not say, which
+    /// is not the same as no job.
     pub jobs: Option<Vec<u64>>,
     /// How many of these run now; `None`: nobody says, which is not the same as none. DIRAC's PilotManager does not know it.
     pub running: Option<u64>,
 }
 
-/// The pilots' rows. All calls may be repeated without harm.
+/// Where the pilots' rows are. Each call may be repeated without harm.
 #[async_trait]
 pub trait PilotRows: Send + Sync {
-    /// Makes the row, unless there is one with this reference (DIRAC has no unique key: look first, insert, so that a
-    /// repeated call leaves one row). The row says Submitted.
+    /// Sees to it that the pilot has a row, with its site, CE and queue. A new row says Submitted. DIRAC has no unique key, so the row is
+    /// looked for before it is made: a repeated call leaves one row. After an error it is not known whether there is a row.
     async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError>;
-    /// Writes the state where [`PilotStatus::may_become`] allows it. Touches the row even when the state is the same.
+    /// Writes the state, where [`PilotStatus::may_become`] allows it, and otherwise does nothing. A row that has the state already is
+    /// written too, so that DIRAC takes it for alive.
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError>;
-    /// The rows of these references, a thousand a request; absent ones are left out.
+    /// The rows of these references, read a thousand at a time. A reference without a row is left out.
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError>;
 }
 
-/// Why the rows could not be read or written; to be tried again. The text is a sentence without secrets.
-#[derive(Debug, thiserror::Error)]
+/// Why rows could not be read or written. The call is to be tried again.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct RowsError {
     /// Machine-readable reason in CamelCase: the condition's reason and a metric label.
     pub reason: &'static str,
-    /// The sentence.
+    /// The sentence. Holds no secret.
     pub message: String,
 }

@@ -1,15 +1,16 @@
-//! Limits that hold at once: the pool's, the VO's, the cloud's ceiling and the provider's quota.
+//! The limits, which hold all at once: the pool's maximum, the VO's limits, the cloud's ceiling and the provider's quota.
 
 use super::{Limits, Offering, Reason};
 
-/// One limit and what is taken of it.
+/// The limits of one pool, VO or cloud, and how much of them is used.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
     limits: Limits,
+    /// VMs, cores, memory in MiB, GPUs.
     used: [u64; 4],
 }
 
-/// Names and units of what an account counts.
+/// What an account counts, with its unit, in the order of [`Account::used`].
 const WHAT: [&str; 4] = ["VMs", "cores", "MiB of memory", "GPUs"];
 
 fn wants(offering: &Offering) -> [u64; 4] {
@@ -17,19 +18,19 @@ fn wants(offering: &Offering) -> [u64; 4] {
 }
 
 impl Account {
-    /// Nothing taken yet.
+    /// An account of which nothing is used.
     pub fn new(limits: Limits) -> Self {
         Self { limits, used: [0; 4] }
     }
 
-    /// Takes one VM, whatever the limit: it exists.
+    /// Takes one VM of `offering`, also beyond a limit: a VM that exists counts.
     pub fn take(&mut self, offering: &Offering) {
         for (used, want) in self.used.iter_mut().zip(wants(offering)) {
             *used += want;
         }
     }
 
-    /// What keeps one more VM out: the thing, its limit, and what is lacking.
+    /// What keeps one more VM from being made: what is short, its limit, and by how much the VM would pass it. `None`: there is room.
     fn lacks(&self, offering: &Offering) -> Option<(&'static str, u64, u64)> {
         let limits = [self.limits.vms, self.limits.cores, self.limits.ram_mib, self.limits.gpus];
         let all = limits.into_iter().zip(self.used).zip(wants(offering)).zip(WHAT);
@@ -41,7 +42,7 @@ impl Account {
     }
 }
 
-/// The limit that keeps a VM from being made. Cheap: the words are made only when they are wanted.
+/// The limit that keeps a VM from being made. Its sentence is made only when it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
     whose: Whose,
@@ -69,7 +70,7 @@ impl Binding {
         }
     }
 
-    /// The sentence: the limit, and what more of it would bring. Names of pool, VO and cloud.
+    /// The sentence: the limit, and how much more of it is needed for one more VM. Takes the names of pool, VO and cloud.
     pub fn message(&self, [pool, vo, cloud]: [&str; 3], offering: &Offering) -> String {
         let whose = match self.whose {
             Whose::Pool => format!("pool {pool} (spec.scaling.max)"),
@@ -80,7 +81,7 @@ impl Binding {
         let Self { what, limit, lacking, .. } = self;
         let flavor = &offering.flavor;
         format!(
-            "{whose} leaves no room: {limit} {what} allowed; {lacking} more would start one more {flavor} on {cloud}"
+            "{whose} leaves no room: it allows {limit} {what}; {lacking} more would start one more {flavor} on {cloud}"
         )
     }
 }
@@ -99,7 +100,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The limit that keeps this VM out, the pool's own first; `None`: there is room in all of them.
+    /// The first limit that has no room for this VM, in the order pool, VO, ceiling, quota; `None`: all have room.
     pub fn binding(&self, [pool, vo, cloud]: [usize; 3], offering: &Offering) -> Option<Binding> {
         let all =
             [(&self.pools[pool], Whose::Pool), (&self.vos[vo], Whose::Vo), (&self.ceilings[cloud], Whose::Ceiling)];
@@ -110,7 +111,7 @@ impl Accounts {
         })
     }
 
-    /// Takes one new VM from all of them.
+    /// Takes one new VM from the accounts of its pool, VO and cloud.
     pub fn take(&mut self, [pool, vo, cloud]: [usize; 3], offering: &Offering) {
         self.pools[pool].take(offering);
         self.vos[vo].take(offering);

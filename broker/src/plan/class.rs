@@ -1,4 +1,4 @@
-//! Demand: the waiting jobs of all task queues, those with equal requirements and of one VO taken together.
+//! Demand: the waiting jobs of all task queues. Jobs of one VO with equal requirements are taken together as a class.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,28 +10,28 @@ use crate::demand::TaskQueue;
 pub struct Class<'a> {
     /// Index of the VO in the snapshot.
     pub vo: usize,
-    /// One of the task queues: the requirements are those of all.
+    /// One of its task queues. All of them have equal requirements; this one has the smallest number.
     pub queue: &'a TaskQueue,
     /// Waiting jobs.
     pub jobs: u64,
-    /// Cores a job needs; `None`: a VM of its own.
+    /// Cores that a job needs; `None`: it needs a whole VM.
     pub cores: Option<u64>,
-    /// The same number for classes whose queues have equal lists, that is sites, CEs, tags and the like.
+    /// A number that classes share when the lists of their queues are equal: sites, CEs, banned sites, platforms, job types, tags.
     pub profile: usize,
 }
 
 /// All that waits.
 #[derive(Clone, Debug, Default)]
 pub struct Demand<'a> {
-    /// The classes, the most demanding first: what fits few VMs is placed before what fits all.
+    /// The classes, the most demanding first: jobs that fit few VMs are placed before jobs that fit all.
     pub classes: Vec<Class<'a>>,
     /// Waiting jobs of each VO, by index.
     pub waiting: Vec<u64>,
-    /// Waiting jobs of groups that no VO claims.
+    /// Waiting jobs of each group that no VO claims.
     pub unclaimed: BTreeMap<String, u64>,
 }
 
-/// What makes two queues of one VO the same to a planner.
+/// Queues with equal keys are one class.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     vo: usize,
@@ -62,7 +62,7 @@ impl<'a> Demand<'a> {
             let class =
                 classes.entry(key).or_insert_with(|| Class { vo, queue, jobs: 0, cores: cores(queue), profile });
             class.jobs += queue.jobs;
-            // One representative whatever the order of the queues.
+            // The smallest number, so that the order of the queues does not matter.
             if queue.id < class.queue.id {
                 class.queue = queue;
             }
@@ -77,7 +77,7 @@ impl<'a> Demand<'a> {
     }
 }
 
-/// VO by group. A group that two VOs name goes to the first.
+/// The index of the VO by group. A group that two VOs name belongs to the first.
 fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
     let mut all = HashMap::new();
     for (i, vo) in vos.iter().enumerate() {
@@ -96,7 +96,7 @@ fn lists(q: &TaskQueue) -> Lists<'_> {
     })
 }
 
-/// Cores a job needs: the largest `nProcessors` among its tags (`Executor/JobScheduling.py`, `_getTagsFromManifest`).
+/// Cores that a job needs; `None`: a whole VM. The largest `nProcessors` among its tags (`Executor/JobScheduling.py`, `_getTagsFromManifest`).
 fn cores(queue: &TaskQueue) -> Option<u64> {
     if queue.tags.iter().any(|t| t == "WholeNode") {
         return None;

@@ -1,4 +1,5 @@
-//! The decision: demand against supply first, then new VMs within all limits, then words for what is left.
+//! The decision. First jobs are given to VMs that are there, then new VMs are made for the rest within all limits, then what is still
+//! left is explained.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,10 +14,10 @@ use super::{
 
 /// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues.
 ///
-/// Classes of jobs are taken from the most demanding to the least. Each is given first to the free cores of VMs that run or
-/// boot, then to new VMs: pools that require tags before pools that take all, then in the snapshot's order; in a pool, clouds
-/// in its order, and flavors in its order (by price for a core, where the pool names bounds instead of flavors). The order of
-/// preference wins over the best fit.
+/// The classes of jobs are taken from the most demanding to the least. The jobs of a class go first to the free cores of VMs that run or
+/// boot, then to new VMs. Pools that require tags come before pools that take all jobs; otherwise the snapshot's order holds. In a pool
+/// its order of clouds holds, then its order of flavors. Where the pool names bounds instead of flavors, the cheapest flavor for a core
+/// comes first. The order of preference counts more than how well a flavor fits.
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut round = Round::new(snapshot);
     let demand = Demand::of(snapshot);
@@ -37,24 +38,24 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     plan
 }
 
-/// What keeps an offering from being bought.
+/// Why an offering is not bought.
 #[derive(Clone, Copy)]
 enum Obstacle {
     /// A limit.
     Limit(Binding),
-    /// The cloud refused it a moment ago.
+    /// The cloud refused it a short time ago.
     Refused,
-    /// The pool's VMs of it come to nothing.
+    /// The pool's last VMs of it never asked for work.
     Failing,
 }
 
-/// Something a pool may buy.
+/// An offering that a pool may buy.
 #[derive(Clone, Copy)]
 struct Offer<'a> {
     /// Index of the cloud.
     cloud: usize,
     offering: &'a Offering,
-    /// Of the pool's VMs: see [`Fit::shape`].
+    /// The shape of its VMs in this pool: see [`Fit::shape`].
     shape: usize,
 }
 
@@ -62,14 +63,14 @@ struct Round<'a> {
     snapshot: &'a Snapshot,
     accounts: Accounts,
     supply: Supply,
-    /// Pools that serve a VO, in the order in which they are tried.
+    /// By index of the VO: the pools that serve it, in the order in which they are tried.
     pools_of: Vec<Vec<usize>>,
-    /// What each pool may buy, in the order in which it is tried.
+    /// By index of the pool: what it may buy, in the order in which it is tried.
     offers: Vec<Vec<Offer<'a>>>,
-    /// The shape with the cores of the pool's largest offering and the memory of that with most; `None`: it may buy nothing.
+    /// By index of the pool: a shape with the most cores and the most memory of all its offerings; `None`: it may buy nothing.
     largest: Vec<Option<usize>>,
     fit: Fit,
-    /// Jobs given to each pool.
+    /// By index of the pool: jobs given to it.
     assigned: Vec<u64>,
 }
 
@@ -128,7 +129,7 @@ impl<'a> Round<'a> {
         Self { snapshot, accounts, supply, pools_of: pools_of.collect(), offers, largest, fit, assigned }
     }
 
-    /// Gives jobs of a class to supply; how many found none.
+    /// Gives the jobs of a class to VMs that are there. Returns how many jobs found no room.
     fn serve(&mut self, class: &Class<'_>) -> u64 {
         let mut left = class.jobs;
         for slots in self.supply.of(class.vo) {
@@ -144,15 +145,15 @@ impl<'a> Round<'a> {
         left
     }
 
-    /// Makes VMs for jobs of a class; what remains is unmet.
+    /// Makes VMs for jobs of a class. Jobs that get none are unmet demand.
     fn launch(&mut self, class: &Class<'_>, jobs: u64, plan: &mut Plan) {
-        // A VM made a moment ago for a more demanding class may have cores left.
+        // A VM that this plan makes for a more demanding class may have cores left.
         let rest = Class { jobs, ..class.clone() };
         let mut left = self.serve(&rest);
         let mut why: Option<(usize, usize, Obstacle)> = None;
         for n in 0..self.pools_of[class.vo].len() {
             let p = self.pools_of[class.vo][n];
-            // What does not fit the pool's largest machine fits none of its machines.
+            // Jobs that do not fit a machine larger than all of the pool's fit none of them.
             if self.largest[p].is_none_or(|largest| !self.fit.fits(class, p, largest)) {
                 continue;
             }
@@ -172,7 +173,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Makes VMs of one offering until nothing is `left` or something binds, which is what comes back.
+    /// Makes VMs of one offering until no job is `left`, or until an obstacle ends it: this obstacle is returned.
     fn buy(
         &mut self,
         class: &Class<'_>,
@@ -200,7 +201,7 @@ impl<'a> Round<'a> {
             self.accounts.take(at, offering);
             let jobs = room.min(*left);
             self.assigned[p] += jobs;
-            // A full VM has nothing for others: the most usual case, and none to be looked up.
+            // Mostly the VM is full and has no core for others: then nothing needs to be looked up.
             let rest = class.cores.map_or(0, |each| offering.cores - jobs * each);
             if rest > 0 {
                 self.supply.slots(p, class.vo, shape, offering.cores).add(rest);
@@ -229,7 +230,7 @@ impl<'a> Round<'a> {
                     let flavor = &offering.flavor;
                     (
                         Reason::NoCapacity,
-                        format!("cloud {cloud} refused {flavor} for lack of room a moment ago; it is tried again soon"),
+                        format!("cloud {cloud} had no room for {flavor} a short time ago; it is tried again soon"),
                     )
                 }
                 Obstacle::Failing => {
@@ -237,8 +238,8 @@ impl<'a> Round<'a> {
                     (
                         Reason::VmsFail,
                         format!(
-                            "the last VMs of {flavor} that pool {pool} had on cloud {cloud} never asked for work: see their \
-                             events and console logs (ConfigMaps with the label diracgrid.org/console); it is tried again soon"
+                            "the last VMs of {flavor} that pool {pool} had on cloud {cloud} never asked for work; more are tried \
+                             later. See their events and console logs (ConfigMaps with the label diracgrid.org/console)"
                         ),
                     )
                 }
@@ -251,7 +252,7 @@ impl<'a> Round<'a> {
         };
         let pool = &self.snapshot.pools[closest];
         if self.offers[closest].is_empty() {
-            let message = format!("no cloud of pool {} can be used and offers a flavor it takes", pool.name);
+            let message = format!("no cloud of pool {} can be used and has a flavor that the pool takes", pool.name);
             return Unmet { vo, pool: Some(pool.name.clone()), jobs, reason: Reason::NoOffering, message };
         }
         let message = format!("no pool takes them: {}", fit::obstacle(class.queue, pool));
@@ -259,14 +260,14 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Why VMs are made for `jobs` jobs of a class.
+/// The sentence that says why VMs are made for `jobs` jobs of a class.
 fn why(class: &Class<'_>, jobs: u64, vo: &str) -> String {
     let tags = &class.queue.tags;
     let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
     format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
 }
 
-/// Puts a VM that exists on every account it counts against.
+/// Takes a VM that exists from each limit against which it counts.
 fn charge(
     accounts: &mut Accounts,
     vm: &LiveVm,
@@ -301,7 +302,7 @@ fn offerings<'a>(
         if pool.flavors.is_empty() {
             let mut here: Vec<&Offering> =
                 snapshot.clouds[c].offerings.iter().filter(|o| fit::accepts(pool, o)).collect();
-            // Price for a core; what has no price comes last.
+            // An offering without a price comes last.
             let price = |o: &Offering| o.price_micros.map_or(u64::MAX, |p| p / o.cores.max(1));
             here.sort_by(|a, b| price(a).cmp(&price(b)).then(a.flavor.cmp(&b.flavor)).then(a.zone.cmp(&b.zone)));
             all.extend(here.into_iter().map(|o| (c, o)));
@@ -313,7 +314,7 @@ fn offerings<'a>(
     all
 }
 
-/// The offerings of a cloud by flavor, those of one flavor in the cloud's order of zones.
+/// The offerings of a cloud by flavor. Those of one flavor keep the cloud's order of zones.
 fn by_flavor(cloud: &super::CloudState) -> HashMap<&str, Vec<&Offering>> {
     let mut all: HashMap<&str, Vec<&Offering>> = HashMap::with_capacity(cloud.offerings.len());
     for offering in &cloud.offerings {
@@ -327,7 +328,7 @@ fn largest_of(offerings: &[(usize, &Offering)]) -> Option<Offering> {
     Some(Offering { cores: most(|o| o.cores)?, ram_mib: most(|o| o.ram_mib)?, ..Offering::default() })
 }
 
-/// VMs beyond a pool's maximum that never asked for work: the youngest first. A VM that may run a job is never among them.
+/// VMs beyond a pool's maximum, the youngest first. Only VMs whose pilot never asked for work: one that may have a job is never among them.
 fn surplus(snapshot: &Snapshot) -> Vec<Surplus> {
     let mut by_pool: HashMap<&str, Vec<&LiveVm>> = HashMap::with_capacity(snapshot.pools.len());
     for vm in snapshot.vms.iter().filter(|vm| vm.phase != VmPhase::Ending) {
@@ -342,7 +343,7 @@ fn surplus(snapshot: &Snapshot) -> Vec<Surplus> {
         all.extend(booting.into_iter().take(over).map(|vm| Surplus {
             vm: vm.name.clone(),
             reason: format!(
-                "pool {} may have {} VMs (spec.scaling.max) and this one has not begun to work",
+                "pool {} has more than {} VMs (spec.scaling.max), and this one has not begun to work",
                 pool.name, pool.max
             ),
         }));

@@ -1,4 +1,4 @@
-//! Which jobs a VM of a pool may run: DIRAC's matching rules for the resource that its pilot will say it is.
+//! Which jobs a VM of a pool may run: DIRAC's matching rules, for what the pilot on the VM will say of itself.
 
 use super::{Offering, Pool, class::Class};
 use crate::demand::{
@@ -6,23 +6,24 @@ use crate::demand::{
     matching::{Prepared, Resource},
 };
 
-/// Remembers the resources of (pool, shape) pairs, and whether their lists suit the jobs'. A pool has few shapes: they are looked
-/// through faster than hashed.
+/// What fits what, remembered for one plan: the resource of each shape in each pool, and whether its lists agree with those of the
+/// jobs. A pool has few shapes, so a search through all of them is faster than a hash table.
 #[derive(Default)]
 pub struct Fit {
     by_pool: Vec<Vec<Shape>>,
 }
 
-/// What the VMs of a pool that have this size say of themselves.
+/// What pilots on VMs of one size in one pool say of themselves.
 struct Shape {
+    /// Cores, and memory in MiB.
     size: (u64, u64),
     resource: Prepared,
-    /// By the profile of the class.
+    /// Whether the lists agree, by the profile of the class ([`Class::profile`]); `None`: not compared yet.
     suits: Vec<Option<bool>>,
 }
 
 impl Fit {
-    /// The shape that VMs of `offering` have in the pool with index `i`.
+    /// The number of the shape that VMs of `offering` have in `pool`, whose index is `i`.
     pub fn shape(&mut self, i: usize, pool: &Pool, offering: &Offering) -> usize {
         if self.by_pool.len() <= i {
             self.by_pool.resize_with(i + 1, Vec::new);
@@ -34,8 +35,8 @@ impl Fit {
         })
     }
 
-    /// Whether jobs of `class` run on a VM of this shape in the pool with index `i`. A resource of ours names neither owner nor
-    /// groups, so that size and lists are all there is.
+    /// Whether jobs of `class` may run on a VM of this shape in the pool with index `i`. Our resources name neither an owner nor groups,
+    /// so only size and lists decide.
     pub fn fits(&mut self, class: &Class<'_>, i: usize, shape: usize) -> bool {
         let Shape { resource, suits, .. } = &mut self.by_pool[i][shape];
         if !resource.is_large_enough(class.queue) {
@@ -48,8 +49,8 @@ impl Fit {
     }
 }
 
-/// What the pilot on a VM of `offering` in `pool` says of itself. The VO's groups are left out: a VM serves one VO, and the
-/// plan gives it no job of another.
+/// What the pilot on a VM of `offering` in `pool` says of itself. The VO's groups are left out: a VM serves one VO, and the plan gives
+/// it no jobs of other VOs.
 pub fn resource(pool: &Pool, offering: &Offering) -> Resource {
     Resource {
         site: vec![pool.site.clone()],
@@ -72,23 +73,23 @@ pub fn accepts(pool: &Pool, offering: &Offering) -> bool {
     let r = &pool.requirements;
     let model = r.gpu_models.is_empty()
         || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.iter().any(|n| n.eq_ignore_ascii_case(m)));
-    // Whole GiB a core, rounded down: a flavor that has 15.9 GiB for 8 cores has less than 2.
+    // GiB for a core, rounded down: a flavor with 15.9 GiB and 8 cores has less than 2, which counts as 1.
     let ram = offering.ram_mib / 1024 / offering.cores.max(1);
     within(r.cores, offering.cores) && within(r.gpus, offering.gpus) && model && within(r.ram_gib_per_core, ram)
 }
 
-/// Where a queue comes closest to a pool, and what is in the way, in words.
+/// Why jobs of `queue` do not fit `pool`, as a part of a sentence that has named the jobs: the first obstacle that is found.
 pub fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
     let mut missing: Vec<&str> = queue.tags.iter().filter(|t| !pool.tags.contains(t)).map(String::as_str).collect();
     missing.retain(|t| !t.ends_with("Processors") && *t != "MultiProcessor" && *t != "WholeNode");
     if queue.cpu_time > pool.cpu_time {
         format!(
-            "its jobs ask for {} s of CPU time and pool {} offers {} s (spec.matching.maxCpuTime)",
+            "they ask for {} s of CPU time, and pool {} offers {} s (spec.matching.maxCpuTime)",
             queue.cpu_time, pool.name, pool.cpu_time
         )
     } else if !missing.is_empty() {
         format!(
-            "its jobs ask for the tags {} and pool {} does not offer them (spec.matching.tags)",
+            "they ask for the tags {}, and pool {} does not offer them (spec.matching.tags)",
             missing.join(", "),
             pool.name
         )
@@ -99,12 +100,12 @@ pub fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
             pool.required_tags.join(", ")
         )
     } else if !queue.sites.is_empty() && !queue.sites.contains(&pool.site) {
-        format!("its jobs may run only at {} and pool {} is at {}", queue.sites.join(", "), pool.name, pool.site)
+        format!("they may run only at {}, and pool {} is at {}", queue.sites.join(", "), pool.name, pool.site)
     } else if queue.banned_sites.contains(&pool.site) {
-        format!("its jobs refuse the site {} of pool {}", pool.site, pool.name)
+        format!("they ban the site {} of pool {}", pool.site, pool.name)
     } else {
         format!(
-            "no flavor of pool {} has the cores ({}) and memory ({} MB) its jobs ask for, or its platform or CE is not theirs",
+            "no flavor of pool {} has the cores ({}) and memory ({} MB) that they ask for, or they ask for another platform or CE",
             pool.name,
             queue.tags.iter().find(|t| t.ends_with("Processors")).map_or("1", String::as_str),
             queue.min_ram_mb

@@ -1,4 +1,4 @@
-//! The decision, pure: from one snapshot to launches and give-backs, each with its reason.
+//! The decision: from one snapshot to launches and give-backs, each with its reason. Pure: no clock, no client, no async.
 
 mod account;
 mod class;
@@ -27,19 +27,19 @@ pub use snapshot::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Requirem
 pub struct Plan {
     /// VMs to make.
     pub launches: Vec<Launch>,
-    /// VMs to give back: only such that run no job and are expected to get none (still booting, or not yet made).
+    /// VMs to give back. Only VMs whose pilot has not asked for work yet are among them (still booting, or not yet made).
     pub surplus: Vec<Surplus>,
-    /// Demand that gets no VM.
+    /// Waiting jobs that get no VM.
     pub unmet: Vec<Unmet>,
-    /// Waiting jobs given to each pool (its own supply and new VMs together).
+    /// Waiting jobs given to each pool, by its name: those for VMs that it has and those for new ones.
     pub assigned: std::collections::BTreeMap<String, u64>,
-    /// Waiting jobs of each VO.
+    /// Waiting jobs of each VO, by its name.
     pub waiting: std::collections::BTreeMap<String, u64>,
-    /// Groups with waiting jobs that no VO claims.
+    /// Waiting jobs of each group that no VO claims.
     pub unclaimed: std::collections::BTreeMap<String, u64>,
 }
 
-/// One VM to make. Its words are shared: a plan may have a hundred thousand launches.
+/// One VM to make. Its texts are shared between launches, since a plan may have a hundred thousand of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
     /// PilotPool object.
@@ -48,11 +48,11 @@ pub struct Launch {
     pub cloud: Arc<str>,
     /// VirtualOrganization object whose pilot it runs.
     pub vo: Arc<str>,
-    /// What is bought.
+    /// What to buy.
     pub offering: Offering,
-    /// Waiting jobs it is meant for at first.
+    /// Waiting jobs for which it is made; it may run others later.
     pub jobs: u64,
-    /// The sentence.
+    /// Why, as a sentence.
     pub reason: Arc<str>,
 }
 
@@ -61,22 +61,22 @@ pub struct Launch {
 pub struct Surplus {
     /// PilotVM object.
     pub vm: String,
-    /// The sentence.
+    /// Why, as a sentence.
     pub reason: String,
 }
 
-/// Waiting jobs that get no VM. Each belongs to a VO and so to its installation; only those that a pool could run belong to a
-/// pool too. Whoever shows unmet demand on pools alone leaves out [`Reason::NoPool`] and [`Reason::NoMatch`].
+/// Waiting jobs that get no VM. All of them belong to a VO, and so to its installation; only those that a pool could run also belong
+/// to a pool. [`Reason::NoPool`] and [`Reason::NoMatch`] have no pool: show them on the VO and on the installation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unmet {
     /// VirtualOrganization object.
     pub vo: String,
-    /// PilotPool object that could run them and is kept from it; `None`: no pool could run them.
+    /// PilotPool object that could run them if nothing hindered it; `None`: no pool could run them.
     pub pool: Option<String>,
     /// Waiting jobs.
     pub jobs: u64,
     /// Why.
     pub reason: Reason,
-    /// The sentence: what binds, and what would help.
+    /// The sentence: what hinders, and what would help.
     pub message: String,
 }

@@ -1,33 +1,35 @@
-//! Why demand gets no VM: each reason's word and meaning in one place.
+//! Why waiting jobs get no VM: the word and the meaning of each reason.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why waiting jobs get no VM. Written by its word: in JSON, as the reason of a condition and as a metric label.
+/// Why waiting jobs get no VM. Its word stands in JSON, as the reason of a condition, and as a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
-    /// No pool serves the VO. Not of a pool.
+    /// No pool serves the VO. Belongs to no pool.
     NoPool,
-    /// Pools serve the VO, and none could ever run these jobs: tags, CPU time, site, cores or memory do not fit. Not of a pool.
+    /// Pools serve the VO, and none could ever run these jobs: tags, CPU time, site, cores or memory do not fit.
+    /// Belongs to no pool.
     NoMatch,
-    /// No cloud of the pool can be used and offers a flavor that the pool takes.
+    /// No cloud of the pool can be used and has a flavor that the pool takes.
     NoOffering,
     /// The pool has its maximum of VMs (`spec.scaling.max`).
     PoolMax,
-    /// The VO has what it may hold (`spec.limits`).
+    /// The VO holds as much as it may (`spec.limits`).
     VoLimit,
     /// The administrator's ceiling of the cloud is reached (`spec.ceiling`).
     CloudCeiling,
     /// The provider's quota is used up.
     CloudQuota,
-    /// The cloud refused the flavor for lack of room a moment ago.
+    /// The cloud had no room for the flavor a short time ago.
     NoCapacity,
     /// The pool's last VMs of this flavor on this cloud never asked for work.
     VmsFail,
-    /// As many VMs of this kind boot as may before more of them have shown that they work. Not of the plan: who acts on it adds it.
+    /// As many VMs of this kind boot as are allowed until more of them have shown that they work. The plan does not give this reason:
+    /// the operator adds it.
     Ramp,
-    /// A person asked that nothing is made here. Not of the plan: who acts on it adds it.
+    /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
     Paused,
 }
 

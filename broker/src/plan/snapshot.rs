@@ -1,4 +1,4 @@
-//! Everything a plan is made from, taken at one moment.
+//! Everything from which a plan is made, taken at one moment.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::demand::TaskQueue;
 
-/// One moment of one installation. Names are those of the Kubernetes objects. It is data only, and JSON both ways: the snapshot
-/// of a wrong decision is a test of the plan (`golden_tests.rs`).
+/// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
+/// snapshot of a wrong decision becomes a test of the plan (`golden_tests.rs`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Task queues with waiting jobs.
@@ -23,15 +23,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Puts the queues (by number) and the VMs (by name) into an order that does not depend on where they were read from. The
-    /// order of VOs, pools and clouds is left: it says which comes first.
+    /// Sorts the queues by number and the VMs by name, so that their order does not depend on where they were read. The order of VOs,
+    /// pools and clouds stays: it says which of them comes first.
     pub fn sort(&mut self) {
         self.queues.sort_by_key(|queue| queue.id);
         self.vms.sort_by(|a, b| a.name.cmp(&b.name));
     }
 }
 
-/// Bounds; `None` is unbounded.
+/// Limits; `None`: there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// VMs.
@@ -66,29 +66,29 @@ pub struct Pool {
     pub site: String,
     /// DIRAC name of the CE.
     pub ce: String,
-    /// VirtualOrganization objects served.
+    /// VirtualOrganization objects that it serves.
     pub vos: Vec<String>,
     /// Cloud objects, in order of preference.
     pub clouds: Vec<String>,
-    /// Flavors accepted, in order of preference; empty: every flavor that passes `accepts`.
+    /// Flavors that it takes, in order of preference; empty: every flavor within `requirements`.
     pub flavors: Vec<String>,
     /// Bounds on flavors.
     pub requirements: Requirements,
     /// CPU time offered, in normalised seconds as DIRAC compares them.
     pub cpu_time: u64,
-    /// Tags offered.
+    /// Tags that it offers.
     pub tags: Vec<String>,
-    /// Tags jobs must have.
+    /// Tags that jobs must have.
     pub required_tags: Vec<String>,
     /// DIRAC platform.
     pub platform: Option<String>,
     /// The most VMs at once.
     pub max: u64,
-    /// What is left alone for a while because the pool's VMs of it came to nothing.
+    /// Offerings that are not bought for a while, since the pool's last VMs of them never asked for work.
     pub failing: Vec<Failing>,
 }
 
-/// An offering whose VMs come to nothing.
+/// An offering whose VMs never asked for work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
     /// Cloud object.
@@ -104,7 +104,7 @@ pub struct Failing {
 pub struct Requirements {
     /// Cores.
     pub cores: (Option<u64>, Option<u64>),
-    /// GiB of memory a core.
+    /// GiB of memory for a core.
     pub ram_gib_per_core: (Option<u64>, Option<u64>),
     /// GPUs.
     pub gpus: (Option<u64>, Option<u64>),
@@ -121,11 +121,10 @@ pub struct CloudState {
     pub offerings: Vec<Offering>,
     /// The administrator's ceiling on our VMs.
     pub ceiling: Limits,
-    /// What the provider's quota still allows, by class ([`Offering::quota_class`] is the index), after everything it counts as used.
-    /// A class that is not here has no bound. VMs of ours that the provider does not count yet (launched since the quota was read) are
-    /// subtracted by the plan: see [`LiveVm::counted`].
+    /// What is left of the provider's quota, as it was read, by class: [`Offering::quota_class`] is the index. A class that is not here has
+    /// no limit. The plan takes off VMs of ours that were made after that reading: see [`LiveVm::counted`].
     pub headroom: Vec<Limits>,
-    /// Offerings refused a moment ago (no capacity, quota), by flavor name: not to be tried in this round.
+    /// Flavors that the cloud refused a short time ago (no room, quota): they are not tried in this round.
     pub exhausted: BTreeSet<String>,
 }
 
@@ -144,7 +143,7 @@ pub struct Offering {
     pub gpus: u64,
     /// Model of the GPUs.
     pub gpu_model: Option<String>,
-    /// Price of an hour in millionths.
+    /// Price of an hour in millionths of the cloud's currency; `None`: unknown.
     pub price_micros: Option<u64>,
     /// Index of the class of quota in [`CloudState::headroom`] that it counts against.
     pub quota_class: usize,
@@ -156,10 +155,10 @@ pub enum VmPhase {
     /// Its pilot has not asked for work and the boot deadline is not over: full supply.
     #[default]
     Booting,
-    /// Its pilot asks for work or runs jobs. It takes waiting jobs by itself: jobs still in the task queues after it has
-    /// had the time to take them are beyond its free cores.
+    /// Its pilot asks for work or runs jobs. It takes waiting jobs by itself: jobs that still wait after it had the time to take them
+    /// need other VMs.
     Running,
-    /// Ending: no supply, still counts against limits until the provider has let go.
+    /// Ending: it takes no jobs, and counts against limits until the provider has deleted it.
     Ending,
 }
 
@@ -168,7 +167,7 @@ pub enum VmPhase {
 pub struct LiveVm {
     /// PilotVM object.
     pub name: String,
-    /// PilotPool object (may be gone).
+    /// PilotPool object; it may be gone.
     pub pool: String,
     /// Cloud object.
     pub cloud: String,
@@ -178,9 +177,9 @@ pub struct LiveVm {
     pub offering: Offering,
     /// How far it is.
     pub phase: VmPhase,
-    /// Cores known to be free on a running VM; a booting VM's are all free.
+    /// Cores of a running VM that are known to be free. Not used for a booting VM: all its cores are free.
     pub free_cores: u64,
-    /// Whether the provider's quota figures count it already.
+    /// Whether the provider's quota, as it was read, counts it already.
     pub counted: bool,
     /// Seconds since the PilotVM was made.
     pub age_seconds: u64,

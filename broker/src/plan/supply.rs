@@ -1,19 +1,19 @@
-//! Supply: the free cores of VMs that run or boot, alike VMs taken together.
+//! Supply: the free cores of VMs that run or boot. VMs that are alike are taken together.
 
 use std::collections::HashMap;
 
 use super::Offering;
 
-/// Alike VMs: of one pool and VO, and of one shape.
+/// VMs that are alike: of one pool, one VO and one shape.
 #[derive(Clone, Debug)]
 pub struct Slots {
     /// Index of the pool in the snapshot.
     pub pool: usize,
-    /// What their pilots say of themselves: the planner's number for it.
+    /// The number of their shape: see `Fit::shape`.
     pub shape: usize,
     /// Cores of each VM.
     cores: u64,
-    /// Free cores of each VM, those with none left out.
+    /// Free cores of each VM that has any.
     free: Vec<u64>,
 }
 
@@ -30,7 +30,7 @@ impl Slots {
         !self.free.is_empty()
     }
 
-    /// Gives up to `jobs` jobs of `cores` cores each (`None`: a whole VM) to the VMs; how many found room.
+    /// Gives up to `jobs` jobs of `cores` cores each (`None`: a whole VM) to the VMs. Returns how many found room.
     pub fn serve(&mut self, jobs: u64, cores: Option<u64>) -> u64 {
         let mut left = jobs;
         for free in &mut self.free {
@@ -49,7 +49,7 @@ impl Slots {
         jobs - left
     }
 
-    /// Jobs of `cores` cores that a new VM of this offering holds.
+    /// How many jobs of `cores` cores (`None`: a whole VM) a new VM of this offering can run at once.
     pub fn capacity(offering: &Offering, cores: Option<u64>) -> u64 {
         cores.map_or(1, |each| offering.cores / each)
     }
@@ -58,9 +58,9 @@ impl Slots {
 /// All supply.
 #[derive(Clone, Debug)]
 pub struct Supply {
-    /// By index of the VO; in the order in which they were first seen.
+    /// By index of the VO: its slots, in the order in which they were first seen.
     of: Vec<Vec<Slots>>,
-    /// The place among the VO's of (pool, VO, shape).
+    /// By index of pool, index of VO and number of the shape: the place among the slots of the VO.
     places: HashMap<[usize; 3], usize>,
 }
 
@@ -75,7 +75,7 @@ impl Supply {
         &mut self.of[vo]
     }
 
-    /// The slots of this pool, VO and shape, whose VMs have so many cores.
+    /// The slots of this pool, VO and shape. They are made at the first call; their VMs have `cores` cores each.
     pub fn slots(&mut self, pool: usize, vo: usize, shape: usize, cores: u64) -> &mut Slots {
         let all = &mut self.of[vo];
         let place = *self.places.entry([pool, vo, shape]).or_insert_with(|| {

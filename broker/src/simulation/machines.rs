@@ -9,27 +9,19 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
 use super::{
-    CloudConfig, Loss, SimulatedDirac, SimulatedFlavor, World,
+    SimulatedDirac,
+    config::{CloudConfig, SimulatedFlavor},
     faults::{Call, Dice, LATE, SLOW, Script},
-    trouble::{Trouble, after},
+    machine::Machine,
+    trouble::{Loss, Trouble, after},
 };
 use crate::{
     clock::moment,
-    cloud::{
-        Allowance, Choice, CloudError, Coming, End, Headroom, Limits, Notice, Order, Owner, QuotaClass, Scope, Vm,
-        VmState, keep,
-    },
-    pilot::Pilot,
+    cloud::{Choice, CloudError, Limits, Notice, Order, Owner, Vm, VmState, keep},
 };
 
-/// The one class of quota that a simulated cloud has.
-pub const CLASS: &str = "simulated";
 /// An order whose reply was lost is carried out by then or never.
-pub const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
-/// How long before it takes a VM back the provider says so. EC2: two minutes.
-const ANNOUNCED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
-/// How long lists show a VM that the provider took back.
-const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
+const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// The state of a simulated cloud.
 pub struct State {
@@ -49,85 +41,9 @@ pub struct State {
     pub now: Timestamp,
     /// What the provider announced and nobody was told yet.
     pub announced: Vec<Notice>,
-    dice: Dice,
+    /// Chance.
+    pub dice: Dice,
     ids: u64,
-}
-
-/// A VM and the pilot in it.
-pub struct Machine {
-    /// What a list shows of it.
-    pub vm: Vm,
-    /// The pilot.
-    pub pilot: Pilot,
-    flavor: SimulatedFlavor,
-    /// When the pilot first asks for work; `None`: never.
-    works_at: Option<Timestamp>,
-    works: bool,
-    /// When the provider takes the VM away, if it still runs; `None`: never.
-    reclaimed_at: Option<Timestamp>,
-    /// Whether that was announced.
-    is_announced: bool,
-}
-
-impl Machine {
-    /// Moves the VM to `now`; whether it is still there.
-    fn advance(&mut self, now: Timestamp, mut world: Option<&mut World>) -> bool {
-        if self.vm.state == VmState::Building && self.up_at() <= now {
-            self.vm.state = VmState::Active;
-            self.vm.provider_status = "ACTIVE".to_owned();
-        }
-        if let Some(world) = world.as_deref_mut()
-            && !self.works
-            && self.works_at.is_some_and(|at| at <= now)
-        {
-            self.works = true;
-            world.pilot_asks(&self.pilot);
-        }
-        if self.vm.state == VmState::Active && self.reclaimed_at.is_some_and(|at| at <= now) {
-            self.end(End::Reclaimed, world.as_deref_mut());
-        }
-        if let Some(world) = world
-            && self.vm.state == VmState::Active
-            && self.works
-            && world.idle(&self.pilot.reference).is_some_and(|s| s >= self.pilot.idle_timeout as f64)
-        {
-            self.end(End::PoweredOff, Some(world));
-        }
-        let shown = self.reclaimed_at.is_none_or(|at| now.duration_since(at) < SHOWN_AFTERWARDS);
-        self.vm.state != VmState::Ended(End::Reclaimed) || shown
-    }
-
-    /// What the provider announces about the VM at `now`, once.
-    fn notice(&mut self, now: Timestamp) -> Option<Notice> {
-        let at = self.reclaimed_at.filter(|at| *at <= now + ANNOUNCED_BEFORE)?;
-        if self.is_announced || self.vm.state != VmState::Active {
-            return None;
-        }
-        self.is_announced = true;
-        Some(Notice { id: self.vm.id.clone(), at, what: Coming::Reclaim })
-    }
-
-    /// Ends the VM, and its pilot with it.
-    pub fn end(&mut self, end: End, world: Option<&mut World>) {
-        if let Some(world) = world {
-            world.pilot_gone(&self.pilot.reference);
-        }
-        // It never asks for work again.
-        (self.works, self.works_at) = (true, None);
-        self.vm.provider_status = if end == End::Reclaimed { "RECLAIMED" } else { "SHUTOFF" }.to_owned();
-        self.vm.state = VmState::Ended(end);
-    }
-
-    /// The provider takes it back now.
-    pub fn reclaim(&mut self, now: Timestamp, world: Option<&mut World>) {
-        self.reclaimed_at = Some(now);
-        self.end(End::Reclaimed, world);
-    }
-
-    /// When the provider calls it active. One that will not boot is active at once: to the provider it looks well.
-    fn up_at(&self) -> Timestamp {
-        self.works_at.unwrap_or(self.vm.created)
-    }
 }
 
 impl State {
@@ -254,84 +170,6 @@ impl State {
             listed.push(vm);
         }
         listed
-    }
-
-    /// The quota and what is used of it.
-    pub fn headroom(&self) -> Headroom {
-        Headroom { classes: vec![self.quota()] }
-    }
-
-    fn quota(&self) -> QuotaClass {
-        let held = || self.vms.values().filter(|m| m.vm.is_held());
-        let sum = |of: fn(&SimulatedFlavor) -> u64| held().map(|m| of(&m.flavor)).sum();
-        let limits = self.config.quota;
-        QuotaClass {
-            name: CLASS.to_owned(),
-            vms: Allowance { limit: limits.vms, used: sum(|_| 1) },
-            cores: Allowance { limit: limits.cores, used: sum(|f| u64::from(f.cores)) },
-            ram_mib: Allowance { limit: limits.ram_mib, used: sum(|f| f.ram_mib) },
-            gpus: Allowance { limit: limits.gpus, used: sum(|f| u64::from(f.gpus)) },
-            ..QuotaClass::default()
-        }
-    }
-
-    /// The first choice of an order that can be had now; else the refusal of them that reaches furthest.
-    pub fn admit(&mut self, order: &Order) -> Result<(SimulatedFlavor, Choice), CloudError> {
-        if !self.config.images.is_empty() && !self.config.images.contains(&order.image_id) {
-            return Err(CloudError::Invalid(format!("there is no image {}", order.image_id)));
-        }
-        let mut refusal = CloudError::Invalid("the order names no flavor".to_owned());
-        let reach = |error: &CloudError| match error {
-            CloudError::NoCapacity { scope, .. } | CloudError::Quota { scope, .. } => Some(*scope),
-            _ => None,
-        };
-        for choice in &order.choices {
-            match self.admit_one(choice) {
-                Ok(flavor) => return Ok((flavor, choice.clone())),
-                Err(error) if reach(&error) >= reach(&refusal) => refusal = error,
-                Err(_) => {}
-            }
-        }
-        Err(refusal)
-    }
-
-    fn admit_one(&mut self, choice: &Choice) -> Result<SimulatedFlavor, CloudError> {
-        let found = self.config.flavors.iter().find(|f| f.name == choice.flavor).cloned();
-        let flavor = found.ok_or_else(|| CloudError::Invalid(format!("there is no flavor {}", choice.flavor)))?;
-        if let Some(zone) = choice.zone.as_ref().filter(|zone| !self.config.zones.contains(zone)) {
-            return Err(CloudError::Invalid(format!("there is no zone {zone}")));
-        }
-        if let Some(refusal) = self.trouble.refusal(choice) {
-            return Err(refusal);
-        }
-        self.check_quota(&flavor)?;
-        let full = |message| CloudError::NoCapacity { message, scope: Scope::Offer };
-        let held = self.vms.values().filter(|m| m.vm.is_held() && m.flavor.name == flavor.name).count() as u64;
-        if let Some(fit) = self.config.capacity.get(&flavor.name).filter(|fit| held >= **fit) {
-            return Err(full(format!("{fit} VMs of {} fit, and {held} are there", flavor.name)));
-        }
-        if self.dice.chance(self.config.faults.capacity) {
-            return Err(full(format!("no host has room for {}", flavor.name)));
-        }
-        Ok(flavor)
-    }
-
-    fn check_quota(&self, flavor: &SimulatedFlavor) -> Result<(), CloudError> {
-        let quota = self.quota();
-        let all = [
-            ("instances", Scope::Cloud, quota.vms, 1),
-            ("cores", Scope::Offer, quota.cores, u64::from(flavor.cores)),
-            ("ram", Scope::Offer, quota.ram_mib, flavor.ram_mib),
-            ("gpus", Scope::Offer, quota.gpus, u64::from(flavor.gpus)),
-        ];
-        for (what, scope, Allowance { limit, used }, wanted) in all {
-            if limit.is_some_and(|limit| wanted > 0 && used + wanted > limit) {
-                let allowed = limit.unwrap_or(0);
-                let message = format!("{what}: {used} used, {wanted} more wanted, {allowed} allowed");
-                return Err(CloudError::Quota { message, scope });
-            }
-        }
-        Ok(())
     }
 }
 

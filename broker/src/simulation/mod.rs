@@ -6,10 +6,15 @@
 
 mod arrivals;
 mod cloud;
+mod config;
 mod faults;
+mod hands;
+mod machine;
 mod machines;
 mod queue;
+mod room;
 #[cfg(test)]
+#[path = "simulation_tests.rs"]
 mod tests;
 mod trouble;
 mod world;
@@ -18,7 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use crate::clock::Clock;
 pub use arrivals::Arrival;
-pub use cloud::{CloudConfig, SimulatedCloud, SimulatedFlavor};
+pub use cloud::SimulatedCloud;
+pub use config::{CloudConfig, SimulatedFlavor};
 pub use faults::{Call, Faults};
 pub use trouble::Loss;
 pub use world::{Statistics, World};

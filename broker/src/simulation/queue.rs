@@ -4,14 +4,14 @@ use async_trait::async_trait;
 
 use super::SimulatedDirac;
 use crate::{
-    demand::{DemandError, DemandSource, TaskQueue},
+    demand::{Demand, DemandError, DemandSource},
     pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
 };
 
 #[async_trait]
 impl DemandSource for SimulatedDirac {
-    async fn task_queues(&self) -> Result<Vec<TaskQueue>, DemandError> {
-        Ok(self.now().task_queues())
+    async fn task_queues(&self) -> Result<Demand, DemandError> {
+        Ok(Demand { queues: self.now().task_queues(), unreadable: None })
     }
 }
 

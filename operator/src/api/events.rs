@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use broker::clock::Clock;
 use k8s_openapi::{
     api::events::v1::Event,
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -18,7 +19,7 @@ use kube::{Api, Client, Resource, api::PostParams};
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::in_turn;
-use crate::{clock::Clock, names::OPERATOR};
+use crate::names::OPERATOR;
 
 /// The same reason on the same object is told again after this time.
 const QUIET: Duration = Duration::from_secs(300);

@@ -65,7 +65,7 @@ impl Driven {
                     Some(_) if self.made_from.as_ref() == Some(&made_from) => return Ok(false),
                     Some(simulated) => simulated.configure(simulated::config(spec)),
                     None => {
-                        let made = Arc::new(simulated::make(&ctx.state, cloud, pace, clock(ctx))?);
+                        let made = Arc::new(simulated::make(&ctx.state, cloud, pace, ctx.clock.clone())?);
                         let since = ctx.clock.now();
                         handle.update(|f| (f.simulated, f.simulated_since) = (Some(made.clone()), Some(since)));
                         take_up(ctx, &key, handle, made);
@@ -81,7 +81,7 @@ impl Driven {
                 if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
                     return Ok(false);
                 }
-                let driver = openstack::make(config, pace, clock(ctx))?;
+                let driver = openstack::make(config, pace, ctx.clock.clone())?;
                 if let Some(home) = home(ctx, cloud, handle) {
                     let wanted = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
                     self.leads_home(&home, &made_from, &driver, &wanted, ctx.args.catalogue_interval).await?;
@@ -157,12 +157,6 @@ fn home(ctx: &Context, cloud: &Cloud, handle: &Handle) -> Option<String> {
     let (stores, key) = (&ctx.state.stores, Key::of(cloud));
     let is_empty = stores.vms_of_cloud(&key).is_empty() && stores.unknown_vms(CLOUD_LABEL, &key).is_empty();
     (!is_empty).then_some(home)
-}
-
-/// The operator's clock, for the broker.
-fn clock(ctx: &Context) -> broker::clock::Clock {
-    let clock = ctx.clock.clone();
-    broker::clock::Clock::driven(move || clock.now())
 }
 
 fn rate(spec: &CloudSpec) -> Rate {

@@ -8,7 +8,7 @@ use broker::{
 };
 use crds::{
     DiracInstallation, Reason,
-    installation::{DiracInstallationSpec, External, SimulatedQueue},
+    installation::{DiracInstallationSpec, SimulatedQueue},
 };
 use tokio::time::Instant;
 
@@ -103,8 +103,10 @@ async fn make(
     }
     let credentials =
         Credentials { certificate: opened.get("tls.crt")?, key: opened.get("tls.key")?, ca: opened.get("ca.crt")? };
-    let client = |address: &str| reach(ctx, external, address, &credentials);
-    let (matcher, pilots) = (client(&external.matcher)?, client(&external.pilot_manager)?);
+    let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
+    let matcher =
+        Client::new(external.matcher.parse()?, &external.credentials.group, &credentials, settings, ctx.clock.clone())?;
+    let pilots = matcher.beside(external.pilot_manager.parse()?);
     handle.update(|f| {
         f.demand = Some(Arc::new(Matcher::new(matcher)));
         f.rows = Some(Arc::new(PilotManager::new(pilots)));
@@ -113,11 +115,6 @@ async fn make(
     ctx.bells.read_rows(key);
     ctx.bells.plan(key);
     Ok(())
-}
-
-fn reach(ctx: &Context, external: &External, address: &str, credentials: &Credentials) -> Result<Client, Trouble> {
-    let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
-    Ok(Client::new(address.parse()?, &external.credentials.group, credentials, settings)?)
 }
 
 fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
@@ -139,9 +136,7 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
         handle.update(|f| f.demand = Some(Arc::new(dirac)));
         return;
     }
-    let clock = ctx.clock.clone();
-    let clock = broker::clock::Clock::driven(move || clock.now());
-    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, clock);
+    let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, ctx.clock.clone());
     handle.update(|f| {
         f.demand = Some(Arc::new(dirac.clone()));
         f.rows = Some(Arc::new(dirac.clone()));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
-    demand::DemandSource,
+    demand::{DemandSource, Unreadable},
     pilot::rows::{PilotRow, PilotRows},
     plan::Plan,
     simulation::SimulatedDirac,
@@ -19,8 +19,10 @@ use crate::trouble::Trouble;
 pub struct Round {
     /// When the task queues were read.
     pub at: Timestamp,
-    /// Task queues with waiting jobs.
+    /// Task queues with waiting jobs that could be read.
     pub queues: u64,
+    /// Task queues that could not, whose jobs are in no sum here.
+    pub unreadable: Option<Unreadable>,
     /// Waiting jobs.
     pub jobs: u64,
     /// The decision.

@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use crate::names::Key;
 
-/// Calls of one kind that may be under way at once.
+/// Calls of one kind that may be under way at once at a provider.
 const AT_ONCE: usize = 8;
+/// PilotVMs whose rows may be read or written at once: DISET gathers what they ask, and keeps its connections few by itself.
+const ROWS_AT_ONCE: usize = 64;
 /// Whoever is called and does not come within this time has lost its place. Until then the place is kept: else everyone who comes and
 /// finds none would have the next one called, without end.
 const COMES_WITHIN: Duration = Duration::from_secs(5);
@@ -29,6 +31,15 @@ pub enum Act {
     Ask,
     /// A row is read or written.
     Row,
+}
+
+impl Act {
+    fn at_once(self) -> usize {
+        match self {
+            Self::Create | Self::Delete | Self::Ask => AT_ONCE,
+            Self::Row => ROWS_AT_ONCE,
+        }
+    }
 }
 
 /// The permits of one provider or DIRAC.
@@ -68,7 +79,7 @@ impl Permits {
         let yields = act == Act::Create && !lanes.delete.waiting.is_empty();
         let lane = lanes.of(act);
         lane.called.remove(who);
-        if yields || !lane.has_place(moment()) {
+        if yields || !lane.has_place(moment(), act.at_once()) {
             if lane.known.insert(who.clone()) {
                 lane.waiting.push_back(who.clone());
             }
@@ -87,7 +98,7 @@ impl Permits {
         let mut called = Vec::new();
         for act in [Act::Delete, Act::Create, Act::Ask, Act::Row] {
             let lane = lanes.of(act);
-            while lane.has_place(now) {
+            while lane.has_place(now, act.at_once()) {
                 let Some(who) = lane.waiting.pop_front() else { break };
                 lane.known.remove(&who);
                 lane.called.insert(who.clone(), now + COMES_WITHIN);
@@ -114,10 +125,10 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Whether a place is free that is kept for nobody.
-    fn has_place(&mut self, now: Instant) -> bool {
+    /// Whether one of `at_once` places is free and kept for nobody.
+    fn has_place(&mut self, now: Instant, at_once: usize) -> bool {
         self.called.retain(|_, until| *until > now);
-        self.taken + self.called.len() < AT_ONCE
+        self.taken + self.called.len() < at_once
     }
 }
 

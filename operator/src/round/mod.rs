@@ -14,6 +14,7 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
+use broker::demand::Demand;
 use crds::{DiracInstallation, PilotVM, Reason};
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -76,8 +77,8 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let before = handle.facts();
     let Some(source) = before.demand else { return };
     let at = ctx.clock.now();
-    let queues = match source.task_queues().await {
-        Ok(queues) => queues,
+    let Demand { queues, unreadable } = match source.task_queues().await {
+        Ok(demand) => demand,
         Err(error) => {
             tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
             if before.demand_unknown.is_none() {
@@ -119,7 +120,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         }
     };
     handle.update(|f| {
-        f.round = Some(Arc::new(Round { at, queues: queue_count, jobs, plan, failed }));
+        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, failed }));
     });
 }
 

@@ -45,6 +45,7 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let waiting = family("demand_jobs", "Waiting jobs by VO, as last read");
     let unmet = family("unmet_jobs", "Waiting jobs that get no VM, by VO and reason");
     let read = family("demand_read_timestamp_seconds", "When the task queues were last read");
+    let unreadable = family("task_queues_unreadable", "Task queues that could not be read at the last reading");
     let rows = family("rows_read_timestamp_seconds", "When the pilots' rows were last read");
     let simulated = family("simulated_jobs", "Jobs of simulated installations by state");
     let listed = family("cloud_list_timestamp_seconds", "When a cloud's VMs were last listed");
@@ -104,6 +105,7 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         }
         if let Some(round) = &facts.round {
             put(&read, own(&[]), round.at.as_second());
+            put(&unreadable, own(&[]), round.unreadable.as_ref().map_or(0, |u| whole(u.queues)));
             for (vo, jobs) in &round.plan.waiting {
                 put(&waiting, own(&[("vo", vo)]), whole(*jobs));
             }

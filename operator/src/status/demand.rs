@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::plan::Unmet;
+use broker::{demand::Unreadable, plan::Unmet};
 use crds::{
     ConditionType, Reason,
     unmet::{MOST, UnmetDemand},
@@ -81,6 +81,23 @@ pub fn known(facts: Option<&Facts>) -> Result<&Round, (Reason, String)> {
     }
     let unread = || (Reason::NotRead, "the task queues have not been read yet".to_owned());
     facts.round.as_deref().ok_or_else(unread)
+}
+
+/// An error where task queues could not be read: whether their jobs have VMs is not known. What is known to be unmet is said first.
+pub fn in_whole<'a>(round: &Round, lacking: &'a Lacking) -> Result<&'a Lacking, (Reason, String)> {
+    match &round.unreadable {
+        Some(unreadable) if lacking.entries.is_empty() => Err((Reason::ReadInPart, left_out(unreadable))),
+        Some(_) | None => Ok(lacking),
+    }
+}
+
+/// The sentence on task queues that could not be read.
+pub fn left_out(unreadable: &Unreadable) -> String {
+    let Unreadable { queues, example } = unreadable;
+    match queues {
+        1 => format!("1 task queue cannot be read, and its jobs get no VM: {example}"),
+        n => format!("{n} task queues cannot be read, and their jobs get no VM, for example {example}"),
+    }
 }
 
 /// Says whether the demand is met; `well` is the sentence when it is.

@@ -67,7 +67,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
         }
         _ => {
             let well = "every waiting job has a VM or gets one";
-            demand::met(&mut conditions, known.map(|_| &lacking), well);
+            demand::met(&mut conditions, known.and_then(|round| demand::in_whole(round, &lacking)), well);
         }
     }
     let status = DiracInstallationStatus {
@@ -109,9 +109,13 @@ fn demand_read(facts: &Facts, conditions: &mut Conditions) {
             let text = format!("{}; demand is unknown, so nothing is scaled and what runs goes on", t.message);
             conditions.says(ConditionType::DemandRead, Some(false), t.reason, &text);
         }
-        (None, Some(_)) => {
-            conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read")
-        }
+        (None, Some(round)) => match &round.unreadable {
+            None => conditions.says(ConditionType::DemandRead, Some(true), Reason::Read, "the task queues were read"),
+            Some(unreadable) => {
+                let text = format!("the task queues were read in part: {}", demand::left_out(unreadable));
+                conditions.says(ConditionType::DemandRead, Some(true), Reason::ReadInPart, &text);
+            }
+        },
         (None, None) => {
             let text = "the task queues have not been read yet";
             conditions.says(ConditionType::DemandRead, None, Reason::NotRead, text);

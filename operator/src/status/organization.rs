@@ -65,7 +65,7 @@ pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationS
     let round = facts.and_then(|f| f.round.as_deref());
     let lacking = round.map(|round| demand::lacking(round, |unmet| unmet.vo == key.name)).unwrap_or_default();
     let well = "every waiting job of the VO has a VM or gets one";
-    demand::met(&mut conditions, demand::known(facts).map(|_| &lacking), well);
+    demand::met(&mut conditions, demand::known(facts).and_then(|round| demand::in_whole(round, &lacking)), well);
     // What has not been read since the start is not nothing: the last numbers stay.
     let (waiting_jobs, unmet) = match (round, old) {
         (Some(round), _) => (round.plan.waiting.get(&key.name).map_or(0, |jobs| whole(*jobs)), lacking.entries),

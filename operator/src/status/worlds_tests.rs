@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use broker::plan::{Plan, Unmet};
+use broker::{
+    demand::Unreadable,
+    plan::{Plan, Unmet},
+};
 use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Reason, Site, VirtualOrganization};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -111,6 +114,12 @@ impl World {
     fn unmet(mut self, unmet: Vec<Unmet>) -> Self {
         let waiting = unmet.iter().map(|u| (u.vo.clone(), u.jobs)).collect();
         self.round = Some(Round { plan: Plan { unmet, waiting, ..Plan::default() }, ..Round::default() });
+        self
+    }
+
+    fn unreadable(mut self, queues: usize) -> Self {
+        let example = "task queue \"3\" has no usable Jobs".to_owned();
+        self.round.as_mut().unwrap().unreadable = Some(Unreadable { queues, example });
         self
     }
 
@@ -337,6 +346,24 @@ fn every_world_shows_what_is_true_of_it() {
         ("demand was never read", well().unread(), "pool/p DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "vo/v DemandMet", "Unknown", "NotRead", ""),
         ("demand was never read", well().unread(), "installation/i Ready", "Unknown", "NotRead", ""),
+        (
+            "queues are odd",
+            well().unreadable(2),
+            "installation/i DemandRead",
+            "True",
+            "ReadInPart",
+            "2 task queues cannot be read, and their jobs get no VM, for example task queue \"3\"",
+        ),
+        ("queues are odd", well().unreadable(1), "installation/i DemandMet", "Unknown", "ReadInPart", "1 task queue"),
+        ("queues are odd", well().unreadable(1), "vo/v DemandMet", "Unknown", "ReadInPart", "its jobs get no VM"),
+        (
+            "queues are odd and no pool fits",
+            well().unmet(no_match()).unreadable(1),
+            "vo/v DemandMet",
+            "False",
+            "NoMatch",
+            "49 waiting jobs",
+        ),
         ("demand is lost", well().knowing(lost), "pool/p DemandMet", "Unknown", "DemandUnknown", "no answer"),
         ("demand is lost", well().knowing(lost), "installation/i DemandMet", "Unknown", "DemandUnknown", "no answer"),
         ("the pool is full", well().unmet(at_most()), "pool/p DemandMet", "False", "PoolMax", "7 waiting jobs"),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use broker::{
+    clock::{Clock, Reading},
     cloud::{Owner, VmState},
     pilot::rows::PilotStatus,
 };
@@ -15,7 +16,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::{
-    clock::{Clock, Reading},
     known::installation::Rows,
     vm::{
         next::{Step, next},
@@ -143,7 +143,7 @@ fn a_cloud_without_a_driver_is_away_and_an_installation_without_an_object_is_gon
 fn a_clock_that_jumps_an_hour_forward_and_back_ends_no_booting_vm() {
     let hands = Arc::new(Mutex::new((1_000_000_i64, 0_u64)));
     let read = hands.clone();
-    let clock = Clock::new(move || {
+    let clock = Clock::following(move || {
         let (wall, steady) = *read.lock().unwrap();
         Reading { wall: Timestamp::from_second(wall).unwrap(), steady: Duration::from_secs(steady) }
     });

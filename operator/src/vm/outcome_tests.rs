@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use broker::{
+    clock::Clock,
     cloud::{Cloud, CloudError, Coming, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
     pilot::rows::{PilotStatus, RowsError},
 };
@@ -22,7 +23,6 @@ use super::{
 };
 use crate::{
     api::{Stores, watch::Objects},
-    clock::Clock,
     context::State,
     ending::Ending,
     errands::Errands,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{cloud::Attempt, pilot::rows::PilotStatus};
+use broker::{clock::Clock, cloud::Attempt, pilot::rows::PilotStatus};
 use crds::{ConditionType, PilotVM, Reason};
 use kube::ResourceExt;
 
@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     api::{self, Api},
-    clock::Clock,
     context::{Context, State},
     crash::crash_point,
     ending::Ending,

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::address::Policy;
+use crate::{address::Policy, clock::Clock};
 
 use super::{
     Addresses, Credentials, DisetError, ServiceUrl,
@@ -31,7 +31,7 @@ use super::{
     value::{self, Answer},
 };
 
-/// The version that is told to the server, which only logs it.
+/// The version that the server is told; it only logs it.
 const CLIENT_VERSION: &str = concat!("dirac-operator ", env!("CARGO_PKG_VERSION"));
 
 /// Limits of a call.
@@ -62,10 +62,10 @@ impl Default for Settings {
     }
 }
 
-/// Connections that one installation is asked to keep open at once: DIRAC's services have some tens of threads for all clients.
+/// The most connections that are open to one installation at once: DIRAC's services have some tens of threads for all clients.
 const MOST_CONNECTIONS: usize = 8;
 
-/// A client of one service. Clones of it share their connections' number and what they know of the addresses.
+/// A client of one service. Its clones share one limit of connections, and which address answered last.
 #[derive(Clone)]
 pub struct Client {
     urls: Addresses,
@@ -77,6 +77,7 @@ pub struct Client {
     tls: Arc<rustls::ClientConfig>,
     /// The dates of our certificate.
     validity: Option<Validity>,
+    clock: Clock,
 }
 
 impl Client {
@@ -86,6 +87,7 @@ impl Client {
         group: &str,
         credentials: &Credentials,
         settings: Settings,
+        clock: Clock,
     ) -> Result<Self, DisetError> {
         let tls = Arc::new(tls::config(credentials)?);
         Ok(Self {
@@ -96,10 +98,12 @@ impl Client {
             settings,
             tls,
             validity: tls::validity(credentials),
+            clock,
         })
     }
 
-    /// A client of another service of the same installation: the two share the number of connections.
+    /// A client of another service of the same installation, with the same credentials and clock. The two share one limit of
+    /// connections.
     pub fn beside(&self, urls: Addresses) -> Self {
         Self { urls, good: Arc::default(), ..self.clone() }
     }
@@ -107,6 +111,11 @@ impl Client {
     /// The address that is tried first.
     pub fn url(&self) -> &ServiceUrl {
         self.urls.at(self.good.load(Ordering::Relaxed))
+    }
+
+    /// Wall time, by the clock that the client was given.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Connections that may be opened now.
@@ -117,7 +126,7 @@ impl Client {
 
     /// Calls `method` with positional `arguments`; the `Value` of its `S_OK`.
     pub async fn call(&self, method: &str, arguments: &Value) -> Result<Value, DisetError> {
-        self.certificate_holds(Timestamp::now())?;
+        self.certificate_holds(self.now())?;
         let deadline = self.settings.deadline;
         match timeout(deadline, self.converse(method, arguments)).await {
             Ok(outcome) => outcome,
@@ -246,7 +255,7 @@ impl Client {
             None => Err(DisetError::Garbage {
                 url,
                 method,
-                what: "the answer is no S_OK and no S_ERROR in JSON".to_owned(),
+                what: "it is neither an S_OK nor an S_ERROR in JSON".to_owned(),
             }),
         }
     }
@@ -262,7 +271,7 @@ impl Client {
             FrameError::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
                 self.tls_failed(at, &e)
             }
-            // A service that is restarted does this, and one that is none.
+            // A service that is being restarted does this, and so does something that is not a DIRAC service.
             FrameError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 DisetError::Unreachable { url, what: format!("it closed the connection before it answered {method}") }
             }

@@ -1,4 +1,4 @@
-//! What can go wrong in a DISET call, closed, each with a sentence that says what to do.
+//! Everything that can go wrong in a DISET call, each with a sentence that says what to do.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use jiff::Timestamp;
 #[derive(Debug, thiserror::Error)]
 pub enum DisetError {
     /// The address cannot be read.
-    #[error("{0:?} is no address of a DIRAC service: write dips://host:port/System/Service")]
+    #[error("{0:?} is not the address of a DIRAC service: write dips://host:port/System/Service")]
     BadUrl(String),
     /// Certificate, key or CA cannot be read, or do not fit each other.
     #[error("the client certificate cannot be used: {0}; look at tls.crt, tls.key and ca.crt of the secret")]
     BadCredentials(String),
-    /// Our certificate, or one of its chain, has ended. Nothing was sent.
+    /// Our certificate, or a certificate of its chain, has ended. Nothing was sent.
     #[error("the client certificate ended on {}; put a renewed one into tls.crt and tls.key of the secret", day(*ended))]
     CertificateExpired {
         /// Its last moment.
         ended: Timestamp,
     },
-    /// Our certificate, or one of its chain, does not hold yet. Nothing was sent.
-    #[error("the client certificate holds only from {}; look at the clock of the operator's host", day(*begins))]
+    /// Our certificate, or a certificate of its chain, is not valid yet. Nothing was sent.
+    #[error("the client certificate is valid only from {}; compare the clock of the operator's host", day(*begins))]
     CertificateNotYetValid {
         /// Its first moment.
         begins: Timestamp,
@@ -29,7 +29,7 @@ pub enum DisetError {
     #[error("{0}")]
     AddressNotAllowed(String),
     /// Nothing answers.
-    #[error("{url} cannot be reached: {what}; look whether the service runs and the address is right")]
+    #[error("{url} cannot be reached: {what}; check that the service runs and that the address is right")]
     Unreachable {
         /// The service.
         url: String,
@@ -44,17 +44,17 @@ pub enum DisetError {
         /// Whose certificate was refused, and what to do.
         what: String,
     },
-    /// What answers does not speak TLS as we do, or no TLS at all.
-    #[error("{url}: no TLS connection came about: {what}; look whether the address is that of a DIRAC service")]
+    /// What answers does not speak TLS, or no version of it that we speak.
+    #[error("{url}: no TLS connection could be made: {what}; check that the address is that of a DIRAC service")]
     NoTls {
         /// The service.
         url: String,
         /// What was wrong.
         what: String,
     },
-    /// DIRAC knows us and does not let us do this.
+    /// DIRAC does not let us do this.
     #[error(
-        "{url} does not let us call {method}: {what}; look at the group in the credentials and its properties in DIRAC's registry"
+        "{url} does not let us call {method}: {what}; check the group in the credentials and its properties in DIRAC's registry"
     )]
     Unauthorized {
         /// The service.
@@ -65,7 +65,7 @@ pub enum DisetError {
         what: String,
     },
     /// There is no such method.
-    #[error("{url} knows no method {method}: {what}; look whether the address is that of the right service")]
+    #[error("{url} does not have the method {method}: {what}; check that the address is that of the right service")]
     UnknownMethod {
         /// The service.
         url: String,
@@ -86,7 +86,7 @@ pub enum DisetError {
         /// DIRAC's words.
         what: String,
     },
-    /// No answer in time.
+    /// No answer within the deadline of the call.
     #[error("{url} has not answered {method} within {} s; it may be down or overloaded", deadline.as_secs())]
     Timeout {
         /// The service.
@@ -96,24 +96,24 @@ pub enum DisetError {
         /// The deadline.
         deadline: Duration,
     },
-    /// An answer larger than we are ready to read.
-    #[error("{url} wants to answer {method} with {size} {of}, more than the {limit} that are read")]
+    /// The answer is larger than we read.
+    #[error(
+        "the answer of {url} to {method} has {size} {of}, more than the {limit} that are read at most; check that the address is that of the right service"
+    )]
     TooLarge {
         /// The service.
         url: String,
         /// The method.
         method: String,
-        /// Its size.
+        /// Its size, in `of`.
         size: usize,
-        /// The limit.
+        /// The largest size that is read, in `of`.
         limit: usize,
-        /// What both count.
+        /// The unit: `bytes` or `JSON values`.
         of: &'static str,
     },
-    /// Something else than DISET.
-    #[error(
-        "{url} does not speak DISET in answer to {method}: {what}; look whether the address is that of a DIRAC service"
-    )]
+    /// The answer is not DISET.
+    #[error("the answer of {url} to {method} is not DISET: {what}; check that the address is that of a DIRAC service")]
     Garbage {
         /// The service.
         url: String,

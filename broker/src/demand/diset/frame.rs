@@ -1,10 +1,10 @@
-//! Frames: `<decimal length>:<bytes>`, with `dka` (keep-alive) possible before any of them.
+//! Frames: `<decimal length>:<bytes>`. Before each of them there may be any number of `dka` (keep-alive).
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Sent by a server that is busy, to keep the connection; carries nothing (`BaseTransport.keepAliveMagic`).
+/// Sent by a busy server, to keep the connection open; it says nothing (`BaseTransport.keepAliveMagic`).
 const KEEP_ALIVE: &[u8] = b"dka";
-/// More digits than any length has that is ever read.
+/// A length with more digits is larger than anything that is read.
 const MOST_DIGITS: usize = 12;
 
 /// What is wrong with a frame.
@@ -14,7 +14,7 @@ pub enum FrameError {
     Io(std::io::Error),
     /// The frame announces more than the limit, in bytes.
     TooLarge(usize),
-    /// No frame.
+    /// What came is not a frame; its beginning.
     Garbage(String),
 }
 
@@ -31,7 +31,7 @@ pub fn encode(body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Reads one frame of at most `limit` bytes. What is announced is not allocated before it arrives.
+/// Reads one frame of at most `limit` bytes. Memory is taken as the bytes arrive, not as the length announces.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Vec<u8>, FrameError> {
     let mut head: Vec<u8> = Vec::new();
     let size = loop {
@@ -59,5 +59,5 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> Result
 }
 
 fn garbage(head: &[u8]) -> FrameError {
-    FrameError::Garbage(format!("a frame begins with {:?}", String::from_utf8_lossy(head)))
+    FrameError::Garbage(format!("the frame begins with {:?}", String::from_utf8_lossy(head)))
 }

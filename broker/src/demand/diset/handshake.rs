@@ -1,4 +1,4 @@
-//! What a failed TLS handshake means, in words that say whose certificate is at fault and what to do.
+//! What a failed TLS handshake means: a sentence that says whose certificate is wrong, and what to do.
 
 use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, Error};
@@ -6,7 +6,7 @@ use rustls_pki_types::UnixTime;
 
 use super::{error::day, validity::Validity};
 
-/// A sentence on the certificate that `error` is about; `None`: it is about something else. `own` are the dates of our certificate
+/// The sentence, where the error is about a certificate; `None` where it is about something else. `own` are the dates of our certificate,
 /// where they are known.
 pub fn refused(error: &Error, own: Option<Validity>) -> Option<String> {
     match error {
@@ -18,7 +18,7 @@ pub fn refused(error: &Error, own: Option<Validity>) -> Option<String> {
     }
 }
 
-/// Alerts with which servers refuse a client's certificate; some say no more than that the handshake failed.
+/// Whether servers refuse a client's certificate with this alert (RFC 8446 §6.2). Some servers only say that the handshake failed.
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
     matches!(
@@ -47,16 +47,18 @@ fn theirs(reason: &CertificateError) -> String {
             format!("it ended on {}; the service's host certificate must be renewed", when(not_after))
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("it holds only from {}; look at the clocks of both hosts", when(not_before))
+            format!("it is valid only from {}; compare the clocks of both hosts", when(not_before))
         }
         CertificateError::UnknownIssuer => {
-            format!("{reason}; look whether ca.crt of the secret holds the CA that signed it")
+            format!("{reason}; put the CA that signed it into ca.crt of the secret")
         }
         CertificateError::NotValidForNameContext { .. } => {
-            format!("{reason}; write the address with a host name that is in it")
+            format!("{reason}; write the address with a host name that is in the certificate")
         }
         other => {
-            format!("{other}; look whether ca.crt holds the CA that signed it and the host name is in it")
+            format!(
+                "{other}; check that ca.crt of the secret holds the CA that signed it and that the host name is in the certificate"
+            )
         }
     }
 }
@@ -64,12 +66,14 @@ fn theirs(reason: &CertificateError) -> String {
 fn ours(alert: AlertDescription, own: Option<Validity>) -> String {
     match (alert, own) {
         (AlertDescription::CertificateExpired, Some(own)) => format!(
-            "it says that it has expired, and its last moment is {}; renew the secret, or compare the clocks of both hosts",
+            "the server says that it has ended, and its last moment is {}; renew it in the secret, or compare the clocks of both hosts",
             day(own.ends)
         ),
-        (AlertDescription::CertificateExpired, None) => "it says that it has expired; renew the secret".to_owned(),
+        (AlertDescription::CertificateExpired, None) => {
+            "the server says that it has ended; renew it in the secret".to_owned()
+        }
         (AlertDescription::UnknownCA, _) => "DIRAC's host must trust the CA that signed it".to_owned(),
-        (AlertDescription::CertificateRevoked, _) => "it has been revoked; renew the secret".to_owned(),
-        _ => "look whether it is a client certificate and DIRAC's host trusts its CA".to_owned(),
+        (AlertDescription::CertificateRevoked, _) => "it was revoked; put a new one into the secret".to_owned(),
+        _ => "check that it is a client certificate and that DIRAC's host trusts its CA".to_owned(),
     }
 }

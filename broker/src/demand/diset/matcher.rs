@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{Client, DisetError};
-use crate::demand::{DemandError, DemandSource, TaskQueue};
+use crate::demand::{Demand, DemandError, DemandSource, TaskQueue, Unreadable};
 
 /// `WorkloadManagement/Matcher`.
 #[derive(Clone)]
@@ -17,54 +17,55 @@ impl Matcher {
     }
 
     /// Every task queue with waiting jobs. Needs the property JobAdministrator.
-    pub async fn active_task_queues(&self) -> Result<Vec<TaskQueue>, DisetError> {
-        const METHOD: &str = "getActiveTaskQueues";
-        let value = self.0.call(METHOD, &json!([])).await?;
-        task_queues(&value).map_err(|what| DisetError::Garbage {
-            url: self.0.url().to_string(),
-            method: METHOD.to_owned(),
-            what,
-        })
+    pub async fn active_task_queues(&self) -> Result<Demand, DisetError> {
+        self.ask("getActiveTaskQueues", json!([])).await
     }
 
     /// The task queues that a resource could serve; `resource` as DIRAC writes it. Any registered user may ask.
-    pub async fn matching_task_queues(&self, resource: &Value) -> Result<Vec<TaskQueue>, DisetError> {
-        const METHOD: &str = "getMatchingTaskQueues";
-        let value = self.0.call(METHOD, &json!([resource])).await?;
-        task_queues(&value).map_err(|what| DisetError::Garbage {
+    pub async fn matching_task_queues(&self, resource: &Value) -> Result<Demand, DisetError> {
+        self.ask("getMatchingTaskQueues", json!([resource])).await
+    }
+
+    async fn ask(&self, method: &str, arguments: Value) -> Result<Demand, DisetError> {
+        let value = self.0.call(method, &arguments).await?;
+        let demand = demand(&value).map_err(|what| DisetError::Garbage {
             url: self.0.url().to_string(),
-            method: METHOD.to_owned(),
+            method: method.to_owned(),
             what,
-        })
+        })?;
+        if let Some(Unreadable { queues, example }) = &demand.unreadable {
+            let (url, read) = (self.0.url(), demand.queues.len());
+            tracing::warn!(%url, left_out = queues, read, example, "task queues cannot be read and are left out");
+        }
+        Ok(demand)
     }
 }
 
 #[async_trait]
 impl DemandSource for Matcher {
-    async fn task_queues(&self) -> Result<Vec<TaskQueue>, DemandError> {
+    async fn task_queues(&self) -> Result<Demand, DemandError> {
         self.active_task_queues().await.map_err(|e| DemandError { reason: e.reason(), message: e.to_string() })
     }
 }
 
-/// The queues of an answer, sorted by number. A queue that cannot be read is left out, counted and said: its jobs get no VM, and
-/// those of the others do. An error, naming the first such queue, where not one can be read.
-pub fn task_queues(value: &Value) -> Result<Vec<TaskQueue>, String> {
+/// The queues of an answer. One that cannot be read is left out and counted: its jobs get no VM, and those of the others do. An
+/// error, which names such a queue, where none of them can be read: then it is the protocol that is not understood.
+pub fn demand(value: &Value) -> Result<Demand, String> {
     let all = value.as_object().ok_or("the task queues are not a JSON object")?;
-    let (mut queues, mut odd) = (Vec::with_capacity(all.len()), Vec::new());
+    let (mut queues, mut wrong) = (Vec::with_capacity(all.len()), Vec::new());
     for (id, fields) in all {
         match task_queue(id, fields) {
             Ok(queue) => queues.push(queue),
-            Err(what) => odd.push(what),
+            Err(what) => wrong.push(what),
         }
-    }
-    if let Some(first) = odd.first() {
-        if queues.is_empty() {
-            return Err(first.clone());
-        }
-        tracing::warn!(left_out = odd.len(), read = queues.len(), first, "task queues cannot be read and are left out");
     }
     queues.sort_by_key(|q| q.id);
-    Ok(queues)
+    let count = wrong.len();
+    let unreadable = wrong.into_iter().next().map(|example| Unreadable { queues: count, example });
+    match unreadable {
+        Some(unreadable) if queues.is_empty() => Err(unreadable.example),
+        unreadable => Ok(Demand { queues, unreadable }),
+    }
 }
 
 /// No task queue has more waiting jobs; sums of such numbers never overflow.
@@ -104,7 +105,7 @@ fn number(fields: &Map<String, Value>, name: &str) -> Option<u64> {
     fields.get(name)?.as_u64()
 }
 
-/// An absent list is empty; a list with anything but text in it is none.
+/// An absent list is empty; a list with anything but text in it cannot be read.
 fn list(fields: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
     match fields.get(name) {
         None | Some(Value::Null) => Some(Vec::new()),

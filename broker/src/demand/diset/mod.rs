@@ -6,16 +6,25 @@
 mod client;
 mod error;
 mod frame;
+mod gather;
 mod handshake;
 mod matcher;
 mod pilots;
 #[cfg(test)]
-#[path = "diset_tests.rs"]
-mod tests;
+mod stand_in;
 mod tls;
 mod url;
 mod validity;
 mod value;
+
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod matcher_tests;
+#[cfg(test)]
+mod pilots_tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use client::{Client, Settings};
 pub use error::DisetError;

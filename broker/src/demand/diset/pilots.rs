@@ -1,11 +1,22 @@
 //! Pilot rows through DIRAC's PilotManager.
+//!
+//! DIRAC reads and makes rows for a list of pilots (`PilotManagerHandler`: `getPilotInfo`, `addPilotReferences`), and writes the state
+//! of one pilot at a time (`setPilotStatus`). So what is read and made for single pilots at nearly the same time is gathered.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
     Client, DisetError,
+    gather::Gatherer,
     value::{self, NO_PILOT},
 };
 use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
@@ -14,42 +25,57 @@ use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
 const GRID_TYPE: &str = "K8sCloud";
 /// Rows that are read in one request: their answer stays far below what is read of one.
 const ROWS_A_REQUEST: usize = 1_000;
+/// How long a call waits for others that go with it. A VM takes a minute to boot: nobody notices.
+const GATHERING: Duration = Duration::from_millis(100);
 /// Characters that the table has room for (`WorkloadManagementSystem/DB/PilotAgentsDB.sql`): what is longer is refused whole.
 const LONGEST_REASON: usize = 255;
 const LONGEST_NAME: usize = 128;
 
-/// `WorkloadManagement/PilotManager`. Needs the property Operator.
+/// `WorkloadManagement/PilotManager`. Needs the property Operator. Clones of it gather together.
 #[derive(Clone)]
-pub struct PilotManager(Client);
+pub struct PilotManager {
+    client: Client,
+    looks: Arc<Gatherer<String, Result<Map<String, Value>, RowsError>>>,
+    makes: Arc<Gatherer<NewPilot, HashMap<String, Row>>>,
+}
+
+/// What came of the wish that a pilot has a row: the row that was there before, if there was one.
+type Row = Result<Option<Value>, RowsError>;
 
 impl PilotManager {
     /// A PilotManager at the other end of `client`.
     pub fn new(client: Client) -> Self {
-        Self(client)
+        Self {
+            client,
+            looks: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
+            makes: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
+        }
     }
 
-    /// The rows as DIRAC writes them, by reference.
-    async fn read(&self, references: &[String]) -> Result<Map<String, Value>, DisetError> {
-        const METHOD: &str = "getPilotInfo";
-        if references.is_empty() {
-            return Ok(Map::new());
+    /// The state in the pilot's row; `None` where there is no row.
+    async fn status_of(&self, reference: &str) -> Result<Option<PilotStatus>, RowsError> {
+        let client = self.client.clone();
+        let look = move |all: Vec<String>| async move { read(&client, &all).await.map_err(failed) };
+        match self.looks.with(reference.to_owned(), look).await.as_ref() {
+            Ok(rows) => Ok(rows.get(reference).map(status)),
+            Err(error) => Err(error.clone()),
         }
-        let value = match self.0.call(METHOD, &json!([references])).await {
-            // "No pilots found": an error for DIRAC, an empty answer for us.
-            Err(DisetError::Service { errno: NO_PILOT, .. }) => return Ok(Map::new()),
-            other => other?,
-        };
-        match value {
-            Value::Object(rows) => Ok(rows),
-            _ => Err(DisetError::Garbage {
-                url: self.0.url().to_string(),
-                method: METHOD.to_owned(),
-                what: "the pilots are no JSON object".to_owned(),
+    }
+
+    /// Sees to it that there is a row.
+    async fn row_for(&self, pilot: &NewPilot) -> Row {
+        let client = self.client.clone();
+        let make = move |pilots| async move { make(&client, pilots).await };
+        match self.makes.with(pilot.clone(), make).await.get(&pilot.reference) {
+            Some(row) => row.clone(),
+            None => Err(RowsError {
+                reason: "Garbage",
+                message: format!("nothing is known of the row of {}; it is looked for again", pilot.reference),
             }),
         }
     }
 
-    async fn write(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), DisetError> {
+    async fn write(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError> {
         let arguments = json!([
             pilot.reference,
             status.as_str(),
@@ -58,45 +84,122 @@ impl PilotManager {
             column(&pilot.site, LONGEST_NAME),
             column(&pilot.queue, LONGEST_NAME)
         ]);
-        self.0.call("setPilotStatus", &arguments).await.map(|_| ())
+        self.client.call("setPilotStatus", &arguments).await.map(|_| ()).map_err(failed)
     }
 }
 
 #[async_trait]
 impl PilotRows for PilotManager {
     async fn register(&self, pilot: &NewPilot) -> Result<(), RowsError> {
-        let found = self.read(std::slice::from_ref(&pilot.reference)).await.map_err(failed)?;
-        let status = match found.get(&pilot.reference) {
-            None => {
-                let stamps = json!({ &pilot.reference: pilot.stamp });
-                let arguments = json!([[pilot.reference], pilot.vo, GRID_TYPE, stamps]);
-                self.0.call("addPilotReferences", &arguments).await.map_err(failed)?;
-                PilotStatus::Submitted
-            }
-            Some(row) if is_of(row, pilot) || status(row).is_final() => return Ok(()),
-            Some(row) => status(row),
+        let status = match self.row_for(pilot).await? {
+            None => PilotStatus::Submitted,
+            Some(row) if is_of(&row, pilot) || status(&row).is_final() => return Ok(()),
+            Some(row) => status(&row),
         };
-        // The row is made without site, CE and queue, and a second call writes them. Who died between the two left a row
-        // without: no VM was made for it yet, so nobody else writes its status meanwhile.
-        self.write(pilot, status, "registered by dirac-operator").await.map_err(failed)
+        // The row is made without site, CE and queue, and a second call writes them. A crash between the two leaves a row without
+        // them: no VM was made for it yet, so nobody else writes its status meanwhile.
+        self.write(pilot, status, "registered by dirac-operator").await
     }
 
     async fn set_status(&self, pilot: &NewPilot, status: PilotStatus, reason: &str) -> Result<(), RowsError> {
-        let row = self.rows(std::slice::from_ref(&pilot.reference)).await?;
-        if row.first().is_some_and(|r| !r.status.may_become(status)) {
+        let now = self.status_of(&pilot.reference).await?;
+        if now.is_some_and(|now| !now.may_become(status)) {
             return Ok(());
         }
-        self.write(pilot, status, reason).await.map_err(failed)
+        self.write(pilot, status, reason).await
     }
 
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
         let mut all = Vec::with_capacity(references.len());
         for some in references.chunks(ROWS_A_REQUEST) {
-            let (rows, now) = (self.read(some).await.map_err(failed)?, Timestamp::now());
+            let (rows, now) = (read(&self.client, some).await.map_err(failed)?, self.client.now());
             all.extend(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)));
         }
         Ok(all)
     }
+}
+
+/// The rows as DIRAC writes them, by reference.
+async fn read(client: &Client, references: &[String]) -> Result<Map<String, Value>, DisetError> {
+    const METHOD: &str = "getPilotInfo";
+    if references.is_empty() {
+        return Ok(Map::new());
+    }
+    let value = match client.call(METHOD, &json!([references])).await {
+        // "No pilots found": an error for DIRAC, an empty answer for us.
+        Err(DisetError::Service { errno: NO_PILOT, .. }) => return Ok(Map::new()),
+        other => other?,
+    };
+    match value {
+        Value::Object(rows) => Ok(rows),
+        _ => Err(DisetError::Garbage {
+            url: client.url().to_string(),
+            method: METHOD.to_owned(),
+            what: "the pilots are not a JSON object".to_owned(),
+        }),
+    }
+}
+
+/// Looks for the rows of these pilots, and makes those that are not there: one call for each VO. What came of it, by reference.
+async fn make(client: &Client, pilots: Vec<NewPilot>) -> HashMap<String, Row> {
+    // The same pilot twice in one list would get two rows: DIRAC has no unique key.
+    let pilots: BTreeMap<String, NewPilot> = pilots.into_iter().map(|p| (p.reference.clone(), p)).collect();
+    let references: Vec<String> = pilots.keys().cloned().collect();
+    let mut found = match read(client, &references).await {
+        Ok(found) => found,
+        Err(error) => return all_get(references, &error),
+    };
+    let mut rows = HashMap::new();
+    let mut by_vo: BTreeMap<String, Vec<NewPilot>> = BTreeMap::new();
+    for (reference, pilot) in pilots {
+        match found.remove(&reference) {
+            Some(row) => {
+                rows.insert(reference, Ok(Some(row)));
+            }
+            None => by_vo.entry(pilot.vo.clone()).or_default().push(pilot),
+        }
+    }
+    let made = by_vo.into_iter().map(|(vo, pilots)| add(client, vo, pilots));
+    rows.extend(join_all(made).await.into_iter().flatten());
+    rows
+}
+
+/// Makes rows that were not there, all of one VO. DIRAC inserts one after the other and stops at the first that it cannot insert
+/// (`PilotAgentsDB.addPilotReferences`): then those that are still not there are made one by one, so that each gets its own outcome.
+/// Where no answer comes, the outcome is unclear for all of them: each must be looked for again.
+async fn add(client: &Client, vo: String, pilots: Vec<NewPilot>) -> HashMap<String, Row> {
+    let references: Vec<String> = pilots.iter().map(|p| p.reference.clone()).collect();
+    let error = match insert(client, &vo, &pilots).await {
+        Ok(()) => return references.into_iter().map(|reference| (reference, Ok(None))).collect(),
+        Err(error) => error,
+    };
+    if pilots.len() == 1 || !matches!(error, DisetError::Service { .. }) {
+        return all_get(references, &error);
+    }
+    let mut found = match read(client, &references).await {
+        Ok(found) => found,
+        Err(error) => return all_get(references, &error),
+    };
+    let mut rows = HashMap::new();
+    for pilot in pilots {
+        let row = match found.remove(&pilot.reference) {
+            Some(row) => Ok(Some(row)),
+            None => insert(client, &vo, std::slice::from_ref(&pilot)).await.map(|()| None).map_err(failed),
+        };
+        rows.insert(pilot.reference, row);
+    }
+    rows
+}
+
+async fn insert(client: &Client, vo: &str, pilots: &[NewPilot]) -> Result<(), DisetError> {
+    let references: Vec<&str> = pilots.iter().map(|p| p.reference.as_str()).collect();
+    let stamps: BTreeMap<&str, &str> = pilots.iter().map(|p| (p.reference.as_str(), p.stamp.as_str())).collect();
+    client.call("addPilotReferences", &json!([references, vo, GRID_TYPE, stamps])).await.map(|_| ())
+}
+
+fn all_get(references: Vec<String>, error: &DisetError) -> HashMap<String, Row> {
+    let error = RowsError { reason: error.reason(), message: error.to_string() };
+    references.into_iter().map(|reference| (reference, Err(error.clone()))).collect()
 }
 
 fn failed(error: DisetError) -> RowsError {
@@ -110,7 +213,7 @@ fn is_of(row: &Value, pilot: &NewPilot) -> bool {
         .all(|(field, wanted)| row.get(field).and_then(Value::as_str) == Some(column(wanted, LONGEST_NAME).as_str()))
 }
 
-/// What a column of the table takes: so many characters, and only such as every character set has.
+/// What a column of the table takes: at most `longest` characters, and only those that every character set has.
 fn column(text: &str, longest: usize) -> String {
     text.chars().map(|c| if c == '\n' || (' '..='~').contains(&c) { c } else { '?' }).take(longest).collect()
 }

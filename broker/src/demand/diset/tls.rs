@@ -14,18 +14,18 @@ use super::{
 /// The most certificates that are read of a bundle; the whole grid has some hundred authorities.
 const MOST_AUTHORITIES: usize = 2_000;
 
-/// Who we are for DIRAC, as PEM.
+/// How we show DIRAC who we are, in PEM.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Client certificate and what chains it to the CA.
+    /// The client certificate, followed by those that chain it to the CA.
     pub certificate: SecretString,
     /// Its private key.
     pub key: SecretString,
-    /// CA certificates that servers are checked against.
+    /// The CA certificates against which servers are checked.
     pub ca: SecretString,
 }
 
-/// When the client certificate and all that chains it to the CA hold; `None` where that cannot be read.
+/// When the client certificate and its whole chain are valid; `None` where that cannot be read.
 pub fn validity(credentials: &Credentials) -> Option<Validity> {
     let chain = certificates(&credentials.certificate, "tls.crt").ok()?;
     chain.iter().filter_map(|c| validity::of(c)).reduce(Validity::and)
@@ -49,8 +49,8 @@ pub fn config(credentials: &Credentials) -> Result<ClientConfig, DisetError> {
     Ok(config)
 }
 
-/// The authorities of a bundle. Bundles of grid authorities hold some that a TLS library cannot read: they are left out and
-/// said, and the rest is used.
+/// The authorities of a bundle. Bundles of grid authorities hold some that a TLS library cannot read: these are left out, which the log
+/// says, and the rest is used.
 fn authorities(bundle: &SecretString) -> Result<RootCertStore, DisetError> {
     let mut roots = RootCertStore::empty();
     let (mut unread, mut readable) = (0_usize, Vec::new());
@@ -76,7 +76,7 @@ fn certificates(pem: &SecretString, name: &str) -> Result<Vec<CertificateDer<'st
     match all {
         Ok(list) if !list.is_empty() => Ok(list),
         Ok(_) => Err(bad(&format!("{name} holds no certificate in PEM"))),
-        Err(_) => Err(bad(&format!("{name} is no PEM"))),
+        Err(_) => Err(bad(&format!("{name} is not PEM"))),
     }
 }
 

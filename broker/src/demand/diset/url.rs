@@ -11,7 +11,7 @@ pub struct ServiceUrl {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// `System/Service`, such as `WorkloadManagement/Matcher`.
+    /// `System/Service`, for example `WorkloadManagement/Matcher`.
     pub service: String,
 }
 
@@ -47,7 +47,7 @@ impl Addresses {
         self.0.len()
     }
 
-    /// The address with this number, counted round and round.
+    /// The address with this number; after the last comes the first.
     pub(super) fn at(&self, number: usize) -> &ServiceUrl {
         &self.0[number % self.0.len()]
     }
@@ -63,5 +63,42 @@ impl FromStr for Addresses {
     type Err = DisetError;
     fn from_str(text: &str) -> Result<Self, DisetError> {
         text.split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_or_refused() {
+        let url: ServiceUrl = "dips://dirac.example.org:9170/WorkloadManagement/Matcher".parse().unwrap();
+        assert_eq!(
+            (url.host.as_str(), url.port, url.service.as_str()),
+            ("dirac.example.org", 9170, "WorkloadManagement/Matcher")
+        );
+        assert_eq!(url.to_string(), "dips://dirac.example.org:9170/WorkloadManagement/Matcher");
+        for bad in [
+            "",
+            "dips://",
+            "https://h:1/A/B",
+            "dips://h/A/B",
+            "dips://h:1/A",
+            "dips://h:99999/A/B",
+            "dips://:1/A/B",
+            "dips://h:1/A/B/C",
+        ] {
+            assert!(bad.parse::<ServiceUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn several_addresses_are_read_as_dirac_writes_them() {
+        let text = "dips://a.example.org:9170/WorkloadManagement/Matcher, dips://[::1]:9170/WorkloadManagement/Matcher";
+        let both: Addresses = text.parse().unwrap();
+        assert_eq!((both.count(), both.at(0).host.as_str(), both.at(1).host.as_str()), (2, "a.example.org", "::1"));
+        for bad in ["", ",", "dips://a:1/A/B,", "dips://a:1/A/B,http://b"] {
+            assert!(bad.parse::<Addresses>().is_err(), "{bad}");
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! When certificates hold: the two dates of an X.509 certificate, and nothing else of it.
+//! When certificates are valid: the two dates of an X.509 certificate, and nothing else of it.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-/// From when until when a certificate, or a whole chain, is good.
+/// The time in which a certificate, or a whole chain, is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.
@@ -12,7 +12,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// The time in which both hold.
+    /// The time in which both are valid.
     pub fn and(self, other: Self) -> Self {
         Self { begins: self.begins.max(other.begins), ends: self.ends.min(other.ends) }
     }
@@ -47,7 +47,7 @@ fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
-        // So many bytes of length follow. Certificates need two or three of them.
+        // The lower bits say how many bytes of length follow. Certificates need two or three.
         0x81..=0x84 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
             (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_holds_while_all_of_it_holds() {
+    fn a_chain_is_valid_while_all_of_it_is() {
         let (one, two) = (dates(2020, 2030), dates(2024, 2028));
         assert_eq!(one.and(two), two);
         assert_eq!(two.and(dates(2025, 2040)).ends, two.ends);
     }
 
     #[test]
-    fn no_bytes_make_it_fall() {
+    fn no_bytes_make_it_panic() {
         let whole = rcgen::CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap();
         for cut in 0..whole.der().len().min(200) {
             of(&whole.der()[..cut]);

@@ -15,21 +15,21 @@ pub enum Answer {
     Ok(Value),
     /// `S_ERROR`.
     Err {
-        /// The number; 0: none.
+        /// The number; 0: none said.
         errno: i64,
         /// The words.
         message: String,
     },
 }
 
-/// At most so many values are in this JSON: each but the first of a list or an object follows a comma, each field a colon.
+/// An upper bound of the number of values in this JSON: each value follows a comma, a colon or an opening bracket, or is the whole.
 pub fn count(body: &[u8]) -> usize {
-    body.iter().filter(|b| matches!(b, b',' | b':')).count() + 1
+    body.iter().filter(|b| matches!(b, b',' | b':' | b'[' | b'{')).count() + 1
 }
 
-/// Takes the return structure apart; `None` when it is none.
+/// Takes the return structure apart; `None` when the JSON is something else.
 pub fn answer(body: &[u8]) -> Option<Answer> {
-    /// Errors of DIRAC may hold whole tracebacks: so much of one is enough to know it by.
+    /// In characters. Errors of DIRAC may hold whole tracebacks, and their beginning is enough to know them by.
     const LONGEST_MESSAGE: usize = 500;
     let mut value: Value = serde_json::from_slice(body).ok()?;
     let object = value.as_object_mut()?;
@@ -55,4 +55,29 @@ pub fn date(value: &Value) -> Option<Timestamp> {
     }
     let civil: DateTime = value.get("obj")?.as_str()?.replacen(' ', "T", 1).parse().ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn values(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(all) => all.iter().map(values).sum::<usize>(),
+            Value::Object(all) => all.values().map(values).sum::<usize>(),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn no_json_has_more_values_than_are_counted() {
+        let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+        for value in
+            [json!(1), json!([]), json!([[1], [2], []]), json!({"a": {"b": [1, {}]}, "c": "x,y"}), json!([deep, deep])]
+        {
+            assert!(count(value.to_string().as_bytes()) >= values(&value), "{value}");
+        }
+    }
 }

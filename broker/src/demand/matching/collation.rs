@@ -1,8 +1,8 @@
 //! How the database behind DIRAC compares names: DIRAC makes its tables in `utf8mb4` (`Core/Utilities/MySQL.py`,
 //! `_createTables`), whose `utf8mb4_general_ci` ignores case, most accents and trailing blanks.
 
-/// Whether the database takes two names for the same: letters without regard to case and, up to Latin Extended-A, to
-/// accents; trailing blanks ignored. `tests/tests/dirac.rs` holds every pair of those letters against the database.
+/// Whether two names are equal for the database: without regard to case, to trailing blanks and, up to Latin Extended-A, to accents.
+/// `tests/tests/dirac.rs` compares every pair of those letters with the database.
 pub fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.trim_end_matches(' '), b.trim_end_matches(' '));
     // Nearly all names are ASCII, where letters need no table.
@@ -41,7 +41,7 @@ fn fold(c: char) -> char {
         'Ŵ' => 'W',
         'Ý' | 'Ŷ' | 'Ÿ' => 'Y',
         'Ź' | 'Ż' | 'Ž' => 'Z',
-        // Beyond the first plane this collation has one weight for all: emoji are the same.
+        // This collation gives all characters beyond the first plane, for example emoji, one weight.
         '\u{10000}'.. => '\u{FFFD}',
         c => c,
     }

@@ -1,8 +1,8 @@
 //! DIRAC's rules for matching a resource with a task queue, as one pure function.
 //!
-//! They are those of `getMatchingTaskQueues` of DIRAC 9.1.22: `WorkloadManagementSystem/Client/Matcher.py`
-//! (`_processResourceDescription`) makes tags of the processors, and `WorkloadManagementSystem/DB/TaskQueueDB.py`
-//! (`__generateTQMatchSQL`) writes the SQL. `tests/tests/dirac.rs` holds this function against the real Matcher.
+//! The rules are those of `getMatchingTaskQueues` of DIRAC 9.1.22: `WorkloadManagementSystem/Client/Matcher.py`
+//! (`_processResourceDescription`) turns the processors into tags, and `WorkloadManagementSystem/DB/TaskQueueDB.py`
+//! (`__generateTQMatchSQL`) writes the SQL. `tests/tests/dirac.rs` compares this function with the real Matcher.
 
 mod collation;
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub use collation::same;
 
 use super::TaskQueue;
 
-/// What a resource says of itself when it asks for task queues. Empty lists are absent fields.
+/// What a resource says of itself when it asks for task queues. An empty list means that the field is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resource {
     /// DIRAC site.
@@ -28,20 +28,20 @@ pub struct Resource {
     pub job_type: Vec<String>,
     /// CPU time offered, in normalised seconds.
     pub cpu_time: u64,
-    /// Tags offered; `None` is not the same as an empty list: without it, required tags are ignored.
+    /// Tags that it offers. `None` and an empty list differ: at `None` DIRAC ignores `required_tag`.
     pub tag: Option<Vec<String>>,
-    /// Tags a job must have; each must be offered too.
+    /// Tags that a job must have. The resource must offer each of them too.
     pub required_tag: Vec<String>,
     /// Cores; 0: not said.
     pub number_of_processors: u32,
-    /// Whether the resource gives itself whole.
+    /// Whether a job may have the whole resource.
     pub whole_node: bool,
-    /// Memory in MB, where said.
+    /// Memory in MB; `None`: not said.
     pub max_ram_mb: Option<u64>,
     /// DIRAC groups whose jobs are wanted.
     pub owner_group: Vec<String>,
-    /// The one user whose jobs are wanted. Together with groups that have the property JobSharing DIRAC ignores it: leave it out
-    /// for those. Pilots of DIRAC 9 name none.
+    /// The one user whose jobs are wanted. DIRAC ignores it for groups that have the property JobSharing: leave it out for them. Pilots
+    /// of DIRAC 9 name none.
     pub owner: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub fn matches(queue: &TaskQueue, resource: &Resource) -> bool {
     Prepared::new(resource.clone()).matches(queue)
 }
 
-/// A resource with what follows from it, for comparing it with many queues.
+/// A resource, prepared to be compared with many queues.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     resource: Resource,
@@ -60,7 +60,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Derives the tags of `resource`. Lists with "any" in them are no constraint, and are dropped here.
+    /// Derives the tags of `resource`. A list with "any" in it is no constraint, and is emptied here.
     pub fn new(mut resource: Resource) -> Self {
         let tags = offered_tags(&resource);
         let r = &mut resource;
@@ -80,8 +80,8 @@ impl Prepared {
         let owner = resource.owner.as_deref().is_none_or(|owner| same(owner, &queue.owner));
         match resource.owner_group.split_last() {
             None => owner && self.serves(queue),
-            // DIRAC joins pairs of owner and group with OR, and the rest to them with AND, without brackets: the rest binds the
-            // last pair alone.
+            // DIRAC joins the pairs of owner and group with OR, and all other conditions with AND, without brackets: so the other
+            // conditions count for the last pair only.
             Some((last, others)) if resource.owner.is_some() => {
                 owner && (has(others, &queue.owner_group) || same(last, &queue.owner_group) && self.serves(queue))
             }
@@ -89,7 +89,7 @@ impl Prepared {
         }
     }
 
-    /// Whether the queue's jobs may run here, whoever owns them.
+    /// Whether the queue's jobs may run here, owner and group left aside.
     fn serves(&self, queue: &TaskQueue) -> bool {
         self.is_large_enough(queue) && self.suits(queue)
     }
@@ -116,14 +116,15 @@ impl Prepared {
         if self.tags.is_empty() {
             wanted.iter().all(|t| same(t, ""))
         } else {
-            // Letter by letter first: tags that are spelt alike need no folding.
+            // Mostly the tags are spelt alike, which is quickly seen; `has` also compares other spellings.
             self.any_tag || wanted.iter().all(|t| self.tags.contains(t) || has(&self.tags, t))
         }
     }
 
-    /// Every tag that the resource requires must be one of the queue's. What is required must be offered, letter by letter.
+    /// Every tag that the resource requires must be one of the queue's, and must be offered in the same spelling.
     fn gets_what_it_requires(&self, wanted: &[String]) -> bool {
-        // DIRAC counts the queue's tags among the required ones, so two spellings of one tag can never both be there.
+        // DIRAC counts the tags of the queue that are among the required ones. Of two spellings of one tag a queue has only one, so a
+        // resource that requires both gets nothing.
         self.required.is_empty()
             || (self.required.is_subset(&self.tags)
                 && wanted.iter().filter(|t| has(&self.required, t)).count() == self.required.len())
@@ -132,7 +133,7 @@ impl Prepared {
 
 /// The tags that a resource offers, with those DIRAC derives: `1Processors` to `nProcessors`, `MultiProcessor`, `WholeNode`.
 pub fn offered_tags(resource: &Resource) -> BTreeSet<String> {
-    /// Beyond this, DIRAC writes no tag a core.
+    /// For more processors than this, DIRAC makes no tags of their number.
     const MOST_PROCESSORS: u32 = 1024;
     let mut tags: BTreeSet<String> = resource.tag.iter().flatten().cloned().collect();
     let n = resource.number_of_processors;
@@ -148,7 +149,8 @@ pub fn offered_tags(resource: &Resource) -> BTreeSet<String> {
     tags
 }
 
-/// A list with the word "any" in it, however it is written, is no constraint (`_lowerAndRemovePunctuation`).
+/// Whether a list has the word "any" in it, in any case and with any punctuation: then it is no constraint
+/// (`_lowerAndRemovePunctuation`).
 fn says_any<'a>(values: impl IntoIterator<Item = &'a String>) -> bool {
     values
         .into_iter()
@@ -159,12 +161,12 @@ fn has<'a>(values: impl IntoIterator<Item = &'a String>, wanted: &str) -> bool {
     values.into_iter().any(|v| same(v, wanted))
 }
 
-/// A queue without a list allows everything; one with a list wants one of the resource's values in it.
+/// Whether the queue's list allows one of the resource's values. An empty list, of either of the two, allows everything.
 fn allowed(listed: &[String], values: &[String]) -> bool {
     values.is_empty() || listed.is_empty() || values.iter().any(|v| has(listed, v))
 }
 
-/// A resource of several sites is banned only where all of them are.
+/// Whether the queue bans the resource. A resource of several sites is banned only if all of them are.
 fn banned(listed: &[String], sites: &[String]) -> bool {
     !sites.is_empty() && sites.iter().all(|site| has(listed, site))
 }

@@ -114,7 +114,7 @@ impl Fixture {
 async fn jobs_wait_until_a_vm_has_booted_run_on_it_and_end_and_the_idle_vm_halts() {
     let f = fixture(20, Faults::default());
     f.pass(120);
-    assert_eq!(f.dirac.task_queues().await.unwrap()[0].jobs, 20);
+    assert_eq!(f.dirac.task_queues().await.unwrap().queues[0].jobs, 20);
     f.order("a").await.unwrap();
     assert_eq!(f.state().await, Some(VmState::Building));
     f.pass(41);
@@ -312,7 +312,7 @@ async fn a_stream_that_was_removed_and_is_put_back_brings_jobs_again() {
         f.pass(3_600);
         assert_eq!(f.dirac.statistics().arrived, arrived);
     }
-    let queues = f.dirac.task_queues().await.unwrap();
+    let queues = f.dirac.task_queues().await.unwrap().queues;
     assert_eq!(queues.iter().map(|q| q.jobs).collect::<Vec<_>>(), [30], "equal jobs wait in one task queue");
 }
 

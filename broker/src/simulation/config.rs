@@ -1,0 +1,84 @@
+//! What a simulated cloud is: its flavors, zones, images and quota, and what goes wrong there.
+
+use std::collections::BTreeMap;
+
+use super::faults::Faults;
+use crate::{
+    cloud::{Flavor, Gpu, Image, Offer, Offers, Purchase, Wanted},
+    plan::Limits,
+};
+
+/// The one class of quota that a simulated cloud has.
+pub const CLASS: &str = "simulated";
+
+/// A flavor of a simulated cloud.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimulatedFlavor {
+    /// Name.
+    pub name: String,
+    /// Cores.
+    pub cores: u32,
+    /// Memory in MiB.
+    pub ram_mib: u64,
+    /// GPUs.
+    pub gpus: u32,
+    /// Model of the GPUs.
+    pub gpu_model: Option<String>,
+    /// Price of an hour in millionths.
+    pub price_micros: Option<u64>,
+}
+
+/// What a simulated cloud is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CloudConfig {
+    /// Seed of the faults. It counts when the cloud is made, not when it is changed.
+    pub seed: u64,
+    /// Flavors.
+    pub flavors: Vec<SimulatedFlavor>,
+    /// Availability zones; none: orders name none.
+    pub zones: Vec<String>,
+    /// How many VMs of a flavor fit at once, by the flavor's name; any number of a flavor that is not named.
+    pub capacity: BTreeMap<String, u64>,
+    /// Images by name, which is also their id; any name is found when this is empty.
+    pub images: Vec<String>,
+    /// The quota.
+    pub quota: Limits,
+    /// Seconds from the order to the pilot's first request.
+    pub boot_seconds: u64,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl CloudConfig {
+    /// What can be bought of what is wanted.
+    pub(super) fn offers(&self, wanted: &Wanted) -> Offers {
+        let zones: Vec<Option<String>> = match self.zones.as_slice() {
+            [] => vec![None],
+            zones => zones.iter().cloned().map(Some).collect(),
+        };
+        let mut offers = Offers::default();
+        for simulated in &self.flavors {
+            let flavor = Flavor {
+                name: simulated.name.clone(),
+                cores: simulated.cores,
+                ram_mib: simulated.ram_mib,
+                gpu: Gpu::whole(simulated.gpus, simulated.gpu_model.clone()),
+                ..Flavor::default()
+            };
+            if !wanted.suits(&flavor, Purchase::OnDemand) {
+                continue;
+            }
+            offers.offers.extend(zones.iter().map(|zone| Offer {
+                flavor: flavor.name.clone(),
+                zone: zone.clone(),
+                purchase: Purchase::OnDemand,
+                price_micros: simulated.price_micros,
+                quota_class: CLASS.to_owned(),
+            }));
+            offers.flavors.push(flavor);
+        }
+        let image = |name: &String| (name.clone(), Image { id: name.clone(), ..Image::default() });
+        offers.images = self.images.iter().map(image).collect();
+        offers
+    }
+}

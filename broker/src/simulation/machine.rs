@@ -1,0 +1,93 @@
+//! One VM of a simulated cloud, with the pilot in it, and how it moves in time.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{World, config::SimulatedFlavor};
+use crate::{
+    cloud::{Coming, End, Notice, Vm, VmState},
+    pilot::Pilot,
+};
+
+/// How long before it takes a VM back the provider says so. EC2: two minutes.
+const ANNOUNCED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
+/// How long lists show a VM that the provider took back.
+const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
+
+/// A VM and the pilot in it.
+pub struct Machine {
+    /// What a list shows of it.
+    pub vm: Vm,
+    /// The pilot.
+    pub pilot: Pilot,
+    /// What was bought.
+    pub flavor: SimulatedFlavor,
+    /// When the pilot first asks for work; `None`: never.
+    pub works_at: Option<Timestamp>,
+    /// Whether the pilot has asked for work.
+    pub works: bool,
+    /// When the provider takes the VM away, if it still runs; `None`: never.
+    pub reclaimed_at: Option<Timestamp>,
+    /// Whether that was announced.
+    pub is_announced: bool,
+}
+
+impl Machine {
+    /// Moves the VM to `now`. Returns whether it is still there.
+    pub fn advance(&mut self, now: Timestamp, mut world: Option<&mut World>) -> bool {
+        if self.vm.state == VmState::Building && self.up_at() <= now {
+            self.vm.state = VmState::Active;
+            self.vm.provider_status = "ACTIVE".to_owned();
+        }
+        if let Some(world) = world.as_deref_mut()
+            && !self.works
+            && self.works_at.is_some_and(|at| at <= now)
+        {
+            self.works = true;
+            world.pilot_asks(&self.pilot);
+        }
+        if self.vm.state == VmState::Active && self.reclaimed_at.is_some_and(|at| at <= now) {
+            self.end(End::Reclaimed, world.as_deref_mut());
+        }
+        if let Some(world) = world
+            && self.vm.state == VmState::Active
+            && self.works
+            && world.idle(&self.pilot.reference).is_some_and(|s| s >= self.pilot.idle_timeout as f64)
+        {
+            self.end(End::PoweredOff, Some(world));
+        }
+        let shown = self.reclaimed_at.is_none_or(|at| now.duration_since(at) < SHOWN_AFTERWARDS);
+        self.vm.state != VmState::Ended(End::Reclaimed) || shown
+    }
+
+    /// What the provider announces about the VM at `now`, once.
+    pub fn notice(&mut self, now: Timestamp) -> Option<Notice> {
+        let at = self.reclaimed_at.filter(|at| *at <= now + ANNOUNCED_BEFORE)?;
+        if self.is_announced || self.vm.state != VmState::Active {
+            return None;
+        }
+        self.is_announced = true;
+        Some(Notice { id: self.vm.id.clone(), at, what: Coming::Reclaim })
+    }
+
+    /// Ends the VM, and its pilot with it.
+    pub fn end(&mut self, end: End, world: Option<&mut World>) {
+        if let Some(world) = world {
+            world.pilot_gone(&self.pilot.reference);
+        }
+        // It never asks for work again.
+        (self.works, self.works_at) = (true, None);
+        self.vm.provider_status = if end == End::Reclaimed { "RECLAIMED" } else { "SHUTOFF" }.to_owned();
+        self.vm.state = VmState::Ended(end);
+    }
+
+    /// The provider takes it back now.
+    pub fn reclaim(&mut self, now: Timestamp, world: Option<&mut World>) {
+        self.reclaimed_at = Some(now);
+        self.end(End::Reclaimed, world);
+    }
+
+    /// When the provider calls it active. One that will not boot is active at once: to the provider it looks well.
+    pub fn up_at(&self) -> Timestamp {
+        self.works_at.unwrap_or(self.vm.created)
+    }
+}
