@@ -12,7 +12,6 @@ words! {
             Supported: "This version acts on everything that the object asks for.", "";
             Resolved: "Every object that this one names exists and fits.", "";
             Read: "DIRAC was read at the last attempt.", "";
-            ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
             Met: "Every waiting job has a VM or gets one.", "";
             Valid: "The template can be rendered, or the credential is accepted.", "";
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
@@ -71,6 +70,7 @@ words! {
             Unclear: "The cloud was asked to make a VM and the outcome is not known. The VM is looked for, and no second one is asked for, until it is.", "";
         }
         "What DIRAC answers" {
+            ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
             BadUrl: "The address of the DIRAC service cannot be used.", "Correct it in spec.external of the DiracInstallation.";
             BadCredentials: "The certificate, key or authorities in the Secret cannot be read or do not belong together.", "Put a certificate, its key and ca.crt in PEM form into the Secret.";
             CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; it is taken up by itself.";
