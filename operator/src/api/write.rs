@@ -94,7 +94,7 @@ impl Api {
         let patch = json!({"metadata": {"uid": object.uid(), "labels": labels}});
         self.metrics.api_write(&K::kind(&()), "labels");
         let key = Key::of(object);
-        in_time(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+        self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }
 
     /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.

@@ -48,7 +48,7 @@ pub fn no_pool(o: &Observed<'_>) -> Done {
         "PilotPool {:?} does not exist, so no VM is made: only the operator makes PilotVMs; delete this one, or create the pool",
         o.vm.spec.pool_ref.name
     );
-    not_ready(o, condition::LAUNCHED, Error::NotReady(text))
+    not_ready(o, ConditionType::Launched, Error::NotReady(text))
 }
 
 /// What somebody overwrote is put back.
