@@ -124,6 +124,11 @@ impl Operator {
         self.metric(&["dirac_operator_leader"]).await.is_ok_and(|leads| leads > 0.0)
     }
 
+    /// What /readyz says now.
+    pub async fn readiness(&self) -> Result<String> {
+        Ok(reqwest::get(format!("http://127.0.0.1:{}/readyz", self.port)).await?.text().await?)
+    }
+
     /// Its metrics: name with labels, and value.
     pub async fn metrics(&self) -> Result<Vec<(String, f64)>> {
         let text = self.metrics_text().await?;

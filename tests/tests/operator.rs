@@ -6,6 +6,8 @@
 mod impostor;
 #[path = "operator/real_dirac.rs"]
 mod real_dirac;
+#[path = "operator/strange.rs"]
+mod strange;
 
 use std::{path::Path, time::Duration};
 

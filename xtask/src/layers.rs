@@ -77,7 +77,7 @@ const LAYERS: [Layer; 9] = [
     },
     Layer {
         name: "crash",
-        what: "the operator dies between any two outside calls, with a real DIRAC and a real Nova",
+        what: "operators that die anywhere, with leader election, real jobs and Nova's history; no secret is told",
         operator: Some(Operator::CrashPoints),
         tests: &[&["--package", "testbeds", "--test", "crash"]],
     },

@@ -11,9 +11,10 @@ pub enum PilotStatus {
     Submitted,
     /// The VM exists; its pilot has not asked for work.
     Waiting,
-    /// The pilot has asked the Matcher for work.
+    /// The Matcher has given the pilot its first job (`Client/Matcher.py`, `_updatePilotInfo`, after a match alone); or the pilot itself
+    /// says so, as DIRAC's Pilot does when it registers. A pilot that asks and gets nothing stays Waiting.
     Running,
-    /// Ended by itself.
+    /// Ended by itself: the JobAgent says so at its end (`Agent/JobAgent.py`, `finalize`), whether it ever had a job or not.
     Done,
     /// Ended with an error.
     Failed,
@@ -29,6 +30,11 @@ impl PilotStatus {
     /// Whether the row is closed.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Deleted | Self::Aborted)
+    }
+    /// Whether the pilot has asked for work: it has a job or had one, or it ended by itself. Others than the pilot close a row as
+    /// Deleted or Aborted.
+    pub fn has_asked(self) -> bool {
+        matches!(self, Self::Running | Self::Done | Self::Failed)
     }
     /// Whether a row that says this may be written to say `next`: a closed row stays closed, and one that the Matcher has set to
     /// Running does not go back, since a launch that is repeated after a crash knows less than the Matcher.
@@ -73,7 +79,7 @@ pub struct NewPilot {
 pub struct PilotRow {
     /// The reference.
     pub reference: String,
-    /// The state. The Matcher writes Running at the pilot's first request.
+    /// The state. The Matcher writes Running when it gives the pilot its first job.
     pub status: PilotStatus,
     /// The job the pilot got last; 0: none yet.
     pub current_job: u64,

@@ -205,6 +205,11 @@ fn mirror<K: Kind>(
                 Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => Some(Seen::Touched(object)),
                 Ok(watcher::Event::InitDone) => Some(Seen::Refilled),
                 Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => None,
+                Err(watcher::Error::InitialListFailed(kube::Error::Api(status))) if status.code == 404 => {
+                    tracing::warn!(kind = %K::kind(&()),
+                        "the API server does not know this kind: install the chart's CRDs; until then the operator waits");
+                    None
+                }
                 Err(error) => {
                     tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and is taken up again");
                     None

@@ -1,7 +1,7 @@
 //! The Cloud's finalizer: a cloud object stays while PilotVMs or VMs of ours need its driver, so that none loses the hand that deletes
 //! its VM.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use broker::cloud::Vm;
 use crds::{Cloud, reason::Reason};
@@ -14,6 +14,9 @@ use crate::{
     known::listing::Listing,
     names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, let_go},
 };
+
+/// The Secrets of a Cloud that nothing needs any more are let go in this time.
+const SECRETS_GO_WITHIN: Duration = Duration::from_secs(5);
 
 /// What holds a Cloud that is deleted.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +43,14 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
         handle.update(|f| f.is_needed = is_needed);
         ctx.bells.secrets_changed();
     }
+    let may_go = needed == Needed::No || let_go(cloud);
+    if deleting(cloud) && held && may_go && names_secrets(cloud) {
+        // Where its Secrets are not let go in this time, the next turn of the poller sees it.
+        let _ = tokio::time::timeout(SECRETS_GO_WITHIN, ctx.state.secrets.to_let_go(&key)).await;
+    }
     let leaves_a_secret = names_secrets(cloud) && !ctx.state.secrets.lets_go(&key);
-    let is_done = let_go(cloud) || (needed == Needed::No && !leaves_a_secret);
+    // Also a Cloud that is let go leaves no Secret behind from which nobody would take our finalizer.
+    let is_done = may_go && !leaves_a_secret;
     let wanted = if deleting(cloud) { held && !is_done } else { true };
     if held == wanted {
         return;

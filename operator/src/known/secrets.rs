@@ -2,18 +2,17 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::{PoisonError, RwLock},
     time::Duration,
 };
 
 use crds::Reason;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::Shared;
 use crate::{names::Key, trouble::Trouble};
 
-/// A Secret is looked at again after this time.
-const AGAIN: Duration = Duration::from_secs(60);
+/// A Secret is looked at again after this time: so long may one that nobody needs stay after somebody deleted it.
+const AGAIN: Duration = Duration::from_secs(20);
 /// One that should carry our finalizer and does not, for example since it is not there yet, after this time.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -44,7 +43,7 @@ impl Seen {
 #[derive(Debug, Default)]
 pub struct Secrets {
     seen: Shared<Key, Seen>,
-    free: RwLock<HashSet<Key>>,
+    free: watch::Sender<HashSet<Key>>,
 }
 
 impl Secrets {
@@ -68,12 +67,18 @@ impl Secrets {
 
     /// These deleted Clouds leave no Secret behind that carries our finalizer and that nobody else would take it off.
     pub fn let_go(&self, clouds: HashSet<Key>) {
-        *self.free.write().unwrap_or_else(PoisonError::into_inner) = clouds;
+        self.free.send_replace(clouds);
     }
 
     /// Whether this deleted Cloud is one of them.
     pub fn lets_go(&self, cloud: &Key) -> bool {
-        self.free.read().unwrap_or_else(PoisonError::into_inner).contains(cloud)
+        self.free.borrow().contains(cloud)
+    }
+
+    /// Waits until it is one of them.
+    pub async fn to_let_go(&self, cloud: &Key) {
+        // The sender is here: it cannot be gone.
+        let _ = self.free.subscribe().wait_for(|clouds| clouds.contains(cloud)).await;
     }
 
     /// The Secrets that an object's status names: those that its spec names, and earlier ones that are not known to be without our
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_looked_at_when_it_is_not_as_it_should_be_and_else_each_minute() {
+    fn a_secret_is_looked_at_when_it_is_not_as_it_should_be_and_else_now_and_then() {
         let now = Instant::now();
         let seen = Seen { at: now, is_held: true, is_deleted: false };
         assert!(seen.is_due(false, now) && !seen.is_due(true, now));

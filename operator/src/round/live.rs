@@ -38,6 +38,10 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     }
     let reference = stamp::reference(&vm.uid().unwrap_or_default());
     let row = rows.and_then(|r| r.by_reference.get(&reference));
+    if row.is_some_and(|r| matches!(r.status, PilotStatus::Done | PilotStatus::Failed)) {
+        // The pilot says that it has ended: it takes no more jobs, whether its VM stops or not.
+        return none(VmPhase::Ending);
+    }
     let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
     if !runs {
         let late = match launched(vm) {

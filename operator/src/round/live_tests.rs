@@ -84,3 +84,10 @@ fn a_vm_beyond_its_lifetime_is_no_supply() {
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
     assert_eq!(phase(&running, Some(&rows(2_000, "Running", 7)), 2_000).0, VmPhase::Ending);
 }
+
+#[test]
+fn a_pilot_that_says_that_it_has_ended_is_no_supply_although_its_vm_is_there() {
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(3, "Done", 0)), 3), (VmPhase::Ending, 0));
+    let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
+    assert_eq!(phase(&running, Some(&rows(9, "Failed", 7)), 9), (VmPhase::Ending, 0));
+}

@@ -194,7 +194,7 @@ fn alive(o: &Observed<'_>) -> Step {
     let status = o.vm.status.as_ref();
     match &o.machine {
         Machine::Present(vm) => match &vm.state {
-            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.row_runs())),
+            VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.has_asked())),
             VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
             VmState::Ended(End::Reclaimed) => return Step::End(Ending::reclaimed(ran(o.vm))),
             VmState::Deleting | VmState::Ended(End::Deleted) => return Step::Lose,
@@ -254,7 +254,7 @@ fn is_news_of_jobs(o: &Observed<'_>) -> bool {
     let has_one_again = o.row.as_ref().and_then(|row| row.running).is_some_and(|jobs| jobs > 0);
     let is_said = o.vm.status.as_ref().is_some_and(|s| s.idle_since.is_some());
     match (ran(o.vm), served(o.vm)) {
-        (false, _) if o.row_runs() => true,
+        (false, _) if o.has_asked() => true,
         (_, false) => o.had_job(),
         (true, true) if is_said => has_one_again,
         (true, true) => said_idle_at(o).is_some_and(|at| at <= o.now),

@@ -553,3 +553,17 @@ fn what_somebody_overwrote_in_a_status_is_put_back_from_the_rest_of_it() {
         assert_eq!(words(&mended), words(whole.status.as_ref().unwrap()));
     }
 }
+
+#[test]
+fn a_pilot_that_found_no_job_and_closed_its_row_has_asked_for_work() {
+    // DIRAC's Matcher writes Running with the first job alone; the JobAgent writes Done at its end.
+    let done = row(PilotStatus::Done, 0);
+    let halted = step(&launched_vm(60), present(VmState::Ended(End::PoweredOff)), Some(&done));
+    assert!(matches!(halted, Step::End(e) if e.why == Why::Idle), "it came to something: no offering is blamed");
+    assert_eq!(step(&launched_vm(60), active(), Some(&done)), Step::RecordRunning);
+    let mut vm = running_vm(700, false);
+    vm.spec.idle_timeout = crds::Duration::from_secs(300);
+    assert!(matches!(step(&vm, active(), Some(&done)), Step::End(e) if e.why == Why::PilotSilent), "its guest hangs");
+    let aborted = row(PilotStatus::Aborted, 0);
+    assert!(matches!(step(&launched_vm(60), active(), Some(&aborted)), Step::Wait(_)), "somebody else closed the row");
+}

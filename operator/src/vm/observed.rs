@@ -2,10 +2,7 @@
 
 use broker::{
     cloud::Vm,
-    pilot::{
-        rows::{PilotRow, PilotStatus},
-        stamp,
-    },
+    pilot::{rows::PilotRow, stamp},
 };
 use crds::PilotVM;
 use jiff::Timestamp;
@@ -120,9 +117,9 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// Whether the pilot asks for work, by its row.
-    pub fn row_runs(&self) -> bool {
-        self.row.as_ref().is_some_and(|r| r.status == PilotStatus::Running)
+    /// Whether the pilot has asked for work, by its row: it runs, or has ended by itself.
+    pub fn has_asked(&self) -> bool {
+        self.row.as_ref().is_some_and(|r| r.status.has_asked())
     }
 
     /// Whether the pilot ever had a job, as far as anybody knows.

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use broker::cloud::{Owner, VmState};
+use broker::{
+    cloud::{Owner, VmState},
+    pilot::rows::PilotStatus,
+};
 use crds::vm::PilotVMSpec;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

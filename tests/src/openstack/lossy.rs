@@ -314,18 +314,19 @@ mod tests {
     async fn a_late_request_is_carried_out_after_its_connection_broke() {
         let (port, asked) = nova().await;
         let way = Lossy::open(port).await.unwrap();
-        way.lose(&[Loss::Late(Duration::from_millis(400))]);
+        let late = Duration::from_secs(3);
+        way.lose(&[Loss::Late(late)]);
         let begun = Instant::now();
         assert_eq!(send(&way, reqwest::Method::POST, "servers").await, None);
-        assert!(begun.elapsed() < Duration::from_millis(400), "the client learns at once that its connection broke");
+        assert!(begun.elapsed() < late, "the client learns at once that its connection broke");
         assert!(asked.lock().unwrap().is_empty());
         while way.delivered_late() == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(5));
+            assert!(begun.elapsed() < Duration::from_secs(60));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let asked = asked.lock().unwrap();
         assert_eq!(asked.len(), 1);
-        assert!(asked[0].0.starts_with("POST /v2.1/servers ") && asked[0].1 >= begun + Duration::from_millis(400));
+        assert!(asked[0].0.starts_with("POST /v2.1/servers ") && asked[0].1 >= begun + late);
     }
 
     #[tokio::test]

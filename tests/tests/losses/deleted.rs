@@ -147,7 +147,6 @@ async fn a_namespaces_editor_lets_a_pilotvm_go(scene: &mut Scene) {
     let told = scene.told("PilotVM", name);
     assert!(told.iter().any(|(reason, _)| reason == "LetGo"), "{told:?}");
     scene.way.always(None);
-    scene.is_given_up(job);
     // The operator can reach the cloud again: what was let go is an orphan. Its row is left to DIRAC's own agent.
     until("the VM that was let go is deleted as an orphan", Duration::from_secs(180), async || {
         match scene.alive_of(POOL).len() {
@@ -157,6 +156,8 @@ async fn a_namespaces_editor_lets_a_pilotvm_go(scene: &mut Scene) {
     })
     .await
     .unwrap();
+    // Not before: what runs it says so again and again.
+    scene.is_given_up(job);
     scene.rows_are_left();
     scene.jobs_end_and_nothing_is_left().await;
     delete(scene, "pilotpool/deleted");
