@@ -6,6 +6,7 @@
 mod events;
 #[cfg(test)]
 pub mod fake;
+mod kind;
 pub mod secret;
 mod stores;
 mod tally;

@@ -13,7 +13,7 @@ use kube::{
     runtime::watcher::Event,
 };
 
-use super::watch::Kind;
+use super::kind::Kind;
 use crate::names::Key;
 
 /// A sentence about an object is no place for all that a parser says.

@@ -3,47 +3,28 @@
 //! A malformed object cannot stop a watch: it is kept among those that cannot be read, and its last good version, if this process saw one,
 //! stays until it is mended or deleted.
 
-use std::{
-    fmt::Debug,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta},
+    Api, Client, ResourceExt,
+    core::{DeserializeGuard, ObjectMeta},
     runtime::{
         WatchStreamExt,
         reflector::{self, Lookup, ObjectRef, Store, store::Writer},
         watcher,
     },
 };
-use serde::de::DeserializeOwned;
 
+pub use super::kind::Kind;
 use super::unread::{Unread, Unreads};
 use crate::names::Key;
 
 /// A watch is taken up again after this time, in seconds. A connection on which nothing comes any more is known by then.
 const LONGEST_WATCH: u32 = 45;
-
-/// What can be watched here.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
-{
-}
-impl<K> Kind for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static
-{
-}
 
 /// Every object of one kind, over all watched namespaces.
 #[derive(Clone)]

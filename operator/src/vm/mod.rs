@@ -82,11 +82,15 @@ fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = Ob
 async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {
     let _pulse = ctx.progress.begins(format!("PilotVM {}", Key::of(vm.as_ref())), STEP);
     let uid = vm.uid().unwrap_or_default();
-    let remembered = ctx.state.memory.of(&uid);
-    if remembered.is_stale(vm.resource_version().as_deref()) {
+    // What is remembered is large, and is not kept while others are waited for.
+    let (is_stale, pause) = {
+        let remembered = ctx.state.memory.of(&uid);
+        (remembered.is_stale(vm.resource_version().as_deref()), remembered.pause)
+    };
+    if is_stale {
         return Ok(Box::pin(recall(&ctx, &vm)).await);
     }
-    if let Some((until, wish)) = remembered.pause
+    if let Some((until, wish)) = pause
         && Instant::now() < until
         && wish == wish_of(&vm)
     {
