@@ -54,7 +54,7 @@ pub struct OpenStack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub networks: Vec<NamedOrId>,
-    /// Names of the security groups of the VMs' ports, for example `[pilots]`. Pilots need no way in, only out. Absent: `default`.
+    /// Security groups of the VMs' ports, by name or id, for example `[pilots]`. Pilots need no way in, only out. Absent: `default`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     pub security_groups: Vec<String>,

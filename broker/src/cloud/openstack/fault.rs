@@ -46,10 +46,10 @@ pub fn of_refusal(what: &str, status: StatusCode, headers: &HeaderMap, quoted: &
     let retry_after = retry_after(headers);
     match status {
         StatusCode::UNAUTHORIZED => CloudError::Unauthorized(said),
-        StatusCode::FORBIDDEN if said.to_lowercase().contains("zero disk") => {
-            CloudError::Invalid(format!("{said}; choose a flavor with a disk"))
+        StatusCode::FORBIDDEN if quoted.to_lowercase().contains("zero disk") => {
+            CloudError::Invalid(format!("{said}; choose a flavor with a disk, or set spec.openstack.rootVolumeGiB"))
         }
-        StatusCode::FORBIDDEN if said.to_lowercase().contains("interface on external network") => {
+        StatusCode::FORBIDDEN if quoted.to_lowercase().contains("interface on external network") => {
             CloudError::Invalid(format!("{said}; choose another network in spec.openstack.networks"))
         }
         StatusCode::FORBIDDEN if refuses_for_quota(quoted) => quota(said, quoted),
@@ -73,8 +73,8 @@ pub fn of_refusal(what: &str, status: StatusCode, headers: &HeaderMap, quoted: &
 
 /// The meaning of a failed server's fault text.
 pub fn of_server(text: &str) -> CloudError {
-    let text = shortened(text);
     let lower = text.to_lowercase();
+    let text = shortened(text);
     let speaks_of = |words: &[&str]| words.iter().any(|words| lower.contains(words));
     if speaks_of_quota(&lower) {
         quota(text, &lower)
