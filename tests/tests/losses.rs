@@ -45,7 +45,7 @@ async fn nothing_is_lost_when_clouds_clusters_and_people_misbehave() {
     let state = tempfile::tempdir().unwrap();
     let mut scene = Scene::start(state.path()).await;
     for (name, _, scenario) in SCENARIOS.iter().filter(|(name, is_long, _)| is_chosen(name, *is_long)) {
-        let step = Step::start(&format!("scenario {name}"));
+        let step = Step::start(format!("scenario {name}"));
         scenario(&mut scene).await;
         step.done();
     }
