@@ -12,7 +12,9 @@ use crate::{
     bells::Bells,
     clock::Clock,
     errands::Errands,
-    known::{Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers},
+    known::{
+        Registry, cloud, expectations::Expectations, familiar::Familiar, installation, memory::Memory, numbers::Numbers,
+    },
     life,
     metrics::Metrics,
     names::Key,
@@ -34,6 +36,8 @@ pub struct State {
     pub expectations: Expectations,
     /// Names of PilotVMs.
     pub numbers: Numbers,
+    /// PilotVMs that were seen, by UID.
+    pub familiar: Familiar,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.
