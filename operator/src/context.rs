@@ -11,8 +11,8 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, cloud, expectations::Expectations, installation, memory::Memory, numbers::Numbers, paces::Paces,
-        secrets::Secrets,
+        Registry, cloud, expectations::Expectations, familiar::Familiar, installation, memory::Memory,
+        numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -39,6 +39,8 @@ pub struct State {
     pub numbers: Numbers,
     /// How fast providers are asked.
     pub paces: Paces,
+    /// PilotVMs that were seen, by UID.
+    pub familiar: Familiar,
     /// What is known of user-data templates.
     pub templates: Arc<Verdicts>,
     /// The cluster's id, which says whose VMs are ours: the one that was given, or the UID of the namespace `kube-system`.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use broker::clock::Clock;
+use broker::clock::{Clock, moment};
 use crds::PilotVM;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
@@ -225,7 +225,11 @@ async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> +
     while let Some(seen) = stream.next().await {
         match seen {
             Seen::Touched(vm) => saw(&ctx, &vm),
-            Seen::Refilled => ctx.state.stores.vms.all().iter().for_each(|vm| saw(&ctx, vm)),
+            Seen::Refilled => {
+                let all = ctx.state.stores.vms.all();
+                ctx.state.familiar.are(&all.iter().filter_map(|vm| vm.metadata.uid.clone()).collect(), moment());
+                all.iter().for_each(|vm| saw(&ctx, vm));
+            }
         }
         ctx.bells.tell_statuses();
     }
@@ -236,8 +240,12 @@ fn saw(ctx: &Context, vm: &PilotVM) {
     let (state, key) = (&ctx.state, Key::of(vm));
     state.expectations.seen(vm);
     state.numbers.saw(&key.beside(&vm.spec.pool_ref.name), &key.name);
-    if state.stores.vms.get(&key).is_none() {
-        state.memory.forget(&vm.metadata.uid.clone().unwrap_or_default());
+    let uid = vm.metadata.uid.as_deref().unwrap_or_default();
+    if state.stores.vms.get(&key).is_some_and(|now| now.metadata.uid.as_deref() == Some(uid)) {
+        state.familiar.exists(uid);
+    } else {
+        state.memory.forget(uid);
+        state.familiar.went(uid, moment());
     }
     ctx.bells.look_at(key);
 }

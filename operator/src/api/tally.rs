@@ -1,7 +1,7 @@
 //! PilotVMs counted by what they belong to, in one look at each: whoever asks for every pool's VMs must not look at all VMs for each
 //! pool.
 
-use std::{collections::HashMap, hash::Hash};
+use std::collections::HashMap;
 
 use crds::PilotVM;
 
@@ -37,6 +37,12 @@ impl Count {
         self.phases[phase] += 1;
     }
 
+    fn join(&mut self, other: &Self) {
+        self.vms += other.vms;
+        self.cores = self.cores.saturating_add(other.cores);
+        self.phases.iter_mut().zip(other.phases).for_each(|(own, others)| *own += others);
+    }
+
     /// How many in this phase.
     pub fn in_phase(&self, wanted: &str) -> i64 {
         PHASES.iter().zip(self.phases).filter(|(phase, _)| **phase == wanted).map(|(_, vms)| vms).sum()
@@ -46,25 +52,29 @@ impl Count {
 impl Tally {
     /// Counts these.
     pub fn of<'a>(vms: impl IntoIterator<Item = &'a PilotVM>) -> Self {
-        // Words are borrowed until all are counted: some hundred keys are made, not some for each VM.
-        let [mut pools, mut clouds, mut vos, mut installations] = [(); 4].map(|()| HashMap::new());
+        // One look-up for each VM: of those that belong to the same things there are some hundred groups at most.
+        let mut groups: HashMap<[&str; 5], Count> = HashMap::new();
         for vm in vms {
             let word = vm.status.as_ref().map_or(PHASES[0], phase);
             let phase = PHASES.iter().position(|p| *p == word).unwrap_or(0);
-            let namespace = vm.metadata.namespace.as_deref().unwrap_or_default();
-            let spec = &vm.spec;
+            let (namespace, spec) = (vm.metadata.namespace.as_deref().unwrap_or_default(), &vm.spec);
+            let group = [namespace, &spec.pool_ref.name, &spec.cloud_ref.name, &spec.vo, &spec.installation_ref.name];
+            groups.entry(group).or_default().add(vm, phase);
+        }
+        let mut tally = Self::default();
+        for ([namespace, pool, cloud, vo, installation], count) in groups {
             let belongs = [
-                (&mut pools, spec.pool_ref.name.as_str()),
-                (&mut clouds, &spec.cloud_ref.name),
-                (&mut vos, &spec.vo),
-                (&mut installations, &spec.installation_ref.name),
+                (&mut tally.pools, pool),
+                (&mut tally.clouds, cloud),
+                (&mut tally.vos, vo),
+                (&mut tally.installations, installation),
             ];
             for (counts, name) in belongs {
-                count(counts, (namespace, name)).add(vm, phase);
+                let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+                counts.entry(key).or_default().join(&count);
             }
         }
-        let [pools, clouds, vos, installations] = [pools, clouds, vos, installations].map(owned);
-        Self { pools, clouds, vos, installations }
+        tally
     }
 
     /// The PilotVMs of a pool.
@@ -91,15 +101,6 @@ impl Tally {
     pub fn pools(&self) -> impl Iterator<Item = &Key> {
         self.pools.keys()
     }
-}
-
-fn count<K: Eq + Hash>(counts: &mut HashMap<K, Count>, key: K) -> &mut Count {
-    counts.entry(key).or_default()
-}
-
-fn owned(counts: HashMap<(&str, &str), Count>) -> HashMap<Key, Count> {
-    let key = |(namespace, name): (&str, &str)| Key { namespace: namespace.to_owned(), name: name.to_owned() };
-    counts.into_iter().map(|(of, count)| (key(of), count)).collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,7 @@
 //! The cloud is listed before the API server: a VM whose PilotVM was made in between is then found there. Nothing is deleted while the
 //! API server cannot say which PilotVMs there are, nor where the Cloud is paused.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use broker::{
     clock::moment,
@@ -18,7 +14,7 @@ use kube::ResourceExt;
 
 use super::{
     bounded::in_time,
-    garbage::{Familiar, Suspects, is_young, may_be_taken, orphans, twins},
+    garbage::{Suspects, is_young, may_be_taken, orphans, twins},
     sight::{asked, hold},
 };
 use crate::{
@@ -42,7 +38,6 @@ const LONGEST_DELETION: Duration = Duration::from_secs(60);
 pub struct Collector {
     suspects: Suspects,
     twins: Suspects,
-    familiar: Familiar,
     has_seen: bool,
 }
 
@@ -70,16 +65,19 @@ impl Collector {
     /// The orphans of a list; too many of them are held.
     async fn see<'a>(&mut self, ctx: &Context, key: &Key, handle: &Handle, listing: &'a Listing) -> Vec<&'a Vm> {
         let now = moment();
-        let existing: HashSet<String> = ctx.state.stores.uids();
-        let found = orphans(listing.vms.values(), &existing);
+        let familiar = &ctx.state.familiar;
+        let mut found = orphans(listing.vms.values(), |uid| familiar.has(uid));
+        if !found.is_empty() {
+            // The watch may just have filled the store: what is there counts, be it one that this version can read or not.
+            let existing = ctx.state.stores.uids();
+            found.retain(|vm| !existing.contains(&vm.owner.uid));
+        }
         let ids: BTreeSet<String> = found.iter().map(|vm| vm.id.clone()).collect();
         self.suspects.see(&ids, now);
         let sees_all = ctx.args.watch_namespaces.is_empty() || ctx.args.cluster_id.is_some();
-        if !sees_all {
-            self.familiar.see(existing.iter().map(String::as_str), now);
-        }
+        familiar.forget(now);
         // Where other operators of this cluster may have PilotVMs that this one cannot see, a VM that it never knew may be theirs.
-        let are_ours = sees_all || self.familiar.knows(found.iter().map(|vm| vm.owner.uid.as_str()));
+        let are_ours = sees_all || familiar.knows(found.iter().map(|vm| vm.owner.uid.as_str()));
         let cloud = ctx.state.stores.clouds.get(key);
         let said = cloud.as_ref().and_then(|c| c.annotations().get(ACKNOWLEDGE_ORPHANS).cloned());
         let all: usize = listing.vms.values().map(Vec::len).sum();

@@ -108,7 +108,7 @@ fn decide(
     };
     let in_list =
         |list: &Listing, vm: &Vm| list.vms.get(&vm.owner.uid).is_some_and(|l| l.iter().any(|o| o.id == vm.id));
-    let orphans = garbage::orphans(listing.vms.values(), existing);
+    let orphans = garbage::orphans(listing.vms.values(), |uid| existing.contains(uid));
     match orphans.iter().filter(|vm| !others.iter().any(|list| in_list(list, vm))).count() {
         0 => Needed::No,
         left => Needed::Orphans(left),

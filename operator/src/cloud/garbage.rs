@@ -4,7 +4,7 @@
 //! cannot be deleted is left alone for longer each time. A twin is deleted at once while it is young, before its pilot can have a job.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -71,36 +71,10 @@ impl Suspects {
     }
 }
 
-/// PilotVMs that this operator has seen, by UID. Where it sees only some namespaces, a VM whose PilotVM it has never seen may belong to
-/// another operator of the same cluster.
-#[derive(Debug, Default)]
-pub struct Familiar(BTreeMap<String, Instant>);
-
-impl Familiar {
-    /// A PilotVM that is gone is remembered for this long.
-    const FOR: Duration = Duration::from_secs(6 * 3600);
-
-    /// These exist now.
-    pub fn see<'a>(&mut self, uids: impl IntoIterator<Item = &'a str>, now: Instant) {
-        for uid in uids {
-            match self.0.get_mut(uid) {
-                Some(seen) => *seen = now,
-                None => drop(self.0.insert(uid.to_owned(), now)),
-            }
-        }
-        self.0.retain(|_, seen| now.duration_since(*seen) < Self::FOR);
-    }
-
-    /// Whether all these were seen.
-    pub fn knows<'a>(&self, uids: impl IntoIterator<Item = &'a str>) -> bool {
-        uids.into_iter().all(|uid| self.0.contains_key(uid))
-    }
-}
-
-/// The orphans of a list, when these PilotVMs exist, in the order of their ids.
-pub fn orphans<'a>(listed: impl IntoIterator<Item = &'a Vec<Vm>>, existing: &HashSet<String>) -> Vec<&'a Vm> {
+/// The orphans of a list, in the order of their ids; `exists` says whether a PilotVM does.
+pub fn orphans<'a>(listed: impl IntoIterator<Item = &'a Vec<Vm>>, exists: impl Fn(&str) -> bool) -> Vec<&'a Vm> {
     let all = listed.into_iter().flatten();
-    let mut found: Vec<_> = all.filter(|vm| !existing.contains(&vm.owner.uid) && vm.is_held()).collect();
+    let mut found: Vec<_> = all.filter(|vm| vm.is_held() && !exists(&vm.owner.uid)).collect();
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }
@@ -139,7 +113,7 @@ mod tests {
             vec![vm("2", "b", 500)],
             vec![Vm { state: VmState::Ended(End::Deleted), ..vm("3", "c", 500) }],
         ];
-        assert_eq!(ids(orphans(&listed, &HashSet::from(["b".to_owned()]))), ["0", "1"]);
+        assert_eq!(ids(orphans(&listed, |uid| uid == "b")), ["0", "1"]);
     }
 
     #[test]
@@ -187,15 +161,5 @@ mod tests {
         }
         assert!(!suspects.is_due("1", Duration::ZERO, now + seconds(1799)));
         assert!(suspects.is_due("1", Duration::ZERO, now + seconds(1800)));
-    }
-
-    #[test]
-    fn a_pilotvm_that_was_seen_is_familiar_for_some_hours_after_it_went() {
-        let (mut familiar, now) = (Familiar::default(), Instant::now());
-        familiar.see(["a"], now);
-        familiar.see([], now + seconds(3600));
-        assert!(familiar.knows(["a"]) && !familiar.knows(["a", "b"]));
-        familiar.see([], now + Familiar::FOR);
-        assert!(!familiar.knows(["a"]));
     }
 }

@@ -36,9 +36,13 @@ impl Listing {
     pub fn new(started: Timestamp, vms: Vec<Vm>, settle: Duration) -> Self {
         let mut by_uid: HashMap<String, Vec<Vm>> = HashMap::with_capacity(vms.len());
         for vm in vms {
-            by_uid.entry(vm.owner.uid.clone()).or_default().push(vm);
+            match by_uid.get_mut(&vm.owner.uid) {
+                Some(twins) => twins.push(vm),
+                // Room for one: most have no twin, and a vector that grows by itself begins with room for four.
+                None => drop(by_uid.insert(vm.owner.uid.clone(), vec![vm])),
+            }
         }
-        for twins in by_uid.values_mut() {
+        for twins in by_uid.values_mut().filter(|twins| twins.len() > 1) {
             twins.sort_by(preference);
         }
         Self { started, vms: by_uid, settle }
@@ -135,5 +139,11 @@ mod tests {
         young.created = at(9);
         let list = list(10, vec![old, young]);
         assert!(matches!(list.machine("a", at(1)), Machine::Present(v) if v.id == "2"));
+    }
+
+    #[test]
+    fn a_vm_without_a_twin_takes_no_room_for_others() {
+        let list = list(10, (0..100).map(|n| vm("1", &n.to_string())).collect());
+        assert!(list.vms.values().all(|vms| vms.capacity() == 1));
     }
 }

@@ -97,14 +97,14 @@ impl Answer {
     }
 }
 
-/// What is remembered, by UID.
+/// What is remembered, by UID; in boxes, since a map has room for twice as many as it holds.
 #[derive(Debug, Default)]
-pub struct Memory(Shared<String, Remembered>);
+pub struct Memory(Shared<String, Box<Remembered>>);
 
 impl Memory {
     /// A copy.
     pub fn of(&self, uid: &str) -> Remembered {
-        self.0.with(|map| map.get(uid).cloned().unwrap_or_default())
+        self.0.with(|map| map.get(uid).map(|remembered| Remembered::clone(remembered)).unwrap_or_default())
     }
 
     /// When the VM was last made or deleted by us.
@@ -115,6 +115,15 @@ impl Memory {
     /// Remembers something.
     pub fn note(&self, uid: &str, change: impl FnOnce(&mut Remembered)) {
         self.0.with(|map| change(map.entry(uid.to_owned()).or_default()));
+    }
+
+    /// Remembers something of a PilotVM of which something is remembered: one that was just forgotten stays so.
+    pub fn amend(&self, uid: &str, change: impl FnOnce(&mut Remembered)) {
+        self.0.with(|map| {
+            if let Some(remembered) = map.get_mut(uid) {
+                change(remembered);
+            }
+        });
     }
 
     /// Forgets a PilotVM that is gone.
@@ -157,5 +166,16 @@ mod tests {
     fn pauses_grow_to_a_minute() {
         let pause = |attempts| Remembered { attempts, ..Remembered::default() }.next_pause().as_secs();
         assert_eq!((pause(0), pause(3), pause(50)), (1, 8, 60));
+    }
+
+    #[test]
+    fn a_pilotvm_that_was_forgotten_is_not_remembered_by_an_amendment() {
+        let memory = Memory::default();
+        memory.note("a", |m| m.attempts = 1);
+        memory.amend("a", |m| m.attempts = 2);
+        assert_eq!(memory.of("a").attempts, 2);
+        memory.forget("a");
+        memory.amend("a", |m| m.attempts = 3);
+        assert_eq!(memory.of("a").attempts, 0);
     }
 }

@@ -4,6 +4,7 @@ pub mod brake;
 pub mod cloud;
 pub mod exhausted;
 pub mod expectations;
+pub mod familiar;
 pub mod frozen;
 pub mod installation;
 pub mod listing;

@@ -100,7 +100,7 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     let outcome = Box::pin(steps(&vm, &ctx)).await;
     call_the_next(&ctx, &vm);
     let action = outcome?;
-    ctx.state.memory.note(&uid, |m| (m.attempts, m.pause) = (0, None));
+    ctx.state.memory.amend(&uid, |m| (m.attempts, m.pause) = (0, None));
     Ok(action)
 }
 

@@ -23,7 +23,8 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     // An attempt counts as begun only once it is written; what an answer proved holds whether it can be written or not.
     let mut learnt = Some(std::mem::take(&mut done.learnt));
     let remember = |learnt: Option<Learnt>| {
-        if let Some(learnt) = learnt {
+        // Nothing is remembered of a PilotVM that has just gone.
+        if let Some(learnt) = learnt.filter(|learnt| *learnt != Learnt::default()) {
             ctx.state.memory.note(&uid, |m| learnt.keep(m, now, moment));
         }
     };
