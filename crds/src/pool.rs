@@ -122,12 +122,12 @@ pub struct Machine {
     ///
     /// It is a template in a small part of the language Jinja. It may use the names `reference`, `stamp`, `vo`, `group`,
     /// `owner_groups`, `site`, `ce`, `queue`, `cores`, `ram_mib`, `gpus`, `cpu_time`, `tags`, `required_tags`, `platform` and
-    /// `idle_timeout` of the pilot, for example `{{ vo }}`; calculations and comparisons; filters, for example `{{ vo | upper }}`, and
+    /// `idle_timeout` of the pilot, for example `vo` in two curly brackets; calculations and comparisons; filters, for example `vo | upper`, and
     /// beside Jinja's own the filters `quote` (a quoted YAML string) and `b64`; and the statements `if`, `elif`, `else`, `for`, `endif`
     /// and `endfor`. It has no other statements (such as `set`, `with`, `macro`, `include`), no lists or maps of its own, no `[index]`
     /// (use the filters `first`, `last` and `split`), no recursive loops, and not the filters `batch`, `chain`, `dictsort`, `groupby`,
     /// `items`, `map`, `pprint`, `slice`, `unique` and `zip`. It may have 16,384 characters, 3,000 names, operators and values, at most
-    /// 64 of them in one `{{ }}` or `{% %}`, and loops and conditions 12 deep.
+    /// 64 of them in one pair of brackets, and loops and conditions 12 deep.
     ///
     /// The condition UserDataValid says what is wrong with a template. No VM is made with a wrong one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
