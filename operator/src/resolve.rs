@@ -337,7 +337,7 @@ mod tests {
             Arc::new(vo)
         };
         let (none, euro, franc) = (of(None), of(Some("EUR")), of(Some("CHF")));
-        assert_eq!(currency(Some(&franc), &[euro.clone()]), "CHF");
+        assert_eq!(currency(Some(&franc), std::slice::from_ref(&euro)), "CHF");
         assert_eq!(currency(Some(&none), &[none.clone(), euro.clone()]), "EUR");
         assert_eq!(currency(None, &[euro, franc]), "", "nobody knows which");
         assert_eq!(currency(Some(&none), &[]), "");

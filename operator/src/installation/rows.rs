@@ -164,7 +164,8 @@ mod tests {
         ctx.args.busy_interval = Duration::from_secs(3_600);
         ctx.args.rows_interval = Duration::from_secs(3_600);
         let (ctx, began) = (Arc::new(ctx), Instant::now());
-        let reader = tokio::spawn(read_rows(ctx.clone(), key.clone()));
+        let mut reader = tokio::task::JoinSet::new();
+        reader.spawn(read_rows(ctx.clone(), key.clone()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let handle = ctx.state.installations.get(&key);
         let clock = broker::clock::Clock::default();
@@ -174,7 +175,6 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(30), "the rows were not read");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        reader.abort();
     }
 
     #[test]

@@ -27,8 +27,7 @@ async fn asked(change: impl FnOnce(&mut Config)) -> Value {
     let mut config = site.config();
     change(&mut config);
     site.cloud_of(config).create(&order("a")).await.unwrap();
-    let asked = kept.lock().unwrap()["server"].take();
-    asked
+    kept.lock().unwrap()["server"].take()
 }
 
 #[tokio::test]

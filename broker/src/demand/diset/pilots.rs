@@ -35,9 +35,12 @@ const LONGEST_NAME: usize = 128;
 #[derive(Clone)]
 pub struct PilotManager {
     client: Client,
-    looks: Arc<Gatherer<String, Result<Map<String, Value>, RowsError>>>,
+    looks: Arc<Gatherer<String, Found>>,
     makes: Arc<Gatherer<NewPilot, HashMap<String, Row>>>,
 }
+
+/// The rows that were found, by reference.
+type Found = Result<Map<String, Value>, RowsError>;
 
 /// What came of the wish that a pilot has a row: the row that was there before, if there was one.
 type Row = Result<Option<Value>, RowsError>;
