@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 use crds::{ConditionType, Reason, condition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use pass::Pass;
@@ -26,6 +27,10 @@ use writer::Writer;
 
 /// Changes that come together are written together.
 const GATHER: Duration = Duration::from_secs(2);
+/// A pass over 20,000 VMs takes its time: the statuses rest for as many times that, so that they cost a fiftieth of a core at most,
+const SHARE: u32 = 50;
+/// and no longer than this.
+const LONGEST_GATHER: Duration = Duration::from_secs(10);
 /// Everything is looked at again after this time.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
@@ -38,18 +43,25 @@ pub async fn run(ctx: Arc<Context>) {
     let mut writer = Writer::default();
     loop {
         pulse.beat();
+        let began = Instant::now();
         writer.begin();
         write_all(&ctx, &mut writer);
+        let gather = gather(began.elapsed());
         unread::tell(&ctx).await;
         let rest = async {
             tokio::select! {
                 () = ctx.bells.to_tell_statuses() => {}
                 () = tokio::time::sleep(AT_LEAST) => {}
             }
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(gather).await;
         };
         pulse.rests(rest).await;
     }
+}
+
+/// How long changes are gathered after a pass that took so long.
+fn gather(took: Duration) -> Duration {
+    (took * SHARE).clamp(GATHER, LONGEST_GATHER)
 }
 
 /// One pass. No write is waited for here.
@@ -155,6 +167,12 @@ mod tests {
         let lacks = [("Listed", Some(false), "MissingFromLists")];
         assert_eq!((told(&[], &lacks), told(&lacks, &lacks).len()), (vec!["MissingFromLists".to_owned()], 0));
         assert_eq!(told(&lacks, &[("Listed", Some(true), "Listed")]), ["Listed"]);
+    }
+
+    #[test]
+    fn a_pass_that_takes_long_is_made_more_rarely() {
+        let after = |millis| gather(Duration::from_millis(millis)).as_millis();
+        assert_eq!((after(1), after(100), after(1_000)), (2_000, 5_000, 10_000));
     }
 
     #[test]

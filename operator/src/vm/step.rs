@@ -27,8 +27,8 @@ use crate::{
 
 /// What a row says when its pilot has a VM.
 const EXISTS: &str = "the VM exists";
-/// Whoever waits for a permit is rung, and looks after this time all the same.
-const LINE: Duration = Duration::from_secs(30);
+/// Whoever waits for a permit is rung, and looks after this time all the same. Of a wave of 20,000 most wait.
+const LINE: Duration = Duration::from_secs(60);
 
 /// Takes the step, with the permit that the one before has left.
 pub async fn take(ctx: &Context, o: &Observed<'_>, step: Step, permit: Option<Permit>) -> Result<Done, Error> {
