@@ -16,7 +16,7 @@ use super::{
     world::{Track, World},
 };
 
-pub const TRACK: Track = Track { name: "leaders", vo: "enmr", region: "RegionOne", most: 8, works: true };
+pub const TRACK: Track = Track { name: "leaders", vo: "enmr", region: "RegionOne", most: 14, works: true };
 const JOB: Kind = Kind { name: "a job", group: "enmr_user", jobs: 1, asks: "CPUTime = 3600;" };
 const SEED: u64 = 20_261_125;
 /// The Lease of a killed leader holds for 15 s; the rest is for a slow machine.
@@ -131,10 +131,11 @@ impl Jobs<'_> {
         format!("select count(*) from PilotAgentsDB.PilotAgents where VO = '{}' and {holds}", TRACK.vo)
     }
 
-    /// Submits jobs until a row is registered. A pilot that is about to end may take a job for which a VM would have been made.
+    /// Submits jobs until a row is registered. A pilot that is about to end may take a job for which a VM would have been made, and an
+    /// attempt that a killed leader left in doubt is supply for some minutes.
     async fn until_one_is_launched(&self) {
         let rows = self.rows();
-        for _ in 0..10 {
+        for _ in 0..20 {
             self.world.real.submit(&JOB, 2, SHORT).unwrap();
             let begun = Instant::now();
             while begun.elapsed() < Duration::from_secs(20) {
