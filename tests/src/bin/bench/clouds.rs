@@ -169,7 +169,7 @@ fn pilot_vm(name: &str, cloud: &str) -> PilotVM {
     vm
 }
 
-/// A namespace with a simulated DIRAC without jobs, and these clouds, each with a pool of its name.
+/// A namespace with a simulated DIRAC whose jobs no pool takes, and these clouds, each with a pool of its name.
 fn manifest(namespace: &str, clouds: &[(&str, &Site)]) -> String {
     let base = include_str!("clouds.yaml");
     let (objects, cloud) = base.split_once("# For each cloud.\n").unwrap_or((base, ""));
