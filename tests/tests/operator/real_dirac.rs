@@ -196,8 +196,8 @@ async fn each_kind_of_bad_credentials_has_its_sentence(f: &Fixture, dirac: &Dira
         ("other-ca", with("ca.crt", &elsewhere.certificate), "biomed_admin", "CertificateRefused", "CA that signed it"),
         ("forged", of(forged.unwrap()), "biomed_admin", "CertificateRefused", "DIRAC's host must trust the CA"),
         ("expired", of(expired.unwrap()), "biomed_admin", "CertificateExpired", "ended on 2020-01-01"),
-        ("weak-group", good.clone(), "biomed_user", "Unauthorized", "look at the group"),
-        ("no-group", good.clone(), "ghosts", "Unauthorized", "look at the group"),
+        ("weak-group", good.clone(), "biomed_user", "Unauthorized", "check the group"),
+        ("no-group", good.clone(), "ghosts", "Unauthorized", "check the group"),
     ];
     for (name, keys, group, ..) in &cases {
         put_secret(f, "bad", name, keys);
