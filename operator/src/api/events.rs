@@ -71,7 +71,7 @@ impl Events {
         let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let event = Event {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{}.", regarding.name.as_deref().unwrap_or(OPERATOR))),
+                generate_name: Some(format!("{}-", regarding.name.as_deref().unwrap_or(OPERATOR))),
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()
             },
