@@ -227,7 +227,7 @@ async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> +
             Seen::Touched(vm) => saw(&ctx, &vm),
             Seen::Refilled => {
                 let all = ctx.state.stores.vms.all();
-                ctx.state.familiar.are(&all.iter().filter_map(|vm| vm.metadata.uid.clone()).collect(), moment());
+                ctx.state.familiar.are(all.iter().filter_map(|vm| vm.metadata.uid.clone()).collect(), moment());
                 all.iter().for_each(|vm| saw(&ctx, vm));
             }
         }

@@ -3,75 +3,73 @@
 //!
 //! Where an operator sees only some namespaces, a VM whose PilotVM it has never seen may belong to another operator of the cluster.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
-
-use super::Shared;
 
 /// A PilotVM that is gone is remembered for this long.
 const FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// PilotVMs that this operator has seen.
 #[derive(Debug, Default)]
-pub struct Familiar(Shared<String, Seen>);
+pub struct Familiar(Mutex<Seen>);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Seen {
-    #[default]
-    Exists,
-    /// It went at this moment.
-    Gone(Instant),
+#[derive(Debug, Default)]
+struct Seen {
+    there: HashSet<String>,
+    /// Those that went, and when. They are looked through at each list, and those that exist are not.
+    gone: HashMap<String, Instant>,
 }
 
 impl Familiar {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// This PilotVM exists.
     pub fn exists(&self, uid: &str) {
-        self.0.with(|map| match map.get_mut(uid) {
-            Some(seen) => *seen = Seen::Exists,
-            None => drop(map.insert(uid.to_owned(), Seen::Exists)),
-        });
+        let mut seen = self.seen();
+        if !seen.there.contains(uid) {
+            seen.gone.remove(uid);
+            seen.there.insert(uid.to_owned());
+        }
     }
 
     /// This PilotVM is gone.
     pub fn went(&self, uid: &str, now: Instant) {
-        self.0.with(|map| {
-            if let Some(seen) = map.get_mut(uid) {
-                *seen = Seen::Gone(now);
-            }
-        });
+        let mut seen = self.seen();
+        if seen.there.remove(uid) || seen.gone.contains_key(uid) {
+            seen.gone.insert(uid.to_owned(), now);
+        }
     }
 
     /// These PilotVMs exist, and no others.
-    pub fn are(&self, uids: &std::collections::HashSet<String>, now: Instant) {
-        self.0.with(|map| {
-            for (uid, seen) in map.iter_mut() {
-                if *seen == Seen::Exists && !uids.contains(uid) {
-                    *seen = Seen::Gone(now);
-                }
-            }
-        });
-        uids.iter().for_each(|uid| self.exists(uid));
+    pub fn are(&self, uids: HashSet<String>, now: Instant) {
+        let mut seen = self.seen();
+        let before = std::mem::replace(&mut seen.there, uids);
+        let Seen { there, gone } = &mut *seen;
+        gone.retain(|uid, _| !there.contains(uid));
+        gone.extend(before.into_iter().filter(|uid| !there.contains(uid)).map(|uid| (uid, now)));
     }
 
     /// Whether this PilotVM exists.
     pub fn has(&self, uid: &str) -> bool {
-        self.0.with(|map| map.get(uid) == Some(&Seen::Exists))
+        self.seen().there.contains(uid)
     }
 
     /// Whether all these exist, or did a while ago.
     pub fn knows<'a>(&self, uids: impl IntoIterator<Item = &'a str>) -> bool {
-        self.0.with(|map| uids.into_iter().all(|uid| map.contains_key(uid)))
+        let seen = self.seen();
+        uids.into_iter().all(|uid| seen.there.contains(uid) || seen.gone.contains_key(uid))
     }
 
     /// Forgets what went long ago.
     pub fn forget(&self, now: Instant) {
-        self.0.with(|map| {
-            map.retain(|_, seen| match seen {
-                Seen::Exists => true,
-                Seen::Gone(at) => now.duration_since(*at) < FOR,
-            });
-        });
+        self.seen().gone.retain(|_, at| now.duration_since(*at) < FOR);
     }
 }
 
@@ -105,7 +103,7 @@ mod tests {
     #[test]
     fn a_pilotvm_that_went_while_the_watch_was_broken_is_gone_once_it_is_filled_again() {
         let (familiar, now) = (familiar(&["a", "b"]), Instant::now());
-        familiar.are(&["b".to_owned(), "c".to_owned()].into(), now);
+        familiar.are(["b".to_owned(), "c".to_owned()].into(), now);
         assert!(!familiar.has("a") && familiar.has("b") && familiar.has("c") && familiar.knows(["a"]));
     }
 }
