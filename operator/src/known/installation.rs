@@ -85,22 +85,27 @@ impl Rows {
 
     /// The same; what was idle `before` and still is has been so since then.
     pub fn after(mut self, before: &Self) -> Self {
-        for (reference, since) in &mut self.idle {
-            *since = before.idle.get(reference).copied().unwrap_or(*since);
-        }
+        self.go_on_from(&before.idle);
         self
     }
 
     /// These rows, with those that were asked for again at `started` in their place. One that was asked for and is absent goes.
     pub fn with(mut self, started: Timestamp, asked: &[String], rows: Vec<PilotRow>) -> Self {
-        let before = self.clone();
+        let idle = self.idle.clone();
         for reference in asked {
             self.by_reference.remove(reference);
             self.idle.remove(reference);
             self.again.insert(reference.clone(), started);
         }
         self.take(started, rows);
-        self.after(&before)
+        self.go_on_from(&idle);
+        self
+    }
+
+    fn go_on_from(&mut self, idle: &BTreeMap<String, Timestamp>) {
+        for (reference, since) in &mut self.idle {
+            *since = idle.get(reference).copied().unwrap_or(*since);
+        }
     }
 
     fn take(&mut self, started: Timestamp, rows: Vec<PilotRow>) {
