@@ -97,6 +97,11 @@ pub fn deleting<K: Resource>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
+/// Whether the object carries this finalizer.
+pub fn holds<K: Resource>(object: &K, finalizer: &str) -> bool {
+    object.finalizers().iter().any(|f| f == finalizer)
+}
+
 /// Whether a person asked that nothing is made or taken away here.
 pub fn is_paused<K: Resource>(object: &K) -> bool {
     object.annotations().get(annotation::PAUSED).is_some_and(|v| v == "true")

@@ -89,6 +89,18 @@ impl Api {
         self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
     }
 
+    /// The same, by somebody who looks again: a failure is only logged, and not even that where somebody was faster or the object is gone.
+    pub async fn try_hold<K: Kind>(&self, object: &K, finalizer: &str, held: bool) {
+        match self.hold(object, finalizer, held).await {
+            Ok(_) => {}
+            Err(error) if is_gone(&error) || is_conflict(&error) => {}
+            Err(error) => {
+                let (kind, object) = (K::kind(&()), Key::of(object));
+                tracing::warn!(%kind, %object, %error, "the object's finalizer could not be written");
+            }
+        }
+    }
+
     /// Puts these labels on; others stay as they are.
     pub async fn label<K: Kind>(&self, object: &K, labels: &BTreeMap<String, String>) -> Result<K, kube::Error> {
         let patch = json!({"metadata": {"uid": object.uid(), "labels": labels}});

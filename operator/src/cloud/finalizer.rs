@@ -5,14 +5,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use broker::cloud::Vm;
 use crds::{Cloud, reason::Reason};
-use kube::ResourceExt;
 
 use super::garbage;
 use crate::{
-    api,
     context::Context,
     known::listing::Listing,
-    names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, let_go},
+    names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, holds, let_go},
 };
 
 /// The Secrets of a Cloud that nothing needs any more are let go in this time.
@@ -33,7 +31,7 @@ enum Needed {
 
 /// Puts the finalizer on a living cloud, and takes it off a deleted one that nobody needs any more.
 pub async fn settle(ctx: &Context, cloud: &Cloud) {
-    let held = cloud.finalizers().iter().any(|f| f == CLOUD_FINALIZER);
+    let held = holds(cloud, CLOUD_FINALIZER);
     let key = Key::of(cloud);
     let is_asked = deleting(cloud) || ctx.state.secrets.deleted(&key, &cloud.spec.secrets()).is_some();
     let needed = if is_asked { needed(ctx, cloud) } else { Needed::Unknown };
@@ -66,11 +64,7 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
         tracing::warn!(cloud = %Key::of(cloud), text, "a Cloud is let go");
         ctx.events.warn(cloud, Reason::LetGo.as_str(), text).await;
     }
-    match ctx.api.hold(cloud, CLOUD_FINALIZER, wanted).await {
-        Ok(_) => {}
-        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => {}
-        Err(error) => tracing::warn!(cloud = %Key::of(cloud), %error, "the cloud's finalizer could not be written"),
-    }
+    ctx.api.try_hold(cloud, CLOUD_FINALIZER, wanted).await;
 }
 
 /// Whether Secrets may carry our finalizer for this Cloud.

@@ -63,8 +63,8 @@ async fn settle(ctx: &Context, pool: &PilotPool, vms: Vec<Arc<PilotVM>>) {
         ctx.state.expectations.awaits_any_of(&key) || !ctx.state.stores.unknown_vms(POOL_LABEL, &key).is_empty();
     match next(pool, &vms, is_awaited) {
         Step::Rest => {}
-        Step::Hold => hold(ctx, pool, true).await,
-        Step::Release => hold(ctx, pool, false).await,
+        Step::Hold => ctx.api.try_hold(pool, POOL_FINALIZER, true).await,
+        Step::Release => ctx.api.try_hold(pool, POOL_FINALIZER, false).await,
         Step::Drain(vms) => {
             let text = "the pool was deleted: no VM is made, and each VM goes when it has no job";
             ctx.events.note(pool, Reason::Draining.as_str(), text).await;
@@ -79,14 +79,6 @@ async fn settle(ctx: &Context, pool: &PilotPool, vms: Vec<Arc<PilotVM>>) {
                 }
             }
         }
-    }
-}
-
-async fn hold(ctx: &Context, pool: &PilotPool, held: bool) {
-    match ctx.api.hold(pool, POOL_FINALIZER, held).await {
-        Ok(_) => {}
-        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => {}
-        Err(error) => tracing::warn!(pool = %Key::of(pool), %error, "the pool's finalizer could not be written"),
     }
 }
 

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use crate::{
     life::is_ended,
-    names::{POOL_FINALIZER, deleting, is_paused, let_go},
+    names::{POOL_FINALIZER, deleting, holds, is_paused, let_go},
 };
 
 /// What is to be done.
@@ -27,7 +27,7 @@ pub enum Step {
 
 /// The next step of this pool, whose PilotVMs are these. `is_awaited`: one more may have been made that the watch has not shown.
 pub fn next(pool: &PilotPool, vms: &[Arc<PilotVM>], is_awaited: bool) -> Step {
-    let is_held = pool.finalizers().iter().any(|f| f == POOL_FINALIZER);
+    let is_held = holds(pool, POOL_FINALIZER);
     match (deleting(pool), is_held) {
         (false, true) | (true, false) => return Step::Rest,
         (false, false) => return Step::Hold,

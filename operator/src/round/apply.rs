@@ -24,7 +24,7 @@ use crate::{
     context::Context,
     crash::crash_point,
     giveback::{Which, give_back},
-    names::POOL_FINALIZER,
+    names::{POOL_FINALIZER, holds},
 };
 
 /// As many objects are made at once.
@@ -61,7 +61,7 @@ fn surplus(world: &World, surplus: &[Surplus]) -> Vec<(Arc<PilotVM>, String)> {
 
 /// The launches of pools that have their finalizer, and the other pools: deleted in this moment, such a pool would leave VMs behind.
 fn held_pools_only<'a>(world: &World, launches: &'a [Launch]) -> (Vec<&'a Launch>, BTreeSet<String>) {
-    let is_held = |name: &str| world.pool(name).is_some_and(|p| p.finalizers().iter().any(|f| f == POOL_FINALIZER));
+    let is_held = |name: &str| world.pool(name).is_some_and(|pool| holds(pool.as_ref(), POOL_FINALIZER));
     let (held, unheld): (Vec<&Launch>, Vec<&Launch>) = launches.iter().partition(|launch| is_held(&launch.pool));
     (held, unheld.into_iter().map(|launch| launch.pool.to_string()).collect())
 }

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::{
     context::State,
     known::secrets::Secrets,
-    names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, INSTALLATION_LABEL, Key, deleting, let_go},
+    names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, INSTALLATION_LABEL, Key, deleting, holds, let_go},
 };
-use kube::ResourceExt;
 
 /// Which kind of object it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +63,13 @@ impl Holder {
 
 /// All objects that name Secrets.
 pub fn holders(state: &State) -> Vec<Holder> {
-    let held = |finalizers: &[String], ours: &str| finalizers.iter().any(|f| f == ours);
     let clouds = state.stores.clouds.all().into_iter().map(|cloud| {
         let key = Key::of(cloud.as_ref());
         Holder {
             kind: Kind::Cloud,
             named: cloud.spec.secrets(),
             recorded: cloud.status.iter().flat_map(|s| s.secrets.iter().cloned()).collect(),
-            is_held: held(cloud.finalizers(), CLOUD_FINALIZER),
+            is_held: holds(cloud.as_ref(), CLOUD_FINALIZER),
             is_deleted: deleting(cloud.as_ref()),
             is_let_go: let_go(cloud.as_ref()),
             is_needed: state.clouds.get(&key).facts().is_needed,
@@ -84,7 +82,7 @@ pub fn holders(state: &State) -> Vec<Holder> {
             kind: Kind::Installation,
             named: installation.spec.secrets(),
             recorded: installation.status.iter().flat_map(|s| s.secrets.iter().cloned()).collect(),
-            is_held: held(installation.finalizers(), INSTALLATION_FINALIZER),
+            is_held: holds(installation.as_ref(), INSTALLATION_FINALIZER),
             is_deleted: deleting(installation.as_ref()),
             is_let_go: let_go(installation.as_ref()),
             is_needed: Some(

@@ -14,7 +14,6 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crds::{DiracInstallation, Reason, annotation::LET_GO};
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 use tokio::time::Instant;
 
 use holder::{Holder, Kind, done, holders, wanted};
@@ -23,7 +22,7 @@ use crate::{
     api::{self, secret::is_marked},
     context::Context,
     known::secrets::Seen,
-    names::{INSTALLATION_FINALIZER, Key, SECRET_FINALIZER, deleting, let_go},
+    names::{INSTALLATION_FINALIZER, Key, SECRET_FINALIZER, deleting, holds, let_go},
 };
 
 /// Secrets are looked through at least this often.
@@ -102,7 +101,7 @@ async fn settle(ctx: &Context, key: &Key, is_wanted: bool) -> Option<Seen> {
             return None;
         }
     };
-    let (is_held, is_deleted) = (secret.finalizers().iter().any(|f| f == SECRET_FINALIZER), deleting(&secret));
+    let (is_held, is_deleted) = (holds(&secret, SECRET_FINALIZER), deleting(&secret));
     let is_let_go = is_deleted && let_go(&secret);
     match (is_wanted && !is_let_go, is_held) {
         (true, true) => {
@@ -138,19 +137,13 @@ async fn settle(ctx: &Context, key: &Key, is_wanted: bool) -> Option<Seen> {
 
 /// Puts the finalizer on an installation that is a client of a DIRAC, and takes it off one that is `done`.
 async fn hold(ctx: &Context, installation: &DiracInstallation, done: &HashSet<Key>) {
-    let key = Key::of(installation);
-    let is_held = installation.finalizers().iter().any(|f| f == INSTALLATION_FINALIZER);
+    let is_held = holds(installation, INSTALLATION_FINALIZER);
     let is_wanted = match deleting(installation) {
-        true => is_held && !done.contains(&key),
+        true => is_held && !done.contains(&Key::of(installation)),
         false => installation.spec.external.is_some(),
     };
-    if is_held == is_wanted {
-        return;
-    }
-    match ctx.api.hold(installation, INSTALLATION_FINALIZER, is_wanted).await {
-        Ok(_) => {}
-        Err(error) if api::is_gone(&error) || api::is_conflict(&error) => {}
-        Err(error) => tracing::warn!(installation = %key, %error, "the installation's finalizer could not be written"),
+    if is_held != is_wanted {
+        ctx.api.try_hold(installation, INSTALLATION_FINALIZER, is_wanted).await;
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         memory::{Call, Found},
     },
     life::{announced, deadline, hard_limit, idle_limit, is_late, launched, leaves, ran, served},
-    names::{VM_FINALIZER, deleting, labels, let_go},
+    names::{VM_FINALIZER, deleting, holds, labels, let_go},
 };
 
 /// Rows not touched for three days are closed by DIRAC's PilotStatusAgent: ours are touched daily.
@@ -142,7 +142,7 @@ pub fn next(o: &Observed<'_>) -> Step {
 }
 
 fn unpaused(o: &Observed<'_>) -> Step {
-    let held = o.vm.finalizers().iter().any(|f| f == VM_FINALIZER);
+    let held = holds(o.vm, VM_FINALIZER);
     if deleting(o.vm) && !held {
         return Step::Wait(None);
     }
