@@ -150,7 +150,7 @@ async fn make(client: &Client, pilots: Vec<NewPilot>) -> HashMap<String, Row> {
     let references: Vec<String> = pilots.keys().cloned().collect();
     let mut found = match read(client, &references).await {
         Ok(found) => found,
-        Err(error) => return all_get(references, &error),
+        Err(error) => return all_get(references, error),
     };
     let mut rows = HashMap::new();
     let mut by_vo: BTreeMap<String, Vec<NewPilot>> = BTreeMap::new();
@@ -177,11 +177,11 @@ async fn add(client: &Client, vo: String, pilots: Vec<NewPilot>) -> HashMap<Stri
         Err(error) => error,
     };
     if pilots.len() == 1 || !matches!(error, DisetError::Service { .. }) {
-        return all_get(references, &error);
+        return all_get(references, error);
     }
     let mut found = match read(client, &references).await {
         Ok(found) => found,
-        Err(error) => return all_get(references, &error),
+        Err(error) => return all_get(references, error),
     };
     let mut rows = HashMap::new();
     for pilot in pilots {
@@ -200,8 +200,8 @@ async fn insert(client: &Client, vo: &str, pilots: &[NewPilot]) -> Result<(), Di
     client.call("addPilotReferences", &json!([references, vo, GRID_TYPE, stamps])).await.map(|_| ())
 }
 
-fn all_get(references: Vec<String>, error: &DisetError) -> HashMap<String, Row> {
-    let error = RowsError { reason: error.reason(), message: error.to_string() };
+fn all_get(references: Vec<String>, error: DisetError) -> HashMap<String, Row> {
+    let error = failed(error);
     references.into_iter().map(|reference| (reference, Err(error.clone()))).collect()
 }
 
