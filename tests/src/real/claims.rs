@@ -8,6 +8,8 @@ use super::{Life, Real, peak};
 
 /// What the JobAgent says on its guest's console when it has got a job.
 const GOT_A_JOB: &str = "Received JobID=";
+/// What holds of a row of PilotAgentsDB that nobody has closed, for a `where`.
+pub const ROW_IS_OPEN: &str = "Status not in ('Done', 'Aborted', 'Failed', 'Deleted')";
 const ROWS_TWICE: &str = "select count(*) from (select PilotJobReference from PilotAgentsDB.PilotAgents \
                           group by PilotJobReference having count(*) > 1) as t";
 const SERVED_TWICE: &str = "select count(*) from (select JobID from JobLoggingDB.LoggingInfo where Status = 'Matched' \
@@ -34,6 +36,11 @@ impl Real {
             ensure!(at_work <= 1, "{at_work} servers of the pilot {pilot} got jobs: {ids:?}");
         }
         Ok(())
+    }
+
+    /// How many rows of PilotAgentsDB nobody has closed.
+    pub fn open_rows(&self) -> Result<usize> {
+        self.count(&format!("select count(*) from PilotAgentsDB.PilotAgents where {ROW_IS_OPEN}"))
     }
 
     /// Whether the pilot on this server ever got a job, by its guest's console.

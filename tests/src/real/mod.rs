@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-pub use claims::twins;
+pub use claims::{ROW_IS_OPEN, twins};
 pub use history::{Life, peak};
 use secrecy::ExposeSecret;
 use serde_json::json;

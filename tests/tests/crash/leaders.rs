@@ -7,7 +7,7 @@ use testbeds::{
     choice::{is_chosen, is_full},
     operator::Operator,
     process::check_interrupted,
-    real::{Kind, Life, twins},
+    real::{Kind, Life, ROW_IS_OPEN, twins},
     until::until,
 };
 
@@ -186,7 +186,7 @@ impl Jobs<'_> {
         until(&format!("{jobs} jobs are Done"), PATIENCE, done).await.unwrap();
         until("nothing is left", PATIENCE, async || {
             let alive = self.history().iter().filter(|life| life.ended.is_none()).count();
-            let open = self.rows_where("Status not in ('Done', 'Aborted', 'Failed', 'Deleted')");
+            let open = self.rows_where(ROW_IS_OPEN);
             match (self.world.pilotvms(&TRACK).len(), alive, self.world.real.count(&open).unwrap()) {
                 (0, 0, 0) => Ok(()),
                 (vms, servers, rows) => Err(format!("{vms} PilotVMs, {servers} servers, {rows} open rows")),

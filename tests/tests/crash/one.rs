@@ -11,6 +11,7 @@ use serde_json::Value;
 use testbeds::{
     openstack::{PROJECT, Server},
     operator::Operator,
+    real::ROW_IS_OPEN,
 };
 
 use super::world::{Track, World};
@@ -86,7 +87,7 @@ impl<'a> One<'a> {
     }
 
     pub fn open_rows(&self) -> Vec<(String, String)> {
-        self.rows("and Status not in ('Done', 'Aborted', 'Failed', 'Deleted')")
+        self.rows(&format!("and {ROW_IS_OPEN}"))
     }
 
     pub async fn look(&mut self) -> Seen {
