@@ -1,128 +1,107 @@
-//! The limits, which hold all at once: the pool's maximum, the VO's limits, the cloud's ceiling and the provider's quota.
+//! The limits, which hold all at once. Everything that binds is an account: a pool, a VO, a site, a cloud's ceiling, a provider's quota,
+//! the installation, a budget, a hold. A launch is taken from every account that it touches.
 
-use super::{Limits, Offering, Reason};
+use super::{
+    Reason,
+    snapshot::{Limits, Offering, Resources},
+};
 
-/// The limits of one pool, VO or cloud, and how much of them is used.
-#[derive(Clone, Debug, Default)]
+/// What an account counts.
+pub const WHAT: [&str; 5] = ["VMs", "cores", "MiB of memory", "GPUs", "millionths of its currency"];
+
+/// VMs, cores, memory in MiB, GPUs, money in millionths.
+pub type Amount = [u64; 5];
+
+/// What a VM takes; `money`: what is reserved for it.
+pub fn amount(offering: &Offering, money: u64) -> Amount {
+    [1, offering.cores, offering.ram_mib, offering.gpus, money]
+}
+
+/// What limits, how much, and how much of it is used.
+#[derive(Clone, Debug)]
 pub struct Account {
-    limits: Limits,
-    /// VMs, cores, memory in MiB, GPUs.
-    used: [u64; 4],
+    /// The reason that is given where it binds.
+    pub reason: Reason,
+    /// Whose it is, as the beginning of a sentence, for example "pool cpu (spec.scaling.max)". A hold has its whole sentence here.
+    pub whose: String,
+    limits: [Option<u64>; 5],
+    used: Amount,
 }
 
-/// What an account counts, with its unit, in the order of [`Account::used`].
-const WHAT: [&str; 4] = ["VMs", "cores", "MiB of memory", "GPUs"];
-
-fn wants(offering: &Offering) -> [u64; 4] {
-    [1, offering.cores, offering.ram_mib, offering.gpus]
-}
+/// The number of an account.
+pub type Number = usize;
 
 impl Account {
     /// An account of which nothing is used.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, used: [0; 4] }
+    pub fn new(reason: Reason, whose: String, limits: Limits) -> Self {
+        let Limits { vms, cores, ram_mib, gpus } = limits;
+        Self { reason, whose, limits: [vms, cores, ram_mib, gpus, None], used: [0; 5] }
     }
 
-    /// Takes one VM of `offering`, also beyond a limit: a VM that exists counts.
-    pub fn take(&mut self, offering: &Offering) {
-        for (used, want) in self.used.iter_mut().zip(wants(offering)) {
-            *used += want;
-        }
+    /// An account of money.
+    pub fn of_money(whose: String, left: u64) -> Self {
+        Self { reason: Reason::Budget, whose, limits: [None, None, None, None, Some(left)], used: [0; 5] }
     }
 
-    /// What keeps one more VM from being made: what is short, its limit, and by how much the VM would pass it. `None`: there is room.
-    fn lacks(&self, offering: &Offering) -> Option<(&'static str, u64, u64)> {
-        let limits = [self.limits.vms, self.limits.cores, self.limits.ram_mib, self.limits.gpus];
-        let all = limits.into_iter().zip(self.used).zip(wants(offering)).zip(WHAT);
-        all.filter(|(((_, _), want), _)| *want > 0).find_map(|(((limit, used), want), what)| {
-            let limit = limit?;
-            let after = used + want;
-            (after > limit).then(|| (what, limit, after - limit))
-        })
-    }
-}
-
-/// The limit that keeps a VM from being made. Its sentence is made only when it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding {
-    whose: Whose,
-    what: &'static str,
-    limit: u64,
-    lacking: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
-    Pool,
-    Vo,
-    Ceiling,
-    Quota,
-}
-
-impl Binding {
-    /// Which limit it is, as a reason.
-    pub fn reason(&self) -> Reason {
-        match self.whose {
-            Whose::Pool => Reason::PoolMax,
-            Whose::Vo => Reason::VoLimit,
-            Whose::Ceiling => Reason::CloudCeiling,
-            Whose::Quota => Reason::CloudQuota,
-        }
+    /// Takes this from it, also beyond a limit: what exists counts.
+    pub fn take(&mut self, amount: Amount) {
+        self.used.iter_mut().zip(amount).for_each(|(used, more)| *used = used.saturating_add(more));
     }
 
-    /// The sentence: the limit, and how much more of it is needed for one more VM. Takes the names of pool, VO and cloud.
-    pub fn message(&self, [pool, vo, cloud]: [&str; 3], offering: &Offering) -> String {
-        let whose = match self.whose {
-            Whose::Pool => format!("pool {pool} (spec.scaling.max)"),
-            Whose::Vo => format!("VO {vo} (spec.limits)"),
-            Whose::Ceiling => format!("cloud {cloud} (spec.ceiling)"),
-            Whose::Quota => format!("the provider's quota of cloud {cloud}"),
-        };
-        let Self { what, limit, lacking, .. } = self;
-        let flavor = &offering.flavor;
-        format!(
-            "{whose} leaves no room: it allows {limit} {what}; {lacking} more would start one more {flavor} on {cloud}"
-        )
+    /// Takes what others hold.
+    pub fn take_others(&mut self, others: Resources) {
+        let Resources { vms, cores, ram_mib, gpus } = others;
+        self.take([vms, cores, ram_mib, gpus, 0]);
     }
-}
 
-/// The accounts of all pools, VOs and clouds.
-#[derive(Clone, Debug, Default)]
-pub struct Accounts {
-    /// By index of the pool.
-    pub pools: Vec<Account>,
-    /// By index of the VO.
-    pub vos: Vec<Account>,
-    /// The administrator's ceilings, by index of the cloud.
-    pub ceilings: Vec<Account>,
-    /// The providers' quotas, by index of the cloud and of the class.
-    pub quotas: Vec<Vec<Account>>,
-}
+    /// How often `each` still has room.
+    pub fn room(&self, each: Amount) -> u64 {
+        let all = self.limits.iter().zip(self.used).zip(each);
+        let rooms = all.filter_map(|((limit, used), each)| limit.as_ref()?.saturating_sub(used).checked_div(each));
+        rooms.min().unwrap_or(u64::MAX)
+    }
 
-impl Accounts {
-    /// The first limit that has no room for this VM, in the order pool, VO, ceiling, quota; `None`: all have room.
-    pub fn binding(&self, [pool, vo, cloud]: [usize; 3], offering: &Offering) -> Option<Binding> {
-        let all =
-            [(&self.pools[pool], Whose::Pool), (&self.vos[vo], Whose::Vo), (&self.ceilings[cloud], Whose::Ceiling)];
-        let quota = self.quotas[cloud].get(offering.quota_class).map(|quota| (quota, Whose::Quota));
-        all.into_iter().chain(quota).find_map(|(account, whose)| {
-            let (what, limit, lacking) = account.lacks(offering)?;
-            Some(Binding { whose, what, limit, lacking })
+    /// What keeps one more from being made: what is short, its limit, and by how much it would be passed. `None`: there is room.
+    pub fn lacks(&self, each: Amount) -> Option<Lack> {
+        let all = self.limits.iter().zip(self.used).zip(each).enumerate();
+        all.filter(|(_, (_, each))| *each > 0).find_map(|(what, ((limit, used), each))| {
+            let (limit, after) = ((*limit)?, used.saturating_add(each));
+            (after > limit).then(|| Lack { what, limit, by: after - limit })
         })
     }
 
-    /// Takes one new VM from the accounts of its pool, VO and cloud.
-    pub fn take(&mut self, [pool, vo, cloud]: [usize; 3], offering: &Offering) {
-        self.pools[pool].take(offering);
-        self.vos[vo].take(offering);
-        self.ceilings[cloud].take(offering);
-        self.take_quota(cloud, offering);
-    }
-
-    /// Takes one VM from the class of quota that it counts against.
-    pub fn take_quota(&mut self, cloud: usize, offering: &Offering) {
-        if let Some(quota) = self.quotas[cloud].get_mut(offering.quota_class) {
-            quota.take(offering);
+    /// Raises the limit of what is counted under this number.
+    pub fn raise(&mut self, what: usize, by: u64) {
+        if let Some(Some(limit)) = self.limits.get_mut(what) {
+            *limit = limit.saturating_add(by);
         }
     }
+
+    /// Has no limit on VMs any more.
+    pub fn lift(&mut self) {
+        self.limits[0] = None;
+    }
+
+    /// Whether it is bounded at all.
+    pub fn is_bounded(&self) -> bool {
+        self.limits.iter().any(Option::is_some)
+    }
+
+    /// The part of it that is used of what it bounds most tightly, in hundredths: 100 and more is full.
+    pub fn percent(&self) -> u64 {
+        let parts = self.limits.iter().zip(self.used);
+        let percents = parts.filter_map(|(limit, used)| used.saturating_mul(100).checked_div((*limit)?));
+        percents.max().unwrap_or(0)
+    }
+}
+
+/// What is short in an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// What is short: an index into [`WHAT`].
+    pub what: usize,
+    /// The limit.
+    pub limit: u64,
+    /// By how much one more VM would pass it.
+    pub by: u64,
 }

@@ -1,29 +1,76 @@
 //! Demand: the waiting jobs of all task queues. Jobs of one VO with equal requirements are taken together as a class.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use super::{Snapshot, Vo};
+use serde::{Deserialize, Serialize};
+
+use super::{Snapshot, Vo, need::Need};
 use crate::demand::TaskQueue;
 
-/// Jobs of one VO with equal requirements.
+/// What jobs of a class ask for: all that DIRAC compares but the owner. Its lists are sorted, so that equal classes are equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobClass {
+    /// CPU time in normalised seconds.
+    pub cpu_time: u64,
+    /// Memory in MB; 0: none said.
+    pub min_ram_mb: u64,
+    /// Tags, all of which the resource must offer.
+    pub tags: Vec<String>,
+    /// Sites allowed.
+    pub sites: Vec<String>,
+    /// Sites refused.
+    pub banned_sites: Vec<String>,
+    /// CEs allowed.
+    pub grid_ces: Vec<String>,
+    /// Platforms allowed.
+    pub platforms: Vec<String>,
+    /// Job types allowed.
+    pub job_types: Vec<String>,
+}
+
+impl JobClass {
+    /// The class of the queue's jobs.
+    pub fn of(queue: &TaskQueue) -> Self {
+        let sorted = |list: &[String]| {
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            list
+        };
+        Self {
+            cpu_time: queue.cpu_time,
+            min_ram_mb: queue.min_ram_mb,
+            tags: sorted(&queue.tags),
+            sites: sorted(&queue.sites),
+            banned_sites: sorted(&queue.banned_sites),
+            grid_ces: sorted(&queue.grid_ces),
+            platforms: sorted(&queue.platforms),
+            job_types: sorted(&queue.job_types),
+        }
+    }
+}
+
+/// Waiting jobs of one VO with equal requirements.
 #[derive(Clone, Debug)]
 pub struct Class<'a> {
     /// Index of the VO in the snapshot.
     pub vo: usize,
     /// One of its task queues. All of them have equal requirements; this one has the smallest number.
     pub queue: &'a TaskQueue,
+    /// What the jobs ask for.
+    pub key: Arc<JobClass>,
     /// Waiting jobs.
     pub jobs: u64,
-    /// Cores that a job needs; `None`: it needs a whole VM.
-    pub cores: Option<u64>,
-    /// A number that classes share when the lists of their queues are equal: sites, CEs, banned sites, platforms, job types, tags.
-    pub profile: usize,
+    /// What one job takes of a VM.
+    pub need: Need,
 }
 
 /// All that waits.
 #[derive(Clone, Debug, Default)]
 pub struct Demand<'a> {
-    /// The classes, the most demanding first: jobs that fit few VMs are placed before jobs that fit all.
+    /// The classes. Their order depends on what they are, not on the order of the queues.
     pub classes: Vec<Class<'a>>,
     /// Waiting jobs of each VO, by index.
     pub waiting: Vec<u64>,
@@ -31,48 +78,33 @@ pub struct Demand<'a> {
     pub unclaimed: BTreeMap<String, u64>,
 }
 
-/// Queues with equal keys are one class.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    vo: usize,
-    cpu_time: u64,
-    min_ram_mb: u64,
-    profile: usize,
-}
-
-/// A queue's lists, sorted.
-type Lists<'a> = [Vec<&'a str>; 6];
-
 impl<'a> Demand<'a> {
     /// The demand of a snapshot. The order of its queues does not matter.
     pub fn of(snapshot: &'a Snapshot) -> Self {
         let groups = groups(&snapshot.vos);
         let mut demand = Self { waiting: vec![0; snapshot.vos.len()], ..Self::default() };
-        let mut profiles: HashMap<Lists<'_>, usize> = HashMap::new();
-        let mut classes: HashMap<Key, Class<'a>> = HashMap::new();
+        let mut places: HashMap<(usize, Arc<JobClass>), usize> = HashMap::new();
         for queue in snapshot.queues.iter().filter(|q| q.jobs > 0) {
             let Some(&vo) = groups.get(queue.owner_group.as_str()) else {
-                *demand.unclaimed.entry(queue.owner_group.clone()).or_default() += queue.jobs;
+                let jobs = demand.unclaimed.entry(queue.owner_group.clone()).or_default();
+                *jobs = jobs.saturating_add(queue.jobs);
                 continue;
             };
-            demand.waiting[vo] += queue.jobs;
-            let next = profiles.len();
-            let profile = *profiles.entry(lists(queue)).or_insert(next);
-            let key = Key { vo, cpu_time: queue.cpu_time, min_ram_mb: queue.min_ram_mb, profile };
-            let class =
-                classes.entry(key).or_insert_with(|| Class { vo, queue, jobs: 0, cores: cores(queue), profile });
-            class.jobs += queue.jobs;
-            // The smallest number, so that the order of the queues does not matter.
-            if queue.id < class.queue.id {
-                class.queue = queue;
+            demand.waiting[vo] = demand.waiting[vo].saturating_add(queue.jobs);
+            let key = Arc::new(JobClass::of(queue));
+            if let Some(&place) = places.get(&(vo, key.clone())) {
+                let class = &mut demand.classes[place];
+                class.jobs = class.jobs.saturating_add(queue.jobs);
+                if queue.id < class.queue.id {
+                    class.queue = queue;
+                }
+            } else {
+                let need = Need::of(queue);
+                places.insert((vo, key.clone()), demand.classes.len());
+                demand.classes.push(Class { vo, queue, key, jobs: queue.jobs, need });
             }
         }
-        demand.classes = classes.into_values().collect();
-        demand.classes.sort_by(|a, b| {
-            let rank =
-                |c: &Class<'_>| (c.cores.unwrap_or(u64::MAX), c.queue.tags.len(), c.queue.min_ram_mb, c.queue.cpu_time);
-            rank(b).cmp(&rank(a)).then(a.queue.id.cmp(&b.queue.id))
-        });
+        demand.classes.sort_by(|a, b| (a.vo, &a.key).cmp(&(b.vo, &b.key)));
         demand
     }
 }
@@ -86,21 +118,4 @@ fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
         }
     }
     all
-}
-
-fn lists(q: &TaskQueue) -> Lists<'_> {
-    [&q.sites, &q.grid_ces, &q.banned_sites, &q.platforms, &q.job_types, &q.tags].map(|list| {
-        let mut list: Vec<&str> = list.iter().map(String::as_str).collect();
-        list.sort_unstable();
-        list
-    })
-}
-
-/// Cores that a job needs; `None`: a whole VM. The largest `nProcessors` among its tags (`Executor/JobScheduling.py`, `_getTagsFromManifest`).
-fn cores(queue: &TaskQueue) -> Option<u64> {
-    if queue.tags.iter().any(|t| t == "WholeNode") {
-        return None;
-    }
-    let processors = |tag: &String| tag.strip_suffix("Processors").and_then(|n| n.parse().ok());
-    Some(queue.tags.iter().filter_map(processors).max().unwrap_or(1).max(1))
 }

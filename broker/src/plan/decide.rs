@@ -1,352 +1,307 @@
 //! The decision. First jobs are given to VMs that are there, then new VMs are made for the rest within all limits, then what is still
-//! left is explained.
+//! left is explained, and what nobody needs is given back.
 
-use std::{collections::HashMap, sync::Arc};
-
-use super::{
-    Failing, Launch, LiveVm, Offering, Plan, Reason, Snapshot, Surplus, Unmet, VmPhase,
-    account::{Account, Accounts, Binding},
-    class::{Class, Demand},
-    fit,
-    fit::Fit,
-    supply::{Slots, Supply},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
 };
 
-/// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues.
+use super::{
+    Assigned, Launch, Plan,
+    books::Books,
+    class::{Class, Demand},
+    explain::Explain,
+    fill::{Draft, Fill, Keeps},
+    index::{Index, Numbers},
+    lane::{Lane, Pace},
+    life::{Free, Life},
+    share::Turns,
+    snapshot::{Lease, LiveVm, Pool, Says, Snapshot},
+    supply::{Given, Kind, Supply},
+    surplus::{Unused, surplus},
+};
+
+/// Seconds that a pilot takes to fetch one more job where it was not measured: DIRAC's `PollingTime` (`Agent/JobAgent.py`).
+const FETCH: u64 = 20;
+
+/// Plans one round. Pure: the same snapshot gives the same plan, whatever the order of its queues and VMs.
 ///
-/// The classes of jobs are taken from the most demanding to the least. The jobs of a class go first to the free cores of VMs that run or
-/// boot, then to new VMs. Pools that require tags come before pools that take all jobs; otherwise the snapshot's order holds. In a pool
-/// its order of clouds holds, then its order of flavors. Where the pool names bounds instead of flavors, the cheapest flavor for a core
-/// comes first. The order of preference counts more than how well a flavor fits.
+/// 1. Jobs that a VM was bought for have the first claim on it until its pilot had its first job.
+/// 2. What is free of VMs that run or boot goes to the classes of jobs, those first that fit the fewest pools.
+/// 3. For what is left VMs are made: turn by turn for the VO that has least for its share (`share.rs`), from the offering that costs least
+///    for each core that is used (`market.rs`), within every limit (`books.rs`).
+/// 4. Pools that borrow may then have more than their maximum, and pools keep the VMs that their manifests ask for.
+/// 5. What got nothing is explained (`explain.rs`); what is beyond a limit and does not work yet is given back (`surplus.rs`).
 pub fn plan(snapshot: &Snapshot) -> Plan {
-    let mut round = Round::new(snapshot);
     let demand = Demand::of(snapshot);
-    let mut plan = Plan {
-        waiting: snapshot.vos.iter().zip(&demand.waiting).map(|(vo, jobs)| (vo.name.clone(), *jobs)).collect(),
-        unclaimed: demand.unclaimed.clone(),
-        ..Plan::default()
-    };
-    let unserved: Vec<u64> = demand.classes.iter().map(|c| round.serve(c)).collect();
-    for (class, jobs) in demand.classes.iter().zip(unserved) {
-        if jobs > 0 {
-            round.launch(class, jobs, &mut plan);
-        }
-    }
-    let assigned = snapshot.pools.iter().zip(&round.assigned).filter(|(_, jobs)| **jobs > 0);
-    plan.assigned = assigned.map(|(pool, jobs)| (pool.name.clone(), *jobs)).collect();
-    plan.surplus = surplus(snapshot);
-    plan
-}
+    let mut numbers = Numbers::default();
+    let says_of: Vec<usize> = snapshot.pools.iter().map(|pool| numbers.of(&Arc::new(says(pool)))).collect();
+    let said: Vec<usize> = snapshot.vms.iter().map(|vm| numbers.of(&vm.says)).collect();
+    let index = Index::new(numbers, &demand.classes);
+    let mut fill = Fill::new(snapshot, &demand.classes, index, Books::new(snapshot), says_of);
+    fill.paces = paces(snapshot, &demand.classes, &fill);
 
-/// Why an offering is not bought.
-#[derive(Clone, Copy)]
-enum Obstacle {
-    /// A limit.
-    Limit(Binding),
-    /// The cloud refused it a short time ago.
-    Refused,
-    /// The pool's last VMs of it never asked for work.
-    Failing,
-}
-
-/// An offering that a pool may buy.
-#[derive(Clone, Copy)]
-struct Offer<'a> {
-    /// Index of the cloud.
-    cloud: usize,
-    offering: &'a Offering,
-    /// The shape of its VMs in this pool: see [`Fit::shape`].
-    shape: usize,
-}
-
-struct Round<'a> {
-    snapshot: &'a Snapshot,
-    accounts: Accounts,
-    supply: Supply,
-    /// By index of the VO: the pools that serve it, in the order in which they are tried.
-    pools_of: Vec<Vec<usize>>,
-    /// By index of the pool: what it may buy, in the order in which it is tried.
-    offers: Vec<Vec<Offer<'a>>>,
-    /// By index of the pool: a shape with the most cores and the most memory of all its offerings; `None`: it may buy nothing.
-    largest: Vec<Option<usize>>,
-    fit: Fit,
-    /// By index of the pool: jobs given to it.
-    assigned: Vec<u64>,
-}
-
-impl<'a> Round<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
-        let index = |names: Vec<&'a str>| -> HashMap<&'a str, usize> {
-            names.into_iter().enumerate().map(|(i, n)| (n, i)).collect()
-        };
-        let pools = index(snapshot.pools.iter().map(|p| p.name.as_str()).collect());
-        let vos = index(snapshot.vos.iter().map(|v| v.name.as_str()).collect());
-        let clouds = index(snapshot.clouds.iter().map(|c| c.name.as_str()).collect());
-        let mut accounts = Accounts {
-            pools: snapshot
-                .pools
-                .iter()
-                .map(|p| Account::new(super::Limits { vms: Some(p.max), ..Default::default() }))
-                .collect(),
-            vos: snapshot.vos.iter().map(|v| Account::new(v.limits)).collect(),
-            ceilings: snapshot.clouds.iter().map(|c| Account::new(c.ceiling)).collect(),
-            quotas: snapshot
-                .clouds
-                .iter()
-                .map(|c| c.headroom.iter().map(|class| Account::new(*class)).collect())
-                .collect(),
-        };
-        let mut fit = Fit::default();
-        let mut supply = Supply::new(snapshot.vos.len());
-        for vm in &snapshot.vms {
-            charge(&mut accounts, vm, &pools, &vos, &clouds);
-            let (Some(&pool), Some(&vo)) = (pools.get(vm.pool.as_str()), vos.get(vm.vo.as_str())) else { continue };
-            let free = match vm.phase {
-                VmPhase::Booting => vm.offering.cores,
-                VmPhase::Running => vm.free_cores,
-                VmPhase::Ending => 0,
-            };
-            if free > 0 {
-                let shape = fit.shape(pool, &snapshot.pools[pool], &vm.offering);
-                supply.slots(pool, vo, shape, vm.offering.cores).add(free);
-            }
-        }
-        let pools_of = snapshot.vos.iter().map(|vo| {
-            let mut serving: Vec<usize> =
-                (0..snapshot.pools.len()).filter(|i| snapshot.pools[*i].vos.contains(&vo.name)).collect();
-            serving.sort_by_key(|i| std::cmp::Reverse(snapshot.pools[*i].required_tags.len()));
-            serving
-        });
-        let flavors: Vec<_> = snapshot.clouds.iter().map(by_flavor).collect();
-        let (mut offers, mut largest) = (Vec::new(), Vec::new());
-        for (i, pool) in snapshot.pools.iter().enumerate() {
-            let all = offerings(snapshot, pool, &clouds, &flavors);
-            largest.push(largest_of(&all).map(|offering| fit.shape(i, pool, &offering)));
-            let offer = |(cloud, offering)| Offer { cloud, offering, shape: fit.shape(i, pool, offering) };
-            offers.push(all.into_iter().map(offer).collect());
-        }
-        let assigned = vec![0; snapshot.pools.len()];
-        Self { snapshot, accounts, supply, pools_of: pools_of.collect(), offers, largest, fit, assigned }
-    }
-
-    /// Gives the jobs of a class to VMs that are there. Returns how many jobs found no room.
-    fn serve(&mut self, class: &Class<'_>) -> u64 {
-        let mut left = class.jobs;
-        for slots in self.supply.of(class.vo) {
-            if left == 0 {
+    let mut given: Vec<Given> = vec![Given::default(); snapshot.pools.len()];
+    let mut left: Vec<u64> = demand.classes.iter().map(|c| c.jobs).collect();
+    let (mut supply, booting) = there(snapshot, &demand.classes, &fill, &said, &mut left, &mut given);
+    for n in in_turn(&demand.classes, &fill) {
+        let class = &demand.classes[n];
+        for slots in supply.of(class.vo) {
+            if left[n] == 0 {
                 break;
             }
-            if slots.has_room() && self.fit.fits(class, slots.pool, slots.shape) {
-                let served = slots.serve(left, class.cores);
-                left -= served;
-                self.assigned[slots.pool] += served;
+            if slots.may_take(&class.need) && fill.index.fits(n, class, slots.says, slots.full, slots.cpu_time) {
+                let served = slots.serve(&class.need, left[n], fill.paces[n]);
+                left[n] -= served.all();
+                add(&mut given[slots.pool], served);
             }
         }
-        left
     }
 
-    /// Makes VMs for jobs of a class. Jobs that get none are unmet demand.
-    fn launch(&mut self, class: &Class<'_>, jobs: u64, plan: &mut Plan) {
-        // A VM that this plan makes for a more demanding class may have cores left.
-        let rest = Class { jobs, ..class.clone() };
-        let mut left = self.serve(&rest);
-        let mut why: Option<(usize, usize, Obstacle)> = None;
-        for n in 0..self.pools_of[class.vo].len() {
-            let p = self.pools_of[class.vo][n];
-            // Jobs that do not fit a machine larger than all of the pool's fit none of them.
-            if self.largest[p].is_none_or(|largest| !self.fit.fits(class, p, largest)) {
+    let mut turns = Turns::new(snapshot, &demand.classes, &left);
+    fill.fill(&mut turns, &mut left);
+    if left.iter().any(|jobs| *jobs > 0) && fill.lend() {
+        turns.begin(&demand.classes, &left);
+        fill.fill(&mut turns, &mut left);
+    }
+    let unused = unused(&mut supply, &booting);
+    keep(snapshot, &mut fill, &mut turns, &unused);
+
+    let mut explain = Explain::default();
+    let lacking: Vec<(usize, u64)> = left.iter().copied().enumerate().filter(|(_, jobs)| *jobs > 0).collect();
+    let unmet = lacking.into_iter().map(|(n, jobs)| explain.explain(&mut fill, n, jobs)).collect();
+    let assigned = snapshot.pools.iter().zip(given).zip(&fill.placed).map(|((pool, given), new)| {
+        (pool.name.clone(), Assigned { running: given.running, booting: given.booting, new: *new })
+    });
+    Plan {
+        assigned: assigned.filter(|(_, a)| a.all() > 0).collect(),
+        launches: launches(&fill),
+        surplus: surplus(snapshot, &unused.values().flatten().cloned().collect()),
+        unmet,
+        waiting: snapshot.vos.iter().zip(&demand.waiting).map(|(vo, jobs)| (vo.name.clone(), *jobs)).collect(),
+        unclaimed: demand.unclaimed,
+    }
+}
+
+fn add(to: &mut Given, more: Given) {
+    to.running += more.running;
+    to.booting += more.booting;
+}
+
+/// What the pilots of new VMs of a pool say.
+pub fn says(pool: &Pool) -> Says {
+    let Pool { site, ce, platform, tags, required_tags, .. } = pool;
+    Says {
+        site: site.clone(),
+        ce: ce.clone(),
+        platform: platform.clone(),
+        tags: tags.clone(),
+        required_tags: required_tags.clone(),
+    }
+}
+
+/// The classes in the order in which they are given what is there: those that fit the fewest pools first, then those that need most.
+fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
+    let pools: Vec<_> = fill
+        .pools_of
+        .iter()
+        .map(|pools| fill.index.set(pools.iter().map(|pool| fill.says_of[*pool])))
+        .collect();
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by_cached_key(|&n| {
+        let Class { vo, need, queue, .. } = &classes[n];
+        let most = std::cmp::Reverse((need.gpus, need.whole, need.cores, need.ram_mib, queue.cpu_time));
+        (fill.index.count(n, &pools[*vo]), most, n)
+    });
+    order
+}
+
+/// How time counts for each class: where it is known how long its jobs run, those that VMs will have begun before a new VM could are not
+/// bought for.
+fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<Pace> {
+    let runs: HashMap<(&str, &super::class::JobClass), u64> =
+        snapshot.run_times.iter().map(|r| ((r.vo.as_str(), &r.class), r.seconds)).collect();
+    let of_pool: Vec<(u64, u64)> = (0..snapshot.pools.len())
+        .map(|pool| {
+            let offers = || fill.market.offers_of(pool).iter().map(|n| &fill.market.offer(*n).offering.measured);
+            let late = offers().filter_map(|m| m.late).min().unwrap_or(0);
+            let fetch = offers().filter_map(|m| m.fetch).min().unwrap_or(FETCH);
+            (late.max(snapshot.pools[pool].max_wait.unwrap_or(0)), fetch)
+        })
+        .collect();
+    let pace = |(n, class): (usize, &Class<'_>)| {
+        let Some(&runs) = runs.get(&(snapshot.vos[class.vo].name.as_str(), &*class.key)) else { return Pace::default() };
+        let pools = fill.pools_of[class.vo].iter().filter(|p| fill.index.may_fit(n, fill.says_of[**p]));
+        let (horizon, fetch) = pools.map(|p| of_pool[*p]).min().unwrap_or_default();
+        Pace { runs: runs.max(1), horizon, fetch: fetch.max(1) }
+    };
+    classes.iter().enumerate().map(pace).collect()
+}
+
+/// Booting VMs of one VO and kind whose whole time is free, the oldest last.
+type Booting<'a> = BTreeMap<(usize, Kind), Vec<&'a LiveVm>>;
+
+/// What the VMs have to give, after the jobs that they were bought for had theirs.
+fn there<'a>(
+    snapshot: &'a Snapshot,
+    classes: &[Class<'_>],
+    fill: &Fill<'_, '_>,
+    said: &[usize],
+    left: &mut [u64],
+    given: &mut [Given],
+) -> (Supply, Booting<'a>) {
+    let pools: HashMap<&str, usize> = snapshot.pools.iter().enumerate().map(|(i, p)| (p.name.as_str(), i)).collect();
+    let vos: HashMap<&str, usize> = snapshot.vos.iter().enumerate().map(|(i, v)| (v.name.as_str(), i)).collect();
+    let by_key: HashMap<(usize, &super::class::JobClass), usize> =
+        classes.iter().enumerate().map(|(n, c)| ((c.vo, &*c.key), n)).collect();
+    let mut supply = Supply::new(snapshot.vos.len());
+    let mut booting: Booting<'a> = BTreeMap::new();
+    let mut order: Vec<usize> = (0..snapshot.vms.len()).collect();
+    order.sort_by_key(|i| &snapshot.vms[*i].name);
+    let failing = will_fail(snapshot);
+    for i in order {
+        let vm = &snapshot.vms[i];
+        let (Some(&pool), Some(&vo)) = (pools.get(vm.pool.as_str()), vos.get(vm.vo.as_str())) else { continue };
+        let full = Free::all(&vm.offering);
+        let (mut lane, soon) = match &vm.life {
+            Life::Booting { ready_in } if !failing.contains(vm.name.as_str()) => (Lane::new(full, *ready_in, true), &[][..]),
+            Life::Running { free, soon } => (Lane::new(free.up_to(full), 0, false), &soon[..]),
+            Life::Booting { .. } | Life::Draining | Life::Ending => continue,
+        };
+        let kind = Kind { pool, says: said[i], cpu_time: vm.cpu_time, size: [full.gpus, full.cores, full.ram_mib] };
+        let untouched = lane.free == full;
+        let mut lanes = Vec::new();
+        // Until its pilot had its first job.
+        for lease in vm.lease.iter().filter(|_| untouched) {
+            let Some(&n) = by_key.get(&(vo, &*lease.class)) else { continue };
+            let need = &classes[n].need;
+            let jobs = lane.starts(need, full, fill.paces[n]).min(lease.jobs).min(left[n]);
+            if jobs == 0 {
                 continue;
             }
-            for o in 0..self.offers[p].len() {
-                if left == 0 {
-                    return;
-                }
-                let offer = self.offers[p][o];
-                let fits = Slots::capacity(offer.offering, class.cores) > 0 && self.fit.fits(class, p, offer.shape);
-                if fits && let Some(obstacle) = self.buy(class, &mut left, p, offer, plan) {
-                    why.get_or_insert((p, o, obstacle));
-                }
+            left[n] -= jobs;
+            let mine = if lane.boots { &mut given[pool].booting } else { &mut given[pool].running };
+            *mine += jobs;
+            let mut rest = lane.after(need, full, fill.paces[n], jobs);
+            rest.sort_by_key(|lane| (std::cmp::Reverse(lane.free.cores), lane.at));
+            let mut rest = rest.into_iter();
+            match rest.next() {
+                Some(largest) => lane = largest,
+                None => lane.free = Free::default(),
             }
+            lanes.extend(rest);
         }
-        if left > 0 {
-            plan.unmet.push(self.explain(class, left, why));
+        lanes.push(lane);
+        lanes.extend(soon.iter().map(|soon| Lane { used: true, ..Lane::new(soon.free, soon.in_seconds, false) }));
+        if lane.boots && !lane.used {
+            booting.entry((vo, kind)).or_default().push(vm);
         }
+        let slots = supply.slots(vo, kind);
+        lanes.into_iter().for_each(|lane| slots.add(lane));
     }
-
-    /// Makes VMs of one offering until no job is `left`, or until an obstacle ends it: this obstacle is returned.
-    fn buy(
-        &mut self,
-        class: &Class<'_>,
-        left: &mut u64,
-        p: usize,
-        Offer { cloud: c, offering, shape }: Offer<'_>,
-        plan: &mut Plan,
-    ) -> Option<Obstacle> {
-        let (pool, vo, cloud) = (&self.snapshot.pools[p], &self.snapshot.vos[class.vo], &self.snapshot.clouds[c]);
-        if cloud.exhausted.contains(&offering.flavor) {
-            return Some(Obstacle::Refused);
-        }
-        let fails = |f: &Failing| f.cloud == cloud.name && f.flavor == offering.flavor && f.zone == offering.zone;
-        if pool.failing.iter().any(fails) {
-            return Some(Obstacle::Failing);
-        }
-        let at = [p, class.vo, c];
-        let room = Slots::capacity(offering, class.cores);
-        let wait = *left;
-        let mut words = None;
-        while *left > 0 {
-            if let Some(binding) = self.accounts.binding(at, offering) {
-                return Some(Obstacle::Limit(binding));
-            }
-            self.accounts.take(at, offering);
-            let jobs = room.min(*left);
-            self.assigned[p] += jobs;
-            // Mostly the VM is full and has no core for others: then nothing needs to be looked up.
-            let rest = class.cores.map_or(0, |each| offering.cores - jobs * each);
-            if rest > 0 {
-                self.supply.slots(p, class.vo, shape, offering.cores).add(rest);
-            }
-            let [pool, cloud, vo, reason] = words
-                .get_or_insert_with(|| {
-                    [&pool.name, &cloud.name, &vo.name, &why(class, wait, &vo.name)]
-                        .map(|word| Arc::from(word.as_str()))
-                })
-                .clone();
-            plan.launches.push(Launch { pool, cloud, vo, offering: offering.clone(), jobs, reason });
-            *left -= jobs;
-        }
-        None
+    for vms in booting.values_mut() {
+        vms.sort_by_key(|vm| (vm.age_seconds, &vm.name));
     }
-
-    fn explain(&self, class: &Class<'_>, jobs: u64, why: Option<(usize, usize, Obstacle)>) -> Unmet {
-        let vo = self.snapshot.vos[class.vo].name.clone();
-        if let Some((p, o, obstacle)) = why {
-            let pool = &self.snapshot.pools[p].name;
-            let Offer { cloud: c, offering, .. } = self.offers[p][o];
-            let cloud = &self.snapshot.clouds[c].name;
-            let (reason, message) = match obstacle {
-                Obstacle::Limit(binding) => (binding.reason(), binding.message([pool, &vo, cloud], offering)),
-                Obstacle::Refused => {
-                    let flavor = &offering.flavor;
-                    (
-                        Reason::NoCapacity,
-                        format!("cloud {cloud} had no room for {flavor} a short time ago; it is tried again soon"),
-                    )
-                }
-                Obstacle::Failing => {
-                    let flavor = &offering.flavor;
-                    (
-                        Reason::VmsFail,
-                        format!(
-                            "the last VMs of {flavor} that pool {pool} had on cloud {cloud} never asked for work; more are tried \
-                             later. See their events and console logs (ConfigMaps with the label diracgrid.org/console)"
-                        ),
-                    )
-                }
-            };
-            return Unmet { vo, pool: Some(pool.clone()), jobs, reason, message };
-        }
-        let Some(&closest) = self.pools_of[class.vo].first() else {
-            let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
-            return Unmet { vo, pool: None, jobs, reason: Reason::NoPool, message };
-        };
-        let pool = &self.snapshot.pools[closest];
-        if self.offers[closest].is_empty() {
-            let message = format!("no cloud of pool {} can be used and has a flavor that the pool takes", pool.name);
-            return Unmet { vo, pool: Some(pool.name.clone()), jobs, reason: Reason::NoOffering, message };
-        }
-        let message = format!("no pool takes them: {}", fit::obstacle(class.queue, pool));
-        Unmet { vo, pool: None, jobs, reason: Reason::NoMatch, message }
-    }
+    supply.sort();
+    (supply, booting)
 }
 
-/// The sentence that says why VMs are made for `jobs` jobs of a class.
-fn why(class: &Class<'_>, jobs: u64, vo: &str) -> String {
-    let tags = &class.queue.tags;
-    let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
-    format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
-}
-
-/// Takes a VM that exists from each limit against which it counts.
-fn charge(
-    accounts: &mut Accounts,
-    vm: &LiveVm,
-    pools: &HashMap<&str, usize>,
-    vos: &HashMap<&str, usize>,
-    clouds: &HashMap<&str, usize>,
-) {
-    if let Some(&i) = pools.get(vm.pool.as_str()) {
-        accounts.pools[i].take(&vm.offering);
-    }
-    if let Some(&i) = vos.get(vm.vo.as_str()) {
-        accounts.vos[i].take(&vm.offering);
-    }
-    if let Some(&i) = clouds.get(vm.cloud.as_str()) {
-        accounts.ceilings[i].take(&vm.offering);
-        if !vm.counted {
-            accounts.take_quota(i, &vm.offering);
+/// Of the VMs that boot as many as their offering lets one expect will not come to work: the oldest.
+fn will_fail(snapshot: &Snapshot) -> std::collections::HashSet<&str> {
+    let mut groups: BTreeMap<(&str, &str, &Option<String>, u64), Vec<&LiveVm>> = BTreeMap::new();
+    for vm in snapshot.vms.iter().filter(|vm| matches!(vm.life, Life::Booting { .. })) {
+        let success = vm.offering.measured.success.unwrap_or(100).min(100);
+        if success < 100 {
+            let place = (vm.cloud.as_str(), vm.offering.flavor.as_str(), &vm.offering.zone, success);
+            groups.entry(place).or_default().push(vm);
         }
     }
-}
-
-/// What a pool may buy, in the order in which it is tried.
-fn offerings<'a>(
-    snapshot: &'a Snapshot,
-    pool: &super::Pool,
-    clouds: &HashMap<&str, usize>,
-    by_flavor: &[HashMap<&str, Vec<&'a Offering>>],
-) -> Vec<(usize, &'a Offering)> {
-    let mut all = Vec::new();
-    for name in &pool.clouds {
-        let Some(&c) = clouds.get(name.as_str()) else { continue };
-        if pool.flavors.is_empty() {
-            let mut here: Vec<&Offering> =
-                snapshot.clouds[c].offerings.iter().filter(|o| fit::accepts(pool, o)).collect();
-            // An offering without a price comes last.
-            let price = |o: &Offering| o.price_micros.map_or(u64::MAX, |p| p / o.cores.max(1));
-            here.sort_by(|a, b| price(a).cmp(&price(b)).then(a.flavor.cmp(&b.flavor)).then(a.zone.cmp(&b.zone)));
-            all.extend(here.into_iter().map(|o| (c, o)));
-        } else {
-            let named = pool.flavors.iter().filter_map(|f| by_flavor[c].get(f.as_str())).flatten();
-            all.extend(named.map(|o| (c, *o)));
-        }
+    let mut all = std::collections::HashSet::new();
+    for ((_, _, _, success), mut vms) in groups {
+        let count = u64::try_from(vms.len()).unwrap_or(0);
+        let lost = usize::try_from(count * (100 - success) / 100).unwrap_or(0);
+        vms.sort_by_key(|vm| (std::cmp::Reverse(vm.age_seconds), &vm.name));
+        all.extend(vms.into_iter().take(lost).map(|vm| vm.name.as_str()));
     }
     all
 }
 
-/// The offerings of a cloud by flavor. Those of one flavor keep the cloud's order of zones.
-fn by_flavor(cloud: &super::CloudState) -> HashMap<&str, Vec<&Offering>> {
-    let mut all: HashMap<&str, Vec<&Offering>> = HashMap::with_capacity(cloud.offerings.len());
-    for offering in &cloud.offerings {
-        all.entry(offering.flavor.as_str()).or_default().push(offering);
+/// The VMs that boot and that no job is planned for, by pool: of each kind the youngest.
+fn unused(supply: &mut Supply, booting: &Booting<'_>) -> BTreeMap<usize, Unused> {
+    let mut all: BTreeMap<usize, Unused> = BTreeMap::new();
+    for ((vo, kind), vms) in booting {
+        let count = supply.of(*vo).iter().filter(|s| s.is(kind)).map(super::supply::Slots::unused).sum::<u64>();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        all.entry(kind.pool).or_default().extend(vms.iter().take(count).map(|vm| vm.name.clone()));
     }
     all
 }
 
-fn largest_of(offerings: &[(usize, &Offering)]) -> Option<Offering> {
-    let most = |of: fn(&Offering) -> u64| offerings.iter().map(|(_, o)| of(o)).max();
-    Some(Offering { cores: most(|o| o.cores)?, ram_mib: most(|o| o.ram_mib)?, ..Offering::default() })
+/// The VMs that pools keep whatever waits.
+fn keep(snapshot: &Snapshot, fill: &mut Fill<'_, '_>, turns: &mut Turns, unused: &BTreeMap<usize, Unused>) {
+    for (p, pool) in snapshot.pools.iter().enumerate().filter(|(_, pool)| pool.min > 0 || pool.spare > 0) {
+        let ours = || snapshot.vms.iter().filter(|vm| vm.pool == pool.name);
+        let lives = ours().filter(|vm| matches!(vm.life, Life::Booting { .. } | Life::Running { .. })).count();
+        let idle = |vm: &&LiveVm| matches!(&vm.life, Life::Running { free, .. } if *free == Free::all(&vm.offering));
+        let spare = ours().filter(idle).count() + unused.get(&p).map_or(0, Unused::len);
+        let new = fill.drafts.iter().filter(|draft| draft.pool == p).count();
+        let lacks = |wanted: u64, has: usize| usize::try_from(wanted).unwrap_or(usize::MAX).saturating_sub(has);
+        let for_min = lacks(pool.min.min(pool.max), lives + new);
+        let for_spare = lacks(pool.spare, spare).saturating_sub(for_min);
+        let all = std::iter::repeat_n(Keeps::Min, for_min).chain(std::iter::repeat_n(Keeps::Spare, for_spare));
+        for keeps in all {
+            let vos = snapshot.vos.iter().enumerate().filter(|(_, vo)| pool.vos.contains(&vo.name));
+            let Some((vo, _)) = vos.min_by_key(|(i, _)| (turns.score(*i), *i)) else { break };
+            if !fill.keep(p, vo, keeps, turns) {
+                break;
+            }
+        }
+    }
 }
 
-/// VMs beyond a pool's maximum, the youngest first. Only VMs whose pilot never asked for work: one that may have a job is never among them.
-fn surplus(snapshot: &Snapshot) -> Vec<Surplus> {
-    let mut by_pool: HashMap<&str, Vec<&LiveVm>> = HashMap::with_capacity(snapshot.pools.len());
-    for vm in snapshot.vms.iter().filter(|vm| vm.phase != VmPhase::Ending) {
-        by_pool.entry(&vm.pool).or_default().push(vm);
+/// The drafts in words.
+fn launches(fill: &Fill<'_, '_>) -> Vec<Launch> {
+    let snapshot = fill.snapshot;
+    let pools: Vec<Arc<str>> = snapshot.pools.iter().map(|p| Arc::from(p.name.as_str())).collect();
+    let vos: Vec<Arc<str>> = snapshot.vos.iter().map(|v| Arc::from(v.name.as_str())).collect();
+    let clouds: Vec<Arc<str>> = snapshot.clouds.iter().map(|c| Arc::from(c.name.as_str())).collect();
+    let mut wanted: HashMap<usize, u64> = HashMap::new();
+    for (n, jobs) in fill.drafts.iter().filter_map(|d| d.lease.first()) {
+        *wanted.entry(*n).or_default() += jobs;
     }
-    let mut all = Vec::new();
-    for pool in &snapshot.pools {
-        let live = by_pool.remove(pool.name.as_str()).unwrap_or_default();
-        let over = live.len().saturating_sub(usize::try_from(pool.max).unwrap_or(usize::MAX));
-        let mut booting: Vec<&LiveVm> = live.into_iter().filter(|vm| vm.phase == VmPhase::Booting).collect();
-        booting.sort_by(|a, b| a.age_seconds.cmp(&b.age_seconds).then(a.name.cmp(&b.name)));
-        all.extend(booting.into_iter().take(over).map(|vm| Surplus {
-            vm: vm.name.clone(),
-            reason: format!(
-                "pool {} has more than {} VMs (spec.scaling.max), and this one has not begun to work",
-                pool.name, pool.max
-            ),
-        }));
+    let mut words: HashMap<(usize, Option<Keeps>), Arc<str>> = HashMap::new();
+    let mut why = |draft: &Draft| -> Arc<str> {
+        let first = draft.lease.first().map_or(usize::MAX, |(n, _)| *n);
+        let place = (if draft.keeps.is_some() { draft.pool } else { first }, draft.keeps);
+        words.entry(place).or_insert_with(|| Arc::from(sentence(fill, draft, wanted.get(&first).copied().unwrap_or(0)))).clone()
+    };
+    let launch = |draft: &Draft| {
+        let offer = fill.market.offer(draft.offer);
+        Launch {
+            pool: pools[draft.pool].clone(),
+            cloud: clouds[offer.cloud].clone(),
+            vo: vos[draft.vo].clone(),
+            offering: offer.offering.clone(),
+            jobs: draft.lease.iter().map(|(_, jobs)| jobs).sum(),
+            lease: draft.lease.iter().map(|(n, jobs)| Lease { class: fill.classes[*n].key.clone(), jobs: *jobs }).collect(),
+            pin: draft.pin.as_deref().map(Arc::from),
+            reason: why(draft),
+        }
+    };
+    fill.drafts.iter().map(launch).collect()
+}
+
+/// Why a VM is made.
+fn sentence(fill: &Fill<'_, '_>, draft: &Draft, jobs: u64) -> String {
+    let pool = &fill.snapshot.pools[draft.pool];
+    match draft.keeps {
+        Some(Keeps::Min) => format!("pool {} keeps {} VMs whatever waits (spec.scaling.min)", pool.name, pool.min),
+        Some(Keeps::Spare) => format!("pool {} keeps {} VMs without work (spec.scaling.spare)", pool.name, pool.spare),
+        None => {
+            let tags = draft.lease.first().map_or(&[][..], |(n, _)| &fill.classes[*n].key.tags[..]);
+            let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+            let vo = &fill.snapshot.vos[draft.vo].name;
+            format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
+        }
     }
-    all
 }

@@ -1,26 +1,43 @@
 //! The decision: from one snapshot to launches and give-backs, each with its reason. Pure: no clock, no client, no async.
 
 mod account;
+mod bits;
+mod books;
 mod class;
 mod decide;
-mod fit;
+mod explain;
+mod fill;
 #[cfg(test)]
 mod golden_tests;
+pub mod hold;
+mod index;
+mod lane;
+pub mod life;
+mod market;
+mod need;
 mod reason;
+mod share;
 pub mod snapshot;
 mod supply;
+mod surplus;
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use decide::plan;
-pub use fit::resource;
+pub use class::JobClass;
+pub use decide::{plan, says};
+pub use hold::Hold;
+pub use index::fits_alone;
+pub use life::{Free, Life, Soon};
 pub use reason::Reason;
-pub use snapshot::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Requirements, Snapshot, VmPhase, Vo};
+pub use snapshot::{
+    CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says, Snapshot,
+    Strategy, Unpriced, Vo,
+};
 
 /// What one planning round decided. The same snapshot gives the same plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,12 +48,12 @@ pub struct Plan {
     pub surplus: Vec<Surplus>,
     /// Waiting jobs that get no VM.
     pub unmet: Vec<Unmet>,
-    /// Waiting jobs given to each pool, by its name: those for VMs that it has and those for new ones.
-    pub assigned: std::collections::BTreeMap<String, u64>,
+    /// Waiting jobs given to each pool, by its name.
+    pub assigned: BTreeMap<String, Assigned>,
     /// Waiting jobs of each VO, by its name.
-    pub waiting: std::collections::BTreeMap<String, u64>,
+    pub waiting: BTreeMap<String, u64>,
     /// Waiting jobs of each group that no VO claims.
-    pub unclaimed: std::collections::BTreeMap<String, u64>,
+    pub unclaimed: BTreeMap<String, u64>,
 }
 
 /// One VM to make. Its texts are shared between launches, since a plan may have a hundred thousand of them.
@@ -49,11 +66,33 @@ pub struct Launch {
     /// VirtualOrganization object whose pilot it runs.
     pub vo: Arc<str>,
     /// What to buy.
-    pub offering: Offering,
-    /// Waiting jobs for which it is made; it may run others later.
+    pub offering: Arc<Offering>,
+    /// Waiting jobs for which it is made; it may run others later. 0: the pool keeps it whatever waits.
     pub jobs: u64,
+    /// The same by class: they have the first claim on it.
+    pub lease: Vec<Lease>,
+    /// A tag that its pilot asks for beside the pool's required ones, so that it takes such jobs alone.
+    pub pin: Option<Arc<str>>,
     /// Why, as a sentence.
     pub reason: Arc<str>,
+}
+
+/// Waiting jobs that a pool serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// By VMs whose pilot asks for work.
+    pub running: u64,
+    /// By VMs that boot.
+    pub booting: u64,
+    /// By VMs that this plan makes.
+    pub new: u64,
+}
+
+impl Assigned {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.running.saturating_add(self.booting).saturating_add(self.new)
+    }
 }
 
 /// One VM to give back.
@@ -75,8 +114,36 @@ pub struct Unmet {
     pub pool: Option<String>,
     /// Waiting jobs.
     pub jobs: u64,
-    /// Why.
+    /// Why: the first of `limits`.
     pub reason: Reason,
     /// The sentence: what hinders, and what would help.
     pub message: String,
+    /// All that binds where they come nearest to a VM.
+    pub limits: Vec<Bound>,
+    /// The one change that would start a VM for them; `None`: more than one thing binds, or a person cannot change it.
+    pub change: Option<Change>,
+}
+
+/// One thing that keeps a VM from being made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Which kind of limit.
+    pub reason: Reason,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A change that would start one more VM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose limit, for example `pool cpu (spec.scaling.max)`.
+    pub whose: String,
+    /// Which kind of limit.
+    pub reason: Reason,
+    /// What is counted, for example `cores`.
+    pub what: String,
+    /// By how much the limit must be raised.
+    pub by: u64,
+    /// What it starts.
+    pub starts: String,
 }

@@ -1,21 +1,22 @@
 //! What the plan does, as sentences; and what it never does, as properties.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::demand::TaskQueue;
 
-fn offering(flavor: &str, cores: u64, gpus: u64) -> Offering {
-    Offering {
+fn offering(flavor: &str, cores: u64, gpus: u64) -> Arc<Offering> {
+    Arc::new(Offering {
         flavor: flavor.into(),
         cores,
         ram_mib: cores * 2048,
         gpus,
         price_micros: Some(cores * 10_000),
+        quota: Some(0),
         ..Offering::default()
-    }
+    })
 }
 
 fn queue(id: u64, group: &str, jobs: u64, tags: &[&str]) -> TaskQueue {
@@ -24,7 +25,7 @@ fn queue(id: u64, group: &str, jobs: u64, tags: &[&str]) -> TaskQueue {
 }
 
 fn vo(name: &str) -> Vo {
-    Vo { name: name.into(), groups: [format!("{name}_user")].into(), share: 1, limits: Limits::default() }
+    Vo { name: name.into(), groups: [format!("{name}_user")].into(), share: 1, ..Vo::default() }
 }
 
 fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
@@ -42,8 +43,8 @@ fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
     }
 }
 
-fn cloud(name: &str, offerings: Vec<Offering>) -> CloudState {
-    CloudState { name: name.into(), offerings, headroom: vec![Limits::default()], ..CloudState::default() }
+fn cloud(name: &str, offerings: Vec<Arc<Offering>>) -> CloudState {
+    CloudState { name: name.into(), offerings, ..CloudState::default() }
 }
 
 fn world(queues: Vec<TaskQueue>) -> Snapshot {
@@ -52,28 +53,43 @@ fn world(queues: Vec<TaskQueue>) -> Snapshot {
         vos: vec![vo("biomed"), vo("enmr")],
         pools: vec![pool("cpu", &["biomed", "enmr"], &["c8"], 100)],
         clouds: vec![cloud("here", vec![offering("c8", 8, 0), offering("c2", 2, 0), offering("g1", 8, 1)])],
-        vms: vec![],
+        quotas: vec![Quota { name: "cloud here".into(), ..Quota::default() }],
+        ..Snapshot::default()
     }
 }
 
-fn vm(name: &str, phase: VmPhase, free: u64) -> LiveVm {
+fn vm(name: &str, life: Life) -> LiveVm {
     LiveVm {
         name: name.into(),
         pool: "cpu".into(),
         cloud: "here".into(),
         vo: "biomed".into(),
         offering: offering("c8", 8, 0),
-        phase,
-        free_cores: free,
+        says: Arc::new(says(&pool("cpu", &[], &[], 0))),
+        cpu_time: 86_400,
+        life,
         counted: true,
         age_seconds: 60,
+        ..LiveVm::default()
     }
+}
+
+fn boots() -> Life {
+    Life::Booting { ready_in: 0 }
+}
+
+fn runs(cores: u64) -> Life {
+    Life::Running { free: Free { cores, ram_mib: cores * 2048, gpus: 0 }, soon: vec![] }
+}
+
+fn hold(flavor: &str, most: u64, reason: Reason) -> Hold {
+    Hold { cloud: Some("here".into()), flavor: Some(flavor.into()), ..Hold::new(most, reason, "held for a while") }
 }
 
 #[test]
 fn what_comes_to_nothing_in_a_pool_is_left_alone_there_and_bought_elsewhere() {
     let mut world = world(vec![queue(1, "biomed_user", 8, &[])]);
-    world.pools[0].failing = vec![Failing { cloud: "here".into(), flavor: "c8".into(), zone: None }];
+    world.holds = vec![Hold { pool: Some("cpu".into()), ..hold("c8", 0, Reason::VmsFail) }];
     let alone = plan(&world);
     assert_eq!(alone.launches, vec![]);
     assert_eq!((alone.unmet[0].reason, alone.unmet[0].pool.as_deref()), (Reason::VmsFail, Some("cpu")));
@@ -85,7 +101,7 @@ fn what_comes_to_nothing_in_a_pool_is_left_alone_there_and_bought_elsewhere() {
 fn a_vm_of_eight_cores_serves_eight_one_core_jobs() {
     let plan = plan(&world(vec![queue(1, "biomed_user", 17, &[])]));
     assert_eq!(plan.launches.iter().map(|l| l.jobs).collect::<Vec<_>>(), [8, 8, 1]);
-    assert_eq!(plan.assigned["cpu"], 17);
+    assert_eq!(plan.assigned["cpu"].new, 17);
 }
 
 #[test]
@@ -98,23 +114,23 @@ fn two_queues_that_match_the_same_pools_are_each_counted_once() {
 #[test]
 fn a_booting_vm_counts_as_supply() {
     let mut world = world(vec![queue(1, "biomed_user", 8, &[])]);
-    world.vms.push(vm("a", VmPhase::Booting, 0));
+    world.vms.push(vm("a", boots()));
     assert_eq!(plan(&world).launches, []);
-    world.vms[0].phase = VmPhase::Ending;
+    world.vms[0].life = Life::Ending;
     assert_eq!(plan(&world).launches.len(), 1);
 }
 
 #[test]
 fn a_vm_of_one_vo_is_no_supply_for_another() {
     let mut world = world(vec![queue(1, "enmr_user", 8, &[])]);
-    world.vms.push(vm("a", VmPhase::Booting, 0));
+    world.vms.push(vm("a", boots()));
     assert_eq!(plan(&world).launches.len(), 1);
 }
 
 #[test]
 fn an_eight_core_job_needs_eight_free_cores_and_small_jobs_fill_what_is_left() {
     let mut world = world(vec![queue(1, "biomed_user", 1, &["8Processors", "MultiProcessor"])]);
-    world.vms.push(vm("a", VmPhase::Running, 7));
+    world.vms.push(vm("a", runs(7)));
     assert_eq!(plan(&world).launches.len(), 1);
     world.queues =
         vec![queue(1, "biomed_user", 2, &["4Processors", "MultiProcessor"]), queue(2, "biomed_user", 7, &[])];
@@ -127,7 +143,7 @@ fn an_eight_core_job_needs_eight_free_cores_and_small_jobs_fill_what_is_left() {
 fn a_whole_node_job_gets_a_vm_of_its_own() {
     let mut world =
         world(vec![queue(1, "biomed_user", 2, &["WholeNode", "MultiProcessor"]), queue(2, "biomed_user", 1, &[])]);
-    world.vms.push(vm("busy", VmPhase::Running, 7));
+    world.vms.push(vm("busy", runs(7)));
     let plan = plan(&world);
     assert_eq!(plan.launches.len(), 2, "the small job fits beside the busy one: {plan:?}");
 }
@@ -151,16 +167,14 @@ fn every_limit_binds_and_says_so() {
         (Reason::PoolMax, |w| w.pools[0].max = 1),
         (Reason::VoLimit, |w| w.vos[0].limits.cores = Some(15)),
         (Reason::CloudCeiling, |w| w.clouds[0].ceiling.vms = Some(1)),
-        (Reason::CloudQuota, |w| w.clouds[0].headroom[0].ram_mib = Some(20_000)),
-        (Reason::NoCapacity, |w| {
-            w.clouds[0].exhausted.insert("c8".into());
-        }),
+        (Reason::CloudQuota, |w| w.quotas[0].left.ram_mib = Some(20_000)),
+        (Reason::NoCapacity, |w| w.holds = vec![hold("c8", 1, Reason::NoCapacity)]),
     ];
     for (reason, change) in cases {
         let mut world = world(vec![queue(1, "biomed_user", 20, &[])]);
         change(&mut world);
         let plan = plan(&world);
-        let made = u64::from(reason != Reason::NoCapacity);
+        let made = 1;
         assert_eq!(plan.launches.len() as u64, made, "{reason}");
         assert_eq!((plan.unmet[0].reason, plan.unmet[0].jobs), (reason, 20 - 8 * made), "{:?}", plan.unmet);
     }
@@ -170,7 +184,7 @@ fn every_limit_binds_and_says_so() {
 fn a_refused_flavor_sends_the_demand_to_the_next() {
     let mut world = world(vec![queue(1, "biomed_user", 2, &[])]);
     world.pools[0].flavors = vec!["c8".into(), "c2".into()];
-    world.clouds[0].exhausted.insert("c8".into());
+    world.holds = vec![hold("c8", 0, Reason::NoCapacity)];
     assert_eq!(plan(&world).launches[0].offering.flavor, "c2");
 }
 
@@ -187,8 +201,8 @@ fn demand_without_a_pool_says_what_is_in_the_way() {
 #[test]
 fn vms_the_provider_has_not_counted_yet_use_up_its_headroom() {
     let mut world = world(vec![queue(1, "biomed_user", 30, &[])]);
-    world.clouds[0].headroom[0].vms = Some(2);
-    world.vms.push(LiveVm { counted: false, ..vm("a", VmPhase::Booting, 0) });
+    world.quotas[0].left.vms = Some(2);
+    world.vms.push(LiveVm { counted: false, ..vm("a", boots()) });
     assert_eq!(plan(&world).launches.len(), 1);
 }
 
@@ -197,16 +211,16 @@ fn a_class_of_quota_that_is_used_up_leaves_the_others() {
     let mut world = world(vec![queue(1, "biomed_user", 30, &[])]);
     world.pools[0].flavors = vec!["c8".into(), "c2".into()];
     for offering in world.clouds[0].offerings.iter_mut().filter(|o| o.flavor == "c2") {
-        offering.quota_class = 1;
+        Arc::make_mut(offering).quota = Some(1);
     }
-    let class = |vms| Limits { vms: Some(vms), ..Limits::default() };
-    world.clouds[0].headroom = vec![class(2), class(3)];
+    let class = |vms| Quota { name: "a class".into(), left: Limits { vms: Some(vms), ..Limits::default() } };
+    world.quotas = vec![class(2), class(3)];
     let by_flavor =
         |w: &Snapshot, flavor: &str| plan(w).launches.iter().filter(|l| l.offering.flavor == flavor).count();
     assert_eq!((by_flavor(&world, "c8"), by_flavor(&world, "c2")), (2, 3));
-    world.vms.push(LiveVm { counted: false, ..vm("a", VmPhase::Ending, 0) });
+    world.vms.push(LiveVm { counted: false, ..vm("a", Life::Ending) });
     assert_eq!((by_flavor(&world, "c8"), by_flavor(&world, "c2")), (1, 3), "a VM counts against its own class");
-    world.clouds[0].headroom.truncate(1);
+    world.quotas.truncate(1);
     assert!(by_flavor(&world, "c2") > 3, "a class of which nobody knows the bound has none");
 }
 
@@ -214,7 +228,7 @@ fn a_class_of_quota_that_is_used_up_leaves_the_others() {
 fn lowering_the_maximum_gives_back_what_boots_and_nothing_that_may_work() {
     let mut world = world(vec![]);
     world.pools[0].max = 0;
-    world.vms = vec![vm("works", VmPhase::Running, 0), vm("boots", VmPhase::Booting, 0)];
+    world.vms = vec![vm("works", runs(0)), vm("boots", boots())];
     assert_eq!(plan(&world).surplus.iter().map(|s| s.vm.as_str()).collect::<Vec<_>>(), ["boots"]);
 }
 
@@ -232,7 +246,7 @@ prop_compose! {
         LiveVm {
             name: format!("vm{n}"), pool: ["cpu", "gpu"][pool].into(), vo: ["biomed", "enmr"][vo].into(), counted,
             offering: [offering("c8", 8, 0), offering("g1", 8, 1)][pool].clone(),
-            ..vm("", [VmPhase::Booting, VmPhase::Running, VmPhase::Ending][phase], free)
+            ..vm("", [boots(), runs(free), Life::Ending][phase].clone())
         }
     }
 }
@@ -253,11 +267,18 @@ prop_compose! {
         w.pools.push(gpu);
         w.vos[0].limits.cores = cores;
         w.clouds[0].ceiling.vms = ceiling;
-        w.clouds[0].headroom[0].cores = headroom;
-        if refused { w.clouds[0].exhausted.insert("c8".into()); }
+        w.quotas[0].left.cores = headroom;
+        if refused { w.holds = vec![hold("c8", 0, Reason::NoCapacity)]; }
         w.vms = vms;
         w
     }
+}
+
+/// What the pilot of a launch says.
+fn says_of(world: &Snapshot, launch: &Launch) -> Arc<Says> {
+    let mut says = says(world.pools.iter().find(|p| *p.name == *launch.pool).unwrap());
+    says.required_tags.extend(launch.pin.iter().map(|pin| pin.to_string()));
+    Arc::new(says)
 }
 
 /// The world after the plan was carried out: its launches boot.
@@ -269,6 +290,9 @@ fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
         cloud: l.cloud.to_string(),
         vo: l.vo.to_string(),
         offering: l.offering.clone(),
+        says: says_of(world, l),
+        cpu_time: world.pools.iter().find(|p| *p.name == *l.pool).unwrap().cpu_time,
+        lease: l.lease.clone(),
         ..LiveVm::default()
     }));
     after
@@ -279,7 +303,7 @@ proptest! {
     fn every_job_is_counted_exactly_once(world in any_world()) {
         let plan = plan(&world);
         let waiting: u64 = world.queues.iter().map(|q| q.jobs).sum();
-        let counted = plan.assigned.values().sum::<u64>() + plan.unmet.iter().map(|u| u.jobs).sum::<u64>() + plan.unclaimed.values().sum::<u64>();
+        let counted = plan.assigned.values().map(|a| a.all()).sum::<u64>() + plan.unmet.iter().map(|u| u.jobs).sum::<u64>() + plan.unclaimed.values().sum::<u64>();
         prop_assert_eq!(waiting, counted);
     }
 
@@ -299,7 +323,7 @@ proptest! {
             if let Some(limit) = world.clouds[0].ceiling.vms {
                 prop_assert!(after.vms.len() as u64 <= limit);
             }
-            if let Some(limit) = world.clouds[0].headroom[0].cores {
+            if let Some(limit) = world.quotas[0].left.cores {
                 prop_assert!(after.vms.iter().filter(|v| !v.counted).map(|v| v.offering.cores).sum::<u64>() <= limit);
             }
         }

@@ -26,16 +26,27 @@ pub enum Reason {
     NoCapacity,
     /// The pool's last VMs of this flavor on this cloud never asked for work.
     VmsFail,
-    /// As many VMs of this kind boot as are allowed until more of them have shown that they work. The plan does not give this reason:
-    /// the operator adds it.
+    /// As many VMs of this kind boot as are allowed until more of them have shown that they work.
     Ramp,
+    /// VMs of this kind asked for work and never got a job of this kind.
+    NeverMatched,
+    /// Jobs of this kind died soon after they began on VMs of this kind.
+    JobsDie,
+    /// The site holds as much as it may (`spec.limits`).
+    SiteLimit,
+    /// The installation holds as much as it may (`spec.limits`).
+    InstallationLimit,
+    /// What is left of the VO's budget does not pay for another VM (`spec.budget`).
+    Budget,
+    /// One round makes no more VMs; the next one goes on.
+    Pace,
     /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
     Paused,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -46,6 +57,12 @@ impl Reason {
         Self::NoCapacity,
         Self::VmsFail,
         Self::Ramp,
+        Self::NeverMatched,
+        Self::JobsDie,
+        Self::SiteLimit,
+        Self::InstallationLimit,
+        Self::Budget,
+        Self::Pace,
         Self::Paused,
     ];
 
@@ -62,6 +79,12 @@ impl Reason {
             Self::NoCapacity => "NoCapacity",
             Self::VmsFail => "VmsFail",
             Self::Ramp => "Ramp",
+            Self::NeverMatched => "NeverMatched",
+            Self::JobsDie => "JobsDie",
+            Self::SiteLimit => "SiteLimit",
+            Self::InstallationLimit => "InstallationLimit",
+            Self::Budget => "Budget",
+            Self::Pace => "Pace",
             Self::Paused => "Paused",
         }
     }

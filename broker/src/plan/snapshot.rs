@@ -1,10 +1,11 @@
 //! Everything from which a plan is made, taken at one moment.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::demand::TaskQueue;
+use super::{class::JobClass, hold::Hold, life::Life};
+use crate::{cloud::Purchase, demand::TaskQueue};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
 /// snapshot of a wrong decision becomes a test of the plan (`golden_tests.rs`).
@@ -14,12 +15,22 @@ pub struct Snapshot {
     pub queues: Vec<TaskQueue>,
     /// The VOs.
     pub vos: Vec<Vo>,
-    /// The pools, in a stable order.
+    /// The pools. Where cost does not decide, the first that fits is bought from.
     pub pools: Vec<Pool>,
     /// The clouds that can be used now.
     pub clouds: Vec<CloudState>,
+    /// What is left at the providers: [`Offering::quota`] is the index. Two clouds in one project share its entries.
+    pub quotas: Vec<Quota>,
+    /// What the installation may hold over all its pools.
+    pub limits: Limits,
+    /// What is bought with restraint for a while.
+    pub holds: Vec<Hold>,
+    /// How long jobs run, where it was measured.
+    pub run_times: Vec<RunTime>,
     /// Every PilotVM that is not known to be gone.
     pub vms: Vec<LiveVm>,
+    /// What holds for all of it.
+    pub rules: Rules,
 }
 
 impl Snapshot {
@@ -44,6 +55,19 @@ pub struct Limits {
     pub gpus: Option<u64>,
 }
 
+/// Machines, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// VMs.
+    pub vms: u64,
+    /// Cores.
+    pub cores: u64,
+    /// Memory in MiB.
+    pub ram_mib: u64,
+    /// GPUs.
+    pub gpus: u64,
+}
+
 /// A virtual organisation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vo {
@@ -51,10 +75,14 @@ pub struct Vo {
     pub name: String,
     /// Its DIRAC groups.
     pub groups: BTreeSet<String>,
-    /// Weight when capacity is short.
+    /// Weight when capacity is short; 0 counts as 1.
     pub share: u64,
     /// What it may hold.
     pub limits: Limits,
+    /// What it held in the mean over the last hours, older hours counting less.
+    pub used: Resources,
+    /// What is left of its budget, in millionths of the currency of the prices; `None`: it has no budget.
+    pub money_left: Option<u64>,
 }
 
 /// A pool.
@@ -64,43 +92,58 @@ pub struct Pool {
     pub name: String,
     /// DIRAC name of the site.
     pub site: String,
+    /// What the site may hold. Pools of one site say the same, and share it.
+    pub site_limits: Limits,
     /// DIRAC name of the CE.
     pub ce: String,
     /// VirtualOrganization objects that it serves.
     pub vos: Vec<String>,
     /// Cloud objects, in order of preference.
     pub clouds: Vec<String>,
+    /// Name of the image, which a hold may name.
+    pub image: String,
     /// Flavors that it takes, in order of preference; empty: every flavor within `requirements`.
     pub flavors: Vec<String>,
     /// Bounds on flavors.
     pub requirements: Requirements,
+    /// What comes first among the offerings that fit.
+    pub strategy: Strategy,
     /// CPU time offered, in normalised seconds as DIRAC compares them.
     pub cpu_time: u64,
     /// Tags that it offers.
     pub tags: Vec<String>,
     /// Tags that jobs must have.
     pub required_tags: Vec<String>,
+    /// Whether a VM that is bought for multi-core jobs asks for such jobs alone.
+    pub pin: bool,
     /// DIRAC platform.
     pub platform: Option<String>,
     /// The most VMs at once.
     pub max: u64,
-    /// Offerings that are not bought for a while, since the pool's last VMs of them never asked for work.
-    pub failing: Vec<Failing>,
+    /// Whether it may have more than `max` while others leave room.
+    pub borrows: bool,
+    /// VMs that it keeps whatever waits.
+    pub min: u64,
+    /// VMs without work that it keeps beyond those that jobs need.
+    pub spare: u64,
+    /// Seconds that a job may wait for VMs that are there; `None`: as long as a new one takes.
+    pub max_wait: Option<u64>,
+    /// Seconds for which a new VM is paid for, as far as is known: what a budget reserves.
+    pub life_seconds: u64,
 }
 
-/// An offering whose VMs never asked for work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
-    /// Cloud object.
-    pub cloud: String,
-    /// Flavor by name.
-    pub flavor: String,
-    /// Availability zone.
-    pub zone: Option<String>,
+/// What comes first among the offerings that fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Strategy {
+    /// The cheapest for the cores that are used; the manifest's order where that does not decide.
+    #[default]
+    Cheapest,
+    /// The manifest's order alone.
+    InOrder,
 }
 
 /// Bounds on flavors, both ends inclusive.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Requirements {
     /// Cores.
     pub cores: (Option<u64>, Option<u64>),
@@ -118,14 +161,21 @@ pub struct CloudState {
     /// Cloud object.
     pub name: String,
     /// What can be bought.
-    pub offerings: Vec<Offering>,
+    pub offerings: Vec<Arc<Offering>>,
     /// The administrator's ceiling on our VMs.
     pub ceiling: Limits,
-    /// What is left of the provider's quota, as it was read, by class: [`Offering::quota_class`] is the index. A class that is not here has
-    /// no limit. The plan takes off VMs of ours that were made after that reading: see [`LiveVm::counted`].
-    pub headroom: Vec<Limits>,
-    /// Flavors that the cloud refused a short time ago (no room, quota): they are not tried in this round.
-    pub exhausted: BTreeSet<String>,
+    /// What VMs of other installations hold here.
+    pub others: Resources,
+}
+
+/// What is left of a class of a provider's quota, as it was read. The plan takes off VMs of ours that were made after that reading: see
+/// [`LiveVm::counted`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quota {
+    /// For people: the cloud or project, and the class.
+    pub name: String,
+    /// What is left.
+    pub left: Limits,
 }
 
 /// One thing that can be bought.
@@ -135,6 +185,8 @@ pub struct Offering {
     pub flavor: String,
     /// Availability zone.
     pub zone: Option<String>,
+    /// Way of buying.
+    pub purchase: Purchase,
     /// Cores.
     pub cores: u64,
     /// Memory in MiB.
@@ -145,21 +197,51 @@ pub struct Offering {
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths of the cloud's currency; `None`: unknown.
     pub price_micros: Option<u64>,
-    /// Index of the class of quota in [`CloudState::headroom`] that it counts against.
-    pub quota_class: usize,
+    /// Index in [`Snapshot::quotas`]; `None`, or an index that is not there: no bound is known.
+    pub quota: Option<usize>,
+    /// Power of a core in DIRAC's normalised units, in hundredths, as its pilots report it; `None`: unknown.
+    pub power: Option<u64>,
+    /// What its VMs have shown.
+    pub measured: Measured,
 }
 
-/// How far a VM is.
+/// What the VMs of an offering have shown. `None`: not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VmPhase {
-    /// Its pilot has not asked for work and the boot deadline is not over: full supply.
-    #[default]
-    Booting,
-    /// Its pilot asks for work or runs jobs. It takes waiting jobs by itself: jobs that still wait after it had the time to take them
-    /// need other VMs.
-    Running,
-    /// Ending: it takes no jobs, and counts against limits until the provider has deleted it.
-    Ending,
+pub struct Measured {
+    /// Seconds from the order to the first job: the median.
+    pub boot: Option<u64>,
+    /// The same: nine of ten are quicker.
+    pub late: Option<u64>,
+    /// Of a hundred VMs as many come to work.
+    pub success: Option<u64>,
+    /// Seconds that a pilot takes to fetch one job more.
+    pub fetch: Option<u64>,
+}
+
+/// How long jobs of a class run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunTime {
+    /// VirtualOrganization object.
+    pub vo: String,
+    /// The class.
+    pub class: JobClass,
+    /// Seconds in the mean.
+    pub seconds: u64,
+}
+
+/// What a pilot says of itself when it asks for jobs, beside its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Says {
+    /// DIRAC name of the site.
+    pub site: String,
+    /// DIRAC name of the CE.
+    pub ce: String,
+    /// DIRAC platform.
+    pub platform: Option<String>,
+    /// Tags that it offers.
+    pub tags: Vec<String>,
+    /// Tags that jobs must have.
+    pub required_tags: Vec<String>,
 }
 
 /// A VM of ours.
@@ -174,13 +256,47 @@ pub struct LiveVm {
     /// VirtualOrganization object.
     pub vo: String,
     /// What was bought.
-    pub offering: Offering,
+    pub offering: Arc<Offering>,
+    /// What its pilot says: what it was bought with, whatever its pool says today.
+    pub says: Arc<Says>,
+    /// CPU time that it has left, in normalised seconds as DIRAC compares them.
+    pub cpu_time: u64,
     /// How far it is.
-    pub phase: VmPhase,
-    /// Cores of a running VM that are known to be free. Not used for a booting VM: all its cores are free.
-    pub free_cores: u64,
+    pub life: Life,
+    /// The jobs that it was bought for. They have the first claim on it until its pilot had its first job.
+    pub lease: Vec<Lease>,
     /// Whether the provider's quota, as it was read, counts it already.
     pub counted: bool,
     /// Seconds since the PilotVM was made.
     pub age_seconds: u64,
+}
+
+/// A claim of jobs on a VM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The class of the jobs.
+    pub class: Arc<JobClass>,
+    /// How many.
+    pub jobs: u64,
+}
+
+/// What holds for all of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The most VMs that one plan makes; `None`: no bound.
+    pub most_launches: Option<u64>,
+    /// What an offering without a price counts as.
+    pub unpriced: Unpriced,
+}
+
+/// What an offering without a price counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unpriced {
+    /// It comes after all that have one.
+    #[default]
+    Last,
+    /// It costs nothing, for example the machines of one's own site: it comes before all that have one.
+    Free,
+    /// It is not bought.
+    Refused,
 }

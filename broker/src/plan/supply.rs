@@ -1,67 +1,118 @@
-//! Supply: the free cores of VMs that run or boot. VMs that are alike are taken together.
+//! Supply: what VMs that run, boot or will be made have to give. VMs that are alike are taken together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::Offering;
+use super::{
+    lane::{Lane, Pace},
+    life::Free,
+    need::Need,
+};
 
-/// VMs that are alike: of one pool, one VO and one shape.
+/// VMs of one VO that say the same of themselves and have one size.
 #[derive(Clone, Debug)]
 pub struct Slots {
     /// Index of the pool in the snapshot.
     pub pool: usize,
-    /// The number of their shape: see `Fit::shape`.
-    pub shape: usize,
-    /// Cores of each VM.
-    cores: u64,
-    /// Free cores of each VM that has any.
-    free: Vec<u64>,
+    /// What they say: see `Index`.
+    pub says: usize,
+    /// Their size.
+    pub full: Free,
+    /// CPU time that they have left.
+    pub cpu_time: u64,
+    /// How many lanes there are of each kind.
+    lanes: BTreeMap<Lane, u64>,
+}
+
+/// How many jobs were given to VMs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// To VMs whose pilot asks for work.
+    pub running: u64,
+    /// To VMs that boot.
+    pub booting: u64,
+}
+
+impl Given {
+    /// Both.
+    pub fn all(self) -> u64 {
+        self.running.saturating_add(self.booting)
+    }
 }
 
 impl Slots {
-    /// Adds a VM with this many free cores.
-    pub fn add(&mut self, free_cores: u64) {
-        if free_cores > 0 {
-            self.free.push(free_cores.min(self.cores));
+    /// Adds a lane.
+    pub fn add(&mut self, lane: Lane) {
+        if lane.free.cores > 0 {
+            *self.lanes.entry(lane).or_default() += 1;
         }
     }
 
-    /// Whether any VM has a free core.
-    pub fn has_room(&self) -> bool {
-        !self.free.is_empty()
+    /// Whether these are the slots of that kind.
+    pub fn is(&self, kind: &Kind) -> bool {
+        let size = [self.full.gpus, self.full.cores, self.full.ram_mib];
+        (self.pool, self.says, self.cpu_time, size) == (kind.pool, kind.says, kind.cpu_time, kind.size)
     }
 
-    /// Gives up to `jobs` jobs of `cores` cores each (`None`: a whole VM) to the VMs. Returns how many found room.
-    pub fn serve(&mut self, jobs: u64, cores: Option<u64>) -> u64 {
-        let mut left = jobs;
-        for free in &mut self.free {
+    /// Whether a lane may have room for this.
+    pub fn may_take(&self, need: &Need) -> bool {
+        self.lanes.last_key_value().is_some_and(|(lane, _)| lane.free.cores >= need.cores)
+    }
+
+    /// Lanes that nobody uses, of VMs that boot.
+    pub fn unused(&self) -> u64 {
+        self.lanes.iter().filter(|(lane, _)| lane.boots && !lane.used).map(|(_, n)| n).sum()
+    }
+
+    /// Gives up to `jobs` jobs to the VMs: first to what is smallest.
+    pub fn serve(&mut self, need: &Need, jobs: u64, pace: Pace) -> Given {
+        let (mut left, mut given) = (jobs, Given::default());
+        let kinds: Vec<Lane> = self.lanes.keys().filter(|lane| need.slots(self.full, lane.free) > 0).copied().collect();
+        for lane in kinds {
             if left == 0 {
                 break;
             }
-            let (room, each) = match cores {
-                Some(each) => (*free / each, each),
-                None => (u64::from(*free == self.cores), self.cores),
-            };
-            let taken = room.min(left);
+            let each = lane.starts(need, self.full, pace);
+            let count = self.lanes.remove(&lane).unwrap_or(0);
+            let full = count.min(left / each);
+            let rest = if full < count { left - full * each } else { 0 };
+            let taken = full * each + rest.min(each);
+            self.keep(lane.after(need, self.full, pace, each), full);
+            if rest > 0 {
+                self.keep(lane.after(need, self.full, pace, rest), 1);
+            }
+            self.keep(vec![lane], count - full - u64::from(rest > 0));
             left -= taken;
-            *free -= taken * each;
+            *(if lane.boots { &mut given.booting } else { &mut given.running }) += taken;
         }
-        self.free.retain(|free| *free > 0);
-        jobs - left
+        given
     }
 
-    /// How many jobs of `cores` cores (`None`: a whole VM) a new VM of this offering can run at once.
-    pub fn capacity(offering: &Offering, cores: Option<u64>) -> u64 {
-        cores.map_or(1, |each| offering.cores / each)
+    fn keep(&mut self, lanes: Vec<Lane>, count: u64) {
+        for lane in lanes.into_iter().filter(|lane| count > 0 && lane.free.cores > 0) {
+            *self.lanes.entry(lane).or_default() += count;
+        }
     }
 }
 
-/// All supply.
+/// All supply that is there.
 #[derive(Clone, Debug)]
 pub struct Supply {
-    /// By index of the VO: its slots, in the order in which they were first seen.
+    /// By index of the VO: its slots; those with the fewest GPUs, then the smallest, first.
     of: Vec<Vec<Slots>>,
-    /// By index of pool, index of VO and number of the shape: the place among the slots of the VO.
-    places: HashMap<[usize; 3], usize>,
+    places: HashMap<(usize, Kind), usize>,
+}
+
+/// VMs of one VO and one kind share slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind {
+    /// Index of the pool.
+    pub pool: usize,
+    /// What they say.
+    pub says: usize,
+    /// CPU time left.
+    pub cpu_time: u64,
+    /// Size: GPUs, cores, memory.
+    pub size: [u64; 3],
 }
 
 impl Supply {
@@ -75,11 +126,22 @@ impl Supply {
         &mut self.of[vo]
     }
 
-    /// The slots of this pool, VO and shape. They are made at the first call; their VMs have `cores` cores each.
-    pub fn slots(&mut self, pool: usize, vo: usize, shape: usize, cores: u64) -> &mut Slots {
+    /// Puts plain VMs before those with GPUs and small before large, so that what many can use is not spent on what few need.
+    pub fn sort(&mut self) {
+        for slots in &mut self.of {
+            slots.sort_by_key(|s| (s.full.gpus, s.full.cores, s.full.ram_mib, s.pool, s.says, s.cpu_time));
+        }
+        self.places.clear();
+    }
+
+    /// The slots of this VO and kind; made at the first call. Only before [`Self::sort`].
+    pub fn slots(&mut self, vo: usize, kind: Kind) -> &mut Slots {
         let all = &mut self.of[vo];
-        let place = *self.places.entry([pool, vo, shape]).or_insert_with(|| {
-            all.push(Slots { pool, shape, cores, free: Vec::new() });
+        let place = *self.places.entry((vo, kind)).or_insert_with(|| {
+            let [gpus, cores, ram_mib] = kind.size;
+            let full = Free { cores, ram_mib, gpus };
+            let Kind { pool, says, cpu_time, .. } = kind;
+            all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new() });
             all.len() - 1
         });
         &mut all[place]

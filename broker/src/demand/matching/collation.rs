@@ -9,6 +9,11 @@ pub fn same(a: &str, b: &str) -> bool {
     if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { a.chars().map(fold).eq(b.chars().map(fold)) }
 }
 
+/// The form in which equal names are letter by letter equal.
+pub fn key(name: &str) -> String {
+    name.trim_end_matches(' ').chars().map(fold).collect()
+}
+
 fn fold(c: char) -> char {
     let upper = match c {
         'a'..='z' => c.to_ascii_uppercase(),

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-pub use collation::same;
+pub use collation::{key, same};
 
 use super::TaskQueue;
 
@@ -151,7 +151,7 @@ pub fn offered_tags(resource: &Resource) -> BTreeSet<String> {
 
 /// Whether a list has the word "any" in it, in any case and with any punctuation: then it is no constraint
 /// (`_lowerAndRemovePunctuation`).
-fn says_any<'a>(values: impl IntoIterator<Item = &'a String>) -> bool {
+pub fn says_any<'a>(values: impl IntoIterator<Item = &'a String>) -> bool {
     values
         .into_iter()
         .any(|v| v.chars().filter(|c| !c.is_ascii_punctuation()).flat_map(char::to_lowercase).eq("any".chars()))

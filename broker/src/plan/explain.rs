@@ -1,0 +1,198 @@
+//! Why jobs get no VM: all that binds where they come nearest to one, and the one change that would start one more.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Bound, Change, Reason, Unmet,
+    account::{Account, Lack, WHAT},
+    books::Thought,
+    fill::Fill,
+    life::Free,
+    need::Need,
+    snapshot::{Offering, Pool},
+};
+use crate::demand::TaskQueue;
+
+/// As many pools of a VO are looked at, and offers of each.
+const POOLS: usize = 16;
+const OFFERS: usize = 6;
+
+/// What binds one offer.
+#[derive(Clone, Debug)]
+struct Near {
+    bounds: Vec<Bound>,
+    change: Option<Change>,
+}
+
+/// Explanations; those that are equal are made once.
+#[derive(Default)]
+pub struct Explain {
+    /// By VO, pool and need, where no hold names a class.
+    near: HashMap<(usize, usize, Need), Arc<Near>>,
+}
+
+impl Explain {
+    /// Why `jobs` jobs of the class with number `n` get no VM.
+    pub fn explain(&mut self, fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
+        let class = &fill.classes[n];
+        let name = fill.snapshot.vos[class.vo].name.clone();
+        let unmet = |pool: Option<&Pool>, bounds: Vec<Bound>, change| Unmet {
+            vo: name.clone(),
+            pool: pool.map(|p| p.name.clone()),
+            jobs,
+            reason: bounds.first().map_or(Reason::NoMatch, |b| b.reason),
+            message: sentence(&bounds),
+            limits: bounds,
+            change,
+        };
+        let one = |reason, message: String| vec![Bound { reason, message }];
+        let Some(&closest) = fill.pools_of[class.vo].first() else {
+            let message = format!("no pool serves VO {name}: name it in spec.vos of a PilotPool");
+            return unmet(None, one(Reason::NoPool, message), None);
+        };
+        let mut best: Option<(usize, Arc<Near>)> = None;
+        let mut looked = 0;
+        for i in 0..fill.pools_of[class.vo].len() {
+            let pool = fill.pools_of[class.vo][i];
+            let may = class.queue.cpu_time <= fill.snapshot.pools[pool].cpu_time && fill.index.may_fit(n, fill.says_of[pool]);
+            if !may || looked == POOLS {
+                continue;
+            }
+            let Some(near) = self.near(fill, n, pool) else { continue };
+            looked += 1;
+            if best.as_ref().is_none_or(|(_, b)| near.bounds.len() < b.bounds.len()) {
+                best = Some((pool, near));
+            }
+        }
+        if let Some((pool, near)) = best {
+            return unmet(Some(&fill.snapshot.pools[pool]), near.bounds.clone(), near.change.clone());
+        }
+        let pool = &fill.snapshot.pools[closest];
+        if fill.market.offers_of(closest).is_empty() {
+            let message = format!("no cloud of pool {} can be used and has a flavor that the pool takes", pool.name);
+            return unmet(Some(pool), one(Reason::NoOffering, message), None);
+        }
+        let message = format!("no pool takes them: {}", obstacle(class.queue, pool));
+        unmet(None, one(Reason::NoMatch, message), None)
+    }
+
+    /// What binds the offer of a pool that comes nearest; `None`: none of its offers fits.
+    fn near(&mut self, fill: &mut Fill<'_, '_>, n: usize, pool: usize) -> Option<Arc<Near>> {
+        let class = &fill.classes[n];
+        let place = (class.vo, pool, class.need);
+        if let Some(near) = self.near.get(&place) {
+            return Some(near.clone());
+        }
+        let mut best: Option<Near> = None;
+        let (mut looked, mut general) = (0, true);
+        for i in 0..fill.market.offers_of(pool).len() {
+            let number = fill.market.offers_of(pool)[i];
+            let offer = fill.market.offer(number);
+            let (full, cpu_time) = (Free::all(offer.offering), fill.snapshot.pools[pool].cpu_time);
+            if !fill.index.fits(n, class, fill.says_of[pool], full, cpu_time) {
+                continue;
+            }
+            looked += 1;
+            general &= !fill.books.names_a_class(number);
+            let thought = Thought { pool, vo: class.vo, class: Some(&*class.key), offer, number };
+            let cloud = &fill.snapshot.clouds[offer.cloud].name;
+            let binding = fill.books.binding(thought);
+            if best.as_ref().is_none_or(|b| binding.len() < b.bounds.len()) {
+                let said = |(n, lack): &(usize, Lack)| bound(fill.books.account(*n), *lack, offer.offering, cloud);
+                let change = match binding[..] {
+                    [(n, lack)] => change(fill.books.account(n), lack, offer.offering, cloud),
+                    _ => None,
+                };
+                best = Some(Near { bounds: binding.iter().map(said).collect(), change });
+            }
+            if looked == OFFERS {
+                break;
+            }
+        }
+        let near = Arc::new(best?);
+        if general {
+            self.near.insert(place, near.clone());
+        }
+        Some(near)
+    }
+}
+
+/// All of the bounds in one text.
+fn sentence(bounds: &[Bound]) -> String {
+    let mut texts = bounds.iter().map(|b| b.message.as_str());
+    let first = texts.next().unwrap_or("the next round makes a VM for them").to_owned();
+    texts.fold(first, |all, text| format!("{all}; and {text}"))
+}
+
+fn is_hold(account: &Account) -> bool {
+    matches!(
+        account.reason,
+        Reason::NoCapacity | Reason::VmsFail | Reason::Ramp | Reason::NeverMatched | Reason::JobsDie | Reason::Paused
+    )
+}
+
+fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bound {
+    let Lack { what, limit, by } = lack;
+    let (whose, flavor) = (&account.whose, &offering.flavor);
+    let message = match account.reason {
+        _ if is_hold(account) => whose.clone(),
+        Reason::Pace => format!("one round makes {limit} VMs at most: the next one goes on"),
+        Reason::Budget => format!(
+            "{whose} leaves no room: {} are left, and one more {flavor} on {cloud} needs {} more",
+            money(limit),
+            money(by)
+        ),
+        _ => format!(
+            "{whose} leaves no room: it allows {limit} {}; {by} more would start one more {flavor} on {cloud}",
+            WHAT[what]
+        ),
+    };
+    Bound { reason: account.reason, message }
+}
+
+/// Millionths of a currency, rounded up to cents.
+fn money(micros: u64) -> String {
+    let cents = micros.div_ceil(10_000);
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+fn change(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Option<Change> {
+    let may = !is_hold(account) && account.reason != Reason::Pace;
+    may.then(|| Change {
+        whose: account.whose.clone(),
+        reason: account.reason,
+        what: WHAT[lack.what].to_owned(),
+        by: lack.by,
+        starts: format!("one {} on {cloud}", offering.flavor),
+    })
+}
+
+/// Why jobs of `queue` do not fit `pool`, as a part of a sentence that has named the jobs: the first obstacle that is found.
+fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
+    let mut missing: Vec<&str> = queue.tags.iter().filter(|t| !pool.tags.contains(t)).map(String::as_str).collect();
+    missing.retain(|tag| !super::need::is_of_size(tag));
+    let Pool { name, site, .. } = pool;
+    if queue.cpu_time > pool.cpu_time {
+        format!(
+            "they ask for {} s of CPU time, and pool {name} offers {} s (spec.matching.maxCpuTime)",
+            queue.cpu_time, pool.cpu_time
+        )
+    } else if !missing.is_empty() {
+        format!(
+            "they ask for the tags {}, and pool {name} does not offer them (spec.matching.tags)",
+            missing.join(", ")
+        )
+    } else if pool.required_tags.iter().any(|t| !queue.tags.contains(t)) {
+        format!("pool {name} takes only jobs with the tags {} (spec.matching.requiredTags)", pool.required_tags.join(", "))
+    } else if !queue.sites.is_empty() && !queue.sites.contains(site) {
+        format!("they may run only at {}, and pool {name} is at {site}", queue.sites.join(", "))
+    } else if queue.banned_sites.contains(site) {
+        format!("they ban the site {site} of pool {name}")
+    } else {
+        format!(
+            "no flavor of pool {name} has the cores ({}) and memory ({} MB) that they ask for, or they ask for another platform or CE",
+            queue.tags.iter().find(|t| t.ends_with("Processors")).map_or("1", String::as_str),
+            queue.min_ram_mb
+        )
+    }
+}

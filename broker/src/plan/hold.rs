@@ -1,0 +1,51 @@
+//! What is bought with restraint for a while, and why: offerings that were refused, VMs that came to nothing, a ramp.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reason, class::JobClass};
+
+/// A bound on launches of this plan. It counts each launch that agrees with all that it names; `None` agrees with everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Cloud object.
+    pub cloud: Option<String>,
+    /// Flavor.
+    pub flavor: Option<String>,
+    /// Availability zone. `Some(None)`: an offering without a zone.
+    pub zone: Option<Option<String>>,
+    /// Index in `Snapshot::quotas`.
+    pub quota: Option<usize>,
+    /// Image.
+    pub image: Option<String>,
+    /// PilotPool object.
+    pub pool: Option<String>,
+    /// VirtualOrganization object.
+    pub vo: Option<String>,
+    /// Class of the jobs that the VM is made for.
+    pub class: Option<JobClass>,
+    /// As many may be made; 0: none.
+    pub most: u64,
+    /// Why no more.
+    pub reason: Reason,
+    /// The sentence: what is held back, why, and until when.
+    pub message: String,
+}
+
+impl Hold {
+    /// A bound on all launches: name what it is for.
+    pub fn new(most: u64, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            cloud: None,
+            flavor: None,
+            zone: None,
+            quota: None,
+            image: None,
+            pool: None,
+            vo: None,
+            class: None,
+            most,
+            reason,
+            message: message.into(),
+        }
+    }
+}

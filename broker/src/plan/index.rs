@@ -1,0 +1,256 @@
+//! Which jobs fit which VMs: DIRAC's matching rules (`demand::matching`), prepared for many classes and many pools at once.
+//!
+//! What pilots say is numbered. For each list of a class the set of those that agree with it is made once; what fits is in all of these
+//! sets. So ten thousand classes and five hundred pools cost ten thousand times a few words, and not five million comparisons.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
+
+use super::{bits::Bits, class::Class, life::Free, need::is_of_size, snapshot::Says};
+use crate::demand::{
+    TaskQueue,
+    matching::{Prepared, Resource, key, says_any},
+};
+
+/// Numbers what pilots say, before the index is made.
+#[derive(Default)]
+pub struct Numbers {
+    all: Vec<Arc<Says>>,
+    by_words: HashMap<Arc<Says>, usize>,
+    /// By address: the VMs of one pool mostly share the words.
+    by_place: HashMap<*const Says, usize>,
+}
+
+impl Numbers {
+    /// The number of these words.
+    pub fn of(&mut self, says: &Arc<Says>) -> usize {
+        *self.by_place.entry(Arc::as_ptr(says)).or_insert_with(|| {
+            let next = self.all.len();
+            *self.by_words.entry(says.clone()).or_insert_with(|| {
+                self.all.push(says.clone());
+                next
+            })
+        })
+    }
+}
+
+/// The sets of those who agree with each name of a list, and those to whom it does not matter.
+struct Names {
+    by_name: HashMap<String, Bits>,
+    open: Bits,
+}
+
+impl Names {
+    fn of<'a>(all: &'a [Arc<Says>], value: impl Fn(&'a Says) -> Option<&'a String>) -> Self {
+        let mut names = Self { by_name: HashMap::new(), open: Bits::none(all.len()) };
+        for (n, says) in all.iter().enumerate() {
+            match value(says).filter(|v| !says_any([*v])) {
+                Some(value) => names.by_name.entry(key(value)).or_insert_with(|| Bits::none(all.len())).add(n),
+                None => names.open.add(n),
+            }
+        }
+        names
+    }
+
+    fn of_list(&self, listed: &[String]) -> Bits {
+        let mut bits = Bits::none(0);
+        bits.clone_from(&self.open);
+        for bit in listed.iter().filter_map(|name| self.by_name.get(&key(name))) {
+            bits.or(bit);
+        }
+        bits
+    }
+}
+
+/// What is offered and required, and who says so.
+struct Tags {
+    /// In the form in which equal tags are equal.
+    offered: BTreeSet<String>,
+    any: bool,
+    required: BTreeSet<String>,
+    who: Bits,
+}
+
+/// Which jobs fit which VMs.
+pub struct Index<'a> {
+    all: Vec<Arc<Says>>,
+    everybody: Bits,
+    sites: Names,
+    ces: Names,
+    platforms: Names,
+    tags: Vec<Tags>,
+    /// Those that offer or require a tag that DIRAC makes of the size of the resource: they are compared one by one.
+    special: Bits,
+    /// By the list of the class.
+    known: [HashMap<&'a [String], Rc<Bits>>; 5],
+    compared: HashMap<(usize, u64, u64), bool>,
+    /// By the number of the class.
+    bits: Vec<Rc<Bits>>,
+}
+
+impl<'a> Index<'a> {
+    /// Prepares the classes for all that was numbered.
+    pub fn new(numbers: Numbers, classes: &'a [Class<'_>]) -> Self {
+        let all = numbers.all;
+        let mut everybody = Bits::none(all.len());
+        (0..all.len()).for_each(|n| everybody.add(n));
+        let mut special = Bits::none(all.len());
+        let mut tags: Vec<Tags> = Vec::new();
+        let mut places: HashMap<(&[String], &[String]), usize> = HashMap::new();
+        for (n, says) in all.iter().enumerate() {
+            if says.tags.iter().chain(&says.required_tags).any(|tag| is_of_size(tag)) {
+                special.add(n);
+                continue;
+            }
+            let place = *places.entry((&says.tags, &says.required_tags)).or_insert_with(|| {
+                tags.push(Tags::of(says, all.len()));
+                tags.len() - 1
+            });
+            tags[place].who.add(n);
+        }
+        let mut index = Self {
+            sites: Names::of(&all, |says| Some(&says.site)),
+            ces: Names::of(&all, |says| Some(&says.ce)),
+            platforms: Names::of(&all, |says| says.platform.as_ref()),
+            everybody,
+            tags,
+            special,
+            known: Default::default(),
+            compared: HashMap::new(),
+            bits: Vec::with_capacity(classes.len()),
+            all,
+        };
+        for class in classes {
+            let bits = index.suited(class);
+            index.bits.push(bits);
+        }
+        index
+    }
+
+    /// Whether jobs of the class with number `n` run on VMs that say this and have this size and CPU time.
+    pub fn fits(&mut self, n: usize, class: &Class<'_>, says: usize, full: Free, cpu_time: u64) -> bool {
+        class.queue.cpu_time <= cpu_time
+            && class.need.slots(full, full) > 0
+            && (self.bits[n].has(says) || self.special.has(says) && self.fits_one(n, class, says, full))
+    }
+
+    /// Whether sizes aside they may fit.
+    pub fn may_fit(&self, n: usize, says: usize) -> bool {
+        self.bits[n].has(says) || self.special.has(says)
+    }
+
+    /// A set of what pilots say.
+    pub fn set(&self, says: impl Iterator<Item = usize>) -> Bits {
+        let mut bits = Bits::none(self.all.len());
+        says.for_each(|n| bits.add(n));
+        bits
+    }
+
+    /// With how many of these the class agrees, sizes aside.
+    pub fn count(&self, n: usize, says: &Bits) -> u32 {
+        self.bits[n].common(says) + self.special.common(says)
+    }
+
+    /// Compares one by one.
+    fn fits_one(&mut self, n: usize, class: &Class<'_>, says: usize, full: Free) -> bool {
+        let place = (says, n as u64, full.cores);
+        *self.compared.entry(place).or_insert_with(|| {
+            let resource = resource(&self.all[says], full, class.queue.cpu_time);
+            Prepared::new(resource).suits(class.queue)
+        })
+    }
+
+    fn suited(&mut self, class: &'a Class<'_>) -> Rc<Bits> {
+        let lists = &class.key;
+        let mut bits = self.everybody.clone();
+        bits.without(&self.special);
+        let each: [&'a [String]; 5] =
+            [&lists.sites, &lists.banned_sites, &lists.grid_ces, &lists.platforms, &lists.tags];
+        for (i, list) in each.into_iter().enumerate() {
+            // An empty list is no constraint; required tags bind also where the class has none.
+            if list.is_empty() && i < 4 {
+                continue;
+            }
+            let found = match self.known[i].get(list) {
+                Some(found) => found.clone(),
+                None => {
+                    let made = Rc::new(self.agree(i, list));
+                    self.known[i].insert(list, made.clone());
+                    made
+                }
+            };
+            bits.and(&found);
+        }
+        Rc::new(bits)
+    }
+
+    fn agree(&self, which: usize, list: &[String]) -> Bits {
+        match which {
+            0 => self.sites.of_list(list),
+            1 => {
+                let mut bits = self.everybody.clone();
+                list.iter().filter_map(|n| self.sites.by_name.get(&key(n))).for_each(|banned| bits.without(banned));
+                bits
+            }
+            2 => self.ces.of_list(list),
+            3 => self.platforms.of_list(list),
+            _ => {
+                let wanted: Vec<String> = list.iter().map(|tag| key(tag)).collect();
+                let mut bits = Bits::none(self.all.len());
+                self.tags.iter().filter(|tags| tags.agree(list, &wanted)).for_each(|tags| bits.or(&tags.who));
+                bits
+            }
+        }
+    }
+}
+
+impl Tags {
+    fn of(says: &Says, bound: usize) -> Self {
+        let required: BTreeSet<&String> =
+            if says_any(&says.required_tags) { BTreeSet::new() } else { says.required_tags.iter().collect() };
+        let keys: BTreeSet<String> = required.iter().map(|tag| key(tag)).collect();
+        // Required tags must be offered letter by letter. A job has only one of two spellings of a tag.
+        let possible = required.iter().all(|tag| says.tags.contains(tag)) && keys.len() == required.len();
+        Self {
+            offered: says.tags.iter().map(|tag| key(tag)).collect(),
+            any: says_any(&says.tags),
+            required: if possible { keys } else { BTreeSet::from([IMPOSSIBLE.to_owned()]) },
+            who: Bits::none(bound),
+        }
+    }
+
+    /// As `Prepared::suits` says of tags; those of the size of the resource are left to `Need::slots`.
+    fn agree(&self, tags: &[String], keys: &[String]) -> bool {
+        let offered = |(tag, key): (&String, &String)| self.any || self.offered.contains(key) || is_of_size(tag);
+        tags.iter().zip(keys).all(offered)
+            && keys.iter().filter(|key| self.required.contains(*key)).count() == self.required.len()
+    }
+}
+
+/// No tag has a line break.
+const IMPOSSIBLE: &str = "\n";
+
+/// What a pilot says of itself on a VM of this size. The VO's groups are left out: a VM serves one VO, and the plan gives it no jobs of
+/// other VOs.
+pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
+    Resource {
+        site: vec![says.site.clone()],
+        grid_ce: vec![says.ce.clone()],
+        platform: says.platform.iter().cloned().collect(),
+        cpu_time,
+        tag: Some(says.tags.clone()),
+        required_tag: says.required_tags.clone(),
+        number_of_processors: u32::try_from(full.cores).unwrap_or(u32::MAX),
+        whole_node: true,
+        max_ram_mb: Some(full.ram_mib),
+        ..Resource::default()
+    }
+}
+
+/// Whether jobs of `queue` run on such a VM: one comparison, as `demand::matching` makes it.
+pub fn fits_alone(queue: &TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
+    Prepared::new(resource(says, full, cpu_time)).matches(queue)
+}

@@ -1,0 +1,134 @@
+//! What one job takes of a VM: cores, memory and GPUs.
+
+use super::{life::Free, snapshot::Offering};
+use crate::demand::{TaskQueue, matching::same};
+
+/// What one job takes. Jobs of equal need pack alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Need {
+    /// Cores; of a job that needs the whole VM 1.
+    pub cores: u64,
+    /// Whether it needs a whole VM.
+    pub whole: bool,
+    /// Memory in MiB; 0: none said. DIRAC's PoolComputingElement sets it aside (`Resources/Computing/PoolComputingElement.py`,
+    /// `_getMemoryForJobs`).
+    pub ram_mib: u64,
+    /// GPUs: one where the job has the tag GPU. DIRAC has no other word for them.
+    pub gpus: u64,
+    /// Whether a tag names a number of processors, which DIRAC knows up to 1024.
+    numbered: bool,
+    /// Whether the tag MultiProcessor is there, which a VM of one core does not offer.
+    multi: bool,
+}
+
+/// For more processors than this DIRAC makes no tags of their number (`Client/Matcher.py`, `_processResourceDescription`).
+const MOST_PROCESSORS: u64 = 1024;
+
+/// Processors in a tag: 8 in `8Processors` (`Executor/JobScheduling.py`, `_getTagsFromManifest`). DIRAC writes the number without zeros
+/// before it, and begins with 1.
+pub fn processors(tag: &str) -> Option<u64> {
+    let digits = tag.len() - tag.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, word) = tag.split_at(digits);
+    (same(word, "Processors") && !number.starts_with('0')).then(|| number.parse().ok()).flatten()
+}
+
+/// Whether DIRAC makes this tag of the size of the resource.
+pub fn is_of_size(tag: &str) -> bool {
+    processors(tag).is_some() || same(tag, "MultiProcessor") || same(tag, "WholeNode")
+}
+
+impl Need {
+    /// A job that says nothing but its cores.
+    pub const fn cores(cores: u64) -> Self {
+        Self { cores, whole: false, ram_mib: 0, gpus: 0, numbered: false, multi: false }
+    }
+
+    /// The tag that a pilot asks for which is to take such jobs alone; `None`: jobs of one core are taken by all.
+    pub fn pin(&self) -> Option<String> {
+        match (self.whole, self.numbered) {
+            (true, _) => Some("WholeNode".to_owned()),
+            (false, true) if self.cores > 1 => Some(format!("{}Processors", self.cores)),
+            _ => None,
+        }
+    }
+
+    /// What one job of the queue takes.
+    pub fn of(queue: &TaskQueue) -> Self {
+        let has = |word: &str| queue.tags.iter().any(|tag| same(tag, word));
+        let most = queue.tags.iter().filter_map(|tag| processors(tag)).max();
+        let whole = has("WholeNode");
+        Self {
+            cores: most.unwrap_or(1).max(1),
+            whole,
+            ram_mib: queue.min_ram_mb,
+            gpus: u64::from(has("GPU")),
+            numbered: most.is_some(),
+            multi: has("MultiProcessor"),
+        }
+    }
+
+    /// How many such jobs run at once in what is free of a VM of `full` size. A VM of which no GPU is known does not run short of GPUs:
+    /// the tags decide then.
+    pub fn slots(&self, full: Free, free: Free) -> u64 {
+        if free.cores == 0
+            || full.cores < self.cores
+            || (self.multi && full.cores < 2)
+            || (self.numbered && full.cores > MOST_PROCESSORS)
+            || full.ram_mib < self.ram_mib
+        {
+            return 0;
+        }
+        if self.whole {
+            return u64::from(free == full);
+        }
+        let by_ram = free.ram_mib.checked_div(self.ram_mib).unwrap_or(u64::MAX);
+        let by_gpus = if full.gpus == 0 { u64::MAX } else { free.gpus.checked_div(self.gpus).unwrap_or(u64::MAX) };
+        (free.cores / self.cores).min(by_ram).min(by_gpus)
+    }
+
+    /// What `jobs` such jobs take of what is free of a VM.
+    pub fn times(&self, full: Free, jobs: u64) -> Free {
+        if self.whole {
+            return if jobs > 0 { full } else { Free::default() };
+        }
+        Free {
+            cores: self.cores.saturating_mul(jobs),
+            ram_mib: self.ram_mib.saturating_mul(jobs),
+            gpus: if full.gpus == 0 { 0 } else { self.gpus.saturating_mul(jobs) },
+        }
+    }
+}
+
+impl Free {
+    /// All of a VM.
+    pub fn all(offering: &Offering) -> Self {
+        Self { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus }
+    }
+
+    /// What is left without `other`.
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            cores: self.cores.saturating_sub(other.cores),
+            ram_mib: self.ram_mib.saturating_sub(other.ram_mib),
+            gpus: self.gpus.saturating_sub(other.gpus),
+        }
+    }
+
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            cores: self.cores.saturating_add(other.cores),
+            ram_mib: self.ram_mib.saturating_add(other.ram_mib),
+            gpus: self.gpus.saturating_add(other.gpus),
+        }
+    }
+
+    /// No more of each than `most`.
+    pub fn up_to(self, most: Self) -> Self {
+        Self {
+            cores: self.cores.min(most.cores),
+            ram_mib: self.ram_mib.min(most.ram_mib),
+            gpus: self.gpus.min(most.gpus),
+        }
+    }
+}
