@@ -231,11 +231,26 @@ pub struct Matching {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub required_tags: Vec<String>,
+    /// Which jobs a VM takes that is made for jobs of several cores. `MultiCore`: only jobs with the same number of processors. Its pilot
+    /// requires their tag, for example `8Processors`. Otherwise DIRAC gives its cores to jobs of one core as long as such jobs wait, and
+    /// a job of eight cores never finds eight free ones. `Never`: any job that fits.
+    #[serde(default)]
+    pub pin: Pin,
     /// DIRAC platform of the image, for example `Linux_x86_64_glibc-2.34`. Absent: the pilots name none, and jobs match
     /// whichever platform they ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub platform: Option<String>,
+}
+
+/// Which jobs a VM takes that is made for jobs of several cores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Pin {
+    /// Only jobs with the same number of processors.
+    #[default]
+    MultiCore,
+    /// Any job that fits.
+    Never,
 }
 
 /// How many VMs there are, and how long each lives. VMs are made for waiting jobs, up to `max`. A VM without a job stops by itself after

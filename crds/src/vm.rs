@@ -122,9 +122,49 @@ pub struct PilotVMSpec {
     pub idle_timeout: Duration,
     /// Age from which the VM counts as ending: no jobs are planned for it, and it goes when it finds no more work.
     pub max_lifetime: Duration,
+    /// The waiting jobs that it was made for. They have the first claim on it until its pilot had its first job. Empty: its pool keeps
+    /// it whatever waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub for_jobs: Vec<JobsOfClass>,
     /// Why it was made.
     #[schemars(length(max = 4096))]
     pub reason: String,
+}
+
+/// Waiting jobs with equal requirements: what DIRAC's task queue says of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobsOfClass {
+    /// How many.
+    #[schemars(range(min = 0))]
+    pub jobs: i64,
+    /// CPU time that a job asks for, in DIRAC's normalised seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub cpu_time: i64,
+    /// Memory that a job asks for, in MB; 0: none said.
+    #[serde(default, rename = "minRamMB")]
+    #[schemars(range(min = 0))]
+    pub min_ram_mb: i64,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Sites allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<String>,
+    /// Sites refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub banned_sites: Vec<String>,
+    /// CEs allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ces: Vec<String>,
+    /// Platforms allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// Job types allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub job_types: Vec<String>,
 }
 
 /// What is to be bought.

@@ -8,6 +8,8 @@ mod decide;
 mod explain;
 mod fill;
 #[cfg(test)]
+mod finding_tests;
+#[cfg(test)]
 mod golden_tests;
 pub mod hold;
 mod index;
@@ -41,6 +43,7 @@ pub use snapshot::{
 
 /// What one planning round decided. The same snapshot gives the same plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Plan {
     /// VMs to make.
     pub launches: Vec<Launch>,

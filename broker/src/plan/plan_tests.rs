@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::demand::TaskQueue;
 
-fn offering(flavor: &str, cores: u64, gpus: u64) -> Arc<Offering> {
+pub fn offering(flavor: &str, cores: u64, gpus: u64) -> Arc<Offering> {
     Arc::new(Offering {
         flavor: flavor.into(),
         cores,
@@ -19,16 +19,16 @@ fn offering(flavor: &str, cores: u64, gpus: u64) -> Arc<Offering> {
     })
 }
 
-fn queue(id: u64, group: &str, jobs: u64, tags: &[&str]) -> TaskQueue {
+pub fn queue(id: u64, group: &str, jobs: u64, tags: &[&str]) -> TaskQueue {
     let tags = tags.iter().map(|t| (*t).into()).collect();
     TaskQueue { id, owner_group: group.into(), jobs, cpu_time: 3_600, tags, ..TaskQueue::default() }
 }
 
-fn vo(name: &str) -> Vo {
+pub fn vo(name: &str) -> Vo {
     Vo { name: name.into(), groups: [format!("{name}_user")].into(), share: 1, ..Vo::default() }
 }
 
-fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
+pub fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
     let list = |l: &[&str]| l.iter().map(|x| (*x).into()).collect();
     Pool {
         name: name.into(),
@@ -43,11 +43,11 @@ fn pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
     }
 }
 
-fn cloud(name: &str, offerings: Vec<Arc<Offering>>) -> CloudState {
+pub fn cloud(name: &str, offerings: Vec<Arc<Offering>>) -> CloudState {
     CloudState { name: name.into(), offerings, ..CloudState::default() }
 }
 
-fn world(queues: Vec<TaskQueue>) -> Snapshot {
+pub fn world(queues: Vec<TaskQueue>) -> Snapshot {
     Snapshot {
         queues,
         vos: vec![vo("biomed"), vo("enmr")],
@@ -58,7 +58,7 @@ fn world(queues: Vec<TaskQueue>) -> Snapshot {
     }
 }
 
-fn vm(name: &str, life: Life) -> LiveVm {
+pub fn vm(name: &str, life: Life) -> LiveVm {
     LiveVm {
         name: name.into(),
         pool: "cpu".into(),
@@ -74,15 +74,15 @@ fn vm(name: &str, life: Life) -> LiveVm {
     }
 }
 
-fn boots() -> Life {
+pub fn boots() -> Life {
     Life::Booting { ready_in: 0 }
 }
 
-fn runs(cores: u64) -> Life {
+pub fn runs(cores: u64) -> Life {
     Life::Running { free: Free { cores, ram_mib: cores * 2048, gpus: 0 }, soon: vec![] }
 }
 
-fn hold(flavor: &str, most: u64, reason: Reason) -> Hold {
+pub fn hold(flavor: &str, most: u64, reason: Reason) -> Hold {
     Hold { cloud: Some("here".into()), flavor: Some(flavor.into()), ..Hold::new(most, reason, "held for a while") }
 }
 
@@ -252,7 +252,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_world()(
+    pub fn any_world()(
         queues in prop::collection::vec(any_queue(), 0..12),
         vms in prop::collection::vec(any_vm(), 0..12),
         max in 0_u64..8, gpu_max in 0_u64..4, cores in prop::option::of(0_u64..80), ceiling in prop::option::of(0_u64..9),
@@ -275,14 +275,14 @@ prop_compose! {
 }
 
 /// What the pilot of a launch says.
-fn says_of(world: &Snapshot, launch: &Launch) -> Arc<Says> {
+pub fn says_of(world: &Snapshot, launch: &Launch) -> Arc<Says> {
     let mut says = says(world.pools.iter().find(|p| *p.name == *launch.pool).unwrap());
     says.required_tags.extend(launch.pin.iter().map(|pin| pin.to_string()));
     Arc::new(says)
 }
 
 /// The world after the plan was carried out: its launches boot.
-fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
+pub fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
     let mut after = world.clone();
     after.vms.extend(plan.launches.iter().enumerate().map(|(i, l)| LiveVm {
         name: format!("new{i}"),

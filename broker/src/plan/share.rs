@@ -53,6 +53,8 @@ impl Turns {
                 *by_class.entry((vo, &*lease.class)).or_default() += vm.offering.cores;
             }
         }
+        // Where no limit is known, what is on offer says how much one resource is worth against another.
+        snapshot.clouds.iter().flat_map(|c| &c.offerings).for_each(|offering| add(&mut total, of_vm(offering)));
         for quota in &snapshot.quotas {
             let left = [quota.left.cores, quota.left.ram_mib, quota.left.gpus];
             add(&mut total, left.map(|n| u128::from(n.unwrap_or(0))));

@@ -10,6 +10,7 @@ use crate::{cloud::Purchase, demand::TaskQueue};
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
 /// snapshot of a wrong decision becomes a test of the plan (`golden_tests.rs`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Task queues with waiting jobs.
     pub queues: Vec<TaskQueue>,
@@ -70,6 +71,7 @@ pub struct Resources {
 
 /// A virtual organisation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Vo {
     /// VirtualOrganization object.
     pub name: String,
@@ -87,6 +89,7 @@ pub struct Vo {
 
 /// A pool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pool {
     /// PilotPool object.
     pub name: String,
@@ -157,6 +160,7 @@ pub struct Requirements {
 
 /// A cloud, as last read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CloudState {
     /// Cloud object.
     pub name: String,
@@ -171,6 +175,7 @@ pub struct CloudState {
 /// What is left of a class of a provider's quota, as it was read. The plan takes off VMs of ours that were made after that reading: see
 /// [`LiveVm::counted`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quota {
     /// For people: the cloud or project, and the class.
     pub name: String,
@@ -180,6 +185,7 @@ pub struct Quota {
 
 /// One thing that can be bought.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Offering {
     /// Flavor by name.
     pub flavor: String,
@@ -220,6 +226,7 @@ pub struct Measured {
 
 /// How long jobs of a class run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunTime {
     /// VirtualOrganization object.
     pub vo: String,
@@ -246,6 +253,7 @@ pub struct Says {
 
 /// A VM of ours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LiveVm {
     /// PilotVM object.
     pub name: String,

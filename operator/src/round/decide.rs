@@ -52,6 +52,7 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     for unmet in &mut plan.unmet {
         if let Some(by) = waits_for(world, unmet) {
             unmet.reason = Reason::Paused;
+            unmet.change = None;
             unmet.message = format!("{by} is paused: take the annotation {} off to go on", crds::annotation::PAUSED);
         }
     }

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use broker::plan::Life;
+
 use super::*;
 use crate::round::snapshot::{
     snapshot,
@@ -44,7 +46,7 @@ fn vms_of_what_is_paused_still_serve_jobs() {
     for kind in ["installations", "clouds", "pools"] {
         let plan = planned(&merged(kind, paused()), 2);
         assert!(plan.unmet.is_empty(), "{kind}: the VM that boots has room: {:?}", plan.unmet);
-        assert_eq!(plan.assigned.get("cpu"), Some(&2), "{kind}");
+        assert_eq!(plan.assigned.get("cpu").map(|a| a.all()), Some(2), "{kind}");
     }
 }
 
@@ -86,7 +88,7 @@ fn a_pilotvm_that_cannot_be_read_counts_against_every_limit_as_the_largest_flavo
     };
     let taken = snapshot(&unread("c", 10), vec![queue(3)]);
     let vm = taken.vms.iter().find(|vm| vm.name == "cpu-9").unwrap();
-    assert_eq!((vm.offering.cores, vm.free_cores, vm.pool.as_str(), vm.cloud.as_str()), (8, 0, "cpu", "c"));
+    assert_eq!((vm.offering.cores, &vm.life, vm.pool.as_str(), vm.cloud.as_str()), (8, &Life::Ending, "cpu", "c"));
     // One VM boots: with the other the pool has its two.
     assert_eq!(planned(&unread("c", 3), 30).launches.len(), 1);
     assert_eq!(planned(&unread("c", 2), 30).launches.len(), 0);

@@ -23,9 +23,14 @@ fn rows(read: i64, status: &str, job: u64) -> Rows {
         "reference": reference, "status": status, "current_job": job, "idle_seconds": null, "updated": null, "jobs": null}}}))
     .unwrap()
 }
-fn phase(vm: &PilotVM, rows: Option<&Rows>, now: i64) -> (VmPhase, u64) {
-    let life = live(vm, rows, Timestamp::default(), minute(now));
-    (life.phase, life.free_cores)
+fn phase(vm: &PilotVM, rows: Option<&Rows>, now: i64) -> Life {
+    live(vm, rows, Timestamp::default(), minute(now))
+}
+fn boots() -> Life {
+    Life::Booting { ready_in: 0 }
+}
+fn runs(cores: u64) -> Life {
+    Life::Running { free: Free { cores, ..Free::default() }, soon: vec![] }
 }
 fn launched_at(n: i64) -> Value {
     json!({"launchedAt": minute(n).to_string()})
@@ -40,54 +45,54 @@ fn a_vm_that_the_provider_announced_to_take_back_is_no_supply() {
         vm.status.as_mut().unwrap().conditions = vec![serde_json::from_value(status).unwrap()];
         phase(&vm, Some(&rows(2, "Running", 0)), 2)
     };
-    assert_eq!(says("True"), (VmPhase::Ending, 0));
-    assert_eq!(says("False"), (VmPhase::Running, 8));
+    assert_eq!(says("True"), Life::Ending);
+    assert_eq!(says("False"), runs(8));
 }
 
 #[test]
 fn a_vm_that_was_just_made_boots() {
-    assert_eq!(phase(&vm(Value::Null), None, 1), (VmPhase::Booting, 0));
-    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Waiting", 0)), 2), (VmPhase::Booting, 0));
+    assert_eq!(phase(&vm(Value::Null), None, 1), boots());
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Waiting", 0)), 2), boots());
 }
 
 #[test]
 fn a_vm_that_no_cloud_made_in_time_is_no_supply() {
-    assert_eq!(phase(&vm(Value::Null), None, 31), (VmPhase::Ending, 0));
+    assert_eq!(phase(&vm(Value::Null), None, 31), Life::Ending);
 }
 
 #[test]
 fn a_pilot_is_late_only_when_its_own_row_was_read_after_the_deadline() {
     let old = rows(20, "Waiting", 0);
-    assert_eq!(phase(&vm(launched_at(1)), Some(&old), 40).0, VmPhase::Booting);
-    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(35, "Waiting", 0)), 40).0, VmPhase::Ending);
+    assert_eq!(phase(&vm(launched_at(1)), Some(&old), 40), boots());
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(35, "Waiting", 0)), 40), Life::Ending);
     let reference = stamp::reference("u");
     let again =
         old.clone().with(minute(35), std::slice::from_ref(&reference), old.by_reference.into_values().collect());
-    assert_eq!(phase(&vm(launched_at(1)), Some(&again), 40).0, VmPhase::Ending);
+    assert_eq!(phase(&vm(launched_at(1)), Some(&again), 40), Life::Ending);
 }
 
 #[test]
 fn a_row_that_says_running_is_believed_before_the_status_does() {
-    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Running", 0)), 3), (VmPhase::Running, 8));
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Running", 0)), 3), runs(8));
 }
 
 #[test]
 fn a_pilot_that_has_just_begun_counts_as_free_for_a_moment() {
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
     let with_job = rows(3, "Running", 7);
-    assert_eq!(phase(&running, Some(&with_job), 3), (VmPhase::Running, 8));
-    assert_eq!(phase(&running, Some(&with_job), 4), (VmPhase::Running, 0));
+    assert_eq!(phase(&running, Some(&with_job), 3), runs(8));
+    assert_eq!(phase(&running, Some(&with_job), 4), runs(0));
 }
 
 #[test]
 fn a_vm_beyond_its_lifetime_is_no_supply() {
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
-    assert_eq!(phase(&running, Some(&rows(2_000, "Running", 7)), 2_000).0, VmPhase::Ending);
+    assert_eq!(phase(&running, Some(&rows(2_000, "Running", 7)), 2_000), Life::Ending);
 }
 
 #[test]
 fn a_pilot_that_says_that_it_has_ended_is_no_supply_although_its_vm_is_there() {
-    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(3, "Done", 0)), 3), (VmPhase::Ending, 0));
+    assert_eq!(phase(&vm(launched_at(1)), Some(&rows(3, "Done", 0)), 3), Life::Ending);
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
-    assert_eq!(phase(&running, Some(&rows(9, "Failed", 7)), 9), (VmPhase::Ending, 0));
+    assert_eq!(phase(&running, Some(&rows(9, "Failed", 7)), 9), Life::Ending);
 }

@@ -1,10 +1,10 @@
 //! The PilotVM object of a launch. Pure.
 
-use broker::plan::Launch;
+use broker::plan::{Launch, Lease};
 use crds::{
     LocalRef, PilotVM, Price,
     pool::Purchase,
-    vm::{Offering, PilotVMSpec},
+    vm::{JobsOfClass, Offering, PilotVMSpec},
 };
 use kube::ResourceExt;
 
@@ -43,11 +43,12 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
         image: pool.spec.machine.image.clone(),
         max_cpu_time: matching.max_cpu_time,
         tags: matching.tags.clone(),
-        required_tags: matching.required_tags.clone(),
+        required_tags: matching.required_tags.iter().cloned().chain(launch.pin.as_deref().map(str::to_owned)).collect(),
         platform: matching.platform.clone(),
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
         max_lifetime: scaling.max_lifetime,
+        for_jobs: launch.lease.iter().map(jobs_of_class).collect(),
         reason: launch.reason.to_string(),
     };
     let mut vm = PilotVM::new(&name(&key), spec);
@@ -57,4 +58,19 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
     // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
     Some(vm)
+}
+
+fn jobs_of_class(lease: &Lease) -> JobsOfClass {
+    let class = &lease.class;
+    JobsOfClass {
+        jobs: whole(lease.jobs),
+        cpu_time: whole(class.cpu_time),
+        min_ram_mb: whole(class.min_ram_mb),
+        tags: class.tags.clone(),
+        sites: class.sites.clone(),
+        banned_sites: class.banned_sites.clone(),
+        ces: class.grid_ces.clone(),
+        platforms: class.platforms.clone(),
+        job_types: class.job_types.clone(),
+    }
 }

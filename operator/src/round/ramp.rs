@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use broker::plan::{Launch, Plan, Reason, Unmet};
+use broker::plan::{Bound, Launch, Plan, Reason, Unmet};
 
 use super::world::World;
 use crate::{
@@ -59,7 +59,9 @@ pub fn along_the_ramp(world: &World, mut plan: Plan) -> Plan {
         pool: Some(pool),
         jobs,
         reason: Reason::Ramp,
+        limits: vec![Bound { reason: Reason::Ramp, message: message.clone() }],
         message,
+        change: None,
     }));
     plan
 }

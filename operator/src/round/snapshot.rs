@@ -1,18 +1,18 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{collections::HashMap, sync::Arc};
 
 use broker::{
     cloud::{Offer, Purchase, QuotaClass},
     demand::TaskQueue,
-    plan::{CloudState, Failing, Limits, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo},
+    plan::{CloudState, Hold, JobClass, Lease, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
     live::live,
-    world::{CloudView, UnreadVm, World},
+    world::{CloudView, Place, UnreadVm, World},
 };
 use crate::{
     amounts::{count, limits},
@@ -45,20 +45,24 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             groups: groups_of(vo, &world.vos),
             share: count(vo.spec.share.unwrap_or(1)),
             limits: limits(vo.spec.limits.as_ref()),
+            ..Vo::default()
         })
         .collect();
-    let classes = Classes::of(world);
+    let quotas = Quotas::of(world);
     let mut snapshot = Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &classes)).collect(),
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &quotas)).collect(),
+        holds: world.clouds.iter().flat_map(holds).collect(),
         vms: world
             .vms
             .iter()
-            .map(|vm| vm_of(world, vm, &classes))
+            .map(|vm| vm_of(world, vm, &quotas))
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
+        quotas: quotas.all,
+        ..Snapshot::default()
     };
     snapshot.sort();
     snapshot
@@ -95,62 +99,120 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         required_tags: pool.spec.matching.required_tags.clone(),
         platform: pool.spec.matching.platform.clone(),
         max: count(pool.spec.scaling.max),
-        failing: world.clouds.iter().flat_map(|view| failing(view, &key.name)).collect(),
+        image: pool.spec.machine.image.clone(),
+        pin: pool.spec.matching.pin == crds::pool::Pin::MultiCore,
+        ..Pool::default()
     })
 }
 
-fn failing(view: &CloudView, pool: &str) -> Vec<Failing> {
+/// What is held back on a cloud: what it refused a moment ago, and what came to nothing a moment ago in one pool.
+fn holds(view: &CloudView) -> Vec<Hold> {
     let cloud = view.object.name_any();
-    let failing = |(flavor, zone)| Failing { cloud: cloud.clone(), flavor, zone };
-    view.failing.get(pool).into_iter().flatten().cloned().map(failing).collect()
+    let of = |(flavor, zone): &Place, reason, message| Hold {
+        cloud: Some(cloud.clone()),
+        flavor: Some(flavor.clone()),
+        zone: Some(zone.clone()),
+        ..Hold::new(0, reason, message)
+    };
+    let refused = view.refused.iter().map(|place| {
+        let message =
+            format!("cloud {cloud} had no room for {} a short time ago; it is tried again soon", place.0);
+        of(place, Reason::NoCapacity, message)
+    });
+    let failing = view.failing.iter().flat_map(|(pool, places)| places.iter().map(move |place| (pool, place)));
+    let failing = failing.map(|(pool, place)| {
+        let message = format!(
+            "the last VMs of {} that pool {pool} had on cloud {cloud} never asked for work; more are tried later. See their events \
+             and console logs (ConfigMaps with the label diracgrid.org/console)",
+            place.0
+        );
+        Hold { pool: Some(pool.clone()), ..of(place, Reason::VmsFail, message) }
+    });
+    refused.chain(failing).collect()
 }
 
-/// Which class of quota each offer counts against: cloud, flavor and zone; the index in the cloud's headroom.
-struct Classes<'a>(HashMap<(String, &'a str, Option<&'a str>), usize>);
+/// What is left at the providers. Clouds that open the same project share it.
+struct Quotas<'a> {
+    all: Vec<Quota>,
+    /// By cloud, flavor and zone: the index.
+    of: HashMap<(String, &'a str, Option<&'a str>), usize>,
+    /// By cloud: the first of its classes.
+    first: HashMap<String, usize>,
+}
 
-impl<'a> Classes<'a> {
+impl<'a> Quotas<'a> {
     fn of(world: &'a World) -> Self {
-        let mut all = HashMap::new();
+        let mut quotas = Self { all: Vec::new(), of: HashMap::new(), first: HashMap::new() };
+        let mut shared: HashMap<(String, &'a str), usize> = HashMap::new();
         for view in &world.clouds {
             let (Some(offers), Some((_, headroom))) = (&view.offers, &view.headroom) else { continue };
-            let cloud = view.object.name_any();
+            let (cloud, project) = (view.object.name_any(), project(&view.object));
+            for class in &headroom.classes {
+                let index = *shared.entry((project.clone(), &class.name)).or_insert_with(|| {
+                    quotas.all.push(Quota { name: format!("cloud {cloud}"), left: left(class) });
+                    quotas.all.len() - 1
+                });
+                quotas.first.entry(cloud.clone()).or_insert(index);
+            }
             for offer in offers.offers.iter().filter(|o| o.purchase == Purchase::OnDemand) {
-                let index = headroom.classes.iter().position(|class| class.name == offer.quota_class);
-                // Of a class that the provider says nothing of no bound is known: its index is none of the headroom's.
-                let index = index.unwrap_or(headroom.classes.len());
-                all.insert((cloud.clone(), offer.flavor.as_str(), offer.zone.as_deref()), index);
+                // Of a class of which the provider says nothing no bound is known.
+                if let Some(index) = shared.get(&(project.clone(), &offer.quota_class)) {
+                    quotas.of.insert((cloud.clone(), &offer.flavor, offer.zone.as_deref()), *index);
+                }
             }
         }
-        Self(all)
+        quotas
     }
 
-    /// The class of an offer; a VM of a flavor that is not on offer any more counts against the first.
-    fn index(&self, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> usize {
-        self.0.get(&(cloud.to_owned(), flavor, zone)).copied().unwrap_or(0)
+    /// The class of an offer.
+    fn of_offer(&self, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
+        self.of.get(&(cloud.to_owned(), flavor, zone)).copied()
+    }
+
+    /// The class of a VM; one of a flavor that is not on offer any more counts against the first.
+    fn of_vm(&self, world: &World, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
+        let offers = world.cloud(cloud).and_then(|view| view.offers.as_ref());
+        let is_offered = |offer: &Offer| offer.flavor == flavor && offer.zone.as_deref() == zone;
+        if offers.is_some_and(|offers| offers.offers.iter().any(is_offered)) {
+            self.of_offer(cloud, flavor, zone)
+        } else {
+            self.first.get(cloud).copied()
+        }
+    }
+}
+
+/// The project that a cloud opens, by what tells projects apart; a cloud whose project is not known yet is alone.
+fn project(cloud: &Cloud) -> String {
+    let project = cloud.status.as_ref().and_then(|status| status.project.as_ref());
+    match (&cloud.spec.openstack, project) {
+        (Some(openstack), Some(project)) => format!("{} {} {project}", openstack.auth_url, openstack.region),
+        _ => format!("cloud {}", cloud.name_any()),
+    }
+}
+
+fn left(class: &QuotaClass) -> Limits {
+    Limits {
+        vms: class.vms_left(),
+        cores: class.cores.left(),
+        ram_mib: class.ram_mib.left(),
+        gpus: class.gpus.left(),
     }
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of(view: &CloudView, classes: &Classes<'_>) -> Option<CloudState> {
+fn cloud_of(view: &CloudView, quotas: &Quotas<'_>) -> Option<CloudState> {
     if !view.is_open() {
         return None;
     }
-    let (offers, (_, headroom)) = (view.offers.as_ref()?, view.headroom.as_ref()?);
+    let (offers, name) = (view.offers.as_ref()?, view.object.name_any());
+    view.headroom.as_ref()?;
     let spec = &view.object.spec;
     let mut offerings = Vec::new();
-    let mut exhausted = BTreeSet::new();
     for flavor in &offers.flavors {
-        let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name && o.purchase == Purchase::OnDemand);
-        let places: Vec<&Offer> = of_flavor.collect();
         let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
-        let is_open = |offer: &&&Offer| !view.refused.contains(&(flavor.name.clone(), offer.zone.clone()));
-        let open: Vec<&Offer> = places.iter().filter(is_open).copied().collect();
-        if open.is_empty() {
-            exhausted.insert(flavor.name.clone());
-        }
-        // A refused flavor stays on offer, marked, so that the plan can say what binds.
-        for offer in if open.is_empty() { places } else { open } {
-            offerings.push(Offering {
+        let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name && o.purchase == Purchase::OnDemand);
+        offerings.extend(of_flavor.map(|offer| {
+            Arc::new(Offering {
                 flavor: flavor.name.clone(),
                 zone: offer.zone.clone(),
                 cores: u64::from(flavor.cores),
@@ -158,50 +220,60 @@ fn cloud_of(view: &CloudView, classes: &Classes<'_>) -> Option<CloudState> {
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
                 price_micros: price.or(offer.price_micros),
-                quota_class: classes.index(&view.object.name_any(), &flavor.name, offer.zone.as_deref()),
-            });
-        }
+                quota: quotas.of_offer(&name, &flavor.name, offer.zone.as_deref()),
+                ..Offering::default()
+            })
+        }));
     }
-    let left = |class: &QuotaClass| Limits {
-        vms: class.vms_left(),
-        cores: class.cores.left(),
-        ram_mib: class.ram_mib.left(),
-        gpus: class.gpus.left(),
-    };
-    Some(CloudState {
-        name: view.object.name_any(),
-        offerings,
-        ceiling: limits(spec.ceiling.as_ref()),
-        headroom: headroom.classes.iter().map(left).collect(),
-        exhausted,
-    })
+    Some(CloudState { name, offerings, ceiling: limits(spec.ceiling.as_ref()), ..CloudState::default() })
 }
 
-fn vm_of(world: &World, vm: &PilotVM, classes: &Classes<'_>) -> LiveVm {
+fn vm_of(world: &World, vm: &PilotVM, quotas: &Quotas<'_>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
-    let life = live(vm, world.rows.as_deref(), world.asking, world.now);
     let quota_read = world.cloud(&spec.cloud_ref.name).and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
     LiveVm {
         name: vm.name_any(),
         pool: spec.pool_ref.name.clone(),
         cloud: spec.cloud_ref.name.clone(),
         vo: spec.vo.clone(),
-        offering: Offering {
+        offering: Arc::new(Offering {
             flavor: offering.flavor.clone(),
             zone: offering.zone.clone(),
             cores: count(offering.cores),
             ram_mib: count(offering.ram_mib),
             gpus: count(offering.gpus),
-            gpu_model: None,
             price_micros: offering.per_hour.map(crds::Price::micros),
-            quota_class: classes.index(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
-        },
-        phase: life.phase,
-        free_cores: if life.phase == VmPhase::Running { life.free_cores } else { 0 },
+            quota: quotas.of_vm(world, &spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
+            ..Offering::default()
+        }),
+        says: Arc::new(Says {
+            site: spec.site.clone(),
+            ce: spec.ce.clone(),
+            platform: spec.platform.clone(),
+            tags: spec.tags.clone(),
+            required_tags: spec.required_tags.clone(),
+        }),
+        cpu_time: spec.max_cpu_time.as_secs(),
+        life: live(vm, world.rows.as_deref(), world.asking, world.now),
+        lease: spec.for_jobs.iter().map(lease).collect(),
         counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
     }
+}
+
+fn lease(jobs: &crds::vm::JobsOfClass) -> Lease {
+    let class = JobClass {
+        cpu_time: count(jobs.cpu_time),
+        min_ram_mb: count(jobs.min_ram_mb),
+        tags: jobs.tags.clone(),
+        sites: jobs.sites.clone(),
+        banned_sites: jobs.banned_sites.clone(),
+        grid_ces: jobs.ces.clone(),
+        platforms: jobs.platforms.clone(),
+        job_types: jobs.job_types.clone(),
+    };
+    Lease { class: Arc::new(class), jobs: count(jobs.jobs) }
 }
 
 /// A VM whose size nobody knows counts as the largest that there is to buy, and serves no job.
@@ -218,8 +290,8 @@ fn unread(world: &World, vm: &UnreadVm) -> LiveVm {
         pool: vm.pool.clone(),
         cloud: vm.cloud.clone().unwrap_or_default(),
         vo: vm.vo.clone().unwrap_or_default(),
-        offering: largest,
-        phase: VmPhase::Ending,
+        offering: Arc::new(largest),
+        life: Life::Ending,
         ..LiveVm::default()
     }
 }

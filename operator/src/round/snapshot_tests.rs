@@ -1,4 +1,3 @@
-use broker::plan::VmPhase;
 use serde_json::{Value, json};
 
 use super::*;
@@ -36,8 +35,8 @@ fn a_world_says_what_the_plan_asks() {
     let s = taken(|_| ());
     assert_eq!((s.vos.len(), s.pools.len(), s.clouds.len(), s.vms.len()), (1, 1, 1, 1));
     assert_eq!((s.pools[0].clouds.as_slice(), s.pools[0].max), (&["c".to_owned()][..], 10));
-    assert_eq!((s.clouds[0].offerings[0].cores, s.clouds[0].headroom[0].vms), (8, Some(40)));
-    assert_eq!((s.vms[0].phase, s.vms[0].age_seconds), (VmPhase::Booting, 60));
+    assert_eq!((s.clouds[0].offerings[0].cores, s.quotas[0].left.vms), (8, Some(40)));
+    assert_eq!((&s.vms[0].life, s.vms[0].age_seconds), (&Life::Booting { ready_in: 0 }, 60));
 }
 
 #[test]
@@ -50,9 +49,10 @@ fn a_cloud_that_cannot_be_used_or_goes_or_is_paused_is_left_out() {
 }
 
 #[test]
-fn a_refused_flavor_stays_on_offer_and_is_marked() {
+fn a_refused_flavor_stays_on_offer_and_is_held_back() {
     let s = taken(|w| w["clouds"][0]["refused"] = json!([["c8", null]]));
-    assert_eq!((s.clouds[0].offerings.len(), s.clouds[0].exhausted.contains("c8")), (1, true));
+    assert_eq!((s.clouds[0].offerings.len(), s.holds.len(), s.holds[0].most), (1, 1, 0));
+    assert_eq!((s.holds[0].reason, s.holds[0].flavor.as_deref()), (Reason::NoCapacity, Some("c8")));
 }
 
 #[test]
@@ -67,14 +67,20 @@ fn a_flavor_that_is_refused_in_one_zone_is_offered_in_the_other() {
         w["clouds"][0]["offers"]["offers"] = json!([zoned("a"), zoned("b")]);
         w["clouds"][0]["refused"] = json!([["c8", "a"]]);
     });
-    let zones: Vec<_> = s.clouds[0].offerings.iter().map(|o| o.zone.as_deref()).collect();
-    assert_eq!((zones, s.clouds[0].exhausted.len()), (vec![Some("b")], 0));
+    assert_eq!((s.clouds[0].offerings.len(), s.holds.len()), (2, 1));
+    assert_eq!(s.holds[0].zone, Some(Some("a".to_owned())));
+    assert_eq!(broker::plan::plan(&s).launches, [], "the VM that boots serves the three jobs");
+    let more = Snapshot { queues: vec![queue(20)], ..s };
+    let zones: Vec<_> = broker::plan::plan(&more).launches.iter().map(|l| l.offering.zone.clone()).collect();
+    assert_eq!(zones, [Some("b".to_owned()), Some("b".to_owned())]);
 }
 
 #[test]
 fn what_fails_in_one_pool_is_said_of_that_pool() {
     let s = taken(|w| w["clouds"][0]["failing"] = json!({"cpu": [["c8", null]], "other": [["c8", "z"]]}));
-    assert_eq!(s.pools[0].failing, [Failing { cloud: "c".into(), flavor: "c8".into(), zone: None }]);
+    let said: Vec<_> = s.holds.iter().map(|h| (h.pool.as_deref(), h.reason, h.zone.clone())).collect();
+    let zone = Some(Some("z".to_owned()));
+    assert_eq!(said, [(Some("cpu"), Reason::VmsFail, Some(None)), (Some("other"), Reason::VmsFail, zone)]);
 }
 
 #[test]
@@ -123,10 +129,10 @@ fn each_offer_counts_against_its_own_class_of_quota_and_so_do_its_vms() {
         (vm["metadata"]["name"], vm["spec"]["offering"]["flavor"]) = (json!("gpu-1"), json!("g1"));
         w["vms"].as_array_mut().unwrap().push(vm);
     });
-    let classes: Vec<_> = s.clouds[0].offerings.iter().map(|o| (o.flavor.as_str(), o.quota_class)).collect();
-    assert_eq!(classes, [("c8", 0), ("g1", 1), ("x1", 2)]);
-    assert_eq!(s.clouds[0].headroom.iter().map(|h| h.vms).collect::<Vec<_>>(), [Some(40), Some(1)]);
-    assert_eq!(s.vms.iter().map(|vm| vm.offering.quota_class).collect::<Vec<_>>(), [0, 1]);
+    let classes: Vec<_> = s.clouds[0].offerings.iter().map(|o| (o.flavor.as_str(), o.quota)).collect();
+    assert_eq!(classes, [("c8", Some(0)), ("g1", Some(1)), ("x1", None)]);
+    assert_eq!(s.quotas.iter().map(|q| q.left.vms).collect::<Vec<_>>(), [Some(40), Some(1)]);
+    assert_eq!(s.vms.iter().map(|vm| vm.offering.quota).collect::<Vec<_>>(), [Some(0), Some(1)]);
 }
 
 #[test]
@@ -161,4 +167,24 @@ fn a_pool_that_says_nothing_of_gpus_gets_flavors_without() {
     };
     assert_eq!(said(json!({"cores": {"min": 4}})), (None, Some(0)));
     assert_eq!(said(json!({"gpus": {"min": 1}})), (Some(1), None));
+}
+
+/// A second cloud, with an OpenStack and this project.
+fn two_clouds(w: &mut Value, projects: [&str; 2]) {
+    let openstack = json!({"authUrl": "https://keystone.example.org/v3", "region": "R", "auth": {}, "network": {"name": "n"}});
+    let mut other = w["clouds"][0].clone();
+    other["object"]["metadata"]["name"] = json!("d");
+    w["clouds"].as_array_mut().unwrap().push(other);
+    for (i, project) in projects.into_iter().enumerate() {
+        let object = &mut w["clouds"][i]["object"];
+        object["spec"]["openstack"] = openstack.clone();
+        object["spec"].as_object_mut().unwrap().remove("simulated");
+        object["status"] = json!({"project": project, "conditions": []});
+    }
+}
+
+#[test]
+fn two_clouds_in_one_project_share_its_quota() {
+    assert_eq!(taken(|w| two_clouds(w, ["p", "p"])).quotas.len(), 1);
+    assert_eq!(taken(|w| two_clouds(w, ["p", "q"])).quotas.len(), 2);
 }

@@ -39,6 +39,12 @@ fn of_plan(reason: broker::plan::Reason) -> Reason {
         Said::NoCapacity => Reason::NoCapacity,
         Said::VmsFail => Reason::VmsFail,
         Said::Ramp => Reason::Ramp,
+        Said::NeverMatched => Reason::NeverMatched,
+        Said::JobsDie => Reason::JobsDie,
+        Said::SiteLimit => Reason::SiteLimit,
+        Said::InstallationLimit => Reason::InstallationLimit,
+        Said::Budget => Reason::Budget,
+        Said::Pace => Reason::Pace,
         Said::Paused => Reason::Paused,
     }
 }

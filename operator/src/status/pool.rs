@@ -78,7 +78,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
 
 /// Jobs that wait for the pool: those that it serves, and those that fit it and get no VM.
 fn waiting(round: &Round, key: &Key, lacking: &Lacking) -> i64 {
-    let given = round.plan.assigned.get(&key.name).copied().unwrap_or(0);
+    let given = round.plan.assigned.get(&key.name).map_or(0, |assigned| assigned.all());
     whole(given.saturating_add(lacking.jobs))
 }
 

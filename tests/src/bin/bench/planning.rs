@@ -1,10 +1,10 @@
 //! How long the largest snapshot that is planned for takes to plan.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use broker::{
     demand::TaskQueue,
-    plan::{CloudState, LiveVm, Offering, Pool, Snapshot, VmPhase, Vo, plan},
+    plan::{CloudState, Free, Life, LiveVm, Offering, Pool, Snapshot, Vo, plan, says},
 };
 
 /// What is planned.
@@ -29,13 +29,13 @@ fn large() -> Snapshot {
     let name = |kind: &str, i: usize| format!("{kind}{i}");
     let offering = |i: usize| {
         let cores = [1, 2, 4, 8, 16, 32][i % 6];
-        Offering {
+        Arc::new(Offering {
             flavor: name("flavor", i),
             cores,
             ram_mib: cores * 2_048,
             price_micros: Some(1_000 * (i as u64 + 1)),
             ..Offering::default()
-        }
+        })
     };
     let tags = |i: usize| -> Vec<String> {
         [&[][..], &["GPU"], &["4Processors", "MultiProcessor"], &["SGX"]][i % 4]
@@ -43,6 +43,21 @@ fn large() -> Snapshot {
             .map(|t| (*t).to_owned())
             .collect()
     };
+    let pools: Vec<Pool> = (0..500)
+        .map(|i| Pool {
+            name: name("pool", i),
+            site: "CLOUD.A.org".into(),
+            ce: name("ce", i),
+            vos: vec![name("vo", i % VOS)],
+            clouds: vec![name("cloud", i % 50), name("cloud", (i + 1) % 50)],
+            flavors: (0..8).map(|f| name("flavor", (i * 8 + f) % 400)).collect(),
+            cpu_time: 86_400,
+            tags: tags(i % 3),
+            max: 1_000,
+            ..Pool::default()
+        })
+        .collect();
+    let said: Vec<_> = pools.iter().map(|pool| Arc::new(says(pool))).collect();
     Snapshot {
         queues: (0..10_000)
             .map(|i| TaskQueue {
@@ -58,20 +73,7 @@ fn large() -> Snapshot {
         vos: (0..VOS)
             .map(|i| Vo { name: name("vo", i), groups: [name("group", i)].into(), share: 1, ..Vo::default() })
             .collect(),
-        pools: (0..500)
-            .map(|i| Pool {
-                name: name("pool", i),
-                site: "CLOUD.A.org".into(),
-                ce: name("ce", i),
-                vos: vec![name("vo", i % VOS)],
-                clouds: vec![name("cloud", i % 50), name("cloud", (i + 1) % 50)],
-                flavors: (0..8).map(|f| name("flavor", (i * 8 + f) % 400)).collect(),
-                cpu_time: 86_400,
-                tags: tags(i % 3),
-                max: 1_000,
-                ..Pool::default()
-            })
-            .collect(),
+        pools,
         clouds: (0..50)
             .map(|i| CloudState {
                 name: name("cloud", i),
@@ -86,10 +88,16 @@ fn large() -> Snapshot {
                 cloud: name("cloud", i % 50),
                 vo: name("vo", (i % 500) % VOS),
                 offering: offering((i % 500) * 8 % 400),
-                phase: if i % 10 == 0 { VmPhase::Booting } else { VmPhase::Running },
+                says: said[i % 500].clone(),
+                cpu_time: 86_400,
+                life: match i % 10 {
+                    0 => Life::Booting { ready_in: 0 },
+                    _ => Life::Running { free: Free::default(), soon: vec![] },
+                },
                 counted: true,
                 ..LiveVm::default()
             })
             .collect(),
+        ..Snapshot::default()
     }
 }
