@@ -70,21 +70,9 @@ impl Account {
         })
     }
 
-    /// Raises the limit of what is counted under this number.
-    pub fn raise(&mut self, what: usize, by: u64) {
-        if let Some(Some(limit)) = self.limits.get_mut(what) {
-            *limit = limit.saturating_add(by);
-        }
-    }
-
     /// Has no limit on VMs any more.
     pub fn lift(&mut self) {
         self.limits[0] = None;
-    }
-
-    /// Whether it is bounded at all.
-    pub fn is_bounded(&self) -> bool {
-        self.limits.iter().any(Option::is_some)
     }
 
     /// The part of it that is used of what it bounds most tightly, in hundredths: 100 and more is full.

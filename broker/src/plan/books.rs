@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::{
     Reason,
     account::{Account, Amount, Lack, Number, amount},
-    class::JobClass,
+    job_class::JobClass,
     market::Offer,
-    snapshot::{LiveVm, Limits, Snapshot},
+    snapshot::{Limits, LiveVm, Snapshot},
 };
 
 /// A launch that is thought of.
@@ -263,11 +263,6 @@ impl<'a> Books<'a> {
     /// The account with this number.
     pub fn account(&self, number: Number) -> &Account {
         &self.accounts[number]
-    }
-
-    /// The account of the pool, VO or cloud with this index.
-    pub fn of_pool(&self, pool: usize) -> &Account {
-        &self.accounts[self.pools[pool]]
     }
 
     /// A pool that borrows has no maximum of its own any more.

@@ -102,11 +102,8 @@ pub fn says(pool: &Pool) -> Says {
 
 /// The classes in the order in which they are given what is there: those that fit the fewest pools first, then those that need most.
 fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
-    let pools: Vec<_> = fill
-        .pools_of
-        .iter()
-        .map(|pools| fill.index.set(pools.iter().map(|pool| fill.says_of[*pool])))
-        .collect();
+    let pools: Vec<_> =
+        fill.pools_of.iter().map(|pools| fill.index.set(pools.iter().map(|pool| fill.says_of[*pool]))).collect();
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_cached_key(|&n| {
         let Class { vo, need, queue, .. } = &classes[n];
@@ -119,7 +116,7 @@ fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
 /// How time counts for each class: where it is known how long its jobs run, those that VMs will have begun before a new VM could are not
 /// bought for.
 fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<Pace> {
-    let runs: HashMap<(&str, &super::class::JobClass), u64> =
+    let runs: HashMap<(&str, &super::job_class::JobClass), u64> =
         snapshot.run_times.iter().map(|r| ((r.vo.as_str(), &r.class), r.seconds)).collect();
     let of_pool: Vec<(u64, u64)> = (0..snapshot.pools.len())
         .map(|pool| {
@@ -130,7 +127,9 @@ fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec
         })
         .collect();
     let pace = |(n, class): (usize, &Class<'_>)| {
-        let Some(&runs) = runs.get(&(snapshot.vos[class.vo].name.as_str(), &*class.key)) else { return Pace::default() };
+        let Some(&runs) = runs.get(&(snapshot.vos[class.vo].name.as_str(), &*class.key)) else {
+            return Pace::default();
+        };
         let pools = fill.pools_of[class.vo].iter().filter(|p| fill.index.may_fit(n, fill.says_of[**p]));
         let (horizon, fetch) = pools.map(|p| of_pool[*p]).min().unwrap_or_default();
         Pace { runs: runs.max(1), horizon, fetch: fetch.max(1) }
@@ -152,7 +151,7 @@ fn there<'a>(
 ) -> (Supply, Booting<'a>) {
     let pools: HashMap<&str, usize> = snapshot.pools.iter().enumerate().map(|(i, p)| (p.name.as_str(), i)).collect();
     let vos: HashMap<&str, usize> = snapshot.vos.iter().enumerate().map(|(i, v)| (v.name.as_str(), i)).collect();
-    let by_key: HashMap<(usize, &super::class::JobClass), usize> =
+    let by_key: HashMap<(usize, &super::job_class::JobClass), usize> =
         classes.iter().enumerate().map(|(n, c)| ((c.vo, &*c.key), n)).collect();
     let mut supply = Supply::new(snapshot.vos.len());
     let mut booting: Booting<'a> = BTreeMap::new();
@@ -164,7 +163,9 @@ fn there<'a>(
         let (Some(&pool), Some(&vo)) = (pools.get(vm.pool.as_str()), vos.get(vm.vo.as_str())) else { continue };
         let full = Free::all(&vm.offering);
         let (mut lane, soon) = match &vm.life {
-            Life::Booting { ready_in } if !failing.contains(vm.name.as_str()) => (Lane::new(full, *ready_in, true), &[][..]),
+            Life::Booting { ready_in } if !failing.contains(vm.name.as_str()) => {
+                (Lane::new(full, *ready_in, true), &[][..])
+            }
             Life::Running { free, soon } => (Lane::new(free.up_to(full), 0, false), &soon[..]),
             Life::Booting { .. } | Life::Draining | Life::Ending => continue,
         };
@@ -273,7 +274,10 @@ fn launches(fill: &Fill<'_, '_>) -> Vec<Launch> {
     let mut why = |draft: &Draft| -> Arc<str> {
         let first = draft.lease.first().map_or(usize::MAX, |(n, _)| *n);
         let place = (if draft.keeps.is_some() { draft.pool } else { first }, draft.keeps);
-        words.entry(place).or_insert_with(|| Arc::from(sentence(fill, draft, wanted.get(&first).copied().unwrap_or(0)))).clone()
+        words
+            .entry(place)
+            .or_insert_with(|| Arc::from(sentence(fill, draft, wanted.get(&first).copied().unwrap_or(0))))
+            .clone()
     };
     let launch = |draft: &Draft| {
         let offer = fill.market.offer(draft.offer);
@@ -283,7 +287,11 @@ fn launches(fill: &Fill<'_, '_>) -> Vec<Launch> {
             vo: vos[draft.vo].clone(),
             offering: offer.offering.clone(),
             jobs: draft.lease.iter().map(|(_, jobs)| jobs).sum(),
-            lease: draft.lease.iter().map(|(n, jobs)| Lease { class: fill.classes[*n].key.clone(), jobs: *jobs }).collect(),
+            lease: draft
+                .lease
+                .iter()
+                .map(|(n, jobs)| Lease { class: fill.classes[*n].key.clone(), jobs: *jobs })
+                .collect(),
             pin: draft.pin.as_deref().map(Arc::from),
             reason: why(draft),
         }

@@ -54,7 +54,8 @@ impl Explain {
         let mut looked = 0;
         for i in 0..fill.pools_of[class.vo].len() {
             let pool = fill.pools_of[class.vo][i];
-            let may = class.queue.cpu_time <= fill.snapshot.pools[pool].cpu_time && fill.index.may_fit(n, fill.says_of[pool]);
+            let may =
+                class.queue.cpu_time <= fill.snapshot.pools[pool].cpu_time && fill.index.may_fit(n, fill.says_of[pool]);
             if !may || looked == POOLS {
                 continue;
             }
@@ -183,7 +184,10 @@ fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
             missing.join(", ")
         )
     } else if pool.required_tags.iter().any(|t| !queue.tags.contains(t)) {
-        format!("pool {name} takes only jobs with the tags {} (spec.matching.requiredTags)", pool.required_tags.join(", "))
+        format!(
+            "pool {name} takes only jobs with the tags {} (spec.matching.requiredTags)",
+            pool.required_tags.join(", ")
+        )
     } else if !queue.sites.is_empty() && !queue.sites.contains(site) {
         format!("they may run only at {}, and pool {name} is at {site}", queue.sites.join(", "))
     } else if queue.banned_sites.contains(site) {

@@ -78,6 +78,8 @@ pub struct Fill<'c, 'a> {
     pub drafts: Vec<Draft>,
     /// By index of the pool: jobs given to new VMs.
     pub placed: Vec<u64>,
+    /// VMs made for each class.
+    made: Vec<u64>,
     /// By index of the VO: what new VMs have left, by its cores.
     rests: Vec<BTreeMap<(u64, usize), Rest>>,
     closed_pools: Vec<bool>,
@@ -94,9 +96,16 @@ struct Choice {
 
 impl<'c, 'a> Fill<'c, 'a> {
     /// Nothing is made yet.
-    pub fn new(snapshot: &'a Snapshot, classes: &'c [Class<'a>], index: Index<'c>, books: Books<'a>, says_of: Vec<usize>) -> Self {
+    pub fn new(
+        snapshot: &'a Snapshot,
+        classes: &'c [Class<'a>],
+        index: Index<'c>,
+        books: Books<'a>,
+        says_of: Vec<usize>,
+    ) -> Self {
         let (vos, pools) = (snapshot.vos.len(), snapshot.pools.len());
-        let market = Market::new(&snapshot.clouds, &snapshot.pools, snapshot.rules.unpriced, |cloud| books.fullness(cloud));
+        let market =
+            Market::new(&snapshot.clouds, &snapshot.pools, snapshot.rules.unpriced, |cloud| books.fullness(cloud));
         let pools_of = snapshot.vos.iter().map(|vo| {
             let mut serving: Vec<usize> = (0..pools).filter(|i| snapshot.pools[*i].vos.contains(&vo.name)).collect();
             serving.sort_by_key(|i| Reverse(snapshot.pools[*i].required_tags.len()));
@@ -112,6 +121,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             says_of,
             drafts: Vec::new(),
             placed: vec![0; pools],
+            made: vec![0; classes.len()],
             rests: vec![BTreeMap::new(); vos],
             closed_pools: vec![false; pools],
             dead: HashSet::new(),
@@ -135,7 +145,8 @@ impl<'c, 'a> Fill<'c, 'a> {
 
     /// Pools that borrow may pass their maximum now. Whether there are any.
     pub fn lend(&mut self) -> bool {
-        let borrowers: Vec<usize> = (0..self.snapshot.pools.len()).filter(|p| self.snapshot.pools[*p].borrows).collect();
+        let borrowers: Vec<usize> =
+            (0..self.snapshot.pools.len()).filter(|p| self.snapshot.pools[*p].borrows).collect();
         for pool in &borrowers {
             self.books.lend(*pool);
             self.closed_pools[*pool] = false;
@@ -193,10 +204,11 @@ impl<'c, 'a> Fill<'c, 'a> {
         let lane = Lane::new(full, offer.offering.measured.boot.unwrap_or(0), true);
         let each = lane.starts(&class.need, full, pace).max(1);
         let thought = Thought { pool, vo: class.vo, class: Some(&*class.key), offer, number };
-        // Whose turn it is takes a part of what it wants, so that the others have theirs; the last of its jobs may need another size.
+        // A turn is small beside what the class has, so that all get theirs; the last of its jobs may need another size.
         let wanted = (left / each).max(1);
-        let turn = if alone { wanted } else { wanted.min(1 + wanted / 16) };
+        let turn = if alone { wanted } else { wanted.min(1 + self.made[n] / 16) };
         let vms = turn.min(self.books.room(thought));
+        self.made[n] += vms;
         self.books.take(thought, vms);
         turns.give(class.vo, Some(n), offer.offering, vms);
         let pin = if self.snapshot.pools[pool].pin { class.need.pin() } else { None };

@@ -123,7 +123,8 @@ fn every_vo_gets_its_share_of_a_ceiling() {
     w.vos[1].share = 3;
     let plan = plan(&w);
     let of = |vo: &str| plan.launches.iter().filter(|l| &*l.vo == vo).count();
-    assert_eq!((of("biomed"), of("enmr")), (25, 75));
+    assert_eq!(of("biomed") + of("enmr"), 100);
+    assert!(of("biomed").abs_diff(25) <= 1, "a quarter, up to one turn: {}", of("biomed"));
 }
 
 #[test]
@@ -203,10 +204,8 @@ fn jobs_that_vms_will_have_begun_before_a_new_one_could_are_not_bought_for() {
 #[test]
 fn of_vms_that_boot_as_many_count_as_mostly_come_to_work() {
     let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
-    let half = Offering {
-        measured: Measured { success: Some(50), ..Measured::default() },
-        ..(*offering("c8", 8, 0)).clone()
-    };
+    let half =
+        Offering { measured: Measured { success: Some(50), ..Measured::default() }, ..(*offering("c8", 8, 0)).clone() };
     w.vms = (0..10)
         .map(|i| LiveVm { offering: Arc::new(half.clone()), ..vm(&format!("v{i}"), Life::Booting { ready_in: 0 }) })
         .collect();
@@ -306,7 +305,8 @@ proptest! {
                 Reason::CloudQuota => raise(&mut after.quotas[0].left.cores),
                 _ => continue,
             }
-            prop_assert!(plan(&after).launches.len() > before.launches.len(), "{:?}", unmet);
+            let jobs = |plan: &Plan| plan.unmet.iter().map(|u| u.jobs).sum::<u64>();
+            prop_assert!(jobs(&plan(&after)) < jobs(&before), "{:?}", unmet);
         }
     }
 

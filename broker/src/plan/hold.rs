@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reason, class::JobClass};
+use super::{Reason, job_class::JobClass};
 
 /// A bound on launches of this plan. It counts each launch that agrees with all that it names; `None` agrees with everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

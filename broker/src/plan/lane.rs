@@ -96,8 +96,16 @@ mod tests {
     fn short_jobs_follow_each_other_until_a_new_vm_could_begin_them() {
         let pace = Pace { runs: 10, horizon: 60, fetch: 0 };
         assert_eq!(Lane::new(FULL, 0, false).starts(&ONE, FULL, pace), 56);
-        assert_eq!(Lane::new(FULL, 50, false).starts(&ONE, FULL, pace), 16, "it is free for ten seconds, and then once more");
-        assert_eq!(Lane::new(FULL, 70, true).starts(&ONE, FULL, pace), 8, "a VM that comes later is supply all the same");
+        assert_eq!(
+            Lane::new(FULL, 50, false).starts(&ONE, FULL, pace),
+            16,
+            "it is free for ten seconds, and then once more"
+        );
+        assert_eq!(
+            Lane::new(FULL, 70, true).starts(&ONE, FULL, pace),
+            8,
+            "a VM that comes later is supply all the same"
+        );
     }
 
     #[test]

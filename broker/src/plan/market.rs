@@ -90,7 +90,8 @@ impl<'a> Market<'a> {
                 offers.push(Offer { cloud: c, offering });
             }
         }
-        let mut market = Self { offers, catalogues: Vec::new(), of_pool: Vec::new(), unpriced, power: 1.0, dearer: Vec::new() };
+        let mut market =
+            Self { offers, catalogues: Vec::new(), of_pool: Vec::new(), unpriced, power: 1.0, dearer: Vec::new() };
         market.power = market.mean_power();
         market.dearer = market.offers.iter().map(|o| fullness(o.cloud).clamp(80, 120) - 80).collect();
         let mut by_words: HashMap<Words<'_>, usize> = HashMap::new();
@@ -138,16 +139,6 @@ impl<'a> Market<'a> {
     /// The offer with this number.
     pub fn offer(&self, number: u32) -> Offer<'a> {
         self.offers[number as usize]
-    }
-
-    /// How many offers there are.
-    pub fn len(&self) -> usize {
-        self.offers.len()
-    }
-
-    /// The catalogue of the pool with this index.
-    pub fn catalogue_of(&self, pool: usize) -> usize {
-        self.of_pool[pool]
     }
 
     /// Numbers of the offers of a pool, in the manifest's order.

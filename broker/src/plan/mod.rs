@@ -13,6 +13,7 @@ mod finding_tests;
 mod golden_tests;
 pub mod hold;
 mod index;
+mod job_class;
 mod lane;
 pub mod life;
 mod market;
@@ -30,15 +31,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use class::JobClass;
 pub use decide::{plan, says};
 pub use hold::Hold;
 pub use index::fits_alone;
+pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};
 pub use reason::Reason;
 pub use snapshot::{
-    CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says, Snapshot,
-    Strategy, Unpriced, Vo,
+    CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says,
+    Snapshot, Strategy, Unpriced, Vo,
 };
 
 /// What one planning round decided. The same snapshot gives the same plan.

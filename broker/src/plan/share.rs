@@ -8,7 +8,10 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
-use super::{class::Class, snapshot::{Offering, Resources, Snapshot}};
+use super::{
+    class::Class,
+    snapshot::{Offering, Resources, Snapshot},
+};
 
 const SCALE: u128 = 1_000_000_000;
 
@@ -42,7 +45,7 @@ impl Turns {
     pub fn new(snapshot: &Snapshot, classes: &[Class<'_>], left: &[u64]) -> Self {
         let index: HashMap<&str, usize> = snapshot.vos.iter().enumerate().map(|(i, v)| (v.name.as_str(), i)).collect();
         let mut held: Vec<[u128; 3]> = snapshot.vos.iter().map(|vo| of(vo.used)).collect();
-        let mut by_class: HashMap<(usize, &super::class::JobClass), u64> = HashMap::new();
+        let mut by_class: HashMap<(usize, &super::job_class::JobClass), u64> = HashMap::new();
         let mut total = [0; 3];
         held.iter().for_each(|held| add(&mut total, *held));
         for vm in &snapshot.vms {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{class::JobClass, hold::Hold, life::Life};
+use super::{hold::Hold, job_class::JobClass, life::Life};
 use crate::{cloud::Purchase, demand::TaskQueue};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the

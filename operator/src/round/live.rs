@@ -44,11 +44,7 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
     let idle = row.is_none_or(|r| r.current_job == 0);
     let offering = &vm.spec.offering;
-    let all = Free {
-        cores: count(offering.cores),
-        ram_mib: count(offering.ram_mib),
-        gpus: count(offering.gpus),
-    };
+    let all = Free { cores: count(offering.cores), ram_mib: count(offering.ram_mib), gpus: count(offering.gpus) };
     Life::Running { free: if idle || fresh { all } else { Free::default() }, soon: Vec::new() }
 }
 

@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use broker::{
     cloud::{Offer, Purchase, QuotaClass},
     demand::TaskQueue,
-    plan::{CloudState, Hold, JobClass, Lease, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo},
+    plan::{
+        CloudState, Hold, JobClass, Lease, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo,
+    },
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
@@ -115,8 +117,7 @@ fn holds(view: &CloudView) -> Vec<Hold> {
         ..Hold::new(0, reason, message)
     };
     let refused = view.refused.iter().map(|place| {
-        let message =
-            format!("cloud {cloud} had no room for {} a short time ago; it is tried again soon", place.0);
+        let message = format!("cloud {cloud} had no room for {} a short time ago; it is tried again soon", place.0);
         of(place, Reason::NoCapacity, message)
     });
     let failing = view.failing.iter().flat_map(|(pool, places)| places.iter().map(move |place| (pool, place)));
@@ -191,12 +192,7 @@ fn project(cloud: &Cloud) -> String {
 }
 
 fn left(class: &QuotaClass) -> Limits {
-    Limits {
-        vms: class.vms_left(),
-        cores: class.cores.left(),
-        ram_mib: class.ram_mib.left(),
-        gpus: class.gpus.left(),
-    }
+    Limits { vms: class.vms_left(), cores: class.cores.left(), ram_mib: class.ram_mib.left(), gpus: class.gpus.left() }
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.

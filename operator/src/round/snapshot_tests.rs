@@ -171,7 +171,8 @@ fn a_pool_that_says_nothing_of_gpus_gets_flavors_without() {
 
 /// A second cloud, with an OpenStack and this project.
 fn two_clouds(w: &mut Value, projects: [&str; 2]) {
-    let openstack = json!({"authUrl": "https://keystone.example.org/v3", "region": "R", "auth": {}, "network": {"name": "n"}});
+    let openstack =
+        json!({"authUrl": "https://keystone.example.org/v3", "region": "R", "auth": {}, "network": {"name": "n"}});
     let mut other = w["clouds"][0].clone();
     other["object"]["metadata"]["name"] = json!("d");
     w["clouds"].as_array_mut().unwrap().push(other);

@@ -28,7 +28,8 @@ use crate::{
 /// A sentence of the plan.
 pub fn unmet(vo: &str, pool: Option<&str>, jobs: u64, reason: &str, message: &str) -> Unmet {
     let reason = broker::plan::Reason::ALL.iter().copied().find(|r| r.as_str() == reason).unwrap();
-    Unmet { vo: vo.into(), pool: pool.map(Into::into), jobs, reason, message: message.into() }
+    let (pool, message) = (pool.map(Into::into), message.into());
+    Unmet { vo: vo.into(), pool, jobs, reason, message, limits: Vec::new(), change: None }
 }
 
 /// Manifests by kind and name, with what is known beside them.

@@ -30,6 +30,9 @@ struct Args {
     /// Measures one cloud beside two that misbehave instead of all else.
     #[arg(long, conflicts_with_all = ["real", "vms"])]
     clouds: bool,
+    /// Measures only the plan, in every world that is hard for it, and in each at twice the size.
+    #[arg(long, conflicts_with_all = ["real", "vms", "clouds"])]
+    plan: bool,
     /// In this many pools.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "vms")]
     pools: u64,
@@ -56,6 +59,11 @@ async fn run(args: Args) -> Result<()> {
     if let Some(vms) = args.vms {
         scale::measure(vms, args.pools).await?;
         println!("\nmeasured by `cargo xtask bench --vms {vms} --pools {}`", args.pools);
+        return Ok(());
+    }
+    if args.plan {
+        planning::all().iter().for_each(|(what, figure)| row(what, figure, "100 ms"));
+        println!("\nmeasured by `cargo xtask bench --plan`, each the best of five");
         return Ok(());
     }
     if args.clouds {
