@@ -8,8 +8,9 @@ use crds::PilotVM;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::free::{Room, free_cores};
 use crate::{
-    amounts::count,
+    amounts::{count, seconds},
     known::installation::Rows,
     life::{deadline, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
@@ -17,6 +18,9 @@ use crate::{
 
 /// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
 const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// DIRAC's tag of jobs that take a whole VM.
+const WHOLE_NODE: &str = "WholeNode";
 
 /// A VM's place in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +33,8 @@ pub struct Life {
 
 /// The place of this VM.
 ///
-/// DIRAC tells which job a pilot got last, not how many cores it uses. So a running VM's cores are free while its pilot has no job,
-/// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
+/// Where it is known which jobs a pilot runs, the rest of the VM is free (see [`free_cores`]). Elsewhere DIRAC tells which job the pilot
+/// got last: a running VM's cores are free while its pilot has no job, and none are known to be free afterwards.
 pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
     let none = |phase| Life { phase, free_cores: 0 };
     if deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
@@ -54,6 +58,17 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
     let idle = row.is_none_or(|r| r.current_job == 0);
     let cores = count(vm.spec.offering.cores);
+    let is_whole = vm.spec.required_tags.iter().any(|tag| tag == WHOLE_NODE);
+    let room = Room {
+        cores,
+        each: (!is_whole).then_some(1),
+        asks_since: since.max(asking),
+        idle_timeout: seconds(vm.spec.idle_timeout),
+    };
+    let known = rows.and_then(|r| r.jobs.get(&reference)).and_then(|jobs| free_cores(&room, jobs, now));
+    if let Some(free_cores) = known {
+        return Life { phase: VmPhase::Running, free_cores };
+    }
     Life { phase: VmPhase::Running, free_cores: if idle || fresh { cores } else { 0 } }
 }
 

@@ -6,6 +6,7 @@
 
 mod apply;
 mod decide;
+mod free;
 mod live;
 mod order;
 mod ramp;

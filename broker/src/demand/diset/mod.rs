@@ -8,6 +8,7 @@ mod error;
 mod frame;
 mod gather;
 mod handshake;
+mod jobs;
 mod matcher;
 mod pilots;
 #[cfg(test)]
@@ -20,6 +21,8 @@ mod value;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod jobs_tests;
+#[cfg(test)]
 mod matcher_tests;
 #[cfg(test)]
 mod pilots_tests;
@@ -28,6 +31,7 @@ mod tls_tests;
 
 pub use client::{Client, Settings};
 pub use error::DisetError;
+pub use jobs::JobMonitoring;
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
 pub use tls::Credentials;

@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,7 +26,7 @@ use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
 
 /// The grid type of our rows: SiteDirectors sweep rows of the types they know, and never ours.
 const GRID_TYPE: &str = "K8sCloud";
-/// Rows that are read in one request: their answer stays far below what is read of one.
+/// Rows that are read in one request, as long as the answer is not too large: a row lists every job that its pilot ever got.
 const ROWS_A_REQUEST: usize = 1_000;
 /// How long a call waits for others that go with it. A VM takes a minute to boot: nobody notices.
 const GATHERING: Duration = Duration::from_millis(100);
@@ -35,6 +38,8 @@ const LONGEST_NAME: usize = 128;
 #[derive(Clone)]
 pub struct PilotManager {
     client: Client,
+    /// As many rows are read in one request.
+    rows_a_request: Arc<AtomicUsize>,
     looks: Arc<Gatherer<String, Found>>,
     makes: Arc<Gatherer<NewPilot, HashMap<String, Row>>>,
 }
@@ -50,6 +55,7 @@ impl PilotManager {
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            rows_a_request: Arc::new(AtomicUsize::new(ROWS_A_REQUEST)),
             looks: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
             makes: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
         }
@@ -114,9 +120,19 @@ impl PilotRows for PilotManager {
 
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
         let mut all = Vec::with_capacity(references.len());
-        for some in references.chunks(ROWS_A_REQUEST) {
-            let (rows, now) = (read(&self.client, some).await.map_err(failed)?, self.client.now());
-            all.extend(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)));
+        let mut rest = references;
+        while !rest.is_empty() {
+            let most = self.rows_a_request.load(Ordering::Relaxed);
+            let (some, others) = rest.split_at(most.min(rest.len()));
+            let rows = match read(&self.client, some).await {
+                Err(DisetError::TooLarge { .. }) if some.len() > 1 => {
+                    self.rows_a_request.store(some.len() / 2, Ordering::Relaxed);
+                    continue;
+                }
+                rows => rows.map_err(failed)?,
+            };
+            all.extend(pilot_rows(&rows, self.client.now()));
+            rest = others;
         }
         Ok(all)
     }
@@ -234,6 +250,18 @@ fn status(row: &Value) -> PilotStatus {
     }
 }
 
+/// The rows of one answer. DIRAC leaves `Jobs` out of the row of a pilot that got no job, and out of all rows where it could not read
+/// which jobs pilots got (`PilotAgentsDB.getPilotInfo`): that it stands in one row proves that it was read.
+fn pilot_rows(rows: &Map<String, Value>, now: Timestamp) -> Vec<PilotRow> {
+    let mut all: Vec<_> = rows.iter().map(|(reference, row)| pilot_row(reference, row, now)).collect();
+    if all.iter().any(|row| row.jobs.is_some()) {
+        for row in &mut all {
+            row.jobs.get_or_insert_default();
+        }
+    }
+    all
+}
+
 fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
     let jobs: Option<Vec<u64>> =
         row.get("Jobs").and_then(Value::as_array).map(|all| all.iter().filter_map(Value::as_u64).collect());
@@ -260,6 +288,17 @@ mod tests {
         assert_eq!(text.chars().count(), LONGEST_REASON);
         assert!(text.starts_with("no host ? xxx") && text.is_ascii(), "{text}");
         assert_eq!(column("m1.large", LONGEST_NAME), "m1.large");
+    }
+
+    #[test]
+    fn a_row_without_jobs_means_none_where_another_row_of_the_answer_has_some_and_is_unknown_elsewhere() {
+        let (busy, bare) = (json!({"Status": "Running", "Jobs": [7]}), json!({"Status": "Waiting"}));
+        let jobs = |rows: Value| -> Vec<_> {
+            let rows = pilot_rows(rows.as_object().unwrap(), Timestamp::UNIX_EPOCH);
+            rows.into_iter().map(|row| row.jobs).collect()
+        };
+        assert_eq!(jobs(json!({"a": busy, "b": bare})), [Some(vec![7]), Some(vec![])]);
+        assert_eq!(jobs(json!({"a": bare, "b": bare})), [None, None]);
     }
 
     #[test]
