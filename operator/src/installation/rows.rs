@@ -189,6 +189,21 @@ mod tests {
         }
     }
 
+    /// What a reading of all rows leaves to be known: what these pilots run, and nothing of others.
+    #[test]
+    fn what_pilots_run_stands_beside_their_rows_and_goes_with_them() {
+        let jobs = Jobs::default();
+        let has = |reference: &str, job: u64| PilotRow { jobs: Some(vec![job]), ..row(reference, job) };
+        let rows = vec![has("a", 1), has("b", 2)];
+        jobs.with(|book| book.take(&rows, at(1)));
+        let all = merged(None, at(1), &[], rows, true).working(Some(&jobs));
+        assert_eq!(all.jobs.keys().collect::<Vec<_>>(), ["a", "b"]);
+        jobs.with(|book| book.keep(&["b".into()]));
+        let next = merged(Some(&all), at(21), &["b".into()], vec![has("b", 2)], true).working(Some(&jobs));
+        assert_eq!(next.jobs.keys().collect::<Vec<_>>(), ["b"]);
+        assert!(next.working(None).jobs.is_empty(), "the address was taken out of the manifest");
+    }
+
     #[test]
     fn rows_of_pilots_that_boot_or_have_just_begun_are_read_often_and_others_are_not() {
         assert!(is_about_to_change(&vm(None), at(5_000)));

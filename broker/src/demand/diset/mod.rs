@@ -11,6 +11,7 @@ mod handshake;
 mod jobs;
 mod matcher;
 mod pilots;
+mod row;
 #[cfg(test)]
 mod stand_in;
 mod tls;
