@@ -100,7 +100,7 @@ impl DiracInstallationSpec {
 /// Addresses and credentials of an installation that runs elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "diracx"])))]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "jobMonitoring", "diracx"])))]
 pub struct External {
     /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
@@ -112,6 +112,13 @@ pub struct External {
     /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between them.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
     pub pilot_manager: String,
+    /// DISET address of the JobMonitoring, which says which of the pilots' jobs still run, for example
+    /// `dips://dirac.example.org:9130/WorkloadManagement/JobMonitoring`, or several with commas between them. Then a VM that is free again
+    /// gets new jobs planned onto it, and one whose pilot hangs after its jobs is replaced. Absent: a VM whose pilot had a job is taken to
+    /// be busy until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("JobMonitoring", 9130)))]
+    pub job_monitoring: Option<String>,
     /// Address of DiracX, for example `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]

@@ -71,6 +71,7 @@ words! {
         }
         "What DIRAC answers" {
             ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
+            JobsUnknown: "The pilots' rows were read, and not which of the pilots' jobs run. A VM that had a job when they were last read is taken to be busy.", "See the message: the address spec.external.jobMonitoring of the DiracInstallation, and DIRAC's JobMonitoring.";
             BadUrl: "The address of the DIRAC service cannot be used.", "Correct it in spec.external of the DiracInstallation.";
             BadCredentials: "The certificate, key or authorities in the Secret cannot be read or do not belong together.", "Put a certificate, its key and ca.crt in PEM form into the Secret.";
             CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; it is taken up by itself.";

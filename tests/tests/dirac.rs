@@ -10,10 +10,13 @@ use broker::{
     clock::Clock,
     demand::{
         Demand, TaskQueue,
-        diset::{Client, Credentials, DisetError, Matcher, PilotManager, Settings},
+        diset::{Client, Credentials, DisetError, JobMonitoring, Matcher, PilotManager, Settings},
         matching::{Resource, matches, same},
     },
-    pilot::rows::{NewPilot, PilotRows, PilotStatus},
+    pilot::{
+        jobs::{JobStates, JobStatus},
+        rows::{NewPilot, PilotRows, PilotStatus},
+    },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
@@ -108,6 +111,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     let row = rows.rows(std::slice::from_ref(&pilot.reference)).await.unwrap().remove(0);
     assert_eq!(row.status, PilotStatus::Running, "the Matcher wrote it at the first request");
     assert!(row.current_job > 0, "and which jobs it got: {row:?}");
+    jobs_have_the_states_that_dirac_says(&dirac, &user, &row.jobs.unwrap_or_default(), plain).await;
     let ended = vm.wait(Duration::from_secs(180)).unwrap();
     assert!(ended.is_some(), "a pilot that finds no more work ends by itself");
     assert_eq!(
@@ -118,6 +122,32 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     rows.set_status(&pilot, PilotStatus::Done, "no more work").await.unwrap();
     assert_eq!(rows.rows(&[pilot.reference]).await.unwrap()[0].status, PilotStatus::Done);
     a_pilot_is_given_jobs_of_its_vo_alone(&dirac, plain, other);
+}
+
+/// Those that the pilot got are done, another waits, and DIRAC knows no further one.
+async fn jobs_have_the_states_that_dirac_says(dirac: &Dirac, user: &Credentials, got: &[u64], waits: u64) {
+    const UNKNOWN: u64 = 2_000_000_000;
+    let monitoring = JobMonitoring::new(client(dirac, "JOBMONITORING", "biomed_admin", user, 30));
+    let asked: Vec<u64> = got.iter().copied().chain([waits, waits, UNKNOWN]).collect();
+    let expected: BTreeMap<u64, JobStatus> =
+        got.iter().map(|job| (*job, JobStatus::Done)).chain([(waits, JobStatus::Waiting)]).collect();
+    assert_eq!((got.len(), monitoring.states(&asked).await.unwrap()), (3, expected));
+    assert_eq!(monitoring.states(&[UNKNOWN]).await.unwrap(), BTreeMap::new(), "no job is no error");
+    let stranger = dirac.credentials("stranger").unwrap();
+    let stranger = JobMonitoring::new(client(dirac, "JOBMONITORING", "biomed_admin", &stranger, 30));
+    let refused = stranger.status(got).await.unwrap_err();
+    assert!(matches!(refused, DisetError::Unauthorized { .. }), "{refused}");
+    // As many as one request takes, of which the database makes a table.
+    let begun = std::time::Instant::now();
+    let many: Vec<u64> = (1..=20_000).collect();
+    let known: u64 = dirac.sql("select count(*) from JobDB.Jobs").unwrap().trim().parse().unwrap();
+    let read = monitoring.states(&many).await.unwrap();
+    assert_eq!(read.len() as u64, known);
+    for (job, status) in read {
+        let word = dirac.sql(&format!("select Status from JobDB.Jobs where JobID = {job}")).unwrap();
+        assert_eq!(word.trim(), status.as_str(), "job {job}");
+    }
+    eprintln!("jobs: the states of 20,000 numbers were read in {:?}", begun.elapsed());
 }
 
 /// One job waits that asks for nothing, of biomed, and one that asks for a GPU, of enmr.

@@ -55,7 +55,7 @@ impl<'a> Demand<'a> {
                     class.queue = queue;
                 }
             } else {
-                let need = Need::of(queue);
+                let need = Need::of(&key);
                 places.insert((vo, key.clone()), demand.classes.len());
                 demand.classes.push(Class { vo, queue, key, jobs: queue.jobs, need });
             }

@@ -1,7 +1,7 @@
 //! What one job takes of a VM: cores, memory and GPUs.
 
-use super::{life::Free, snapshot::Offering};
-use crate::demand::{TaskQueue, matching::same};
+use super::{job_class::JobClass, life::Free, snapshot::Offering};
+use crate::demand::matching::same;
 
 /// What one job takes. Jobs of equal need pack alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,15 +52,15 @@ impl Need {
         }
     }
 
-    /// What one job of the queue takes.
-    pub fn of(queue: &TaskQueue) -> Self {
-        let has = |word: &str| queue.tags.iter().any(|tag| same(tag, word));
-        let most = queue.tags.iter().filter_map(|tag| processors(tag)).max();
+    /// What one job of the class takes.
+    pub fn of(class: &JobClass) -> Self {
+        let has = |word: &str| class.tags.iter().any(|tag| same(tag, word));
+        let most = class.tags.iter().filter_map(|tag| processors(tag)).max();
         let whole = has("WholeNode");
         Self {
             cores: most.unwrap_or(1).max(1),
             whole,
-            ram_mib: queue.min_ram_mb,
+            ram_mib: class.min_ram_mb,
             gpus: u64::from(has("GPU")),
             numbered: most.is_some(),
             multi: has("MultiProcessor"),
@@ -96,6 +96,13 @@ impl Need {
             ram_mib: self.ram_mib.saturating_mul(jobs),
             gpus: if full.gpus == 0 { 0 } else { self.gpus.saturating_mul(jobs) },
         }
+    }
+}
+
+impl JobClass {
+    /// What so many jobs take of a VM of `full` size.
+    pub fn takes(&self, full: Free, jobs: u64) -> Free {
+        Need::of(self).times(full, jobs)
     }
 }
 

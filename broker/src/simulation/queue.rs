@@ -1,11 +1,16 @@
 //! The simulated DIRAC as a source of demand and a keeper of pilot rows.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::SimulatedDirac;
 use crate::{
     demand::{Demand, DemandError, DemandSource},
-    pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+    pilot::{
+        jobs::{JobStates, JobStatus},
+        rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+    },
 };
 
 #[async_trait]
@@ -30,5 +35,13 @@ impl PilotRows for SimulatedDirac {
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
         let world = self.now();
         Ok(references.iter().filter_map(|r| world.row(r)).collect())
+    }
+}
+
+#[async_trait]
+impl JobStates for SimulatedDirac {
+    async fn states(&self, jobs: &[u64]) -> Result<BTreeMap<u64, JobStatus>, RowsError> {
+        let world = self.now();
+        Ok(jobs.iter().filter_map(|job| Some((*job, world.job(*job)?))).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! The state of a simulated DIRAC and the pilots that ask it for work, and how it moves in time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use crate::{
     },
     pilot::{
         Pilot,
+        jobs::JobStatus,
         rows::{NewPilot, PilotRow, PilotStatus},
     },
     simulation::arrivals::{Arrival, Pacer},
@@ -43,6 +44,10 @@ pub struct World {
     pilots: BTreeMap<String, Worker>,
     rows: BTreeMap<String, Row>,
     next_job: u64,
+    /// Numbers of the jobs that run.
+    running: HashSet<u64>,
+    /// Numbers of jobs that lost their VM. They wait again, and have another number when they are given to a pilot.
+    lost: HashSet<u64>,
     counts: Statistics,
 }
 
@@ -60,7 +65,8 @@ struct Stream {
 #[derive(Debug)]
 struct Row {
     status: PilotStatus,
-    current_job: u64,
+    /// The jobs that its pilot got so far.
+    jobs: Vec<u64>,
     touched: f64,
 }
 
@@ -75,6 +81,7 @@ struct Worker {
 
 #[derive(Debug)]
 struct Running {
+    job: u64,
     stream: usize,
     cores: u64,
     ends: f64,
@@ -92,6 +99,8 @@ impl World {
             pilots: BTreeMap::new(),
             rows: BTreeMap::new(),
             next_job: 0,
+            running: HashSet::new(),
+            lost: HashSet::new(),
             counts: Statistics::default(),
         };
         world.set_arrivals(arrivals);
@@ -151,7 +160,13 @@ impl World {
     fn end_jobs(&mut self) {
         for worker in self.pilots.values_mut() {
             let before = worker.jobs.len();
-            worker.jobs.retain(|job| job.ends > self.now);
+            worker.jobs.retain(|job| {
+                let runs = job.ends > self.now;
+                if !runs {
+                    self.running.remove(&job.job);
+                }
+                runs
+            });
             self.counts.served += (before - worker.jobs.len()) as u64;
             if before > 0 && worker.jobs.is_empty() {
                 worker.idle_since = self.now;
@@ -172,11 +187,12 @@ impl World {
                 while fits && worker.free() >= cores {
                     let Some(arrived) = stream.waiting.pop_front() else { break };
                     let ends = self.now + stream.arrival.run_time.max(1) as f64;
-                    worker.jobs.push(Running { stream: i, cores, ends, arrived });
                     self.next_job += 1;
+                    self.running.insert(self.next_job);
+                    worker.jobs.push(Running { job: self.next_job, stream: i, cores, ends, arrived });
                     let row = self.rows.get_mut(reference);
                     if let Some(row) = row {
-                        row.current_job = self.next_job;
+                        row.jobs.push(self.next_job);
                         row.touched = self.now;
                     }
                 }
@@ -213,6 +229,8 @@ impl World {
         for job in &worker.jobs {
             self.streams[job.stream].waiting.push_front(job.arrived);
             self.counts.requeued += 1;
+            self.running.remove(&job.job);
+            self.lost.insert(job.job);
         }
         self.match_jobs();
         !worker.jobs.is_empty()
@@ -226,7 +244,7 @@ impl World {
 
     /// Whether a pilot of this reference was ever given a job.
     pub fn ever_worked(&self, reference: &str) -> bool {
-        self.rows.get(reference).is_some_and(|r| r.current_job > 0)
+        self.rows.get(reference).is_some_and(|r| !r.jobs.is_empty())
     }
 
     /// Task queues with waiting jobs.
@@ -237,7 +255,7 @@ impl World {
 
     /// Makes a row, unless it is there.
     pub fn register(&mut self, pilot: &NewPilot) {
-        let row = Row { status: PilotStatus::Submitted, current_job: 0, touched: self.now };
+        let row = Row { status: PilotStatus::Submitted, jobs: Vec::new(), touched: self.now };
         self.rows.entry(pilot.reference.clone()).or_insert(row);
     }
 
@@ -254,11 +272,21 @@ impl World {
         self.rows.get(reference).map(|row| PilotRow {
             reference: reference.to_owned(),
             status: row.status,
-            current_job: row.current_job,
+            current_job: row.jobs.last().copied().unwrap_or(0),
             idle_seconds: Some((self.now - row.touched) as u64),
             updated: None,
-            jobs: None,
+            jobs: Some(row.jobs.clone()),
             running: self.pilots.get(reference).map(|worker| worker.jobs.len() as u64),
+        })
+    }
+
+    /// The state of a job, by the number that it has with its pilot; `None` where no pilot got a job of this number.
+    pub fn job(&self, job: u64) -> Option<JobStatus> {
+        let was_given = (1..=self.next_job).contains(&job);
+        was_given.then(|| match (self.running.contains(&job), self.lost.contains(&job)) {
+            (true, _) => JobStatus::Running,
+            (false, true) => JobStatus::Waiting,
+            (false, false) => JobStatus::Done,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Installations: the way to each DIRAC is kept open, and the rows of its pilots are read.
 
+mod jobs;
 mod rows;
 mod source;
 

@@ -11,7 +11,10 @@ use tokio::time::Instant;
 
 use crate::{
     context::Context,
-    known::installation::{Handle, Rows},
+    known::{
+        installation::{Handle, Rows},
+        jobs::Jobs,
+    },
     life::{is_ended, launched, ran},
     names::Key,
     trouble::Trouble,
@@ -83,6 +86,8 @@ fn merged(
 async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>], all: bool) {
     let facts = handle.facts();
     let Some(source) = facts.rows else { return };
+    let trouble = || facts.jobs.as_deref().and_then(Jobs::trouble).map(|trouble| trouble.reason);
+    let trouble_before = trouble();
     let references: Vec<String> = asked.iter().map(|vm| stamp::reference(&vm.uid().unwrap_or_default())).collect();
     let started = ctx.clock.now();
     let nobody = [stamp::reference(NOBODY)];
@@ -100,7 +105,12 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
         }
     };
     let is_first = facts.read.is_none();
-    let rows = Arc::new(merged(facts.read.as_deref(), started, &references, rows, all));
+    let jobs = facts.jobs.as_deref();
+    if let Some(jobs) = jobs.filter(|_| all) {
+        jobs.with(|book| book.keep(&references));
+    }
+    let rows = merged(facts.read.as_deref(), started, &references, rows, all);
+    let rows = Arc::new(rows.working(jobs));
     handle.update(|f| {
         f.read = Some(rows.clone());
         f.rows_unknown = None;
@@ -108,6 +118,8 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
     if facts.rows_unknown.is_some() || is_first {
         ctx.bells.tell_statuses();
         ctx.bells.plan(key);
+    } else if trouble() != trouble_before {
+        ctx.bells.tell_statuses();
     }
     let before = facts.read.unwrap_or_default();
     for (vm, reference) in asked.iter().zip(&references) {
@@ -175,6 +187,21 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(30), "the rows were not read");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What a reading of all rows leaves to be known: what these pilots run, and nothing of others.
+    #[test]
+    fn what_pilots_run_stands_beside_their_rows_and_goes_with_them() {
+        let jobs = Jobs::default();
+        let has = |reference: &str, job: u64| PilotRow { jobs: Some(vec![job]), ..row(reference, job) };
+        let rows = vec![has("a", 1), has("b", 2)];
+        jobs.with(|book| book.take(&rows, at(1)));
+        let all = merged(None, at(1), &[], rows, true).working(Some(&jobs));
+        assert_eq!(all.jobs.keys().collect::<Vec<_>>(), ["a", "b"]);
+        jobs.with(|book| book.keep(&["b".into()]));
+        let next = merged(Some(&all), at(21), &["b".into()], vec![has("b", 2)], true).working(Some(&jobs));
+        assert_eq!(next.jobs.keys().collect::<Vec<_>>(), ["b"]);
+        assert!(next.working(None).jobs.is_empty(), "the address was taken out of the manifest");
     }
 
     #[test]

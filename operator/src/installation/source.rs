@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{
-    demand::diset::{Client, Credentials, Matcher, PilotManager, Settings},
+    demand::diset::{Client, Credentials, JobMonitoring, Matcher, PilotManager, Settings},
+    pilot::{jobs::JobStates, rows::PilotRows},
     simulation::{Arrival, SimulatedDirac},
 };
 use crds::{
@@ -12,12 +13,15 @@ use crds::{
 };
 use tokio::time::Instant;
 
+use super::jobs::RowsWithJobs;
 use crate::{amounts::count, context::Context, known::installation::Handle, names::Key, trouble::Trouble};
 
 /// Secrets are read again after this time.
 const REREAD: Duration = Duration::from_secs(60);
 /// It is made within this time.
 const TURN: Duration = Duration::from_secs(300);
+/// Rows wait for the states of jobs, and for no longer than this.
+const STATES_WITHIN: Duration = Duration::from_secs(10);
 /// How long a simulated job runs where its stream says nothing, in seconds.
 const RUN_SECONDS: u64 = 60;
 
@@ -106,15 +110,36 @@ async fn make(
     let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
     let matcher =
         Client::new(external.matcher.parse()?, &external.credentials.group, &credentials, settings, ctx.clock.clone())?;
-    let pilots = matcher.beside(external.pilot_manager.parse()?);
-    handle.update(|f| {
-        f.demand = Some(Arc::new(Matcher::new(matcher)));
-        f.rows = Some(Arc::new(PilotManager::new(pilots)));
-    });
+    let pilots = Arc::new(PilotManager::new(matcher.beside(external.pilot_manager.parse()?)));
+    let jobs = match &external.job_monitoring {
+        Some(address) => Some(JobMonitoring::new(matcher.beside(address.parse()?).within(STATES_WITHIN))),
+        None => None,
+    };
+    let demand = Arc::new(Matcher::new(matcher));
+    match jobs {
+        Some(states) => follow_jobs(ctx, handle, pilots, Arc::new(states)),
+        None => handle.update(|f| {
+            f.rows = Some(pilots);
+            f.jobs = None;
+        }),
+    }
+    handle.update(|f| f.demand = Some(demand));
     *made_from = Some((spec.clone(), opened.version));
     ctx.bells.read_rows(key);
     ctx.bells.plan(key);
     Ok(())
+}
+
+/// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when the way is made anew: a
+/// Secret was renewed, and the pilots are the same.
+fn follow_jobs(ctx: &Context, handle: &Handle, rows: Arc<dyn PilotRows>, states: Arc<dyn JobStates>) {
+    let jobs = handle.facts().jobs.unwrap_or_default();
+    jobs.went(None);
+    let rows = RowsWithJobs { rows, states, jobs: jobs.clone(), clock: ctx.clock.clone() };
+    handle.update(|f| {
+        f.rows = Some(Arc::new(rows));
+        f.jobs = Some(jobs);
+    });
 }
 
 fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
@@ -139,9 +164,9 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
     let dirac = SimulatedDirac::new(u64::from(queue.seed), arrivals, ctx.clock.clone());
     handle.update(|f| {
         f.demand = Some(Arc::new(dirac.clone()));
-        f.rows = Some(Arc::new(dirac.clone()));
-        f.simulated = Some(dirac);
+        f.simulated = Some(dirac.clone());
     });
+    follow_jobs(ctx, handle, Arc::new(dirac.clone()), Arc::new(dirac));
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use broker::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Known;
+use super::{
+    Known,
+    jobs::{Jobs, PilotJobs},
+};
 use crate::trouble::Trouble;
 
 /// What the last planning round saw and decided.
@@ -38,6 +41,8 @@ pub struct Facts {
     pub demand: Option<Arc<dyn DemandSource>>,
     /// Where pilots are registered. It stays in force after the object is gone, for PilotVMs that still have a row.
     pub rows: Option<Arc<dyn PilotRows>>,
+    /// What pilots run, where `rows` finds it out; `None`: nobody says, since no address of the JobMonitoring is given.
+    pub jobs: Option<Arc<Jobs>>,
     /// The simulated DIRAC, where that is what the installation is: simulated clouds attach their pilots to it.
     pub simulated: Option<SimulatedDirac>,
     /// Why neither could be made.
@@ -73,6 +78,9 @@ pub struct Rows {
     /// Since when pilots that had a job have none that runs, by reference: no earlier than the first reading that said so.
     #[serde(default)]
     pub idle: BTreeMap<String, Timestamp>,
+    /// What the pilots run and ran, by reference; nothing where nobody says.
+    #[serde(default)]
+    pub jobs: BTreeMap<String, Arc<PilotJobs>>,
 }
 
 impl Rows {
@@ -100,6 +108,11 @@ impl Rows {
         self.take(started, rows);
         self.go_on_from(&idle);
         self
+    }
+
+    /// The same, with what the pilots run and ran.
+    pub fn working(self, jobs: Option<&Jobs>) -> Self {
+        Self { jobs: jobs.map(Jobs::all).unwrap_or_default(), ..self }
     }
 
     fn go_on_from(&mut self, idle: &BTreeMap<String, Timestamp>) {

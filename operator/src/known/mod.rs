@@ -7,6 +7,7 @@ pub mod expectations;
 pub mod familiar;
 pub mod frozen;
 pub mod installation;
+pub mod jobs;
 pub mod listing;
 pub mod memory;
 pub mod missing;

@@ -2,14 +2,18 @@
 
 use broker::{
     pilot::{rows::PilotStatus, stamp},
-    plan::{Free, Life},
+    plan::{Free, JobClass, Life},
 };
 use crds::PilotVM;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::{
+    free::{Room, free},
+    lease::job_class,
+};
 use crate::{
-    amounts::count,
+    amounts::{count, seconds},
     known::installation::Rows,
     life::{deadline, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
@@ -20,8 +24,8 @@ const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// How far this VM is, and what it has to give.
 ///
-/// DIRAC tells which job a pilot got last, not how many cores it uses. So a running VM's cores are free while its pilot has no job,
-/// and none are known to be free afterwards: jobs that still wait although it runs are beyond what it takes.
+/// Where it is known which jobs a pilot runs, the rest of the VM is free (see [`free`]). Elsewhere DIRAC tells which job the pilot
+/// got last: a running VM's cores are free while its pilot has no job, and none are known to be free afterwards.
 pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
     if deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
         return Life::Ending;
@@ -45,8 +49,21 @@ pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp
     let idle = row.is_none_or(|r| r.current_job == 0);
     let offering = &vm.spec.offering;
     let all = Free { cores: count(offering.cores), ram_mib: count(offering.ram_mib), gpus: count(offering.gpus) };
-    Life::Running { free: if idle || fresh { all } else { Free::default() }, soon: Vec::new() }
+    let room = Room { all, asks_since: since.max(asking), idle_timeout: seconds(vm.spec.idle_timeout) };
+    let known = rows.and_then(|r| r.jobs.get(&reference)).and_then(|jobs| free(&room, jobs, takes(vm), now));
+    let free = known.unwrap_or(if idle || fresh { all } else { Free::default() });
+    Life::Running { free, soon: Vec::new() }
 }
+
+/// What jobs take of it: DIRAC does not tell it of a single job, so they are taken for jobs of the class that takes most of those that
+/// the VM was made for.
+fn takes(vm: &PilotVM) -> JobClass {
+    let classes = vm.spec.for_jobs.iter().map(job_class);
+    classes.max_by_key(|class| class.takes(MUCH, 1).cores).unwrap_or_default()
+}
+
+/// A VM in which any job has room.
+const MUCH: Free = Free { cores: 1 << 20, ram_mib: 1 << 40, gpus: 1 << 10 };
 
 #[cfg(test)]
 #[path = "live_tests.rs"]

@@ -84,6 +84,43 @@ fn a_pilot_that_has_just_begun_counts_as_free_for_a_moment() {
     assert_eq!(phase(&running, Some(&with_job), 4), runs(0));
 }
 
+/// A VM with 8 cores whose pilot asks since minute 3, and has so many jobs, the last one since minute 10 or none since then.
+fn works(running: u64, tags: &[&str]) -> (PilotVM, Rows) {
+    let mut vm = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
+    vm.spec.idle_timeout = crds::Duration::from_secs(300);
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    vm.spec.for_jobs = vec![crds::vm::JobsOfClass { jobs: 1, tags, ..crds::vm::JobsOfClass::default() }];
+    let job = |job: u64| json!({"job": job, "since": minute(10).to_string(), "status": "Running"});
+    let jobs =
+        json!({"running": (0..running).map(job).collect::<Vec<_>>(), "took": 9, "changed": minute(10).to_string()});
+    let mut rows = rows(10, "Running", 7);
+    rows.jobs = serde_json::from_value(json!({stamp::reference("u"): jobs})).unwrap();
+    (vm, rows)
+}
+
+#[test]
+fn the_cores_that_no_job_of_a_pilot_takes_are_free_while_it_fills() {
+    let (vm, rows) = works(3, &[]);
+    assert_eq!(phase(&vm, Some(&rows), 11), runs(5));
+    assert_eq!(phase(&vm, Some(&rows), 12), runs(0), "it took no more");
+    let (vm, rows) = works(1, &["WholeNode"]);
+    assert_eq!(phase(&vm, Some(&rows), 11), runs(0), "its jobs take a whole VM each");
+}
+
+#[test]
+fn a_vm_whose_jobs_have_ended_is_supply_again_until_its_pilot_gives_up() {
+    let (vm, rows) = works(0, &[]);
+    assert_eq!(phase(&vm, Some(&rows), 15), runs(8));
+    assert_eq!(phase(&vm, Some(&rows), 16), runs(0));
+}
+
+#[test]
+fn of_a_vm_of_which_nobody_says_what_it_runs_nothing_is_known_to_be_free() {
+    let (vm, mut rows) = works(0, &[]);
+    rows.jobs = serde_json::from_value(json!({stamp::reference("u"): {"mayHaveMore": true, "took": 9}})).unwrap();
+    assert_eq!(phase(&vm, Some(&rows), 11), runs(0));
+}
+
 #[test]
 fn a_vm_beyond_its_lifetime_is_no_supply() {
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));

@@ -6,6 +6,8 @@
 
 mod apply;
 mod decide;
+mod free;
+mod lease;
 mod live;
 mod order;
 mod ramp;

@@ -1,14 +1,14 @@
 //! The PilotVM object of a launch. Pure.
 
-use broker::plan::{Launch, Lease};
+use broker::plan::Launch;
 use crds::{
     LocalRef, PilotVM, Price,
     pool::Purchase,
-    vm::{JobsOfClass, Offering, PilotVMSpec},
+    vm::{Offering, PilotVMSpec},
 };
 use kube::ResourceExt;
 
-use super::world::World;
+use super::{lease::jobs_of_class, world::World};
 use crate::{
     amounts::whole,
     names::{Key, VM_FINALIZER, default_ce, labels},
@@ -58,19 +58,4 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
     // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
     Some(vm)
-}
-
-fn jobs_of_class(lease: &Lease) -> JobsOfClass {
-    let class = &lease.class;
-    JobsOfClass {
-        jobs: whole(lease.jobs),
-        cpu_time: whole(class.cpu_time),
-        min_ram_mb: whole(class.min_ram_mb),
-        tags: class.tags.clone(),
-        sites: class.sites.clone(),
-        banned_sites: class.banned_sites.clone(),
-        ces: class.grid_ces.clone(),
-        platforms: class.platforms.clone(),
-        job_types: class.job_types.clone(),
-    }
 }

@@ -5,14 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use broker::{
     cloud::{Offer, Purchase, QuotaClass},
     demand::TaskQueue,
-    plan::{
-        CloudState, Hold, JobClass, Lease, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo,
-    },
+    plan::{CloudState, Hold, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
+    lease::lease,
     live::live,
     world::{CloudView, Place, UnreadVm, World},
 };
@@ -256,20 +255,6 @@ fn vm_of(world: &World, vm: &PilotVM, quotas: &Quotas<'_>) -> LiveVm {
         counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
     }
-}
-
-fn lease(jobs: &crds::vm::JobsOfClass) -> Lease {
-    let class = JobClass {
-        cpu_time: count(jobs.cpu_time),
-        min_ram_mb: count(jobs.min_ram_mb),
-        tags: jobs.tags.clone(),
-        sites: jobs.sites.clone(),
-        banned_sites: jobs.banned_sites.clone(),
-        grid_ces: jobs.ces.clone(),
-        platforms: jobs.platforms.clone(),
-        job_types: jobs.job_types.clone(),
-    };
-    Lease { class: Arc::new(class), jobs: count(jobs.jobs) }
 }
 
 /// A VM whose size nobody knows counts as the largest that there is to buy, and serves no job.

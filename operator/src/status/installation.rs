@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{
     ConditionType, DiracInstallation, Reason,
-    installation::{DiracInstallationStatus, UnclaimedGroup},
+    installation::{DiracInstallationStatus, External, UnclaimedGroup},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    known::installation::Facts,
+    known::{installation::Facts, jobs::Jobs},
     names::{Key, LET_GO, deleting},
 };
 
@@ -42,7 +42,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     conditions.supported(&not);
     conditions.paused(installation);
     demand_read(&facts, &mut conditions);
-    let (holds, reason, text) = rows_read(&facts);
+    let (holds, reason, text) = rows_read(&facts, installation.spec.external.as_ref());
     conditions.says(ConditionType::RowsRead, holds, reason, &text);
     conditions.ready(
         &[ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved],
@@ -152,7 +152,8 @@ fn most(unclaimed: &BTreeMap<String, u64>) -> Vec<(&String, u64)> {
 }
 
 /// What the last reading of the rows says.
-fn rows_read(facts: &Facts) -> (Option<bool>, Reason, String) {
+fn rows_read(facts: &Facts, external: Option<&External>) -> (Option<bool>, Reason, String) {
+    let jobs_unknown = facts.jobs.as_deref().and_then(Jobs::trouble);
     match (&facts.rows_unknown, &facts.read) {
         (Some(t), _) => {
             let text = format!(
@@ -161,7 +162,22 @@ fn rows_read(facts: &Facts) -> (Option<bool>, Reason, String) {
             );
             (Some(false), t.reason, text)
         }
-        (None, Some(_)) => (Some(true), Reason::Read, "the pilots' rows were read".to_owned()),
+        (None, Some(_)) => {
+            let busy = "a VM whose pilot had a job is taken to be busy";
+            let (reason, text) = match (jobs_unknown, external) {
+                (Some(t), _) => {
+                    (Reason::JobsUnknown, format!(", but not which of the pilots' jobs run, so {busy}: {}", t.message))
+                }
+                (None, Some(External { job_monitoring: None, .. })) => (
+                    Reason::Read,
+                    format!(
+                        "; which of the pilots' jobs run is unknown, since spec.external.jobMonitoring is absent: {busy}"
+                    ),
+                ),
+                (None, _) => (Reason::Read, String::new()),
+            };
+            (Some(true), reason, format!("the pilots' rows were read{text}"))
+        }
         (None, None) => (None, Reason::NotRead, "the pilots' rows have not been read yet".to_owned()),
     }
 }
@@ -180,11 +196,26 @@ mod tests {
     #[test]
     fn rows_that_could_not_be_read_are_said() {
         let mut facts = Facts::default();
-        assert_eq!(rows_read(&facts).1, Reason::NotRead);
+        assert_eq!(rows_read(&facts, None).1, Reason::NotRead);
         facts.read = Some(Arc::new(Rows::default()));
-        assert_eq!(rows_read(&facts).0, Some(true));
+        assert_eq!(rows_read(&facts, None).0, Some(true));
         facts.rows_unknown = Some(Trouble::new(Reason::Unreachable, "no answer"));
-        let (holds, reason, text) = rows_read(&facts);
+        let (holds, reason, text) = rows_read(&facts, None);
         assert!(holds == Some(false) && reason == Reason::Unreachable && text.starts_with("no answer; "), "{text}");
+    }
+
+    #[test]
+    fn that_nobody_says_which_jobs_run_is_said() {
+        let mut facts = Facts { read: Some(Arc::default()), ..Facts::default() };
+        let mut external = External::default();
+        let (holds, reason, text) = rows_read(&facts, Some(&external));
+        assert!(holds == Some(true) && reason == Reason::Read && text.contains("jobMonitoring is absent"), "{text}");
+        external.job_monitoring = Some("dips://d.org:9130/WorkloadManagement/JobMonitoring".into());
+        let jobs = Arc::<Jobs>::default();
+        facts.jobs = Some(jobs.clone());
+        assert_eq!(rows_read(&facts, Some(&external)), (Some(true), Reason::Read, "the pilots' rows were read".into()));
+        jobs.went(Some((Trouble::new(Reason::Unreachable, "no answer"), tokio::time::Instant::now())));
+        let (holds, reason, text) = rows_read(&facts, Some(&external));
+        assert!(holds == Some(true) && reason == Reason::JobsUnknown && text.ends_with("busy: no answer"), "{text}");
     }
 }

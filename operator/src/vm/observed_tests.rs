@@ -119,6 +119,29 @@ fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
     assert_eq!(job(&state), Some(0));
 }
 
+/// The row is read once more before a VM is ended by it: that reading must say whether a job runs, or no idle pilot is ever ended.
+#[test]
+fn a_pilot_stays_idle_when_its_row_is_read_for_itself_and_says_so_too_and_not_when_it_says_nothing_of_jobs() {
+    let (state, vm) = (State::default(), launched_vm());
+    let row = |running: Option<u64>| PilotRow {
+        reference: stamp::reference("u"),
+        status: PilotStatus::Running,
+        current_job: 7,
+        idle_seconds: None,
+        updated: None,
+        jobs: Some(vec![7]),
+        running,
+    };
+    let rows = Rows::all(at(10), vec![row(Some(0))]);
+    state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
+    let idle = |running: Option<u64>| {
+        state.memory.note("u", |m| m.row = Some((at(15), Some(row(running)))));
+        Observed::of(&state, &vm, at(20), Instant::now()).idle_since
+    };
+    assert_eq!(idle(Some(0)), Some(at(10)));
+    assert_eq!((idle(Some(1)), idle(None)), (None, None));
+}
+
 #[test]
 fn an_attempt_that_another_process_wrote_down_is_in_doubt() {
     let (state, mut vm) = (State::default(), launched_vm());

@@ -100,6 +100,7 @@ impl Real {
             .replace("@NAMESPACE@", NAMESPACE)
             .replace("@MATCHER@", &self.dirac.url("MATCHER")?)
             .replace("@PILOTMANAGER@", &self.dirac.url("PILOTMANAGER")?)
+            .replace("@JOBMONITORING@", &self.dirac.url("JOBMONITORING")?)
             .replace("@SITE@", dirac::SITE)
             .replace("@CE@", CE)
             .replace("@AUTH_URL@", &self.openstack.auth_url())

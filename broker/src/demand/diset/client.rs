@@ -108,6 +108,11 @@ impl Client {
         Self { urls, good: Arc::default(), ..self.clone() }
     }
 
+    /// The same with another time for each call.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { settings: Settings { deadline, ..self.settings }, ..self }
+    }
+
     /// The address that is tried first.
     pub fn url(&self) -> &ServiceUrl {
         self.urls.at(self.good.load(Ordering::Relaxed))

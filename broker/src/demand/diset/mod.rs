@@ -8,8 +8,10 @@ mod error;
 mod frame;
 mod gather;
 mod handshake;
+mod jobs;
 mod matcher;
 mod pilots;
+mod row;
 #[cfg(test)]
 mod stand_in;
 mod tls;
@@ -20,6 +22,8 @@ mod value;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod jobs_tests;
+#[cfg(test)]
 mod matcher_tests;
 #[cfg(test)]
 mod pilots_tests;
@@ -28,6 +32,7 @@ mod tls_tests;
 
 pub use client::{Client, Settings};
 pub use error::DisetError;
+pub use jobs::JobMonitoring;
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
 pub use tls::Credentials;

@@ -5,25 +5,28 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
     Client, DisetError,
     gather::Gatherer,
-    value::{self, NO_PILOT},
+    row::{pilot_rows, status},
+    value::NO_PILOT,
 };
 use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
 
 /// The grid type of our rows: SiteDirectors sweep rows of the types they know, and never ours.
 const GRID_TYPE: &str = "K8sCloud";
-/// Rows that are read in one request: their answer stays far below what is read of one.
+/// Rows that are read in one request, as long as the answer is not too large: a row lists every job that its pilot ever got.
 const ROWS_A_REQUEST: usize = 1_000;
 /// How long a call waits for others that go with it. A VM takes a minute to boot: nobody notices.
 const GATHERING: Duration = Duration::from_millis(100);
@@ -35,6 +38,8 @@ const LONGEST_NAME: usize = 128;
 #[derive(Clone)]
 pub struct PilotManager {
     client: Client,
+    /// As many rows are read in one request.
+    rows_a_request: Arc<AtomicUsize>,
     looks: Arc<Gatherer<String, Found>>,
     makes: Arc<Gatherer<NewPilot, HashMap<String, Row>>>,
 }
@@ -50,6 +55,7 @@ impl PilotManager {
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            rows_a_request: Arc::new(AtomicUsize::new(ROWS_A_REQUEST)),
             looks: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
             makes: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
         }
@@ -114,9 +120,19 @@ impl PilotRows for PilotManager {
 
     async fn rows(&self, references: &[String]) -> Result<Vec<PilotRow>, RowsError> {
         let mut all = Vec::with_capacity(references.len());
-        for some in references.chunks(ROWS_A_REQUEST) {
-            let (rows, now) = (read(&self.client, some).await.map_err(failed)?, self.client.now());
-            all.extend(rows.iter().map(|(reference, row)| pilot_row(reference, row, now)));
+        let mut rest = references;
+        while !rest.is_empty() {
+            let most = self.rows_a_request.load(Ordering::Relaxed);
+            let (some, others) = rest.split_at(most.min(rest.len()));
+            let rows = match read(&self.client, some).await {
+                Err(DisetError::TooLarge { .. }) if some.len() > 1 => {
+                    self.rows_a_request.store(some.len() / 2, Ordering::Relaxed);
+                    continue;
+                }
+                rows => rows.map_err(failed)?,
+            };
+            all.extend(pilot_rows(&rows, self.client.now()));
+            rest = others;
         }
         Ok(all)
     }
@@ -221,34 +237,6 @@ fn column(text: &str, longest: usize) -> String {
     text.chars().map(|c| if c == '\n' || (' '..='~').contains(&c) { c } else { '?' }).take(longest).collect()
 }
 
-fn status(row: &Value) -> PilotStatus {
-    match row.get("Status").and_then(Value::as_str).unwrap_or_default() {
-        "Submitted" => PilotStatus::Submitted,
-        "Waiting" | "Scheduled" => PilotStatus::Waiting,
-        "Running" => PilotStatus::Running,
-        "Done" => PilotStatus::Done,
-        "Failed" => PilotStatus::Failed,
-        "Deleted" => PilotStatus::Deleted,
-        "Aborted" => PilotStatus::Aborted,
-        _ => PilotStatus::Unknown,
-    }
-}
-
-fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
-    let jobs: Option<Vec<u64>> =
-        row.get("Jobs").and_then(Value::as_array).map(|all| all.iter().filter_map(Value::as_u64).collect());
-    let updated = row.get("LastUpdateTime").and_then(value::date);
-    PilotRow {
-        reference: reference.to_owned(),
-        status: status(row),
-        current_job: jobs.iter().flatten().max().copied().unwrap_or(0),
-        idle_seconds: updated.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
-        updated,
-        jobs,
-        running: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,18 +248,5 @@ mod tests {
         assert_eq!(text.chars().count(), LONGEST_REASON);
         assert!(text.starts_with("no host ? xxx") && text.is_ascii(), "{text}");
         assert_eq!(column("m1.large", LONGEST_NAME), "m1.large");
-    }
-
-    #[test]
-    fn what_a_row_does_not_say_is_unknown_and_not_zero() {
-        let now: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
-        let bare = pilot_row("cloud://a", &json!({"Status": "Running"}), now);
-        assert_eq!((bare.updated, bare.idle_seconds, bare.jobs), (None, None, None));
-        let row = json!({"Status": "Running", "Jobs": [7, 12], "LastUpdateTime": {"__dCls": "dt", "obj": "2026-11-23 02:59:00"}});
-        let full = pilot_row("cloud://a", &row, now);
-        assert_eq!((full.idle_seconds, full.jobs, full.current_job), (Some(60), Some(vec![7, 12]), 12));
-        assert_eq!(full.updated.unwrap().to_string(), "2026-11-23T02:59:00Z");
-        let idle = pilot_row("cloud://a", &json!({"Status": "Running", "Jobs": []}), now);
-        assert_eq!(idle.jobs, Some(vec![]));
     }
 }

@@ -158,3 +158,28 @@ async fn rows_that_are_read_before_they_are_written_are_read_in_one_call() {
     let table = table.lock().unwrap();
     assert_eq!((table.count("getPilotInfo"), table.count("setPilotStatus")), (1, 9), "the Matcher's word stays");
 }
+
+/// Pilots that live for a week get thousands of jobs each, and every row lists them all.
+#[tokio::test]
+async fn rows_whose_jobs_make_the_answer_too_large_are_read_in_smaller_parts() {
+    let pki = pki();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let theirs = calls.clone();
+    let url = pki
+        .service(move |_, arguments| {
+            let asked = arguments[0].as_array()?;
+            theirs.lock().ok()?.push(asked.len());
+            let row = json!({"Status": "Running", "Jobs": (1..=100).collect::<Vec<_>>()});
+            let rows: BTreeMap<_, _> =
+                asked.iter().filter_map(|r| Some((r.as_str()?.to_owned(), row.clone()))).collect();
+            Some(json!({"OK": true, "Value": rows}))
+        })
+        .await;
+    let settings = Settings { deadline: Duration::from_secs(20), most_values: 1_500, ..Settings::default() };
+    let rows = PilotManager::new(client(url, &pki.credentials(), settings));
+    let references: Vec<String> = (0..40).map(|n| format!("cloud://{n}")).collect();
+    assert_eq!(rows.rows(&references).await.unwrap().len(), 40);
+    assert_eq!(*calls.lock().unwrap(), [40, 20, 10, 10, 10, 10]);
+    rows.rows(&references[..20]).await.unwrap();
+    assert_eq!(calls.lock().unwrap()[6..], [10, 10], "what was too large once is not asked for again");
+}

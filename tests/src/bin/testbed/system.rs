@@ -67,7 +67,7 @@ async fn dirac(folder: &Path) -> Result<Running> {
     let at = |name: &str| dirac.state().join(name).display().to_string();
     let mut reach = Vec::new();
     let mut listens = Vec::new();
-    for service in ["MATCHER", "PILOTMANAGER", "JOBMANAGER"] {
+    for service in ["MATCHER", "PILOTMANAGER", "JOBMONITORING", "JOBMANAGER"] {
         let url = dirac.url(service)?;
         let (address, name) = url.trim_start_matches("dips://").split_once('/').unwrap_or_default();
         listens.push((name.to_owned(), address.to_owned()));

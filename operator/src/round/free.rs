@@ -1,0 +1,90 @@
+//! What of a running VM is free, from the jobs that its pilot has. Pure.
+
+use broker::plan::{Free, JobClass};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::known::jobs::PilotJobs;
+
+/// A pilot takes one job an agent cycle, of ten seconds and up to twenty where nothing matched. One that took none for so long, and has
+/// jobs, takes none of those that wait: they do not fit into its free cores, and to count these would starve them.
+const FILLS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// A VM, and what is known of the jobs for which it has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// All of it.
+    pub all: Free,
+    /// Since when its pilot asks for work.
+    pub asks_since: Timestamp,
+    /// For so long an idle pilot goes on asking.
+    pub idle_timeout: SignedDuration,
+}
+
+/// What is free for jobs that wait, where each of its jobs takes what a job of `class` does; `None`: nobody says what its pilot runs.
+///
+/// An idle pilot is supply until it gives up, and a VM that fills or has just lost a job until it should have taken another.
+pub fn free(room: &Room, jobs: &PilotJobs, class: JobClass, now: Timestamp) -> Option<Free> {
+    let changed = jobs.changed.map_or(room.asks_since, |at| at.max(room.asks_since));
+    match jobs.count()? {
+        0 if now.duration_since(changed) <= room.idle_timeout => Some(room.all),
+        0 => Some(Free::default()),
+        _ if now.duration_since(changed) > FILLS_WITHIN => Some(Free::default()),
+        running => Some(room.all.less(class.takes(room.all, running))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::pilot::jobs::JobStatus;
+
+    use super::*;
+    use crate::known::jobs::RunningJob;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    }
+    /// Jobs that a pilot got, the last one at second 100.
+    fn has(running: u64) -> PilotJobs {
+        let job = |job| RunningJob { job, since: at(100), status: JobStatus::Running };
+        PilotJobs { running: (1..=running).map(job).collect(), took: 9, changed: Some(at(100)), ..PilotJobs::default() }
+    }
+    /// Free cores, where jobs take so many, or the whole VM.
+    fn free(each: Option<u64>, jobs: &PilotJobs, second: i64) -> Option<u64> {
+        let all = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
+        let room = Room { all, asks_since: at(50), idle_timeout: SignedDuration::from_secs(300) };
+        let tag = each.map_or("WholeNode".to_owned(), |each| format!("{each}Processors"));
+        let class = JobClass { tags: vec![tag], ..JobClass::default() };
+        super::free(&room, jobs, class, at(second)).map(|free| free.cores)
+    }
+
+    #[test]
+    fn each_job_takes_its_cores_and_a_job_of_the_whole_vm_all_of_them() {
+        assert_eq!(free(Some(1), &has(3), 110), Some(5));
+        assert_eq!(free(Some(4), &has(1), 110), Some(4));
+        assert_eq!(free(Some(4), &has(9), 110), Some(0));
+        assert_eq!(free(None, &has(1), 110), Some(0));
+    }
+
+    #[test]
+    fn a_pilot_that_has_jobs_and_takes_no_more_has_nothing_free_for_those_that_wait() {
+        assert_eq!(free(Some(1), &has(3), 160), Some(5));
+        assert_eq!(free(Some(1), &has(3), 161), Some(0));
+    }
+
+    #[test]
+    fn a_vm_whose_jobs_have_ended_is_free_again_until_its_pilot_gives_up() {
+        assert_eq!(free(None, &has(0), 400), Some(8));
+        assert_eq!(free(None, &has(0), 401), Some(0));
+    }
+
+    #[test]
+    fn a_pilot_that_never_had_a_job_is_free_from_when_it_asks_until_it_gives_up() {
+        assert_eq!(free(Some(1), &PilotJobs::default(), 350), Some(8));
+        assert_eq!(free(Some(1), &PilotJobs::default(), 351), Some(0));
+    }
+
+    #[test]
+    fn what_a_pilot_runs_is_unknown_where_nobody_says_of_one_job_whether_it_ended() {
+        assert_eq!(free(Some(1), &PilotJobs { may_have_more: true, ..has(0) }, 110), None);
+    }
+}
