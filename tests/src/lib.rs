@@ -5,20 +5,6 @@
 //! and the user's cache. Go's module cache (`~/go`, or where `GOMODCACHE` says) and pip's count as the user's cache: who builds with
 //! them already has most of it there.
 
-pub mod apt;
-pub mod cache;
-pub mod choice;
-pub mod controlplane;
-pub mod dirac;
-pub mod forwarder;
-pub mod helm;
-pub mod kubectl;
-pub mod openstack;
-pub mod operator;
-pub mod pki;
-pub mod port;
-pub mod process;
+pub mod host;
 pub mod real;
-pub mod say;
-pub mod secrets;
-pub mod until;
+pub mod systems;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use testbeds::{
+use testbeds::systems::{
     controlplane::{ControlPlane, build},
     helm::chart,
     kubectl::Kubectl,

@@ -20,7 +20,10 @@ use std::{
 };
 
 use crash::{garbage, leaders, orders, points, world::World};
-use testbeds::{choice::is_chosen, openstack::PROJECT, process::interrupt};
+use testbeds::{
+    host::{choice::is_chosen, process::interrupt},
+    systems::openstack::PROJECT,
+};
 use tokio::runtime::Handle;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testbeds::{controlplane::ControlPlane, kubectl::Kubectl};
+use testbeds::systems::{controlplane::ControlPlane, kubectl::Kubectl};
 
 /// A manifest of manifests.yaml and what is different about it; `was`: it is accepted first, then changed.
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 use tempfile::TempDir;
-use testbeds::{controlplane::ControlPlane, process::Process};
+use testbeds::{host::process::Process, systems::controlplane::ControlPlane};
 
 const PATIENCE: Duration = Duration::from_secs(400);
 

@@ -21,8 +21,8 @@ use broker::{
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use testbeds::{
-    dirac::{Ce, Dirac},
-    process::Process,
+    host::process::Process,
+    systems::dirac::{Ce, Dirac},
 };
 
 /// Resources of the differential test; each is compared with every queue.
@@ -85,7 +85,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
         reference: broker::pilot::stamp::reference(uid),
         stamp: broker::pilot::stamp::stamp(uid),
         vo: "biomed".into(),
-        site: testbeds::dirac::SITE.into(),
+        site: testbeds::systems::dirac::SITE.into(),
         ce: "openstack.lyon.fr".into(),
         queue: "m1.large".into(),
     };
@@ -96,7 +96,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
         ("DIRAC_PILOT_REFERENCE", pilot.reference.as_str()),
         ("DIRAC_VO", "biomed"),
         ("DIRAC_GROUP", "biomed_pilot"),
-        ("DIRAC_SITE", testbeds::dirac::SITE),
+        ("DIRAC_SITE", testbeds::systems::dirac::SITE),
         ("DIRAC_CE", "openstack.lyon.fr"),
         ("DIRAC_QUEUE", "m1.large"),
         ("DIRAC_CORES", "2"),
@@ -152,8 +152,7 @@ async fn jobs_have_the_states_that_dirac_says(dirac: &Dirac, user: &Credentials,
 
 /// One job waits that asks for nothing, of biomed, and one that asks for a GPU, of enmr.
 fn a_pilot_is_given_jobs_of_its_vo_alone(dirac: &Dirac, plain: u64, other: u64) {
-    let anything =
-        json!({"Site": testbeds::dirac::SITE, "GridCE": "openstack.lyon.fr", "CPUTime": 86_400, "Tag": ["GPU"]});
+    let anything = json!({"Site": testbeds::systems::dirac::SITE, "GridCE": "openstack.lyon.fr", "CPUTime": 86_400, "Tag": ["GPU"]});
     let given = |group: &str| dirac.request_job(group, &anything).unwrap();
     assert_eq!(given("biomed_pilot"), Some(plain));
     assert_eq!(given("biomed_pilot"), None, "the job of enmr waits, and is not given to biomed");
@@ -509,7 +508,8 @@ async fn refusals_are_told_apart(dirac: &mut Dirac, user: &Credentials) {
     let unknown = ask(dirac, "biomed_admin", user, "getNothingAtAll").await;
     assert!(matches!(unknown, DisetError::UnknownMethod { .. } | DisetError::Unauthorized { .. }), "{unknown}");
 
-    let elsewhere = testbeds::pki::Authority::new(&[("C", "ch"), ("O", "TestGrid"), ("CN", "Other CA")]).unwrap();
+    let elsewhere =
+        testbeds::systems::pki::Authority::new(&[("C", "ch"), ("O", "TestGrid"), ("CN", "Other CA")]).unwrap();
     let forged = elsewhere.issue(&[("C", "ch"), ("O", "TestGrid"), ("CN", "opuser")], &[]).unwrap();
     let forged = Credentials { certificate: forged.certificate.into(), key: forged.key.into(), ca: user.ca.clone() };
     let refused = ask(dirac, "biomed_admin", &forged, "getActiveTaskQueues").await;

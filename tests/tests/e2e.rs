@@ -9,11 +9,15 @@ use std::{
 
 use serde_json::Value;
 use testbeds::{
-    kubectl::Kubectl,
-    openstack::{PROJECT, Server, TINY},
-    operator::{NAMESPACE as OPERATOR, Operator},
-    real::{FORTY, Life, NAMESPACE, Real, peak},
-    secrets::{Secrets, Written},
+    real::{
+        FORTY, Life, NAMESPACE, Real, peak,
+        secrets::{Secrets, Written},
+    },
+    systems::{
+        kubectl::Kubectl,
+        openstack::{PROJECT, Server, TINY},
+        operator::{NAMESPACE as OPERATOR, Operator},
+    },
 };
 
 /// Most VMs of each pool, and what they are, as the manifests say.

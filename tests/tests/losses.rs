@@ -22,7 +22,7 @@ mod losses {
 use std::pin::Pin;
 
 use losses::{cell, deleted, giveback, hang, hung, late, namespace, paused, restore, scene::Scene};
-use testbeds::{choice::is_chosen, say::Step};
+use testbeds::host::{choice::is_chosen, say::Step};
 
 /// One scenario, on systems on which the others ran before.
 type Scenario = fn(&mut Scene) -> Pin<Box<dyn Future<Output = ()> + '_>>;

@@ -23,7 +23,7 @@ use broker::{
     pilot::Pilot,
     simulation::CloudConfig,
 };
-use testbeds::openstack::{OpenStack, PASSWORD, PROJECT, TINY, USER};
+use testbeds::systems::openstack::{OpenStack, PASSWORD, PROJECT, TINY, USER};
 
 use clouds::{clauses, real, simulated};
 

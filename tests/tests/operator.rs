@@ -12,7 +12,7 @@ mod strange;
 use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use testbeds::{
+use testbeds::systems::{
     controlplane::ControlPlane,
     kubectl::Kubectl,
     operator::{NAMESPACE, Operator},
@@ -39,7 +39,7 @@ async fn fixture(state: &Path) -> Fixture {
 
 /// Waits until `holds`, and says what was there when it never does.
 async fn until(what: &str, seconds: u64, holds: impl AsyncFnMut() -> Result<(), String>) {
-    testbeds::until::until(what, Duration::from_secs(seconds), holds).await.unwrap();
+    testbeds::host::until::until(what, Duration::from_secs(seconds), holds).await.unwrap();
 }
 
 impl Fixture {

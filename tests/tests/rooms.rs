@@ -1,4 +1,5 @@
-//! Layer `unit`: the rooms. No crate has a circle of imports, and the rooms of the operator import downwards only.
+//! Layer `unit`: the rooms. No crate has a circle of imports, and the rooms of the operator and of the test library import downwards
+//! only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -25,6 +26,9 @@ const OPERATOR: &[&[&str]] = &[
     &["conditions", "crash", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];
+
+/// The rooms of the test library: all systems joined, each alone, and what they take from this machine. Its programs (`bin`) stand above.
+const TESTBEDS: &[&[&str]] = &[&["lib"], &["real"], &["systems"], &["host"]];
 
 /// Names of modules of the crate, by the file that names them. A file is known by its path of modules, `a::b`.
 fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
@@ -169,24 +173,37 @@ fn no_crate_has_a_circle_of_imports() {
     }
 }
 
-#[test]
-fn the_rooms_of_the_operator_import_downwards_only() {
+/// Imports of a package that do not go downwards through its rows of rooms, and how many were looked at.
+fn upwards(package: &str, rows: &[&[&str]]) -> (Vec<String>, usize) {
+    let room = |module: &str| module.split("::").next().unwrap().to_owned();
     let row = |module: &str| {
-        let room = module.split("::").next().unwrap();
-        OPERATOR.iter().position(|row| row.contains(&room)).unwrap_or_else(|| panic!("{room} has no row"))
+        let room = room(module);
+        rows.iter().position(|row| row.contains(&room.as_str())).unwrap_or_else(|| panic!("{room} has no row"))
     };
     let mut upwards = Vec::new();
     let mut arrows = 0;
-    for (from, to) in imports(&sources("operator")) {
+    for (from, to) in imports(&sources(package)).into_iter().filter(|(from, _)| room(from) != "bin") {
         for to in to {
             arrows += 1;
-            let same_room = from.split("::").next() == to.split("::").next();
-            if !same_room && row(&to) <= row(&from) {
+            if room(&from) != room(&to) && row(&to) <= row(&from) {
                 upwards.push(format!("{from} -> {to}"));
             }
         }
     }
+    (upwards, arrows)
+}
+
+#[test]
+fn the_rooms_of_the_operator_import_downwards_only() {
+    let (upwards, arrows) = upwards("operator", OPERATOR);
     assert!(arrows > 50, "the imports were read");
+    assert_eq!(upwards, Vec::<String>::new());
+}
+
+#[test]
+fn the_rooms_of_the_test_library_import_downwards_only() {
+    let (upwards, arrows) = upwards("tests", TESTBEDS);
+    assert!(arrows > 30, "the imports were read");
     assert_eq!(upwards, Vec::<String>::new());
 }
 

@@ -11,7 +11,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use testbeds::{controlplane::build, kubectl::Kubectl};
+use testbeds::systems::{controlplane::build, kubectl::Kubectl};
 
 /// Ends what a failed test leaves.
 struct Testbed(PathBuf);

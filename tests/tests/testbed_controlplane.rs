@@ -9,7 +9,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, ObjectMeta, PostParams, WatchEvent, WatchParams},
 };
-use testbeds::controlplane::{self, ControlPlane, proxy::Hang};
+use testbeds::systems::controlplane::{self, ControlPlane, proxy::Hang};
 
 /// What is never answered is waited for this long.
 const NEVER: Duration = Duration::from_millis(1_500);

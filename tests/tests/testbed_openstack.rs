@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
-use testbeds::openstack::{OpenStack, PROJECT, Service, TINY};
+use testbeds::systems::openstack::{OpenStack, PROJECT, Service, TINY};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For what takes a second on a machine that has nothing else to do.

@@ -31,7 +31,7 @@ enum Operator {
 /// Real systems are started by all but the first layer and mostly waited for: two layers at a time keep two cores busy.
 const LANES: usize = 2;
 
-/// Tells tests to run also what takes long; `testbeds::choice` reads it.
+/// Tells tests to run also what takes long; `testbeds::host::choice` reads it.
 const FULL: &str = "DIRAC_OPERATOR_TEST_FULL";
 
 const LAYERS: [Layer; 9] = [

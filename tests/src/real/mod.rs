@@ -3,6 +3,7 @@
 
 mod claims;
 mod history;
+pub mod secrets;
 
 use std::{
     fs,
@@ -16,12 +17,14 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::{
-    controlplane::ControlPlane,
-    dirac::{self, Ce, Dirac},
-    kubectl,
-    openstack::{OpenStack, PROJECT},
-    operator::Operator,
-    say::Step,
+    host::say::Step,
+    systems::{
+        controlplane::ControlPlane,
+        dirac::{self, Ce, Dirac},
+        kubectl,
+        openstack::{OpenStack, PROJECT},
+        operator::Operator,
+    },
 };
 
 /// Namespace of the manifests.

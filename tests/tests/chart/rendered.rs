@@ -1,7 +1,7 @@
 //! What the chart renders, without a cluster: rights, arguments and network policy in each mode, and values that are refused.
 
 use serde_json::{Value, json};
-use testbeds::{
+use testbeds::systems::{
     controlplane::build,
     helm::{Helm, chart},
 };

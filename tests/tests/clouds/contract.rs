@@ -2,7 +2,7 @@
 
 use broker::cloud::{Cloud, CloudError, End, Owner, Purchase, VmState, Wanted};
 use serde_json::json;
-use testbeds::openstack::{OpenStack, PROJECT};
+use testbeds::systems::openstack::{OpenStack, PROJECT};
 
 use crate::{buy, listed, nothing_left, order};
 

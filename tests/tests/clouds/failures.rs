@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use broker::cloud::{Attempt, Cloud, CloudError, End, Owner, VmState, Wanted, openstack::Credential};
-use testbeds::openstack::{OpenStack, PROJECT, Service, lossy::Loss};
+use testbeds::systems::openstack::{OpenStack, PROJECT, Service, lossy::Loss};
 
 use super::real::driver;
 use crate::{listed, nothing_left, order, ours, password};

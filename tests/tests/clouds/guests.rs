@@ -1,7 +1,7 @@
 //! That a VM really does what its user-data says, and is seen to end.
 
 use broker::cloud::{Cloud, End, VmState};
-use testbeds::openstack::{OpenStack, PROJECT};
+use testbeds::systems::openstack::{OpenStack, PROJECT};
 
 use crate::{listed, nothing_left, order};
 

@@ -10,7 +10,7 @@ use broker::{
     },
 };
 use serde_json::json;
-use testbeds::openstack::{
+use testbeds::systems::openstack::{
     OpenStack, PROJECT,
     lossy::{self, Lossy, OVER_UNIFIED_CORES, OVER_UNIFIED_LIMIT},
 };

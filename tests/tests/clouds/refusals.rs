@@ -7,7 +7,7 @@ use broker::cloud::{
     openstack::{Credential, NameOrId},
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use testbeds::openstack::{OpenStack, PROJECT, USER};
+use testbeds::systems::openstack::{OpenStack, PROJECT, USER};
 
 use super::real::{driver, try_driver};
 use crate::{order, password};
@@ -85,7 +85,7 @@ pub async fn credentials_and_addresses_that_are_wrong_are_told_apart(it: &OpenSt
 }
 
 async fn an_unknown_ca_is_named_with_what_to_do(it: &OpenStack) {
-    let ca = testbeds::pki::Authority::new(&[("CN", "a site's own CA")]).unwrap();
+    let ca = testbeds::systems::pki::Authority::new(&[("CN", "a site's own CA")]).unwrap();
     let (address, server) = tls_server(&ca).await;
     let mut config = password(it, PROJECT);
     config.auth_url = format!("https://127.0.0.1:{address}/v3");
@@ -98,7 +98,7 @@ async fn an_unknown_ca_is_named_with_what_to_do(it: &OpenStack) {
 }
 
 /// A TLS server that says nothing but goodbye.
-async fn tls_server(ca: &testbeds::pki::Authority) -> (u16, tokio::task::JoinHandle<()>) {
+async fn tls_server(ca: &testbeds::systems::pki::Authority) -> (u16, tokio::task::JoinHandle<()>) {
     let own = ca.issue(&[("CN", "keystone")], &["127.0.0.1"]).unwrap();
     let chain: Vec<_> = CertificateDer::pem_slice_iter(own.certificate.as_bytes()).map(|c| c.unwrap()).collect();
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();

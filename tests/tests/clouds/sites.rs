@@ -7,7 +7,7 @@ use broker::cloud::{
     Cloud, CloudError, VmState, Wanted,
     openstack::{Config, Credential, NameOrId, Project},
 };
-use testbeds::openstack::{OpenStack, PROJECT, TINY};
+use testbeds::systems::openstack::{OpenStack, PROJECT, TINY};
 
 use super::real::driver;
 use crate::{buy, listed, nothing_left, order, password};

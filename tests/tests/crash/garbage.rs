@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testbeds::{openstack::PROJECT, until::until};
+use testbeds::{host::until::until, systems::openstack::PROJECT};
 
 use super::{
     one::{One, Seen},

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use testbeds::{
-    choice::{is_chosen, is_full},
-    operator::Operator,
-    process::check_interrupted,
+    host::{
+        choice::{is_chosen, is_full},
+        process::check_interrupted,
+        until::until,
+    },
     real::{Kind, Life, ROW_IS_OPEN, twins},
-    until::until,
+    systems::operator::Operator,
 };
 
 use super::{

@@ -9,9 +9,11 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use testbeds::{
-    openstack::{PROJECT, Server},
-    operator::Operator,
     real::ROW_IS_OPEN,
+    systems::{
+        openstack::{PROJECT, Server},
+        operator::Operator,
+    },
 };
 
 use super::world::{Track, World};

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use testbeds::{
-    choice::is_full,
-    openstack::lossy::{Loss, Lossy},
-    operator::NAMESPACE as OPERATOR,
-    until::until,
+    host::{choice::is_full, until::until},
+    systems::{
+        openstack::lossy::{Loss, Lossy},
+        operator::NAMESPACE as OPERATOR,
+    },
 };
 
 use super::{

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use testbeds::choice::is_full;
+use testbeds::host::choice::is_full;
 
 use super::{
     one::{One, PATIENCE, Pilot, Seen, say},
@@ -48,7 +48,7 @@ async fn a_life_survives_its_points_and_ends_at_the_provider(one: &mut One<'_>) 
     one.life_dies_at("record-running", async |_| ()).await;
     assert_eq!(one.look().await.pilotvms[0].name, name, "it is the same VM all the time");
     let server = one.look().await.servers.remove(0).id;
-    let project = testbeds::openstack::PROJECT;
+    let project = testbeds::systems::openstack::PROJECT;
     one.end_dies_at("delete-pilotvm", async |s| s.world.real.openstack.delete_server(project, &server).await.unwrap())
         .await;
 }

@@ -10,12 +10,16 @@ use std::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testbeds::{
-    dirac::SITE,
-    kubectl::Kubectl,
-    openstack::{PROJECT, lossy::Lossy},
-    operator::{NAMESPACE as OPERATOR, Operator},
-    real::Real,
-    secrets::{Secrets, Written},
+    real::{
+        Real,
+        secrets::{Secrets, Written},
+    },
+    systems::{
+        dirac::SITE,
+        kubectl::Kubectl,
+        openstack::{PROJECT, lossy::Lossy},
+        operator::{NAMESPACE as OPERATOR, Operator},
+    },
 };
 
 /// Quick. A Lease and the age of an orphan are as short as a test may wait.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testbeds::{
-    choice::is_full,
+    host::{choice::is_full, until::until},
     real::{FORTY, Life, NAMESPACE},
-    until::until,
 };
 
 use super::scene::Scene;

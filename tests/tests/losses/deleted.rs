@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testbeds::{
-    openstack::lossy::Loss,
+    host::until::until,
     real::{Kind, NAMESPACE},
-    until::until,
+    systems::openstack::lossy::Loss,
 };
 
 use super::{

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use testbeds::{
+    host::until::until,
     real::{Kind, NAMESPACE},
-    until::until,
 };
 
 use super::{

@@ -5,10 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use testbeds::{
-    controlplane::proxy::Hang,
-    operator::NAMESPACE as OPERATOR,
+    host::until::until,
     real::{FORTY, NAMESPACE},
-    until::until,
+    systems::{controlplane::proxy::Hang, operator::NAMESPACE as OPERATOR},
 };
 
 use super::scene::Scene;

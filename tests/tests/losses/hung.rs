@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use testbeds::{
+    host::until::until,
     real::{Kind, NAMESPACE},
-    until::until,
 };
 
 use super::{

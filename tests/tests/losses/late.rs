@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use testbeds::{openstack::lossy::Loss, real::FORTY, until::until};
+use testbeds::{host::until::until, real::FORTY, systems::openstack::lossy::Loss};
 
 use super::scene::Scene;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use testbeds::{
+    host::until::until,
     real::{FORTY, NAMESPACE},
-    until::until,
 };
 
 use super::scene::Scene;

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use testbeds::{
-    openstack::PROJECT,
+    host::until::until,
     real::{FORTY, NAMESPACE},
-    until::until,
+    systems::openstack::PROJECT,
 };
 
 use super::scene::Scene;

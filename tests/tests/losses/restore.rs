@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testbeds::{real::NAMESPACE, until::until};
+use testbeds::{host::until::until, real::NAMESPACE};
 
 use super::{pool::Pool, scene::Scene};
 

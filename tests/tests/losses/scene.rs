@@ -7,12 +7,14 @@ use std::{
 
 use serde_json::{Value, json};
 use testbeds::{
-    controlplane::proxy::Proxy,
-    kubectl::{Condition, Kubectl},
-    openstack::{PROJECT, lossy::Lossy},
-    operator::{NAMESPACE as OPERATOR, Operator},
+    host::until::until,
     real::{Kind, Life, NAMESPACE, Real},
-    until::until,
+    systems::{
+        controlplane::proxy::Proxy,
+        kubectl::{Condition, Kubectl},
+        openstack::{PROJECT, lossy::Lossy},
+        operator::{NAMESPACE as OPERATOR, Operator},
+    },
 };
 
 /// The region whose Nova is reached through the lossy way.

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use broker::demand::diset::Credentials;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use testbeds::{
+use testbeds::systems::{
     dirac::Dirac,
     pki::{Authority, Identity},
 };

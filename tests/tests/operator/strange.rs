@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testbeds::{controlplane::ControlPlane, helm::chart, kubectl::Kubectl, operator::Operator};
+use testbeds::systems::{controlplane::ControlPlane, helm::chart, kubectl::Kubectl, operator::Operator};
 
 use super::{Fixture, NAMESPACE, QUICK, until};
 

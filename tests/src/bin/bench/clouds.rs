@@ -14,9 +14,11 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 use testbeds::{
-    controlplane::ControlPlane,
-    operator::{NAMESPACE, Operator},
-    say::Step,
+    host::say::Step,
+    systems::{
+        controlplane::ControlPlane,
+        operator::{NAMESPACE, Operator},
+    },
 };
 
 use crate::{

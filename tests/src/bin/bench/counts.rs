@@ -1,7 +1,7 @@
 //! What the operator has counted so far, and what that is for each VM.
 
 use anyhow::{Result, ensure};
-use testbeds::operator::Operator;
+use testbeds::systems::operator::Operator;
 
 /// Sums over all pools and clouds.
 #[derive(Clone, Copy, Debug, Default)]

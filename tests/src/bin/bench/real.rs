@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use testbeds::{
-    operator::{NAMESPACE as OPERATOR, Operator},
+    host::say::Step,
     real::{FORTY, NAMESPACE, Real},
-    say::Step,
+    systems::operator::{NAMESPACE as OPERATOR, Operator},
 };
 
 use crate::{counts::Counts, row};

@@ -16,9 +16,11 @@ use kube::{
 };
 use serde_json::json;
 use testbeds::{
-    controlplane::ControlPlane,
-    operator::{NAMESPACE, Operator},
-    say::Step,
+    host::say::Step,
+    systems::{
+        controlplane::ControlPlane,
+        operator::{NAMESPACE, Operator},
+    },
 };
 
 use crate::{

@@ -13,9 +13,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use testbeds::{
-    controlplane::ControlPlane,
-    operator::{NAMESPACE, Operator},
-    say::Step,
+    host::say::Step,
+    systems::{
+        controlplane::ControlPlane,
+        operator::{NAMESPACE, Operator},
+    },
 };
 
 use crate::{counts::Counts, row};

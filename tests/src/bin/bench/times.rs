@@ -14,7 +14,7 @@ const ROWS: [(&str, &str, &str, &str); 4] = [
 
 /// What, figure and budget of each row.
 pub fn rows() -> Result<Vec<(&'static str, String, &'static str)>> {
-    let folder = testbeds::cache::dir()?.join("times");
+    let folder = testbeds::host::cache::dir()?.join("times");
     Ok(ROWS.iter().map(|&(command, what, file, budget)| (what, figure(&folder.join(file), command), budget)).collect())
 }
 

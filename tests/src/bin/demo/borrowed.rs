@@ -11,11 +11,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use testbeds::{
-    controlplane::build,
-    helm::{Helm, chart},
-    kubectl::Kubectl,
-    process::output,
-    say::{Step, line},
+    host::{
+        process::output,
+        say::{Step, line},
+    },
+    systems::{
+        controlplane::build,
+        helm::{Helm, chart},
+        kubectl::Kubectl,
+    },
 };
 
 use crate::home::SIMULATED;

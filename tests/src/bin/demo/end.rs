@@ -4,8 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use testbeds::{
-    operator::Operator,
-    say::{Step, line},
+    host::say::{Step, line},
+    systems::operator::Operator,
 };
 
 use crate::{

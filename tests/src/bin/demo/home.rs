@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use testbeds::{
-    controlplane::ControlPlane,
-    kubectl::Kubectl,
-    operator::{self, Operator},
+    host::say::Step,
     real::{self, FORTY, Real},
-    say::Step,
+    systems::{
+        controlplane::ControlPlane,
+        kubectl::Kubectl,
+        operator::{self, Operator},
+    },
 };
 
 use crate::{Args, borrowed::Borrowed, jobs::Jobs};
@@ -122,7 +124,7 @@ impl Home {
     /// What is left in the cloud: only a real one can tell.
     pub async fn servers_left(&self) -> Result<usize> {
         match &self.lives {
-            Lives::ForReal(real) => Ok(real.openstack.servers(testbeds::openstack::PROJECT).await?.len()),
+            Lives::ForReal(real) => Ok(real.openstack.servers(testbeds::systems::openstack::PROJECT).await?.len()),
             Lives::Here(_) | Lives::Elsewhere(_) => Ok(0),
         }
     }

@@ -1,7 +1,7 @@
 //! How many jobs there are in which state: a simulated DIRAC counts them in the operator's metrics, a real one in JobDB.
 
 use anyhow::Result;
-use testbeds::{operator::Operator, real::Real};
+use testbeds::{real::Real, systems::operator::Operator};
 
 /// Jobs so far.
 #[derive(Clone, Copy, Debug, Default)]

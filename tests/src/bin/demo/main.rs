@@ -19,9 +19,11 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use tempfile::TempDir;
 use testbeds::{
-    operator::Operator,
-    process::{go_on, interrupt},
-    say::{Step, line},
+    host::{
+        process::{go_on, interrupt},
+        say::{Step, line},
+    },
+    systems::operator::Operator,
 };
 
 use crate::{

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Result;
 use serde_json::Value;
-use testbeds::kubectl::Kubectl;
+use testbeds::systems::kubectl::Kubectl;
 
 use crate::jobs::Numbers;
 

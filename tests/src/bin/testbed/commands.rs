@@ -14,7 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use testbeds::{controlplane::build, say::Step};
+use testbeds::{host::say::Step, systems::controlplane::build};
 
 use crate::{
     place::{Found, Place, Ready, Record},

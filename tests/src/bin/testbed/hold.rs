@@ -4,7 +4,7 @@ use std::{fs::File, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::setsid;
-use testbeds::process::interrupt;
+use testbeds::host::process::interrupt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::place::{Place, now};

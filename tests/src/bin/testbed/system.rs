@@ -4,7 +4,7 @@ use std::{any::Any, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use testbeds::{
+use testbeds::systems::{
     controlplane::ControlPlane,
     dirac::{Ce, Dirac},
     openstack::OpenStack,

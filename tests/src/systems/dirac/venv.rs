@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use crate::{apt, cache, process::run, say::Step};
+use crate::host::{apt, cache, process::run, say::Step};
 
 /// The version of DIRAC that tests run against.
 pub const DIRAC: &str = "9.1.22";

@@ -19,7 +19,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::port;
+use crate::host::port;
 
 /// How long ending all connections may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::process::run;
+use crate::host::process::run;
 
 /// `helm` with one kubeconfig.
 pub struct Helm {

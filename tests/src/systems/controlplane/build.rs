@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, process::run, say::Step};
+use crate::host::{cache, process::run, say::Step};
 
 /// The version of Kubernetes that tests run against.
 pub const KUBERNETES: &str = "1.36.3";

@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::say::Ticker;
+use crate::host::say::Ticker;
 
 /// What runs just now and may be ended, and whether nothing new may start.
 static RUNNING: Mutex<Running> = Mutex::new(Running { interrupted: false, groups: BTreeSet::new() });

@@ -27,7 +27,7 @@ use nix::sys::signal::Signal;
 pub use api::{Server, ServerFault, ServerFlavor};
 use config::Ports;
 
-use crate::{
+use crate::host::{
     apt,
     forwarder::Forwarder,
     process::{Process, check_interrupted, run},

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
+use crate::host::{
     cache,
     process::{run, run_undisturbed},
     say::Step,

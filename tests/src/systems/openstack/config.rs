@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 use super::{PASSWORD, private};
-use crate::port;
+use crate::host::port;
 
 /// Where everything listens, on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]

@@ -9,10 +9,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    controlplane::ControlPlane,
-    helm::chart,
-    port,
-    process::{Process, check_interrupted},
+    host::{
+        port,
+        process::{Process, check_interrupted},
+    },
+    systems::{controlplane::ControlPlane, helm::chart},
 };
 
 /// Namespace and release of the chart in testbeds.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{OpenStack, PASSWORD, USER};
-use crate::process::run;
+use crate::host::process::run;
 
 /// A server as the administrator sees it.
 #[derive(Clone, Debug, Deserialize)]

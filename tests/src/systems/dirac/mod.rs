@@ -19,7 +19,7 @@ use broker::demand::diset::Credentials;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{
+use crate::host::{
     port,
     process::{Process, output, run},
 };

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{controlplane::build::is_on_path, process::output};
+use crate::{host::process::output, systems::controlplane::build::is_on_path};
 
 /// `kubectl` with one kubeconfig.
 #[derive(Clone)]

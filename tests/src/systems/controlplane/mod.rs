@@ -24,11 +24,12 @@ use kube::{
 };
 
 use crate::{
-    helm::{Helm, chart},
-    kubectl::Kubectl,
-    pki::Authority,
-    port,
-    process::Process,
+    host::{port, process::Process},
+    systems::{
+        helm::{Helm, chart},
+        kubectl::Kubectl,
+        pki::Authority,
+    },
 };
 
 /// Generous: it costs nothing when all is well, and two layers share the machine's cores.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{kubectl::Kubectl, openstack::PASSWORD, operator::Operator};
+use crate::systems::{kubectl::Kubectl, openstack::PASSWORD, operator::Operator};
 
 /// Fields of Secrets that are public: the name of a credential, and certificates.
 const PUBLIC: [&str; 4] = ["id", "tls.crt", "ca.crt", "namespace"];

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
-use crate::process::run;
+use crate::host::process::run;
 
 /// Writes `ca.pem`, `host.*`, `user.*`, `pilot.*` and the folder `grid-security` into `state`.
 pub fn make(state: &Path) -> Result<()> {

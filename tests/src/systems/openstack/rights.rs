@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process::output;
+use crate::host::process::output;
 
 /// What a guest does first, one step after the other. Each says what it tries, so that the last word is what failed.
 const STEPS: &str = r#"

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::process::check_interrupted;
+use crate::host::process::check_interrupted;
 
 /// How often it is looked, at most.
 const PAUSE: Duration = Duration::from_millis(500);

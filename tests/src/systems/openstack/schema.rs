@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{OpenStack, PASSWORD, PYTHON};
-use crate::{cache, process::run, say::Step};
+use crate::host::{cache, process::run, say::Step};
 
 const DATABASES: [&str; 7] = ["keystone", "placement", "glance", "nova", "nova_api", "nova_cell0", "neutron"];
 /// Packages whose migrations make the schema.

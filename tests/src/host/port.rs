@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache;
+use crate::host::cache;
 
 /// Below the range that the kernel gives to outgoing connections, so that a port stays free until its service listens.
 const FIRST: u16 = 12_000;

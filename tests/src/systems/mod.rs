@@ -1,0 +1,9 @@
+//! The real systems, each alone, and the programs and certificates with which an administrator works on them.
+
+pub mod controlplane;
+pub mod dirac;
+pub mod helm;
+pub mod kubectl;
+pub mod openstack;
+pub mod operator;
+pub mod pki;
