@@ -24,6 +24,7 @@ cargo xtask COMMAND
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
   bench --clouds                              one cloud beside two that misbehave
+  bench --hostile                             one namespace beside another that does its worst
 
 Start with `cargo xtask demo`.";
 
@@ -34,7 +35,7 @@ const TESTBED: Words = Words {
     valued: &["--state"],
     plain: &[],
 };
-const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds"] };
+const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds", "--hostile"] };
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
+    budget::{Kept, too_much},
     fault,
     pages::{Filter, one, pages},
     session::Session,
@@ -61,6 +62,8 @@ struct Listed {
     /// Nova's clock when the last list began; without it nobody can ask what changed.
     since: Option<Timestamp>,
     servers: BTreeMap<String, Entry>,
+    /// Room for them.
+    kept: Kept,
 }
 
 struct Entry {
@@ -89,9 +92,10 @@ impl Known {
         match since {
             Some(since) => {
                 let (changed, date) = pages(session, &Filter::ChangedSince(since - OVERLAP)).await?;
+                let is_ours = |s: &Server| !s.is_gone() && tags::owner(&s.tags).is_some_and(|o| o.cluster == cluster);
+                listed.make_room(session, changed.iter().filter(|s| is_ours(s)))?;
                 for server in changed {
-                    let ours = tags::owner(&server.tags).is_some_and(|o| o.cluster == cluster);
-                    if ours && !server.is_gone() {
+                    if is_ours(&server) {
                         listed.hear(server);
                     } else {
                         listed.servers.remove(&server.id);
@@ -103,6 +107,7 @@ impl Known {
                 let begun = moment();
                 let wanted = [tags::OURS.to_owned(), tags::cluster(cluster)];
                 let (servers, date) = pages(session, &Filter::Tags(&wanted)).await?;
+                listed.make_room(session, servers.iter())?;
                 listed.servers.values_mut().for_each(|entry| entry.seen = false);
                 servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| listed.hear(server));
                 (listed.whole_at, listed.since) = (Some(begun), date);
@@ -176,6 +181,14 @@ impl Listed {
     fn is_whole_due(&self) -> bool {
         let moving = self.servers.values().filter(|e| e.seen && (e.doubted || e.server.is_moving())).count();
         moving > MOST_ASKED || self.whole_at.is_none_or(|at| at.elapsed() >= WHOLE_EVERY)
+    }
+
+    /// Has room for what is known and for these; an error where there is none, and then nothing of them is heard.
+    fn make_room<'a>(&mut self, session: &Session, new: impl Iterator<Item = &'a Server>) -> Result<(), CloudError> {
+        let new: usize = new.filter(|s| !self.servers.contains_key(&s.id)).map(Server::weight).sum();
+        let known: usize = self.servers.values().map(|entry| entry.server.weight()).sum();
+        let has_room = session.room.keep(&mut self.kept, known + new);
+        has_room.then_some(()).ok_or_else(|| too_much("list servers"))
     }
 
     /// What an answer says of a server. A list leaves the fault out of one that no host ever took (it is in cell 0): it is kept.

@@ -24,6 +24,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     answer,
+    budget::Room,
     config::Config,
     endpoint, fault,
     hold::Hold,
@@ -46,6 +47,8 @@ const CALL: Duration = Duration::from_secs(60);
 const AUTHENTICATION: Duration = Duration::from_secs(20);
 /// Connections that are kept for the next call.
 const IDLE_CONNECTIONS: usize = 4;
+/// Bytes that a server may send on a connection before they are read.
+const WINDOW: u32 = 128 << 10;
 /// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
 /// An order whose answer was lost may still be carried out for this long: Nova's own waits for its services (60 s each) one after the
@@ -60,6 +63,8 @@ pub struct Session {
     /// Services that refuse tokens that Keystone just gave: not every call to them asks for another.
     spurning: std::sync::Mutex<HashMap<String, Hold>>,
     pace: Arc<Pace>,
+    /// Room for what is answered.
+    pub(super) room: Room,
     pub(super) clock: Clock,
     authentications: AtomicU64,
 }
@@ -86,6 +91,9 @@ impl Session {
             .timeout(CALL)
             // An idle connection holds one of the few worker threads of a small site's API.
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            // What comes before it is read is in memory, too, whatever room there is for it.
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(WINDOW)
             // A redirect would carry the token to wherever it points.
             .redirect(redirect::Policy::none())
             .dns_resolver(config.addresses)
@@ -106,6 +114,7 @@ impl Session {
             token: Mutex::default(),
             spurning: std::sync::Mutex::default(),
             pace,
+            room: Room::default(),
             clock,
             authentications: AtomicU64::new(0),
         })
@@ -134,7 +143,7 @@ impl Session {
         }
         let turn = self.pace.turn("Keystone", Action::Look).await?;
         self.authentications.fetch_add(1, Ordering::Relaxed);
-        let outcome = identity::authenticate(&self.http, &self.config, AUTHENTICATION).await;
+        let outcome = identity::authenticate(&self.http, &self.config, &self.room, AUTHENTICATION).await;
         // Its silences are remembered here, with their reasons.
         drop(turn);
         match outcome {
@@ -188,7 +197,7 @@ impl Session {
                 continue;
             }
             let (status, headers) = (answer.status(), answer.headers().clone());
-            let answer = answer::read(&what, action, answer).await;
+            let answer = answer::read(&what, action, answer, &self.room).await;
             turn.answered(answer.as_ref().err());
             // Not of a POST that was carried out: what it made is made. A look always goes before it. And a "no such thing" of
             // whatever stands before Nova proves nothing.
