@@ -111,6 +111,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Result
         acting.spawn(pool::run(ctx.clone()));
         acting.spawn(secrets::run(ctx.clone()));
         acting.spawn(status::run(ctx.clone()));
+        acting.spawn(vm::let_unread_go(ctx.clone()));
         let mut leads = leadership.leads.clone();
         tokio::select! {
             biased;

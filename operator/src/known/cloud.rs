@@ -67,6 +67,19 @@ pub struct Announced {
     pub heard: Timestamp,
 }
 
+/// What a Cloud that was deleted waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// Nothing.
+    No,
+    /// PilotVMs that name it.
+    PilotVms(usize),
+    /// VMs with our tag that are left there, and that no other Cloud can delete.
+    Orphans(usize),
+    /// Which VMs are left there is not known.
+    Unknown,
+}
+
 /// What is known of a cloud.
 #[derive(Clone, Default)]
 pub struct Facts {
@@ -102,8 +115,8 @@ pub struct Facts {
     pub orphans: u64,
     /// Such VMs that were deleted.
     pub orphans_deleted: u64,
-    /// Whether VMs can be deleted only with this Cloud, where that was asked since it or its Secret was deleted.
-    pub is_needed: Option<bool>,
+    /// What needs this Cloud, where that was asked since it or its Secret was deleted.
+    pub needed: Option<Needed>,
     /// What nobody believes or deletes before a person says so.
     pub frozen: Vec<Frozen>,
 }

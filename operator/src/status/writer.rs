@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crds::condition;
 use futures::future::BoxFuture;
 use kube::ResourceExt;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -155,10 +156,12 @@ async fn write<K: Kind, S: Status>(ctx: &Context, object: &K, old: Option<&S>, n
     match ctx.api.apply_status(object, new).await {
         Ok(made) => {
             for news in flips(old.map_or(&[], S::conditions), new.conditions()) {
+                // Every word in a status of ours is a reason of ours.
+                let Some(reason) = condition::reason(news) else { continue };
                 if is_trouble(news) {
-                    ctx.events.warn(object, &news.reason, news.message.clone()).await;
+                    ctx.events.warn(object, reason, news.message.clone()).await;
                 } else {
-                    ctx.events.note(object, &news.reason, news.message.clone()).await;
+                    ctx.events.note(object, reason, news.message.clone()).await;
                 }
             }
             made.resource_version()
