@@ -9,6 +9,8 @@ use std::{
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+pub use jobs::MOST_WAITING;
 use jobs::{Moment, News, Running};
 
 use crate::{
@@ -138,7 +140,7 @@ impl World {
             self.now = next;
             let mut news = News::default();
             self.end_jobs(&mut news);
-            self.bring_jobs(&mut news);
+            self.bring_jobs(until, &mut news);
             self.match_jobs(news);
         }
         self.now = until;

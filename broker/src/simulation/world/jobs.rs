@@ -4,6 +4,9 @@ use std::{cmp::Reverse, collections::BTreeSet, ops::Bound};
 
 use super::World;
 
+/// Jobs that may wait at once: whoever may make a simulated DIRAC could fill the memory with them.
+pub const MOST_WAITING: usize = 100_000;
+
 /// A job that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -26,8 +29,13 @@ pub(super) struct News {
 }
 
 impl World {
-    /// Brings the jobs that have arrived by now.
-    pub(super) fn bring_jobs(&mut self, news: &mut News) {
+    /// Brings the jobs that have arrived by now. Where too many wait, the streams pause up to `until`, the moment to which the world moves.
+    pub(super) fn bring_jobs(&mut self, until: f64, news: &mut News) {
+        let waiting: usize = self.streams.iter().map(|stream| stream.waiting.len()).sum();
+        if waiting >= MOST_WAITING {
+            self.streams.iter_mut().for_each(|stream| stream.pacer.pause(until));
+            return;
+        }
         for stream in &mut self.streams {
             while stream.pacer.next <= self.now {
                 news.has_jobs |= stream.waiting.is_empty();
@@ -60,6 +68,9 @@ impl World {
     /// Every pilot with free cores asks for work, as often as it gets some. Jobs that need most cores are offered first. Who could get
     /// nothing before and for whom there is no news is not asked.
     pub(super) fn match_jobs(&mut self, news: News) {
+        if !news.has_jobs && news.pilots.is_empty() {
+            return;
+        }
         let mut order: Vec<usize> = (0..self.streams.len()).collect();
         order.sort_by_key(|i| Reverse(self.streams[*i].arrival.processors));
         if !news.has_jobs {

@@ -213,7 +213,7 @@ fn worst(servers: &[Server]) -> String {
     let (objects, each) = base.split_once("# For each cloud.\n").unwrap_or((&base, ""));
     // Its jobs want all its pools.
     let mut text = objects
-        .replace("jobsPerHour: 1, cpuTime: 1h, tags: [NoPoolHasIt]", "jobsPerHour: 10000, cpuTime: 1h, runTime: 1h");
+        .replace("jobsPerHour: 1, cpuTime: 1h, tags: [NoPoolHasIt]", "jobsPerHour: 10000000, cpuTime: 1h, runTime: 1h");
     for (n, server) in servers.iter().enumerate() {
         let user_data = json!(template(n)).to_string();
         text.push_str(
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!((text.matches("kind: Cloud").count(), text.matches("kind: PilotPool").count()), (2, 2));
         assert!(
             text.contains(&servers[1].auth_url())
-                && text.contains("jobsPerHour: 10000")
+                && text.contains("jobsPerHour: 10000000")
                 && !text.contains("\"#cloud-config\"")
         );
     }
