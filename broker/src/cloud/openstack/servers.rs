@@ -4,6 +4,8 @@
 //! database does not answer (`list_records_by_skipping_down_cells`, true by default). It stays as [`VmState::Unknown`] until Nova says of
 //! its id that there is no such server.
 
+mod state;
+
 use std::{
     collections::BTreeMap,
     sync::{MutexGuard, PoisonError},
@@ -14,9 +16,10 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex, time::Instant};
 
+use state::state;
+
 use super::{
     budget::{Kept, too_much},
-    fault,
     pages::{Filter, one, pages},
     session::Session,
     tags,
@@ -24,15 +27,13 @@ use super::{
 };
 use crate::{
     clock::{Clock, moment},
-    cloud::{Choice, CloudError, End, Owner, Purchase, Vm, VmState},
+    cloud::{Choice, CloudError, Owner, Purchase, Vm, VmState},
 };
 
 /// A whole list heals whatever the lists of changes missed.
 const WHOLE_EVERY: Duration = Duration::from_secs(300);
 /// Lists of changes overlap by this, for the clocks of the hosts that write `updated` differ.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
-/// A server in ERROR may get its fault text a moment later; it is waited for no longer than this.
-const FAULT_COMES_WITHIN: Duration = Duration::from_secs(15);
 /// Servers that are asked one by one with each list. Where more are in motion, a whole list is cheaper.
 const MOST_ASKED: usize = 20;
 
@@ -271,28 +272,6 @@ impl Listed {
             })
         };
         self.servers.values().filter_map(vm).collect()
-    }
-}
-
-/// What a server's status means. `silent_for`: how long it has been known to be in ERROR without saying why.
-fn state(server: &Server, silent_for: Option<Duration>) -> VmState {
-    if matches!(server.task_state.as_deref(), Some("deleting" | "soft-deleting")) {
-        return VmState::Deleting;
-    }
-    match server.status.as_str() {
-        "BUILD" | "REBUILD" => VmState::Building,
-        "UNKNOWN" => VmState::Unknown,
-        "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED" => VmState::Ended(End::PoweredOff),
-        "ERROR" => match (&server.fault, silent_for) {
-            (Some(fault), _) => VmState::Ended(End::Failed(fault::of_server(&fault.message))),
-            (None, Some(silent)) if silent >= FAULT_COMES_WITHIN => {
-                let text = "the server is in ERROR and says nothing more".to_owned();
-                VmState::Ended(End::Failed(CloudError::Transient(text)))
-            }
-            (None, _) => VmState::Building,
-        },
-        // Paused, rescued, migrated...: somebody's doing at the provider's, and it may come back.
-        _ => VmState::Active,
     }
 }
 
