@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::{clock::Clock, pilot::user_data::Verdicts};
+use broker::{clock::Clock, cloud::openstack::Budget, pilot::user_data::Verdicts};
 use crds::PilotVM;
 
 use crate::{
@@ -39,6 +39,8 @@ pub struct State {
     pub numbers: Numbers,
     /// How fast providers are asked.
     pub paces: Paces,
+    /// Room for what providers answer: each namespace has its part.
+    pub answers: Budget,
     /// PilotVMs that were seen, by UID.
     pub familiar: Familiar,
     /// What is known of user-data templates.

@@ -25,6 +25,7 @@ cargo xtask COMMAND
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
   bench --clouds                              one cloud beside two that misbehave
   bench --plan                                the plan alone, in every world that is hard for it
+  bench --hostile                             one namespace beside another that does its worst
 
 Start with `cargo xtask demo`.";
 
@@ -35,7 +36,8 @@ const TESTBED: Words = Words {
     valued: &["--state"],
     plain: &[],
 };
-const BENCH: Words = Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds", "--plan"] };
+const BENCH: Words =
+    Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds", "--hostile", "--plan"] };
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {

@@ -81,6 +81,14 @@ impl Pacer {
         self.schedule();
     }
 
+    /// No job arrives up to `until`.
+    pub fn pause(&mut self, until: f64) {
+        if self.next.is_finite() && self.next <= until {
+            self.next = until;
+            self.schedule();
+        }
+    }
+
     fn schedule(&mut self) {
         if self.left == Some(0) || !self.mean_pause.is_finite() {
             self.next = f64::INFINITY;

@@ -126,7 +126,7 @@ impl Cloud for SimulatedCloud {
             if state.strangers.iter().any(|stranger| stranger == id) {
                 return Err(CloudError::Invalid(format!("the VM {id} is somebody else's")));
             }
-            Ok(state.vms.get(id).map(|machine| machine.vm.clone()))
+            Ok(state.fleet.get(id).map(|machine| machine.vm.clone()))
         })
         .await
     }
@@ -137,7 +137,7 @@ impl Cloud for SimulatedCloud {
 
     async fn delete(&self, id: &str) -> Result<(), CloudError> {
         self.call(Call::Delete, |state| {
-            if let Some(machine) = state.vms.remove(id)
+            if let Some(machine) = state.fleet.remove(id)
                 && let Some(dirac) = &self.dirac
             {
                 dirac.now().pilot_gone(&machine.pilot.reference);
@@ -149,7 +149,7 @@ impl Cloud for SimulatedCloud {
 
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
         self.call(Call::Console, |state| {
-            let Some(machine) = state.vms.get(id) else { return Ok(String::new()) };
+            let Some(machine) = state.fleet.get(id) else { return Ok(String::new()) };
             let (pilot, now) = (&machine.pilot.reference, &machine.vm.state);
             Ok(tail(&format!("simulated VM {id}, pilot {pilot}, state {now:?}\n"), max_bytes).to_owned())
         })

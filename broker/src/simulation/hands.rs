@@ -78,9 +78,8 @@ impl SimulatedCloud {
     pub fn reclaim(&self, id: &str) {
         let mut state = self.now();
         let (now, mut world) = (state.now, self.dirac.as_ref().map(SimulatedDirac::now));
-        if let Some(machine) = state.vms.get_mut(id) {
-            machine.reclaim(now, world.as_deref_mut());
-        }
+        state.fleet.change(id, |machine| machine.reclaim(now, world.as_deref_mut()));
+        state.schedule(id, world.as_deref());
     }
 
     /// The provider announces something about a VM.
@@ -93,9 +92,7 @@ impl SimulatedCloud {
     pub fn power_off(&self, id: &str) {
         let mut state = self.now();
         let mut world = self.dirac.as_ref().map(SimulatedDirac::now);
-        if let Some(machine) = state.vms.get_mut(id) {
-            machine.end(End::PoweredOff, world.as_deref_mut());
-        }
+        state.fleet.change(id, |machine| machine.end(End::PoweredOff, world.as_deref_mut()));
     }
 
     /// Puts a VM into the project that is not ours; its id.

@@ -59,6 +59,31 @@ impl Machine {
         self.vm.state != VmState::Ended(End::Reclaimed) || shown
     }
 
+    /// When something may happen to the VM next, looked at from `now`; nothing: never, unless somebody does it.
+    pub fn next(&self, now: Timestamp, world: Option<&World>) -> Option<Timestamp> {
+        match self.vm.state {
+            VmState::Building => Some(self.up_at()),
+            VmState::Active => {
+                let asks = self.works_at.filter(|_| !self.works && world.is_some());
+                let announced = |at: Timestamp| if self.is_announced { at } else { at - ANNOUNCED_BEFORE };
+                let idle = world.filter(|_| self.works).map(|world| self.idle_at(now, world));
+                asks.into_iter().chain(self.reclaimed_at.map(announced)).chain(idle).min()
+            }
+            VmState::Ended(End::Reclaimed) => self.reclaimed_at.and_then(|at| at.checked_add(SHOWN_AFTERWARDS).ok()),
+            _ => None,
+        }
+    }
+
+    /// The first moment at which its pilot can have been idle for too long, as it is now.
+    fn idle_at(&self, now: Timestamp, world: &World) -> Timestamp {
+        /// What rounding may take away: a look too early changes nothing and is followed by another.
+        const SHORTEST: f64 = 0.001;
+        let timeout = self.pilot.idle_timeout as f64;
+        let left = timeout - world.idle(&self.pilot.reference).unwrap_or(0.0);
+        let left = SignedDuration::try_from_secs_f64(left.max(SHORTEST)).unwrap_or(SignedDuration::MAX);
+        now.checked_add(left).unwrap_or(Timestamp::MAX)
+    }
+
     /// What the provider announces about the VM at `now`, once.
     pub fn notice(&mut self, now: Timestamp) -> Option<Notice> {
         let at = self.reclaimed_at.filter(|at| *at <= now + ANNOUNCED_BEFORE)?;

@@ -1,17 +1,15 @@
 //! What a simulated cloud holds: its VMs, what they use of quota and capacity, and how they move in time.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
 use super::{
-    SimulatedDirac,
+    SimulatedDirac, World,
     config::{CloudConfig, SimulatedFlavor},
     faults::{Call, Dice, LATE, SLOW, Script},
+    fleet::Fleet,
     machine::Machine,
     trouble::{Loss, Trouble, after},
 };
@@ -27,8 +25,8 @@ const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 pub struct State {
     /// What the cloud is.
     pub config: CloudConfig,
-    /// What it holds, by the provider's id.
-    pub vms: BTreeMap<String, Machine>,
+    /// What it holds.
+    pub fleet: Fleet,
     /// Ids of VMs that are not ours.
     pub strangers: Vec<String>,
     /// Errors that coming calls give.
@@ -50,9 +48,9 @@ impl State {
     /// An empty cloud.
     pub fn new(config: CloudConfig, now: Timestamp) -> Self {
         let dice = Dice::new(config.seed);
-        let (vms, strangers, script) = (BTreeMap::new(), Vec::new(), Script::default());
+        let (fleet, strangers, script) = (Fleet::default(), Vec::new(), Script::default());
         let (trouble, known) = (Trouble::default(), BTreeSet::new());
-        Self { config, vms, strangers, script, trouble, known, now, announced: Vec::new(), dice, ids: 0 }
+        Self { config, fleet, strangers, script, trouble, known, now, announced: Vec::new(), dice, ids: 0 }
     }
 
     /// Moves to `now`: VMs whose time has come begin to work, idle ones halt, and some are taken away.
@@ -65,8 +63,25 @@ impl State {
             }
         }
         let mut world = dirac.map(SimulatedDirac::now);
-        self.announced.extend(self.vms.values_mut().filter_map(|machine| machine.notice(now)));
-        self.vms.retain(|_, machine| machine.advance(now, world.as_deref_mut()));
+        let due = self.fleet.due(now);
+        for id in &due {
+            self.announced.extend(self.fleet.change(id, |machine| machine.notice(now)).flatten());
+        }
+        for id in due {
+            let is_there = self.fleet.change(&id, |machine| machine.advance(now, world.as_deref_mut()));
+            match is_there {
+                Some(true) => self.schedule(&id, world.as_deref()),
+                Some(false) => drop(self.fleet.remove(&id)),
+                None => {}
+            }
+        }
+    }
+
+    /// Has the VM looked at when something happens to it next, as far as anybody knows.
+    pub fn schedule(&mut self, id: &str, world: Option<&World>) {
+        if let Some(at) = self.fleet.get(id).and_then(|machine| machine.next(self.now, world)) {
+            self.fleet.look_at(id, at);
+        }
     }
 
     /// A number that no other VM has.
@@ -96,7 +111,7 @@ impl State {
         let found: Vec<Vm> = self.of(&order.owner).into_iter().filter(Vm::is_held).collect();
         if let Some((kept, twins)) = keep(found) {
             for twin in twins {
-                self.vms.remove(&twin.id);
+                self.fleet.remove(&twin.id);
             }
             return Ok(kept);
         }
@@ -143,21 +158,22 @@ impl State {
         let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works, reclaimed_at, is_announced };
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
-        self.vms.insert(vm.id.clone(), machine);
+        self.fleet.insert(machine);
+        self.schedule(&vm.id, None);
         vm
     }
 
     /// The VMs of an owner.
     pub fn of(&self, owner: &Owner) -> Vec<Vm> {
-        self.vms.values().filter(|m| m.vm.owner == *owner).map(|m| m.vm.clone()).collect()
+        self.fleet.of(owner)
     }
 
     /// What a list of this cluster shows. A VM that an earlier list had and this one lacks is unknown as long as it exists.
     pub fn listed(&mut self, cluster: &str) -> Vec<Vm> {
         let lag = seconds(self.config.faults.list_lag);
-        self.known.retain(|id| self.vms.contains_key(id));
+        self.known.retain(|id| self.fleet.get(id).is_some());
         let mut listed = Vec::new();
-        for machine in self.vms.values().filter(|m| m.vm.owner.cluster == cluster) {
+        for machine in self.fleet.all().filter(|m| m.vm.owner.cluster == cluster) {
             let mut vm = machine.vm.clone();
             let lacks = self.now.duration_since(vm.created) < lag || self.trouble.hides(&vm.id, self.now);
             if !lacks {

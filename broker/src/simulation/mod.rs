@@ -2,12 +2,14 @@
 //!
 //! It keeps DIRAC's and a provider's rules (matching, pilot rows, quotas, faults), and nothing of it is real: for the demo,
 //! for unit tests and for simulation. It is deterministic: the same seed and the same calls at the same times give the same
-//! history. Time is the caller's ([`Clock`]); the world moves when it is looked at.
+//! history. Time is the caller's ([`Clock`]); the world moves when it is looked at, from one event to the next: what a call costs depends on
+//! what has happened since the last, and not on how much there is.
 
 mod arrivals;
 mod cloud;
 mod config;
 mod faults;
+mod fleet;
 mod hands;
 mod machine;
 mod machines;

@@ -13,15 +13,13 @@ impl State {
     }
 
     fn quota(&self) -> QuotaClass {
-        let held = || self.vms.values().filter(|m| m.vm.is_held());
-        let sum = |of: fn(&SimulatedFlavor) -> u64| held().map(|m| of(&m.flavor)).sum();
-        let limits = self.config.quota;
+        let (used, limits) = (self.fleet.used(), self.config.quota);
         QuotaClass {
             name: CLASS.to_owned(),
-            vms: Allowance { limit: limits.vms, used: sum(|_| 1) },
-            cores: Allowance { limit: limits.cores, used: sum(|f| u64::from(f.cores)) },
-            ram_mib: Allowance { limit: limits.ram_mib, used: sum(|f| f.ram_mib) },
-            gpus: Allowance { limit: limits.gpus, used: sum(|f| u64::from(f.gpus)) },
+            vms: Allowance { limit: limits.vms, used: used.vms },
+            cores: Allowance { limit: limits.cores, used: used.cores },
+            ram_mib: Allowance { limit: limits.ram_mib, used: used.ram_mib },
+            gpus: Allowance { limit: limits.gpus, used: used.gpus },
             ..QuotaClass::default()
         }
     }
@@ -57,7 +55,7 @@ impl State {
         }
         self.check_quota(&flavor)?;
         let full = |message| CloudError::NoCapacity { message, scope: Scope::Offer };
-        let held = self.vms.values().filter(|m| m.vm.is_held() && m.flavor.name == flavor.name).count() as u64;
+        let held = self.fleet.held(&flavor.name);
         if let Some(fit) = self.config.capacity.get(&flavor.name).filter(|fit| held >= **fit) {
             return Err(full(format!("{fit} VMs of {} fit, and {held} are there", flavor.name)));
         }

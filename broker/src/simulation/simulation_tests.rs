@@ -12,7 +12,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 
-use super::*;
+use super::{world::MOST_WAITING, *};
 use crate::{
     cloud::{Attempt, Choice, Cloud, CloudError, Coming, End, Order, Owner, Scope, VmState, Wanted},
     demand::DemandSource,
@@ -314,6 +314,22 @@ async fn a_stream_that_was_removed_and_is_put_back_brings_jobs_again() {
     }
     let queues = f.dirac.task_queues().await.unwrap().queues;
     assert_eq!(queues.iter().map(|q| q.jobs).collect::<Vec<_>>(), [30], "equal jobs wait in one task queue");
+}
+
+#[tokio::test]
+async fn however_many_jobs_arrive_no_more_than_a_bound_wait_and_those_that_are_served_make_room() {
+    let f = fixture(0, Faults::default());
+    let stream = Arrival { group: "biomed_user".into(), jobs_per_hour: 10_000_000, run_time: 60, ..Arrival::default() };
+    f.dirac.set_arrivals(vec![stream; 64]);
+    f.pass(86_400);
+    let full = f.dirac.statistics();
+    assert!((MOST_WAITING as u64..MOST_WAITING as u64 + 64).contains(&full.waiting), "{full:?}");
+    f.order("a").await.unwrap();
+    f.pass(60);
+    f.state().await;
+    f.pass(600);
+    let later = f.dirac.statistics();
+    assert!(later.served > 0 && later.arrived > full.arrived && later.waiting + 200 >= full.waiting, "{later:?}");
 }
 
 #[tokio::test]

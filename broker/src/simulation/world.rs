@@ -1,8 +1,17 @@
 //! The state of a simulated DIRAC and the pilots that ask it for work, and how it moves in time.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod jobs;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque},
+};
 
 use jiff::Timestamp;
+
+#[cfg(test)]
+pub use jobs::MOST_WAITING;
+use jobs::{Moment, News, Running};
 
 use crate::{
     demand::{
@@ -43,6 +52,10 @@ pub struct World {
     streams: Vec<Stream>,
     pilots: BTreeMap<String, Worker>,
     rows: BTreeMap<String, Row>,
+    /// When which job of which pilot ends. One whose pilot is gone ends nothing.
+    ends: BinaryHeap<Reverse<(Moment, u64, String)>>,
+    /// Pilots with free cores.
+    free: BTreeSet<String>,
     next_job: u64,
     /// Numbers of the jobs that run.
     running: HashSet<u64>,
@@ -79,15 +92,6 @@ struct Worker {
     idle_since: f64,
 }
 
-#[derive(Debug)]
-struct Running {
-    job: u64,
-    stream: usize,
-    cores: u64,
-    ends: f64,
-    arrived: f64,
-}
-
 impl World {
     /// A world that begins at `start`.
     pub fn new(seed: u64, arrivals: Vec<Arrival>, start: Timestamp) -> Self {
@@ -98,6 +102,8 @@ impl World {
             streams: Vec::new(),
             pilots: BTreeMap::new(),
             rows: BTreeMap::new(),
+            ends: BinaryHeap::new(),
+            free: BTreeSet::new(),
             next_job: 0,
             running: HashSet::new(),
             lost: HashSet::new(),
@@ -134,70 +140,18 @@ impl World {
         let until = now.duration_since(self.start).as_secs_f64().max(self.now);
         loop {
             let arrival = self.streams.iter().map(|s| s.pacer.next).fold(f64::INFINITY, f64::min);
-            let end = self.pilots.values().flat_map(|w| &w.jobs).map(|j| j.ends).fold(f64::INFINITY, f64::min);
+            let end = self.ends.peek().map_or(f64::INFINITY, |Reverse((at, ..))| f64::from_bits(*at));
             let next = arrival.min(end);
             if next > until {
                 break;
             }
             self.now = next;
-            self.end_jobs();
-            self.bring_jobs();
-            self.match_jobs();
+            let mut news = News::default();
+            self.end_jobs(&mut news);
+            self.bring_jobs(until, &mut news);
+            self.match_jobs(news);
         }
         self.now = until;
-    }
-
-    fn bring_jobs(&mut self) {
-        for stream in &mut self.streams {
-            while stream.pacer.next <= self.now {
-                stream.waiting.push_back(stream.pacer.next);
-                stream.pacer.arrived();
-                self.counts.arrived += 1;
-            }
-        }
-    }
-
-    fn end_jobs(&mut self) {
-        for worker in self.pilots.values_mut() {
-            let before = worker.jobs.len();
-            worker.jobs.retain(|job| {
-                let runs = job.ends > self.now;
-                if !runs {
-                    self.running.remove(&job.job);
-                }
-                runs
-            });
-            self.counts.served += (before - worker.jobs.len()) as u64;
-            if before > 0 && worker.jobs.is_empty() {
-                worker.idle_since = self.now;
-            }
-        }
-    }
-
-    /// Every pilot with free cores asks for work, as often as it gets some. Jobs that need most cores are offered first.
-    fn match_jobs(&mut self) {
-        let mut order: Vec<usize> = (0..self.streams.len()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(self.streams[*i].arrival.processors));
-        for (reference, worker) in &mut self.pilots {
-            for &i in &order {
-                let stream = &mut self.streams[i];
-                let cores = stream.arrival.processors.max(1);
-                let fits =
-                    worker.pilot.owner_groups.contains(&stream.arrival.group) && worker.resource.matches(&stream.queue);
-                while fits && worker.free() >= cores {
-                    let Some(arrived) = stream.waiting.pop_front() else { break };
-                    let ends = self.now + stream.arrival.run_time.max(1) as f64;
-                    self.next_job += 1;
-                    self.running.insert(self.next_job);
-                    worker.jobs.push(Running { job: self.next_job, stream: i, cores, ends, arrived });
-                    let row = self.rows.get_mut(reference);
-                    if let Some(row) = row {
-                        row.jobs.push(self.next_job);
-                        row.touched = self.now;
-                    }
-                }
-            }
-        }
     }
 
     /// A pilot asks for work the first time: its row turns Running, as the Matcher does it.
@@ -219,20 +173,32 @@ impl World {
             ..Resource::default()
         });
         let worker = Worker { pilot: pilot.clone(), resource, jobs: Vec::new(), idle_since: self.now };
-        self.pilots.insert(pilot.reference.clone(), worker);
-        self.match_jobs();
+        let reference = &pilot.reference;
+        if let Some(before) = self.pilots.insert(reference.clone(), worker) {
+            self.counts.running -= before.jobs.len() as u64;
+            for job in &before.jobs {
+                self.running.remove(&job.number);
+            }
+        }
+        self.free.insert(reference.clone());
+        self.match_jobs(News { pilots: [reference.clone()].into(), ..News::default() });
     }
 
     /// The pilot's VM is gone: its jobs wait again. Whether it had any.
     pub fn pilot_gone(&mut self, reference: &str) -> bool {
         let Some(worker) = self.pilots.remove(reference) else { return false };
+        self.free.remove(reference);
+        let mut news = News::default();
         for job in &worker.jobs {
-            self.streams[job.stream].waiting.push_front(job.arrived);
+            let waiting = &mut self.streams[job.stream].waiting;
+            news.has_jobs |= waiting.is_empty();
+            waiting.push_front(job.arrived);
             self.counts.requeued += 1;
-            self.running.remove(&job.job);
-            self.lost.insert(job.job);
+            self.counts.running -= 1;
+            self.running.remove(&job.number);
+            self.lost.insert(job.number);
         }
-        self.match_jobs();
+        self.match_jobs(news);
         !worker.jobs.is_empty()
     }
 
@@ -240,11 +206,6 @@ impl World {
     pub fn idle(&self, reference: &str) -> Option<f64> {
         let worker = self.pilots.get(reference)?;
         worker.jobs.is_empty().then_some(self.now - worker.idle_since)
-    }
-
-    /// Whether a pilot of this reference was ever given a job.
-    pub fn ever_worked(&self, reference: &str) -> bool {
-        self.rows.get(reference).is_some_and(|r| !r.jobs.is_empty())
     }
 
     /// Task queues with waiting jobs.
@@ -295,7 +256,6 @@ impl World {
         let oldest = self.streams.iter().filter_map(|s| s.waiting.front()).fold(self.now, |a, b| a.min(*b));
         Statistics {
             waiting: self.streams.iter().map(|s| s.waiting.len() as u64).sum(),
-            running: self.pilots.values().map(|w| w.jobs.len() as u64).sum(),
             oldest_wait: (self.now - oldest) as u64,
             ..self.counts
         }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use broker::clock::Clock;
+use crds::Reason;
 use k8s_openapi::{
     api::events::v1::Event,
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -53,16 +54,27 @@ impl Events {
     }
 
     /// Tells that something happened.
-    pub async fn note<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) {
+    pub async fn note<K: Resource<DynamicType = ()>>(&self, about: &K, reason: Reason, text: impl Into<String>) {
         self.publish(about, "Normal", reason, text.into()).await;
     }
 
     /// Tells that something is wrong; gives whether it was told now, and not a moment ago.
-    pub async fn warn<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, text: impl Into<String>) -> bool {
+    pub async fn warn<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        reason: Reason,
+        text: impl Into<String>,
+    ) -> bool {
         self.publish(about, "Warning", reason, text.into()).await
     }
 
-    async fn publish<K: Resource<DynamicType = ()>>(&self, about: &K, type_: &str, reason: &str, note: String) -> bool {
+    async fn publish<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        type_: &str,
+        reason: Reason,
+        note: String,
+    ) -> bool {
         let uid = about.meta().uid.as_deref().unwrap_or_default();
         if !self.told.lock().unwrap_or_else(PoisonError::into_inner).is_due(uid, reason, Instant::now()) {
             return false;
@@ -76,8 +88,8 @@ impl Events {
                 ..ObjectMeta::default()
             },
             type_: Some(type_.to_owned()),
-            reason: Some(reason.to_owned()),
-            action: Some(reason.to_owned()),
+            reason: Some(reason.as_str().to_owned()),
+            action: Some(reason.as_str().to_owned()),
             note: Some(note.chars().take(LONGEST_NOTE).collect()),
             event_time: Some(MicroTime(self.clock.now())),
             regarding: Some(regarding),
@@ -88,7 +100,7 @@ impl Events {
         let api = Api::<Event>::namespaced(self.client.clone(), &namespace);
         // An event is a courtesy: when it cannot be told (a namespace that ends refuses new objects) work goes on.
         if let Err(error) = in_turn(&self.slots, api.create(&PostParams::default(), &event)).await {
-            tracing::debug!(%error, reason, "an event could not be told");
+            tracing::debug!(%error, %reason, "an event could not be told");
         }
         true
     }
@@ -101,12 +113,12 @@ impl Default for Told {
 }
 
 impl Told {
-    fn is_due(&mut self, uid: &str, reason: &str, now: Instant) -> bool {
+    fn is_due(&mut self, uid: &str, reason: Reason, now: Instant) -> bool {
         if now.duration_since(self.forgot) >= FORGETS {
             self.at.retain(|_, at| now.duration_since(*at) < QUIET);
             self.forgot = now;
         }
-        let number = self.numbers.hash_one((uid, reason));
+        let number = self.numbers.hash_one((uid, reason.as_str()));
         if self.at.get(&number).is_some_and(|at| now.duration_since(*at) < QUIET) {
             return false;
         }
@@ -117,23 +129,25 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use crds::Reason::{LetGo, Running};
+
     use super::*;
 
     #[test]
     fn the_same_reason_on_the_same_object_is_told_again_after_five_minutes() {
         let (mut told, now) = (Told::default(), Instant::now());
-        assert!(told.is_due("a", "Ended", now) && told.is_due("b", "Ended", now) && told.is_due("a", "Running", now));
-        assert!(!told.is_due("a", "Ended", now + QUIET - Duration::from_secs(1)));
-        assert!(told.is_due("a", "Ended", now + QUIET));
+        assert!(told.is_due("a", LetGo, now) && told.is_due("b", LetGo, now) && told.is_due("a", Running, now));
+        assert!(!told.is_due("a", LetGo, now + QUIET - Duration::from_secs(1)));
+        assert!(told.is_due("a", LetGo, now + QUIET));
     }
 
     #[test]
     fn what_was_told_long_ago_is_forgotten() {
         let (mut told, now) = (Told::default(), Instant::now());
         for n in 0..1_000 {
-            told.is_due(&n.to_string(), "Ended", now);
+            told.is_due(&n.to_string(), LetGo, now);
         }
-        told.is_due("a", "Ended", now + QUIET + FORGETS);
+        told.is_due("a", LetGo, now + QUIET + FORGETS);
         assert_eq!(told.at.len(), 1);
     }
 }

@@ -14,7 +14,7 @@ use kube::{
 };
 
 use super::kind::Kind;
-use crate::names::Key;
+use crate::names::{Key, LET_GO};
 
 /// A sentence about an object is no place for all that a parser says.
 const LONGEST: usize = 300;
@@ -36,7 +36,14 @@ impl<K: Kind> Unread<K> {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
         };
-        let meta = ObjectMeta { managed_fields: None, annotations: None, ..metadata.clone() };
+        // Of what people wrote there, whether it may go.
+        let annotations = metadata
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(LET_GO))
+            .map(|value| (LET_GO.to_owned(), value.clone()));
+        let annotations = annotations.map(|one| [one].into());
+        let meta = ObjectMeta { managed_fields: None, annotations, ..metadata.clone() };
         Self { key, object: meta.into_response_partial(), error: error.chars().take(LONGEST).collect() }
     }
 

@@ -119,7 +119,7 @@ impl Collector {
         ctx.metrics.orphan(key);
         if let Some(cloud) = ctx.state.stores.clouds.get(key) {
             let text = format!("VM {} ({}) carried our tag and had no PilotVM: it was deleted", vm.id, vm.name);
-            ctx.events.warn(cloud.as_ref(), Reason::OrphanDeleted.as_str(), text).await;
+            ctx.events.warn(cloud.as_ref(), Reason::OrphanDeleted, text).await;
         }
         true
     }

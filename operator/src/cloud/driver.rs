@@ -81,7 +81,8 @@ impl Driven {
                 if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
                     return Ok(false);
                 }
-                let driver = openstack::make(config, pace, ctx.clock.clone())?;
+                let room = ctx.state.answers.room(&key.namespace);
+                let driver = openstack::make(config, pace, room, ctx.clock.clone())?;
                 if let Some(home) = home(ctx, cloud, handle) {
                     let wanted = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
                     self.leads_home(&home, &made_from, &driver, &wanted, ctx.args.catalogue_interval).await?;

@@ -9,25 +9,12 @@ use crds::{Cloud, reason::Reason};
 use super::garbage;
 use crate::{
     context::Context,
-    known::listing::Listing,
+    known::{cloud::Needed, listing::Listing},
     names::{CLOUD_FINALIZER, CLOUD_LABEL, Key, deleting, holds, let_go},
 };
 
 /// The Secrets of a Cloud that nothing needs any more are let go in this time.
 const SECRETS_GO_WITHIN: Duration = Duration::from_secs(5);
-
-/// What holds a Cloud that is deleted.
-#[derive(Debug, PartialEq, Eq)]
-enum Needed {
-    /// Nothing.
-    No,
-    /// PilotVMs name it.
-    PilotVms(usize),
-    /// VMs with our tag are left there, and no other Cloud can delete them.
-    Orphans(usize),
-    /// Which VMs are left there is not known.
-    Unknown,
-}
 
 /// Puts the finalizer on a living cloud, and takes it off a deleted one that nobody needs any more.
 pub async fn settle(ctx: &Context, cloud: &Cloud) {
@@ -36,9 +23,9 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
     let is_asked = deleting(cloud) || ctx.state.secrets.deleted(&key, &cloud.spec.secrets()).is_some();
     let needed = if is_asked { needed(ctx, cloud) } else { Needed::Unknown };
     let handle = ctx.state.clouds.get(&key);
-    let is_needed = is_asked.then_some(needed != Needed::No);
-    if handle.facts().is_needed != is_needed {
-        handle.update(|f| f.is_needed = is_needed);
+    let asked = is_asked.then_some(needed);
+    if handle.facts().needed != asked {
+        handle.update(|f| f.needed = asked);
         ctx.bells.secrets_changed();
     }
     let may_go = needed == Needed::No || let_go(cloud);
@@ -62,7 +49,7 @@ pub async fn settle(ctx: &Context, cloud: &Cloud) {
         };
         let text = format!("let go by annotation: {left}; nobody deletes what is left");
         tracing::warn!(cloud = %Key::of(cloud), text, "a Cloud is let go");
-        ctx.events.warn(cloud, Reason::LetGo.as_str(), text).await;
+        ctx.events.warn(cloud, Reason::LetGo, text).await;
     }
     ctx.api.try_hold(cloud, CLOUD_FINALIZER, wanted).await;
 }

@@ -7,7 +7,7 @@ use broker::{
     clock::Clock,
     cloud::{
         Gpu, Pace,
-        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project},
+        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project, Room},
     },
 };
 use crds::{
@@ -22,9 +22,10 @@ use crate::{
     trouble::Trouble,
 };
 
-/// A driver with this configuration.
-pub fn make(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<OpenStackCloud, Trouble> {
-    OpenStackCloud::new(config, pace, clock).map_err(|error| Trouble::from(&error))
+/// A driver with this configuration, and with room for its answers.
+pub fn make(config: Config, pace: Arc<Pace>, room: Room, clock: Clock) -> Result<OpenStackCloud, Trouble> {
+    let cloud = OpenStackCloud::new(config, pace, clock).map_err(|error| Trouble::from(&error))?;
+    Ok(cloud.within(room))
 }
 
 /// Who is asked: two Clouds of one address and project are one for the provider.

@@ -154,8 +154,8 @@ pub async fn hold(ctx: &Context, key: &Key, handle: &Handle, frozen: Frozen) {
     });
     match (was, frozen.standing.is_frozen) {
         (false, true) => {
-            let (reason, message) = (frozen.reason().as_str(), frozen.message(key));
-            tracing::warn!(cloud = %key, reason, message, "nothing is done until a person says so");
+            let (reason, message) = (frozen.reason(), frozen.message(key));
+            tracing::warn!(cloud = %key, %reason, message, "nothing is done until a person says so");
             if let Some(cloud) = ctx.state.stores.clouds.get(key) {
                 ctx.events.warn(cloud.as_ref(), reason, message).await;
             }

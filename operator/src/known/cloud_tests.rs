@@ -1,6 +1,16 @@
-use broker::simulation::{CloudConfig, SimulatedCloud};
+use std::time::Duration;
 
-use super::*;
+use broker::{
+    cloud::Offers,
+    simulation::{CloudConfig, SimulatedCloud},
+};
+use crds::Reason;
+
+use super::{
+    facts::{GRACE, HEADROOM_HOLDS},
+    *,
+};
+use crate::trouble::Trouble;
 
 fn transient() -> CloudError {
     CloudError::Transient("no answer".into())

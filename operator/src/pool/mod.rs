@@ -67,7 +67,7 @@ async fn settle(ctx: &Context, pool: &PilotPool, vms: Vec<Arc<PilotVM>>) {
         Step::Release => ctx.api.try_hold(pool, POOL_FINALIZER, false).await,
         Step::Drain(vms) => {
             let text = "the pool was deleted: no VM is made, and each VM goes when it has no job";
-            ctx.events.note(pool, Reason::Draining.as_str(), text).await;
+            ctx.events.note(pool, Reason::Draining, text).await;
             drain(ctx, vms, "its pool was deleted").await;
         }
         Step::DeleteAll(vms) => {

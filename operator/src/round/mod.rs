@@ -84,7 +84,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
         Err(error) => {
             tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
             if before.demand_unknown.is_none() {
-                ctx.events.warn(installation, Reason::DemandUnknown.as_str(), error.message.clone()).await;
+                ctx.events.warn(installation, Reason::DemandUnknown, error.message.clone()).await;
             }
             let trouble = Trouble::from(error);
             handle.update(|f| f.demand_unknown = Some(trouble));
@@ -97,7 +97,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             f.demand_unknown = None;
             f.demand_back = at;
         });
-        ctx.events.note(installation, Reason::DemandKnown.as_str(), "the task queues can be read again").await;
+        ctx.events.note(installation, Reason::DemandKnown, "the task queues can be read again").await;
     }
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
     // Read after the demand, which can take its time: rows that came meanwhile count.

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use kube::Resource;
+
 use crate::{
     context::State,
-    known::secrets::Secrets,
+    known::{cloud::Needed, secrets::Secrets},
     names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, INSTALLATION_LABEL, Key, deleting, holds, let_go},
 };
 
@@ -35,7 +37,7 @@ pub struct Holder {
     pub is_deleted: bool,
     /// Whether somebody said that it goes without what it waits for.
     pub is_let_go: bool,
-    /// Whether VMs or rows need it; nothing where that is not known.
+    /// Whether VMs or rows need it; nothing where that is not known, or not asked since nobody deleted it or a Secret of it.
     pub is_needed: Option<bool>,
 }
 
@@ -72,7 +74,7 @@ pub fn holders(state: &State) -> Vec<Holder> {
             is_held: holds(cloud.as_ref(), CLOUD_FINALIZER),
             is_deleted: deleting(cloud.as_ref()),
             is_let_go: let_go(cloud.as_ref()),
-            is_needed: state.clouds.get(&key).facts().is_needed,
+            is_needed: state.clouds.get(&key).facts().needed.map(|needed| needed != Needed::No),
             key,
         }
     });
@@ -85,15 +87,20 @@ pub fn holders(state: &State) -> Vec<Holder> {
             is_held: holds(installation.as_ref(), INSTALLATION_FINALIZER),
             is_deleted: deleting(installation.as_ref()),
             is_let_go: let_go(installation.as_ref()),
-            is_needed: Some(
+            is_needed: is_asked(state, installation.as_ref(), &installation.spec.secrets()).then(|| {
                 !state.stores.vms_of_installation(&key).is_empty()
-                    || !state.stores.unknown_vms(INSTALLATION_LABEL, &key).is_empty(),
-            ),
+                    || !state.stores.unknown_vms(INSTALLATION_LABEL, &key).is_empty()
+            }),
             key,
         }
     });
     let all = clouds.chain(installations);
     all.filter(|holder| !holder.named.is_empty() || !holder.recorded.is_empty() || holder.is_held).collect()
+}
+
+/// Whether it matters now what needs this object: it was deleted, or a Secret of it was. Counting looks at all PilotVMs.
+fn is_asked<K: Resource>(state: &State, object: &K, named: &BTreeSet<String>) -> bool {
+    deleting(object) || state.secrets.deleted(&Key::of(object), named).is_some()
 }
 
 /// Whether each Secret that is named, or was, is to be kept.

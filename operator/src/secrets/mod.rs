@@ -110,7 +110,7 @@ async fn settle(ctx: &Context, key: &Key, is_wanted: bool) -> Option<Seen> {
                     "deleted, and kept until the VMs that can be deleted only with it are gone; to let it go at once, annotate it with \
                      {LET_GO}=true"
                 );
-                ctx.events.warn(&secret, Reason::SecretDeleted.as_str(), text).await;
+                ctx.events.warn(&secret, Reason::SecretDeleted, text).await;
             }
             return seen(true, is_deleted);
         }
@@ -120,7 +120,7 @@ async fn settle(ctx: &Context, key: &Key, is_wanted: bool) -> Option<Seen> {
         (false, true) if is_wanted => {
             let text = "let go by annotation: VMs that can be deleted only with it may be left";
             tracing::warn!(secret = %key, text, "a Secret is let go");
-            ctx.events.warn(&secret, Reason::LetGo.as_str(), text).await;
+            ctx.events.warn(&secret, Reason::LetGo, text).await;
         }
         (true, false) | (false, true) => {}
     }

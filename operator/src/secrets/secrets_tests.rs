@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     api::{Stores, fake::Fake, watch::Objects},
     context::State,
+    known::cloud::Needed,
     names::CLOUD_FINALIZER,
 };
 
@@ -65,7 +66,27 @@ fn of_cloud(cloud: Cloud) -> Stores {
 }
 
 fn needed(ctx: &Context, is_needed: bool) {
-    ctx.state.clouds.get(&key("c")).update(|f| f.is_needed = Some(is_needed));
+    let needed = if is_needed { Needed::Orphans(1) } else { Needed::No };
+    ctx.state.clouds.get(&key("c")).update(|f| f.needed = Some(needed));
+}
+
+#[test]
+fn pilotvms_are_looked_at_only_for_an_installation_that_goes_or_whose_secret_does() {
+    let looks = |installation: DiracInstallation, is_deleted: bool| {
+        let vms = (0..9).map(|n| {
+            let mut vm = PilotVM::new(&format!("cpu-{n}"), crds::vm::PilotVMSpec::default());
+            vm.metadata.namespace = Some("demo".into());
+            vm
+        });
+        let stores = Stores { installations: Objects::of([installation]), vms: Objects::of(vms), ..Stores::default() };
+        let state = State { stores, ..State::default() };
+        state.secrets.saw(&key("s"), Some(Seen { at: Instant::now(), is_held: true, is_deleted }));
+        let needed = holders(&state)[0].is_needed;
+        (needed, state.stores.vms.looks.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    assert_eq!(looks(installation(json!({})), false), (None, 0), "nobody asks");
+    assert_eq!(looks(installation(json!({})), true), (Some(false), 9));
+    assert_eq!(looks(installation(json!({"deletionTimestamp": GONE})), false), (Some(false), 9));
 }
 
 fn finalizers(fake: &Fake, object: &str) -> usize {

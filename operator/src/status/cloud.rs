@@ -14,7 +14,10 @@ use super::{pass::Pass, unread};
 use crate::{
     amounts::whole,
     conditions::Conditions,
-    known::{cloud::Facts, frozen},
+    known::{
+        cloud::{Facts, Needed},
+        frozen,
+    },
     names::{CLOUD_LABEL, Key, LET_GO, deleting},
     trouble::of_cloud,
 };
@@ -44,11 +47,9 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     let needs = [ConditionType::Reachable, ConditionType::CredentialValid, ConditionType::Resolved];
     conditions.ready(&needs, "VMs can be made here");
     if deleting(cloud) {
-        let listed = facts.listing.as_ref().map_or("an unknown number of".to_owned(), |l| l.vms.len().to_string());
+        let waits = waits_for(ours.vms, &facts);
         let text = format!(
-            "deleted; waits for {} PilotVMs and {listed} VMs, which must go first; to let go of VMs that nobody will delete, annotate \
-             the cloud with {LET_GO}=true",
-            ours.vms
+            "deleted; {waits}; to let go of VMs that nobody will delete, annotate the cloud with {LET_GO}=true"
         );
         conditions.says(ConditionType::Ready, Some(false), Reason::Deleting, &text);
     }
@@ -84,6 +85,19 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         credential_expires: offers.credential_expires.map(Time),
         project: offers.project.clone().or_else(|| old.and_then(|s| s.project.clone())),
         ..status
+    }
+}
+
+/// What a deleted Cloud waits for, as it was last found: VMs of other PilotVMs in the same project are not among it.
+fn waits_for(pilot_vms: i64, facts: &Facts) -> String {
+    match facts.needed {
+        _ if pilot_vms > 0 => format!("waits for {pilot_vms} PilotVMs, which must go first"),
+        Some(Needed::PilotVms(n)) => format!("waits for {n} PilotVMs, which must go first"),
+        Some(Needed::Orphans(n)) => {
+            format!("waits for {n} VMs of ours that no other Cloud can delete, which must go first")
+        }
+        Some(Needed::No) => "waits for no VM, and goes in a moment".to_owned(),
+        Some(Needed::Unknown) | None => "waits until it is known which VMs of ours are left there".to_owned(),
     }
 }
 

@@ -43,6 +43,6 @@ async fn tell_of<K: Kind>(ctx: &Context, objects: &Objects<K>) {
         }
         let text =
             format!("this version cannot read the object, and leaves what belongs to it alone: {}", unread.error);
-        told += usize::from(ctx.events.warn(&unread.object, Reason::Malformed.as_str(), text).await);
+        told += usize::from(ctx.events.warn(&unread.object, Reason::Malformed, text).await);
     }
 }

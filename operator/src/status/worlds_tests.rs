@@ -17,8 +17,10 @@ use crate::{
     context::State,
     known::{
         brake::Standing,
+        cloud::Needed,
         frozen::{Frozen, What},
         installation::Round,
+        listing::Listing,
         missing::Lacking,
     },
     names::Key,
@@ -91,6 +93,28 @@ fn listed_without(state: &State, names: &[&str]) {
         f.listing = Some(Arc::default());
         f.missing = Arc::new(lacking);
     });
+}
+
+/// The cloud lists VMs, of which PilotVMs of another Cloud of the project take care.
+fn goes_beside_another(state: &State) {
+    answering(state);
+    let owner = broker::cloud::Owner { cluster: "k".into(), uid: "of another".into() };
+    let vm = broker::cloud::Vm {
+        id: "1".into(),
+        owner,
+        name: String::new(),
+        state: broker::cloud::VmState::Active,
+        provider_status: String::new(),
+        created: Timestamp::UNIX_EPOCH,
+        bought: None,
+    };
+    let listing = Listing::new(Timestamp::UNIX_EPOCH, vec![vm], std::time::Duration::ZERO);
+    state.clouds.get(&key("c")).update(|f| (f.listing, f.needed) = (Some(Arc::new(listing)), Some(Needed::No)));
+}
+
+fn goes_before_orphans(state: &State) {
+    answering(state);
+    state.clouds.get(&key("c")).update(|f| f.needed = Some(Needed::Orphans(2)));
 }
 
 impl World {
@@ -285,7 +309,30 @@ fn every_world_shows_what_is_true_of_it() {
             "Cloud \"c\" is being deleted",
         ),
         ("the cloud goes", well().change("Cloud", GONE, gone()), "pool/p CloudUsable", "False", "NoUsableCloud", ""),
-        ("the cloud goes", well().change("Cloud", GONE, gone()), "cloud/c Ready", "False", "Deleting", "0 PilotVMs"),
+        (
+            "the cloud goes",
+            well().change("Cloud", GONE, gone()),
+            "cloud/c Ready",
+            "False",
+            "Deleting",
+            "until it is known which VMs",
+        ),
+        (
+            "the cloud goes, and another lists the VMs that it lists",
+            well().change("Cloud", GONE, gone()).knowing(goes_beside_another),
+            "cloud/c Ready",
+            "False",
+            "Deleting",
+            "deleted; waits for no VM",
+        ),
+        (
+            "the cloud goes, and orphans are left there",
+            well().change("Cloud", GONE, gone()).knowing(goes_before_orphans),
+            "cloud/c Ready",
+            "False",
+            "Deleting",
+            "waits for 2 VMs of ours that no other Cloud can delete",
+        ),
         ("the cloud is away", well().without("Cloud"), "pool/p CloudUsable", "False", "NoUsableCloud", ""),
         ("the cloud is away", well().without("Cloud"), "pool/p DemandMet", "Unknown", "ReferenceMissing", ""),
         (

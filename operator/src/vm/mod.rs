@@ -15,6 +15,7 @@ mod outcome;
 mod pilot;
 mod record;
 mod step;
+mod unread;
 mod write_down;
 
 #[cfg(test)]
@@ -41,6 +42,8 @@ use error::Error;
 use next::{next, wish_of};
 use observed::Observed;
 use write_down::write_down;
+
+pub use unread::run as let_unread_go;
 
 use crate::{api::watch::reference, context::Context, names::Key};
 

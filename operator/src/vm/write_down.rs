@@ -60,9 +60,9 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     }
     if let Some(event) = done.event.take() {
         if event.warns {
-            ctx.events.warn(vm, event.reason.as_str(), event.text).await;
+            ctx.events.warn(vm, event.reason, event.text).await;
         } else {
-            ctx.events.note(vm, event.reason.as_str(), event.text).await;
+            ctx.events.note(vm, event.reason, event.text).await;
         }
     }
     Ok(written)

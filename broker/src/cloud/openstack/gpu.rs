@@ -57,6 +57,11 @@ pub fn of(specs: &BTreeMap<String, String>) -> Option<Gpu> {
     })
 }
 
+/// Whether [`of`] reads this extra spec.
+pub fn reads(key: &str) -> bool {
+    key.to_lowercase().starts_with("accelerator:") || key == "pci_passthrough:alias" || resource(key)
+}
+
 fn add(a: u64, b: u64) -> u64 {
     a.saturating_add(b)
 }

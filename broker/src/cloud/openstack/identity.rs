@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     answer,
     bounded::{self, few, page},
+    budget::Room,
     config::{Config, Credential, NameOrId, Project},
     fault,
     said::{not_understood, sentence},
@@ -22,6 +23,12 @@ use crate::{clock::moment, cloud::CloudError};
 
 /// Largest answer of Keystone that is read: the catalogue of a large site has 100 kB.
 const LARGEST_ANSWER: usize = 1 << 20;
+/// Services that are remembered of a catalogue: those that are asked, and those whose absence is said.
+const SERVICES: [&str; 7] = ["compute", "image", "network", "block-storage", "volumev3", "volumev2", "volume"];
+/// Longest address of one.
+const LONGEST_URL: usize = 1_024;
+/// Longest id of a project, user or credential: Keystone's have 64 characters.
+const LONGEST_ID: usize = 255;
 /// A token is renewed this long before it ends, or a tenth of its life where that is shorter.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 
@@ -90,13 +97,18 @@ struct Endpoint {
 }
 
 /// Asks Keystone for a token.
-pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Duration) -> Result<Token, CloudError> {
+pub async fn authenticate(
+    http: &reqwest::Client,
+    config: &Config,
+    room: &Room,
+    longest: Duration,
+) -> Result<Token, CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url.trim_end_matches('/'));
     let what = "authenticate at Keystone";
     let request = http.post(&url).timeout(longest).json(&request_body(&config.credential));
     let mut answer = request.send().await.map_err(|e| fault::of_transport(what, &e))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer::body(what, &mut answer, LARGEST_ANSWER).await?;
+    let body = answer::body(what, &mut answer, LARGEST_ANSWER, room).await?;
     if !status.is_success() {
         return Err(
             match fault::of_refusal(what, status, &headers, &redacted(&sentence(status, &body), &config.credential)) {
@@ -118,11 +130,16 @@ pub async fn authenticate(http: &reqwest::Client, config: &Config, longest: Dura
     let token: Body = bounded::under(Some("token"), &body).map_err(|e| no_keystone(&not_understood(&e)))?;
     let renew = renewal(&token).and_then(|lasts| moment().checked_add(lasts));
     let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
+    let credential = token.application_credential.map(|c| c.id);
+    if [Some(&project), Some(&token.user.id), credential.as_ref()].into_iter().flatten().any(|id| id.len() > LONGEST_ID)
+    {
+        return Err(no_keystone("an id that is longer than Keystone's"));
+    }
     Ok(Token {
         value,
         project,
         renew,
-        application_credential: token.application_credential.map(|c| c.id),
+        application_credential: credential,
         password_expires: token.user.password_expires_at.as_deref().and_then(utc),
         user: token.user.id,
         endpoints: endpoints(token.catalog, config),
@@ -171,8 +188,12 @@ fn endpoints(catalog: Vec<Service>, config: &Config) -> BTreeMap<String, String>
     };
     catalog
         .into_iter()
+        .filter(|service| SERVICES.contains(&service.type_.as_str()))
         .filter_map(|service| {
             let url = service.endpoints.into_iter().find(ours)?.url;
+            if url.len() > LONGEST_URL {
+                return None;
+            }
             Some((service.type_, url))
         })
         .collect()

@@ -11,10 +11,14 @@ use super::{
     ask::ask,
     bounded::List,
     config::NameOrId,
+    said::shortened,
     session::Session,
     wire::{self, Named},
 };
 use crate::cloud::{CloudError, Image};
+
+/// Names that a sentence has.
+const MOST_NAMED: usize = 10;
 
 /// What was found, and a sentence for each that was not.
 pub type Found<T> = Result<(T, Vec<String>), CloudError>;
@@ -87,7 +91,7 @@ pub async fn groups(session: &Session) -> Found<()> {
                 missing.push(format!(
                     "{} security groups of the project are called {group:?} ({}), and Nova refuses to choose: give the id of one",
                     many.len(),
-                    many.join(", ")
+                    some(many)
                 ));
                 continue;
             }
@@ -112,8 +116,15 @@ pub async fn zones(session: &Session) -> Found<()> {
     let zones: List<wire::Zone> = ask(session, "list availability zones", request).await?;
     let there: Vec<&str> = zones.0.iter().map(|z| z.zone_name.as_str()).collect();
     let absent = session.config.zones.iter().filter(|zone| !there.contains(&zone.as_str()));
-    let sentence = |zone| format!("no availability zone is called {zone:?}; there are {}", there.join(", "));
+    let sentence = |zone| format!("no availability zone is called {zone:?}; there are {}", some(&there));
     Ok(((), absent.map(sentence).collect()))
+}
+
+/// The first of these names: a sentence has room for no more.
+fn some(names: &[&str]) -> String {
+    let first: Vec<String> = names.iter().take(MOST_NAMED).map(|name| shortened(name)).collect();
+    let more = names.len().saturating_sub(MOST_NAMED);
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
 }
 
 fn one<T>(found: Result<T, CloudError>) -> Result<Vec<T>, CloudError> {
@@ -135,7 +146,7 @@ fn unique(kind: &str, wanted: &NameOrId, mut found: Vec<Named>, working: &str) -
     match ids.as_slice() {
         [] => Err(format!("there is no {working} {kind} {word} {text:?} that this project can see")),
         [id] => Ok((*id).to_owned()),
-        many => Err(format!("{} {kind}s are {word} {text:?} ({}): say which by its id", many.len(), many.join(", "))),
+        many => Err(format!("{} {kind}s are {word} {text:?} ({}): say which by its id", many.len(), some(many))),
     }
 }
 

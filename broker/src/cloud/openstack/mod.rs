@@ -5,7 +5,7 @@
 //! | how is the project entered, where are its services | `identity` |
 //! | which version of an API is used | `endpoint`, `wire` |
 //! | how is a call made, a token renewed | `session`, `hold` |
-//! | how is an answer read | `answer`, `ask`, `bounded` |
+//! | how is an answer read, how much of all at once | `answer`, `ask`, `bounded`, `budget` |
 //! | what does a refusal mean, what of it is quoted | `fault`, `said` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
 //! | what do servers leave behind | `ports` |
@@ -16,6 +16,7 @@ mod answer;
 mod ask;
 mod body;
 mod bounded;
+mod budget;
 mod config;
 mod create;
 mod endpoint;
@@ -43,6 +44,7 @@ use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console
 use openstack_sdk_core::api::{QueryAsync, ignore};
 use tokio::sync::RwLock;
 
+pub use budget::{Budget, Room};
 pub use config::{Config, Credential, NameOrId, Project};
 
 use self::{offers::Resolved, ports::Left, servers::Known, session::Session};
@@ -69,6 +71,12 @@ impl OpenStackCloud {
     pub fn new(config: Config, pace: Arc<Pace>, clock: Clock) -> Result<Self, CloudError> {
         let session = Session::new(config, pace, clock)?;
         Ok(Self { session, known: Known::default(), left: Left::default(), resolved: RwLock::default() })
+    }
+
+    /// The same, whose answers share this room with those of other clouds.
+    pub fn within(mut self, room: Room) -> Self {
+        self.session.room = room;
+        self
     }
 
     /// How often Keystone was asked for a token.

@@ -1,6 +1,9 @@
 //! What the project offers: flavors in zones, and the ids of images and networks that are known by name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::flavor;
@@ -8,6 +11,7 @@ use openstack_sdk_compute::v2::flavor;
 use super::{
     ask::ask,
     bounded::{self, List},
+    budget::{Kept, too_much},
     config::Config,
     gpu,
     headroom::CLASS,
@@ -33,6 +37,8 @@ pub struct Resolved {
     pub flavors: BTreeMap<String, String>,
     /// Flavors that are there and cannot be bought, and why.
     pub left_out: BTreeMap<String, LeftOut>,
+    /// Room for the flavors.
+    _kept: Arc<Kept>,
     /// Network ids, in the order of the Cloud object.
     pub networks: Vec<String>,
     /// A sentence for each thing without which no server is made as the Cloud object wants it: nothing is bought while there is one.
@@ -70,15 +76,21 @@ impl LeftOut {
 
 /// Reads everything; the calls go out together.
 pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolved), CloudError> {
-    let (flavors, (images, no_images), (networks, no_networks), ((), no_groups), ((), no_zones), credential_expires) =
-        tokio::try_join!(
-            flavors(session),
-            images(session),
-            networks(session),
-            groups(session),
-            zones(session),
-            expiry(session),
-        )?;
+    let (
+        (flavors, kept),
+        (images, no_images),
+        (networks, no_networks),
+        ((), no_groups),
+        ((), no_zones),
+        credential_expires,
+    ) = tokio::try_join!(
+        flavors(session),
+        images(session),
+        networks(session),
+        groups(session),
+        zones(session),
+        expiry(session),
+    )?;
     let config = &session.config;
     let token = session.token(None).await?;
     let no_cinder = (config.root_volume_gib.is_some() && !token.has_any(&CINDER)).then(|| {
@@ -88,7 +100,7 @@ pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolve
     });
     let refused: Vec<String> = no_networks.into_iter().chain(no_cinder).collect();
     let mut missing: Vec<String> = [no_images, refused.clone(), no_groups, no_zones].concat();
-    let mut resolved = Resolved { networks, refused, ..Resolved::default() };
+    let mut resolved = Resolved { networks, refused, _kept: Arc::new(kept), ..Resolved::default() };
     let (mut offered, mut offers) = (Vec::new(), Vec::new());
     let zones: Vec<Option<String>> = match config.zones.as_slice() {
         [] => vec![None],
@@ -148,8 +160,9 @@ fn sentences(left_out: &BTreeMap<String, LeftOut>) -> Vec<String> {
     by_reason.into_iter().map(one).collect()
 }
 
-async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
-    let mut all: Vec<wire::Flavor> = Vec::new();
+async fn flavors(session: &Session) -> Result<(Vec<wire::Flavor>, Kept), CloudError> {
+    let what = "list flavors";
+    let (mut all, mut kept): (Vec<wire::Flavor>, _) = (Vec::new(), Kept::default());
     let mut seen = HashSet::new();
     for _ in 0..MOST_PAGES {
         let mut request = flavor::list_detailed_20::Request::builder();
@@ -157,15 +170,19 @@ async fn flavors(session: &Session) -> Result<Vec<wire::Flavor>, CloudError> {
         if let Some(last) = all.last() {
             request.marker(last.id.clone());
         }
-        let List(mut page): List<wire::Flavor> = ask(session, "list flavors", request.build()).await?;
+        let List(mut page): List<wire::Flavor> = ask(session, what, request.build()).await?;
         // Who does not know the marker gives the same page for ever.
         page.retain(|flavor| seen.insert(flavor.id.clone()));
         if page.is_empty() {
-            return Ok(all);
+            return Ok((all, kept));
         }
+        page.iter_mut().for_each(wire::Flavor::cut);
         all.extend(page);
+        if !session.room.keep(&mut kept, all.iter().map(wire::Flavor::weight).sum()) {
+            return Err(too_much(what));
+        }
     }
-    Err(CloudError::Transient(format!("list flavors: the list does not end after {} of them", all.len())))
+    Err(CloudError::Transient(format!("{what}: the list does not end after {} of them", all.len())))
 }
 
 /// When the credential ends: of an application credential as Keystone keeps it, of a password as the token says.

@@ -8,6 +8,7 @@ use openstack_sdk_core::api::{QueryAsync, raw};
 
 use super::{
     ask::{ask, of_body},
+    budget::{Kept, too_much},
     fault,
     session::Session,
     wire::{Server, Servers},
@@ -37,11 +38,13 @@ pub enum Filter<'a> {
 /// Nova sorts by a moment that changes when a server passes from its API's database to a cell's: a later page can bring such a
 /// server again, and who takes the two for twins deletes the only one.
 pub async fn pages(session: &Session, filter: &Filter<'_>) -> Result<(Vec<Server>, Option<Timestamp>), CloudError> {
-    let mut outcome = once(session, filter).await?;
+    // Given back when the list is whole: whoever remembers it has room for that.
+    let mut kept = Kept::default();
+    let mut outcome = once(session, filter, &mut kept).await?;
     for _ in 0..NEW_BEGINNINGS {
         match outcome {
             Pages::All(servers, date) => return Ok((servers, date)),
-            Pages::LostMarker(_) => outcome = once(session, filter).await?,
+            Pages::LostMarker(_) => outcome = once(session, filter, &mut kept).await?,
         }
     }
     match outcome {
@@ -57,7 +60,7 @@ enum Pages {
     LostMarker(String),
 }
 
-async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudError> {
+async fn once(session: &Session, filter: &Filter<'_>, kept: &mut Kept) -> Result<Pages, CloudError> {
     let what = "list servers";
     let mut all: BTreeMap<String, Server> = BTreeMap::new();
     let (mut last, mut date) = (None::<String>, None);
@@ -92,6 +95,9 @@ async fn once(session: &Session, filter: &Filter<'_>) -> Result<Pages, CloudErro
         last = page.servers.last().map(|s| s.id.clone());
         let before = all.len();
         all.extend(page.servers.into_iter().map(|s| (s.id.clone(), s)));
+        if !session.room.keep(kept, all.values().map(Server::weight).sum()) {
+            return Err(too_much(what));
+        }
         // A page that brings nothing new would come for ever.
         if !more || all.len() == before {
             return Ok(Pages::All(all.into_values().collect(), date));

@@ -4,6 +4,8 @@
 //! database does not answer (`list_records_by_skipping_down_cells`, true by default). It stays as [`VmState::Unknown`] until Nova says of
 //! its id that there is no such server.
 
+mod state;
+
 use std::{
     collections::BTreeMap,
     sync::{MutexGuard, PoisonError},
@@ -14,8 +16,10 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex, time::Instant};
 
+use state::state;
+
 use super::{
-    fault,
+    budget::{Kept, too_much},
     pages::{Filter, one, pages},
     session::Session,
     tags,
@@ -23,15 +27,13 @@ use super::{
 };
 use crate::{
     clock::{Clock, moment},
-    cloud::{Choice, CloudError, End, Owner, Purchase, Vm, VmState},
+    cloud::{Choice, CloudError, Owner, Purchase, Vm, VmState},
 };
 
 /// A whole list heals whatever the lists of changes missed.
 const WHOLE_EVERY: Duration = Duration::from_secs(300);
 /// Lists of changes overlap by this, for the clocks of the hosts that write `updated` differ.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
-/// A server in ERROR may get its fault text a moment later; it is waited for no longer than this.
-const FAULT_COMES_WITHIN: Duration = Duration::from_secs(15);
 /// Servers that are asked one by one with each list. Where more are in motion, a whole list is cheaper.
 const MOST_ASKED: usize = 20;
 
@@ -61,6 +63,8 @@ struct Listed {
     /// Nova's clock when the last list began; without it nobody can ask what changed.
     since: Option<Timestamp>,
     servers: BTreeMap<String, Entry>,
+    /// Room for them.
+    kept: Kept,
 }
 
 struct Entry {
@@ -89,9 +93,10 @@ impl Known {
         match since {
             Some(since) => {
                 let (changed, date) = pages(session, &Filter::ChangedSince(since - OVERLAP)).await?;
+                let is_ours = |s: &Server| !s.is_gone() && tags::owner(&s.tags).is_some_and(|o| o.cluster == cluster);
+                listed.make_room(session, changed.iter().filter(|s| is_ours(s)))?;
                 for server in changed {
-                    let ours = tags::owner(&server.tags).is_some_and(|o| o.cluster == cluster);
-                    if ours && !server.is_gone() {
+                    if is_ours(&server) {
                         listed.hear(server);
                     } else {
                         listed.servers.remove(&server.id);
@@ -103,6 +108,7 @@ impl Known {
                 let begun = moment();
                 let wanted = [tags::OURS.to_owned(), tags::cluster(cluster)];
                 let (servers, date) = pages(session, &Filter::Tags(&wanted)).await?;
+                listed.make_room(session, servers.iter())?;
                 listed.servers.values_mut().for_each(|entry| entry.seen = false);
                 servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| listed.hear(server));
                 (listed.whole_at, listed.since) = (Some(begun), date);
@@ -176,6 +182,14 @@ impl Listed {
     fn is_whole_due(&self) -> bool {
         let moving = self.servers.values().filter(|e| e.seen && (e.doubted || e.server.is_moving())).count();
         moving > MOST_ASKED || self.whole_at.is_none_or(|at| at.elapsed() >= WHOLE_EVERY)
+    }
+
+    /// Has room for what is known and for these; an error where there is none, and then nothing of them is heard.
+    fn make_room<'a>(&mut self, session: &Session, new: impl Iterator<Item = &'a Server>) -> Result<(), CloudError> {
+        let new: usize = new.filter(|s| !self.servers.contains_key(&s.id)).map(Server::weight).sum();
+        let known: usize = self.servers.values().map(|entry| entry.server.weight()).sum();
+        let has_room = session.room.keep(&mut self.kept, known + new);
+        has_room.then_some(()).ok_or_else(|| too_much("list servers"))
     }
 
     /// What an answer says of a server. A list leaves the fault out of one that no host ever took (it is in cell 0): it is kept.
@@ -258,28 +272,6 @@ impl Listed {
             })
         };
         self.servers.values().filter_map(vm).collect()
-    }
-}
-
-/// What a server's status means. `silent_for`: how long it has been known to be in ERROR without saying why.
-fn state(server: &Server, silent_for: Option<Duration>) -> VmState {
-    if matches!(server.task_state.as_deref(), Some("deleting" | "soft-deleting")) {
-        return VmState::Deleting;
-    }
-    match server.status.as_str() {
-        "BUILD" | "REBUILD" => VmState::Building,
-        "UNKNOWN" => VmState::Unknown,
-        "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED" => VmState::Ended(End::PoweredOff),
-        "ERROR" => match (&server.fault, silent_for) {
-            (Some(fault), _) => VmState::Ended(End::Failed(fault::of_server(&fault.message))),
-            (None, Some(silent)) if silent >= FAULT_COMES_WITHIN => {
-                let text = "the server is in ERROR and says nothing more".to_owned();
-                VmState::Ended(End::Failed(CloudError::Transient(text)))
-            }
-            (None, _) => VmState::Building,
-        },
-        // Paused, rescued, migrated...: somebody's doing at the provider's, and it may come back.
-        _ => VmState::Active,
     }
 }
 

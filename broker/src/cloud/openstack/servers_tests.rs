@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::super::fake::{self, Said, Site, order};
-use super::*;
-use crate::cloud::{Cloud, Wanted};
+use super::{state::FAULT_COMES_WITHIN, *};
+use crate::cloud::{Cloud, End, Wanted};
 
 fn server(status: &str, task: Option<&str>, fault: Option<&str>) -> Server {
     let json = serde_json::json!({

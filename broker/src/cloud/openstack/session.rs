@@ -1,6 +1,8 @@
 //! The session: one token for all calls, renewed once however many calls find it expired; answers become typed errors with
 //! their `Retry-After`, and nothing that is sent or received is ever logged.
 
+mod sdk;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -10,26 +12,20 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, Uri, request::Builder};
+use http::{Request, Response, Uri};
 use jiff::SignedDuration;
-use openstack_sdk_core::{
-    api::{ApiError, AsyncClient, RestClient},
-    catalog::ServiceEndpoint,
-    types::{ApiVersion, BoxedAsyncRead, ServiceType},
-};
 use reqwest::{Certificate, Method, StatusCode, redirect};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     answer,
+    budget::Room,
     config::Config,
-    endpoint, fault,
+    fault,
     hold::Hold,
     identity::{self, Token},
     tags,
-    wire::MICROVERSION,
 };
 use crate::{
     clock::{Clock, moment},
@@ -46,6 +42,8 @@ const CALL: Duration = Duration::from_secs(60);
 const AUTHENTICATION: Duration = Duration::from_secs(20);
 /// Connections that are kept for the next call.
 const IDLE_CONNECTIONS: usize = 4;
+/// Bytes that a server may send on a connection before they are read.
+const WINDOW: u32 = 128 << 10;
 /// Calls that waited while Keystone did not answer hear that it did not, instead of each waiting as long again.
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
 /// An order whose answer was lost may still be carried out for this long: Nova's own waits for its services (60 s each) one after the
@@ -60,6 +58,8 @@ pub struct Session {
     /// Services that refuse tokens that Keystone just gave: not every call to them asks for another.
     spurning: std::sync::Mutex<HashMap<String, Hold>>,
     pace: Arc<Pace>,
+    /// Room for what is answered.
+    pub(super) room: Room,
     pub(super) clock: Clock,
     authentications: AtomicU64,
 }
@@ -86,6 +86,9 @@ impl Session {
             .timeout(CALL)
             // An idle connection holds one of the few worker threads of a small site's API.
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            // What comes before it is read is in memory, too, whatever room there is for it.
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(WINDOW)
             // A redirect would carry the token to wherever it points.
             .redirect(redirect::Policy::none())
             .dns_resolver(config.addresses)
@@ -106,6 +109,7 @@ impl Session {
             token: Mutex::default(),
             spurning: std::sync::Mutex::default(),
             pace,
+            room: Room::default(),
             clock,
             authentications: AtomicU64::new(0),
         })
@@ -134,7 +138,7 @@ impl Session {
         }
         let turn = self.pace.turn("Keystone", Action::Look).await?;
         self.authentications.fetch_add(1, Ordering::Relaxed);
-        let outcome = identity::authenticate(&self.http, &self.config, AUTHENTICATION).await;
+        let outcome = identity::authenticate(&self.http, &self.config, &self.room, AUTHENTICATION).await;
         // Its silences are remembered here, with their reasons.
         drop(turn);
         match outcome {
@@ -188,7 +192,7 @@ impl Session {
                 continue;
             }
             let (status, headers) = (answer.status(), answer.headers().clone());
-            let answer = answer::read(&what, action, answer).await;
+            let answer = answer::read(&what, action, answer, &self.room).await;
             turn.answered(answer.as_ref().err());
             // Not of a POST that was carried out: what it made is made. A look always goes before it. And a "no such thing" of
             // whatever stands before Nova proves nothing.
@@ -258,63 +262,6 @@ fn action(method: &Method, uri: &Uri) -> Action {
         (_, "servers", _) | (_, _, "action") => Action::Look,
         _ => Action::Catalogue,
     }
-}
-
-impl RestClient for Session {
-    type Error = CloudError;
-
-    fn get_current_project(&self) -> Option<openstack_sdk_auth_core::types::Project> {
-        None
-    }
-}
-
-#[async_trait]
-impl AsyncClient for Session {
-    async fn rest_async(&self, request: Builder, body: Vec<u8>) -> Result<Response<Bytes>, ApiError<CloudError>> {
-        let request = request.body(body).map_err(|e| client(CloudError::Invalid(e.to_string())))?;
-        self.send(request).await.map_err(client)
-    }
-
-    async fn rest_read_body_async(
-        &self,
-        _: Builder,
-        _: BoxedAsyncRead,
-    ) -> Result<Response<Bytes>, ApiError<CloudError>> {
-        Err(client(CloudError::Invalid("this session uploads nothing".to_owned())))
-    }
-
-    async fn download_async(
-        &self,
-        _: Builder,
-        _: Vec<u8>,
-    ) -> Result<(http::HeaderMap, BoxedAsyncRead), ApiError<CloudError>> {
-        Err(client(CloudError::Invalid("this session downloads nothing".to_owned())))
-    }
-
-    async fn get_service_endpoint(
-        &self,
-        service: &ServiceType,
-        _: Option<&ApiVersion>,
-    ) -> Result<ServiceEndpoint, ApiError<CloudError>> {
-        let token = self.token(None).await.map_err(client)?;
-        let url = token.endpoint(&service.to_string(), &self.config).map_err(client)?;
-        let url = if *service == ServiceType::Compute { endpoint::compute(url) } else { url.to_owned() };
-        let mut endpoint = ServiceEndpoint::from_url_string(&url, Some(&token.project))?;
-        if endpoint.version().major == 0 {
-            // Glance and Neutron are often listed without their version.
-            let version = if *service == ServiceType::Network { "v2.0" } else { "v2" };
-            let url = format!("{}/{version}", url.trim_end_matches('/'));
-            endpoint = ServiceEndpoint::from_url_string(url, Some(&token.project))?;
-        }
-        if *service == ServiceType::Compute {
-            endpoint.set_min_version(Some(MICROVERSION));
-        }
-        Ok(endpoint)
-    }
-}
-
-fn client(source: CloudError) -> ApiError<CloudError> {
-    ApiError::Client { source }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     bounded::{few, page, texts},
-    tags,
+    gpu, tags,
 };
 
 /// Compute microversion of every call. One for all, so that a server looks the same wherever it is read:
@@ -16,6 +16,18 @@ pub const MICROVERSION: &str = "2.61";
 
 /// Characters of a text in Nova's database.
 const LONGEST_TEXT: usize = 255;
+/// Tags of ours that a server is remembered with; it has three.
+const MOST_TAGS: usize = 8;
+/// What a server or flavor has in memory beside its texts, in bytes.
+const FRAME: usize = 512;
+
+/// Cuts a text to what Nova's database has room for.
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+}
 
 /// A page of servers.
 #[derive(Debug, Deserialize)]
@@ -72,14 +84,18 @@ impl Server {
         let texts = [Some(&mut self.name), Some(&mut self.status), self.task_state.as_mut(), self.zone.as_mut()];
         let flavor = self.flavor.as_mut().and_then(|f| f.original_name.as_mut());
         let fault = self.fault.as_mut().map(|f| &mut f.message);
-        for text in texts.into_iter().flatten().chain(flavor).chain(fault) {
-            if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
-                text.truncate(end);
-                text.shrink_to_fit();
-            }
-        }
+        texts.into_iter().flatten().chain(flavor).chain(fault).for_each(cut);
         self.tags.retain(|tag| tag.starts_with(tags::COMMON) && tag.len() <= tags::LONGEST);
+        self.tags.truncate(MOST_TAGS);
         self.tags.shrink_to_fit();
+    }
+
+    /// Bytes that it has in memory, or a few more.
+    pub fn weight(&self) -> usize {
+        let texts = [Some(&self.name), Some(&self.status), self.task_state.as_ref(), self.zone.as_ref()];
+        let flavor = self.flavor.as_ref().and_then(|f| f.original_name.as_ref());
+        let fault = self.fault.as_ref().map(|f| &f.message);
+        FRAME + texts.into_iter().flatten().chain(flavor).chain(fault).chain(&self.tags).map(String::len).sum::<usize>()
     }
 
     /// Whether it is there no more.
@@ -140,6 +156,21 @@ pub struct Flavor {
     /// Extra specs, which say whether it has GPUs.
     #[serde(default, deserialize_with = "texts")]
     pub extra_specs: BTreeMap<String, String>,
+}
+
+impl Flavor {
+    /// Cuts its texts as those of a server, and forgets the extra specs that say nothing of GPUs.
+    pub fn cut(&mut self) {
+        cut(&mut self.name);
+        self.extra_specs.retain(|key, _| key.len() <= LONGEST_TEXT && gpu::reads(key));
+        self.extra_specs.values_mut().for_each(cut);
+    }
+
+    /// Bytes that it has in memory, as an offer and by its name, or a few more.
+    pub fn weight(&self) -> usize {
+        let specs: usize = self.extra_specs.iter().map(|(key, value)| key.len() + value.len()).sum();
+        2 * FRAME + self.id.len() + 3 * self.name.len() + specs
+    }
 }
 
 /// An application credential, as far as it is used.

@@ -5,11 +5,13 @@
 
 mod clouds;
 mod counts;
+mod hostile;
 mod nova;
 mod planning;
 mod real;
 mod scale;
 mod simulated;
+mod third;
 mod times;
 
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ struct Args {
     /// Measures only the plan, in every world that is hard for it, and in each at twice the size.
     #[arg(long, conflicts_with_all = ["real", "vms", "clouds"])]
     plan: bool,
+    /// Measures what a namespace that does its worst costs another instead of all else.
+    #[arg(long, conflicts_with_all = ["real", "vms", "clouds", "plan"])]
+    hostile: bool,
     /// In this many pools.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "vms")]
     pools: u64,
@@ -69,6 +74,11 @@ async fn run(args: Args) -> Result<()> {
     if args.clouds {
         clouds::measure().await?;
         println!("\nmeasured by `cargo xtask bench --clouds`");
+        return Ok(());
+    }
+    if args.hostile {
+        hostile::measure().await?;
+        println!("\nmeasured by `cargo xtask bench --hostile`");
         return Ok(());
     }
     row(planning::WHAT, &planning::time(), "100 ms");

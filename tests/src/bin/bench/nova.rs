@@ -122,9 +122,12 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Request {
-    method: String,
-    path: String,
+/// What was asked.
+pub struct Request {
+    /// As GET.
+    pub method: String,
+    /// Without what follows the question mark.
+    pub path: String,
     query: String,
     body: Value,
 }
@@ -146,7 +149,8 @@ async fn serve(mut client: TcpStream, state: &Mutex<Inner>) -> Result<()> {
     Ok(())
 }
 
-async fn read(client: &mut TcpStream) -> Result<Request> {
+/// Reads a request.
+pub async fn read(client: &mut TcpStream) -> Result<Request> {
     let (mut all, mut buffer) = (Vec::new(), [0; 16_384]);
     loop {
         if let Some(end) = all.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -212,15 +216,7 @@ impl Inner {
     fn others(&self, method: &str, path: &str) -> Said {
         let own = &self.own;
         match (method, path) {
-            ("POST", "/v3/auth/tokens") => {
-                let endpoint = |kind: &str| {
-                    json!({"type": kind, "endpoints": [
-                        {"region_id": "here", "interface": "public", "url": format!("{own}/{kind}")}]})
-                };
-                let catalog: Vec<Value> = ["compute", "image", "network"].into_iter().map(endpoint).collect();
-                let token = json!({"token": {"project": {"id": "p-1"}, "user": {"id": "u-1"}, "catalog": catalog}});
-                (201, "X-Subject-Token: token\r\n", token)
-            }
+            ("POST", "/v3/auth/tokens") => (201, "X-Subject-Token: token\r\n", token(own)),
             ("GET", "/network/v2.0/networks") => (200, "", json!({"networks": [{"id": "net-1", "status": "ACTIVE"}]})),
             ("GET", "/image/v2/images") => (200, "", json!({"images": [{"id": "image-1", "status": "active"}]})),
             _ => not_found(),
@@ -260,6 +256,13 @@ impl Inner {
             _ => not_found(),
         }
     }
+}
+
+/// What Keystone answers whose services are all at this address.
+pub fn token(own: &str) -> Value {
+    let endpoint = |kind: &str| json!({"type": kind, "endpoints": [{"region_id": "here", "interface": "public", "url": format!("{own}/{kind}")}]});
+    let catalog: Vec<Value> = ["compute", "image", "network"].into_iter().map(endpoint).collect();
+    json!({"token": {"project": {"id": "p-1"}, "user": {"id": "u-1"}, "catalog": catalog}})
 }
 
 fn shown(id: &str, server: &Server) -> Value {

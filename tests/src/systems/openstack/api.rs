@@ -159,15 +159,6 @@ impl OpenStack {
         self.call(&token, Method::POST, url, Some(json!({"os-stop": null}))).await.map(|_| ())
     }
 
-    /// Sets the quota of a project.
-    pub async fn set_quota(&self, project: &str, instances: i64, cores: i64, ram_mib: i64) -> Result<()> {
-        let token = self.token("admin", "admin").await?;
-        let all = self.call(&token, Method::GET, format!("{}/projects?name={project}", self.auth_url()), None).await?;
-        let id = all["projects"][0]["id"].as_str().with_context(|| format!("there is no project {project}"))?;
-        let body = json!({"quota_set": {"instances": instances, "cores": cores, "ram": ram_mib}});
-        self.call(&token, Method::PUT, self.nova(&format!("os-quota-sets/{id}")), Some(body)).await.map(|_| ())
-    }
-
     /// Adds a region to Keystone's catalogue whose Nova is at this address.
     pub(super) async fn add_region(&self, name: &str, nova: &str) -> Result<()> {
         let token = self.token("admin", "admin").await?;

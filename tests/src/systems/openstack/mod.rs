@@ -359,11 +359,6 @@ impl OpenStack {
         format!("http://127.0.0.1:{}/v3", self.ports.keystone_short)
     }
 
-    /// Port of Nova's API.
-    pub fn nova_port(&self) -> u16 {
-        self.ports.nova
-    }
-
     /// A region whose Nova is reached through a way that loses what a test says.
     pub async fn lossy_region(&self, name: &str) -> Result<lossy::Lossy> {
         let way = lossy::Lossy::open(self.ports.nova).await?;
