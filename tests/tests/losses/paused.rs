@@ -16,7 +16,7 @@ const STILL: Duration = Duration::from_secs(20);
 
 pub async fn where_a_person_asks_for_a_pause_nothing_is_made_or_taken_away(scene: &mut Scene) {
     for object in ["diracinstallation/dirac", "cloud/lyon", "pilotpool/cpu"] {
-        scene.run_jobs(&[(&FORTY[1], 1)], 15).await;
+        scene.run_jobs(&[(&FORTY[0], 1)], 15).await;
         annotate(scene, object, &format!("{ANNOTATION}=true"));
         until(&format!("{object} says that it is paused"), Duration::from_secs(30), async || {
             match scene.condition(object, "Paused") {
@@ -35,7 +35,7 @@ pub async fn where_a_person_asks_for_a_pause_nothing_is_made_or_taken_away(scene
         .await
         .unwrap();
         let (servers, objects) = (scene.history().len(), uids(scene));
-        scene.real.submit(&FORTY[1], 1, 5).unwrap();
+        scene.real.submit(&FORTY[0], 1, 5).unwrap();
         let begun = std::time::Instant::now();
         until(&format!("{object} is paused and nothing happens"), STILL * 3, async || {
             let history = scene.history();
