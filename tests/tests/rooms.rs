@@ -26,6 +26,18 @@ const OPERATOR: &[&[&str]] = &[
     &["amounts", "names"],
 ];
 
+/// The rooms of the simulator, from the top.
+const SIMULATOR: &[&[&str]] = &[
+    &["lib", "main"],
+    &["run"],
+    &["policy", "report"],
+    &["world"],
+    &["cloud", "dirac"],
+    &["scenario"],
+    &["dice", "heap"],
+    &["time"],
+];
+
 /// Names of modules of the crate, by the file that names them. A file is known by its path of modules, `a::b`.
 fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let files = modules(root);
@@ -162,22 +174,22 @@ fn sources(package: &str) -> PathBuf {
 
 #[test]
 fn no_crate_has_a_circle_of_imports() {
-    for package in ["broker", "crds", "operator", "tests", "xtask"] {
+    for package in ["broker", "crds", "operator", "simulator", "tests", "xtask"] {
         let imports = imports(&sources(package));
         assert!(imports.len() > 3, "{package}: {imports:?}");
         assert_eq!(circle(&imports), None, "{package}");
     }
 }
 
-#[test]
-fn the_rooms_of_the_operator_import_downwards_only() {
+/// Imports that do not go downwards, and how many imports there are between modules.
+fn upwards(package: &str, rooms: &[&[&str]]) -> (Vec<String>, usize) {
     let row = |module: &str| {
         let room = module.split("::").next().unwrap();
-        OPERATOR.iter().position(|row| row.contains(&room)).unwrap_or_else(|| panic!("{room} has no row"))
+        rooms.iter().position(|row| row.contains(&room)).unwrap_or_else(|| panic!("{room} has no row"))
     };
     let mut upwards = Vec::new();
     let mut arrows = 0;
-    for (from, to) in imports(&sources("operator")) {
+    for (from, to) in imports(&sources(package)) {
         for to in to {
             arrows += 1;
             let same_room = from.split("::").next() == to.split("::").next();
@@ -186,8 +198,28 @@ fn the_rooms_of_the_operator_import_downwards_only() {
             }
         }
     }
+    (upwards, arrows)
+}
+
+#[test]
+fn the_rooms_of_the_operator_import_downwards_only() {
+    let (upwards, arrows) = upwards("operator", OPERATOR);
     assert!(arrows > 50, "the imports were read");
     assert_eq!(upwards, Vec::<String>::new());
+}
+
+#[test]
+fn the_rooms_of_the_simulator_import_downwards_only_and_one_file_knows_the_planner() {
+    let (upwards, arrows) = upwards("simulator", SIMULATOR);
+    assert!(arrows > 30, "the imports were read");
+    assert_eq!(upwards, Vec::<String>::new());
+    let knows = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        text.lines().any(|line| line.contains("broker::") && !line.trim_start().starts_with("//"))
+    };
+    let know: Vec<String> =
+        modules(&sources("simulator")).into_iter().filter(|(_, file)| knows(file)).map(|(name, _)| name).collect();
+    assert_eq!(know, ["policy::operator"]);
 }
 
 #[test]

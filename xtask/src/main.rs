@@ -24,6 +24,9 @@ cargo xtask COMMAND
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
   bench --clouds                              one cloud beside two that misbehave
+  simulate SCENARIO.yaml [--seed N|A..B] [--policy sitedirector|operator] [--json FILE] [--plot FILE.svg]
+                                              DIRAC, its pilots and clouds in virtual time; docs/simulator.md
+  simulate --all                              every scenario of examples/scenarios; writes docs/simulations.md
 
 Start with `cargo xtask demo`.";
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         "demo" => DEMO.check("demo", &rest).and_then(|()| tools::run_program("demo", &rest)),
         "testbed" => TESTBED.check("testbed", &rest).and_then(|()| tools::run_program("testbed", &rest)),
         "bench" => BENCH.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
+        "simulate" => tools::run_simulator(&rest),
         "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {
