@@ -2,7 +2,7 @@
 
 use super::{
     Figures,
-    text::{percent, time},
+    text::{percent, time, wait},
 };
 use crate::scenario::Loaded;
 
@@ -86,8 +86,8 @@ fn section(loaded: &Loaded, all: &[Figures]) -> String {
                 class.failed,
                 class.lost,
                 class.core_hours,
-                time(class.wait_median.into()),
-                time(class.wait_95.into())
+                wait(class.started, class.wait_median),
+                wait(class.started, class.wait_95)
             ));
         }
     }

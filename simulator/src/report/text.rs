@@ -16,10 +16,15 @@ pub fn percent(part: f64, whole: f64) -> String {
     if whole > 0.0 { format!("{:.1} %", 100.0 * part / whole) } else { "-".to_owned() }
 }
 
+/// A waiting time; of a class of which no job started there is none.
+pub fn wait(started: u64, seconds: u32) -> String {
+    if started > 0 { time(seconds.into()) } else { "-".to_owned() }
+}
+
 /// All of the figures.
 pub fn text(f: &Figures) -> String {
     let mut out = format!("{}, policy {}, seed {}\n", f.scenario, f.policy, f.seed);
-    let mut line = |name: &str, value: String| out.push_str(&format!("  {name:<28}{value}\n"));
+    let mut line = |name: &str, value: String| out.push_str(&format!("  {name:<27} {value}\n"));
     line("VMs made", f.vms_made.to_string());
     line("VMs that never ran a job", format!("{} ({})", f.vms_idle, percent(f.vms_idle as f64, f.vms_made as f64)));
     line("VM-hours", format!("{:.1}", f.vm_hours));
@@ -44,8 +49,8 @@ pub fn text(f: &Figures) -> String {
             class.arrived,
             class.failed,
             class.lost,
-            time(class.wait_median.into()),
-            time(class.wait_95.into())
+            wait(class.started, class.wait_median),
+            wait(class.started, class.wait_95)
         );
         line(&name, value);
     }

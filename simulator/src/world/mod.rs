@@ -3,6 +3,7 @@
 mod books;
 mod events;
 mod job;
+mod machines;
 mod match_maker;
 mod pilot;
 mod state;
