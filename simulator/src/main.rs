@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use simulator::{
     policy::{Operator, Policy, SiteDirector},
-    report::{Figures, page, picture, text},
+    report::{Figures, page, picture, summary, text},
     run::run,
     scenario::{Loaded, load},
 };
@@ -73,12 +73,16 @@ fn simulate(args: &Args) -> Result<()> {
     let loaded = load(path)?;
     let who = args.policy.map_or(Who::BOTH.to_vec(), |who| vec![who]);
     let mut runs = Vec::new();
-    for seed in seeds(args.seed.as_deref(), loaded.words.seed)? {
+    let seeds = seeds(args.seed.as_deref(), loaded.words.seed)?;
+    for seed in &seeds {
         for who in &who {
-            let figures = who.run(&loaded, seed);
+            let figures = who.run(&loaded, *seed);
             print!("{}", text(&figures));
             runs.push(figures);
         }
+    }
+    if seeds.len() > 1 {
+        print!("{}", summary(&runs));
     }
     if let Some(file) = &args.json {
         write(file, &serde_json::to_string_pretty(&runs)?)?;

@@ -1,5 +1,7 @@
 //! Whole runs: the rules of DIRAC together, conservation, and that a seed is a run.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     cloud::Answer,
@@ -227,4 +229,44 @@ fn a_burst_is_served_by_both_and_site_director_serves_the_same_jobs_again_and_ag
     assert_eq!(director.vms_made, 50, "one VM a job, whatever its cores, up to MaxTotalJobs");
     assert!(operator.vms_made < 20, "{}", operator.vms_made);
     assert!(operator.core_hours_bought < director.core_hours_bought);
+}
+
+/// A SiteDirector in a world where VMs boot in ten minutes, after so many minutes.
+fn directed(arrivals: &str, more: &str, minutes: u64) -> (u64, BTreeMap<&'static str, u64>) {
+    let more = format!("{more}\nclouds: {{c: {{boot: 10m}}}}\nsiteDirector: {{maxWaitingJobs: 50}}");
+    let loaded = loaded(arrivals, &more);
+    let world = world(&loaded, &mut SiteDirector::new(&loaded), minutes * 60 * SECOND);
+    (world.vms.len() as u64, world.calls.clone())
+}
+
+#[test]
+fn site_director_orders_again_for_the_same_jobs_each_cycle_since_a_cloud_has_no_waiting_pilots() {
+    // `_getNumberOfJobsNeedingPilots` takes off WaitingJobs, which `CloudComputingElement.getCEStatus` says is 0.
+    assert_eq!(directed("jobs: 5", "", 1).0, 5);
+    assert_eq!(directed("jobs: 5", "", 9).0, 25, "the cycles at 0, 2, 4, 6 and 8 minutes");
+    assert_eq!(directed("jobs: 200", "", 9).0, 50, "MaxTotalJobs");
+}
+
+#[test]
+fn site_director_leaves_a_queue_alone_for_nine_cycles_after_a_failed_submission() {
+    // `failedQueues[queue] % failedQueueCycleFactor`, in `_submitPilotsPerQueue`.
+    let text = small("jobs: 5", "clouds: {c: {full: [{from: 0s}]}}");
+    let loaded = parse("test", &text).unwrap();
+    let creates = |minutes: u64| {
+        let world = world(&loaded, &mut SiteDirector::new(&loaded), minutes * 60 * SECOND);
+        world.calls.get("create").copied().unwrap_or(0)
+    };
+    assert_eq!([creates(1), creates(19), creates(21), creates(41)], [5, 5, 10, 15]);
+}
+
+#[test]
+fn site_director_deletes_stopped_vms_each_tenth_cycle_as_in_cleanup_pilots() {
+    let loaded = loaded("jobs: 1, at: 1m, diesEarly: 1.0", "siteDirector: {maxWaitingJobs: 1}");
+    let gone = |minutes: u64| {
+        let world = world(&loaded, &mut SiteDirector::new(&loaded), minutes * 60 * SECOND);
+        let stopped = world.vms.iter().filter(|vm| vm.stage == Stage::Stopped).count();
+        (stopped, world.vms.iter().filter(|vm| vm.gone.is_some()).count())
+    };
+    // It is idle from the fifth minute, stops its pilot 43 minutes later, itself five minutes later still, and is deleted at minute 60.
+    assert_eq!((gone(59), gone(61)), ((1, 0), (0, 1)));
 }

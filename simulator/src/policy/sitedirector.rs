@@ -108,7 +108,9 @@ fn flavor_of(pool: &Pool, cloud: &Cloud) -> Option<usize> {
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let fits = |f: &Flavor| {
         let gpus = count(f.size.gpus);
+        let ram = f.size.ram_mib / 1024 / f.size.cores.max(1);
         bounds.cores.as_ref().is_none_or(|r| r.contains(count(f.size.cores)))
+            && bounds.ram_gib_per_core.as_ref().is_none_or(|r| r.contains(count(ram)))
             && match &bounds.gpus {
                 None => gpus == 0,
                 Some(g) => g.min.is_none_or(|min| gpus >= min) && g.max.is_none_or(|max| gpus <= max),

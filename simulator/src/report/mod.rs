@@ -3,9 +3,11 @@
 mod figures;
 mod page;
 mod picture;
+mod summary;
 mod text;
 
 pub use figures::{Class, Figures, Sample, figures};
 pub use page::page;
 pub use picture::picture;
+pub use summary::summary;
 pub use text::text;

@@ -90,6 +90,10 @@ fn cloud_of(object: &Cloud, words: &Scenario, projects: &mut Vec<Project>) -> Re
             behaviour.flavors.is_empty(),
             "the flavors of a simulated cloud stand in its manifest: remove clouds.{name}.flavors"
         );
+        ensure!(
+            simulated.faults.is_none(),
+            "here the faults of a cloud stand in the scenario: move spec.simulated.faults to clouds.{name}"
+        );
         behaviour.flavors = simulated
             .flavors
             .iter()

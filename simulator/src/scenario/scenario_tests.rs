@@ -66,6 +66,14 @@ fn numbers_out_of_range_are_refused_with_their_place() {
 }
 
 #[test]
+fn what_would_be_left_aside_is_refused() {
+    let said = error(&small("jobs: 3", "").replace("bootTime: 1m,", "bootTime: 1m, faults: {capacity: 0.1},"));
+    assert!(said.contains("Cloud c: here the faults of a cloud stand in the scenario"), "{said}");
+    let said = error(&small("jobs: 3", "clouds: {c: {flavors: [{name: x, cores: 1, ramGiB: 1}]}}"));
+    assert!(said.contains("remove clouds.c.flavors"), "{said}");
+}
+
+#[test]
 fn clouds_of_one_project_share_its_quota() {
     let second = "  - {apiVersion: diracgrid.org/v1alpha1, kind: Cloud, metadata: {name: b}, spec: {siteRef: {name: s}, images: {default: {name: any}}, simulated: {flavors: [{name: c8, cores: 8, ramGiB: 16}]}}}\narrivals:";
     let text =
