@@ -35,12 +35,14 @@ pub struct Heap<E> {
     set: u64,
 }
 
-impl<E> Heap<E> {
+impl<E> Default for Heap<E> {
     /// Nothing is set, and no time has passed.
-    pub fn new() -> Self {
-        Self { items: BinaryHeap::new(), now: 0, set: 0 }
+    fn default() -> Self {
+        Self { items: BinaryHeap::default(), now: 0, set: 0 }
     }
+}
 
+impl<E> Heap<E> {
     /// The time of the event that was taken last.
     pub fn now(&self) -> Ms {
         self.now
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn events_come_in_the_order_of_time_and_then_as_they_were_set() {
-        let mut heap = Heap::new();
+        let mut heap = Heap::default();
         for (at, event) in [(5, "c"), (1, "a"), (5, "d"), (2, "b"), (9, "late")] {
             heap.set(at, event);
         }

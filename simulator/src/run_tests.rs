@@ -102,8 +102,8 @@ fn at_a_banned_site_no_job_but_test_is_matched_as_in_check_mask() {
     let ban = "faults: {bannedSites: [{site: CLOUD.Test.fr, until: 30m}]}";
     let begun = |arrivals: &str, minutes| {
         let loaded = loaded(arrivals, ban);
-        let count = fixed(&loaded, 1, minutes).jobs.iter().filter(|job| job.began > 0).count();
-        count
+        let world = fixed(&loaded, 1, minutes);
+        world.jobs.iter().filter(|job| job.began > 0).count()
     };
     assert_eq!(begun("jobs: 3", 29), 0);
     assert_eq!(begun("jobs: 3, jobType: Test", 29), 3);

@@ -72,7 +72,7 @@ fn queues_are_chosen_by_rand_over_priority() {
         queues.insert(job, if job % 2 == 0 { poor } else { rich }, 1);
     }
     let mut dice = Dice::new(5, "x");
-    let taken = (0..1_200).filter(|_| queues.choose(&mut dice, |_, _| true).unwrap().0 % 2 == 0).count();
+    let taken = (0..1_200).filter(|_| queues.choose(&mut dice, |_, _| true).unwrap().0.is_multiple_of(2)).count();
     assert!((160..240).contains(&taken), "{taken} of 1,200, expected 200");
 }
 

@@ -81,7 +81,7 @@ impl<'a> World<'a> {
             .collect();
         let mut world = Self {
             loaded,
-            heap: Heap::new(),
+            heap: Heap::default(),
             queues,
             jobs: Vec::new(),
             vms: Vec::new(),
