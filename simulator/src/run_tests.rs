@@ -270,3 +270,29 @@ fn site_director_deletes_stopped_vms_each_tenth_cycle_as_in_cleanup_pilots() {
     // It is idle from the fifth minute, stops its pilot 43 minutes later, itself five minutes later still, and is deleted at minute 60.
     assert_eq!((gone(59), gone(61)), ((1, 0), (0, 1)));
 }
+
+#[test]
+fn site_director_makes_as_many_vms_as_its_arithmetic_says() {
+    // By hand: a hundred one-hour jobs, five queues that all match, a cycle of 120 s and a boot of 333 s. The cycles at 0, 120, 240 and
+    // 360 s order for the same jobs, MaxWaitingJobs for each queue: 200 VMs, and half of them never run a job. With 50 instead of 10
+    // MaxTotalJobs binds: 500 VMs, 400 for nothing.
+    let made = |waiting: u64| {
+        let cloud = |name: &str| {
+            format!(
+                "  - {{apiVersion: diracgrid.org/v1alpha1, kind: Cloud, metadata: {{name: {name}}}, spec: {{siteRef: {{name: s}}, images: {{default: {{name: any}}}}, simulated: {{bootTime: 5m, flavors: [{{name: c1, cores: 1, ramGiB: 2}}]}}}}}}\n"
+            )
+        };
+        let clouds: String = ["c1", "c2", "c3", "c4", "c5"].map(cloud).concat();
+        let text = small("jobs: 100", &format!("siteDirector: {{maxWaitingJobs: {waiting}}}"))
+            .replace("runTime: 30m", "runTime: 1h")
+            .replace("clouds: [{name: c}]", "clouds: [{name: c1}, {name: c2}, {name: c3}, {name: c4}, {name: c5}]")
+            .replace("flavors: [c8]", "flavors: [c1]")
+            .replace("max: 50", "max: 100")
+            .replace("arrivals:", &format!("{clouds}arrivals:"));
+        let loaded = parse("test", &text).unwrap();
+        let figures = run(&loaded, 1, &mut SiteDirector::new(&loaded));
+        (figures.vms_made, figures.vms_idle)
+    };
+    assert_eq!(made(10), (200, 100));
+    assert_eq!(made(50), (500, 400));
+}
