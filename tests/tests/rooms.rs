@@ -30,6 +30,18 @@ const OPERATOR: &[&[&str]] = &[
 /// The rooms of the test library: all systems joined, each alone, and what they take from this machine. Its programs (`bin`) stand above.
 const TESTBEDS: &[&[&str]] = &[&["lib"], &["real"], &["systems"], &["host"]];
 
+/// The rooms of the simulator, from the top.
+const SIMULATOR: &[&[&str]] = &[
+    &["lib", "main"],
+    &["run"],
+    &["policy", "report"],
+    &["world"],
+    &["cloud", "dirac"],
+    &["scenario"],
+    &["dice", "heap"],
+    &["time"],
+];
+
 /// Names of modules of the crate, by the file that names them. A file is known by its path of modules, `a::b`.
 fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let files = modules(root);
@@ -166,7 +178,7 @@ fn sources(package: &str) -> PathBuf {
 
 #[test]
 fn no_crate_has_a_circle_of_imports() {
-    for package in ["broker", "crds", "operator", "tests", "xtask"] {
+    for package in ["broker", "crds", "operator", "simulator", "tests", "xtask"] {
         let imports = imports(&sources(package));
         assert!(imports.len() > 3, "{package}: {imports:?}");
         assert_eq!(circle(&imports), None, "{package}");
@@ -205,6 +217,20 @@ fn the_rooms_of_the_test_library_import_downwards_only() {
     let (upwards, arrows) = upwards("tests", TESTBEDS);
     assert!(arrows > 30, "the imports were read");
     assert_eq!(upwards, Vec::<String>::new());
+}
+
+#[test]
+fn the_rooms_of_the_simulator_import_downwards_only_and_one_file_knows_the_planner() {
+    let (upwards, arrows) = upwards("simulator", SIMULATOR);
+    assert!(arrows > 30, "the imports were read");
+    assert_eq!(upwards, Vec::<String>::new());
+    let knows = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        text.lines().any(|line| line.contains("broker::") && !line.trim_start().starts_with("//"))
+    };
+    let know: Vec<String> =
+        modules(&sources("simulator")).into_iter().filter(|(_, file)| knows(file)).map(|(name, _)| name).collect();
+    assert_eq!(know, ["policy::operator"]);
 }
 
 #[test]

@@ -26,6 +26,9 @@ cargo xtask COMMAND
   bench --clouds                              one cloud beside two that misbehave
   bench --plan                                the plan alone, in every world that is hard for it
   bench --hostile                             one namespace beside another that does its worst
+  simulate SCENARIO.yaml [--seed N|A..B] [--policy sitedirector|operator] [--json FILE] [--plot FILE.svg]
+                                              DIRAC, its pilots and clouds in virtual time; docs/simulator.md
+  simulate --all                              every scenario of examples/scenarios; writes docs/simulations.md
 
 Start with `cargo xtask demo`.";
 
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         "demo" => DEMO.check("demo", &rest).and_then(|()| tools::run_program("demo", &rest)),
         "testbed" => TESTBED.check("testbed", &rest).and_then(|()| tools::run_program("testbed", &rest)),
         "bench" => BENCH.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
+        "simulate" => tools::run_simulator(&rest),
         "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {

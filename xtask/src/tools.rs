@@ -100,6 +100,12 @@ pub fn run_bench(args: &[String]) -> Result<(), String> {
     Err(format!("bench: {}", built("release", "bench")?.args(args).exec()))
 }
 
+/// The simulator, optimised: a day of twenty thousand VMs is millions of events. It refuses wrong arguments itself.
+pub fn run_simulator(args: &[String]) -> Result<(), String> {
+    build(&["build", "--release", "--package", "simulator", "--bins"])?;
+    Err(format!("simulate: {}", built("release", "simulate")?.args(args).exec()))
+}
+
 /// Builds with cargo's own progress.
 pub fn build(args: &[&str]) -> Result<(), String> {
     require_compiler()?;

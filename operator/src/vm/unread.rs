@@ -72,8 +72,7 @@ mod tests {
         let ctx = Context::of(fake.client(), State { stores, ..State::default() });
         look(&ctx).await;
         look(&ctx).await;
-        let finalizers = fake.0.lock().unwrap().objects["pilotvms/cpu-1"]["metadata"]["finalizers"].clone();
-        finalizers
+        fake.0.lock().unwrap().objects["pilotvms/cpu-1"]["metadata"]["finalizers"].clone()
     }
 
     #[tokio::test]

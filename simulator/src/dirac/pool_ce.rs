@@ -1,0 +1,140 @@
+//! PoolComputingElement: the processors and the memory of one VM, shared by the jobs of its pilot
+//! (`Resources/Computing/PoolComputingElement.py`).
+
+/// What a job asks of the pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Need {
+    /// `NumberOfProcessors`.
+    pub processors: u32,
+    /// Whether its tags name MultiProcessor (`mpTag`): without it a job gets one processor whatever else it says.
+    pub multi: bool,
+    /// Whether it is a WholeNode job.
+    pub whole_node: bool,
+    /// Memory in MB that the JobAgent passes on; DIRAC 9.1.22's passes none.
+    pub ram: u64,
+}
+
+/// What a job holds while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Processors.
+    pub processors: u32,
+    /// Memory in MB.
+    pub ram: u64,
+}
+
+/// The pool of one VM.
+#[derive(Clone, Debug)]
+pub struct PoolCe {
+    processors: u32,
+    ram: u64,
+    used: Task,
+    tasks: u32,
+}
+
+impl PoolCe {
+    /// A pool of so many processors and so much memory in MB, of which none is used.
+    pub fn new(processors: u32, ram: u64) -> Self {
+        Self { processors, ram, used: Task::default(), tasks: 0 }
+    }
+
+    /// Jobs that run.
+    pub fn tasks(&self) -> u32 {
+        self.tasks
+    }
+
+    /// Processors in use.
+    pub fn in_use(&self) -> u32 {
+        self.used.processors
+    }
+
+    /// `ComputingElement.available`: fewer jobs than processors (MaxTotalJobs), and a processor that is free.
+    pub fn is_available(&self) -> bool {
+        self.tasks < self.processors && self.used.processors < self.processors
+    }
+
+    /// `ComputingElement.getDescription`: NumberOfProcessors is what is free, and so is MaxRAM.
+    pub fn free(&self) -> Task {
+        Task { processors: self.processors - self.used.processors, ram: self.ram.saturating_sub(self.used.ram) }
+    }
+
+    /// `PoolComputingElement.submitJob`. `None`: "Not enough processors for the job", or not enough memory; the job is rescheduled.
+    pub fn submit(&mut self, need: Need) -> Option<Task> {
+        let task = Task { processors: self.processors_for(need)?, ram: self.memory_for(need)? };
+        self.used.processors += task.processors;
+        self.used.ram += task.ram;
+        self.tasks += 1;
+        Some(task)
+    }
+
+    /// `PoolComputingElement.finalizeJob`.
+    pub fn finish(&mut self, task: Task) {
+        self.used.processors -= task.processors;
+        self.used.ram -= task.ram;
+        self.tasks -= 1;
+    }
+
+    /// `_getProcessorsForJobs`.
+    fn processors_for(&self, need: Need) -> Option<u32> {
+        let free = self.processors - self.used.processors;
+        let given = match need {
+            Need { multi: false, .. } => 1,
+            Need { whole_node: true, .. } if self.used.processors > 0 => return None,
+            Need { whole_node: true, .. } => self.processors,
+            Need { processors, .. } => processors.max(1),
+        };
+        (given <= free).then_some(given)
+    }
+
+    /// `_getMemoryForJobs`.
+    fn memory_for(&self, need: Need) -> Option<u64> {
+        (self.ram == 0 || need.ram <= self.free().ram).then_some(need.ram)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(processors: u32) -> Need {
+        Need { processors, multi: processors > 1, ..Need::default() }
+    }
+
+    #[test]
+    fn processors_are_held_and_given_back_as_in_get_processors_for_jobs() {
+        let mut pool = PoolCe::new(8, 16_384);
+        let six = pool.submit(job(6)).unwrap();
+        assert_eq!((six.processors, pool.free().processors), (6, 2));
+        assert_eq!(pool.submit(job(4)), None);
+        pool.submit(job(1)).unwrap();
+        pool.submit(job(1)).unwrap();
+        assert!(!pool.is_available());
+        pool.finish(six);
+        assert_eq!((pool.free().processors, pool.tasks()), (6, 2));
+    }
+
+    #[test]
+    fn a_job_without_the_multi_processor_tag_gets_one_processor() {
+        assert_eq!(PoolCe::new(8, 0).submit(Need { processors: 4, ..Need::default() }).unwrap().processors, 1);
+    }
+
+    #[test]
+    fn a_whole_node_job_gets_all_of_an_empty_pool_and_nothing_of_another() {
+        let whole = Need { processors: 1, multi: true, whole_node: true, ram: 0 };
+        let mut pool = PoolCe::new(4, 0);
+        assert_eq!(pool.submit(whole).unwrap().processors, 4);
+        let mut busy = PoolCe::new(4, 0);
+        busy.submit(job(1)).unwrap();
+        assert_eq!(busy.submit(whole), None);
+    }
+
+    #[test]
+    fn memory_is_reserved_only_where_it_is_passed_on_as_in_get_memory_for_jobs() {
+        let mut pool = PoolCe::new(8, 16_384);
+        pool.submit(job(1)).unwrap();
+        assert_eq!(pool.free().ram, 16_384, "DIRAC 9.1.22's JobAgent passes no MinRAM");
+        pool.submit(Need { ram: 16_000, ..job(1) }).unwrap();
+        assert_eq!(pool.submit(Need { ram: 1_000, ..job(1) }), None);
+        assert!(PoolCe::new(8, 0).submit(Need { ram: 1_000_000, ..job(1) }).is_some(), "0 is no bound");
+    }
+}

@@ -1,0 +1,13 @@
+//! What a run comes to: figures, as text, JSON, a page and a picture.
+
+mod figures;
+mod page;
+mod picture;
+mod summary;
+mod text;
+
+pub use figures::{Class, Figures, Sample, figures};
+pub use page::page;
+pub use picture::picture;
+pub use summary::summary;
+pub use text::text;

@@ -1,0 +1,169 @@
+//! The objects of a scenario, with their references resolved to indices.
+
+use crds::pool::{Purchase, Requirements};
+
+use super::{CloudWords, Size};
+use crate::time::Ms;
+
+/// Everything that is said, once and for all.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// The VOs.
+    pub vos: Vec<Vo>,
+    /// The pools, by name.
+    pub pools: Vec<Pool>,
+    /// The clouds.
+    pub clouds: Vec<Cloud>,
+    /// Projects at providers.
+    pub projects: Vec<Project>,
+    /// Times when a cloud is closed.
+    pub closed: Vec<Closed>,
+}
+
+impl Model {
+    /// The VO to which a group belongs.
+    pub fn vo_of(&self, group: &str) -> Option<usize> {
+        self.vos.iter().position(|vo| vo.groups.iter().any(|g| g == group))
+    }
+}
+
+/// Upper bounds: VMs, cores, memory in MiB, GPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits(pub [Option<u64>; 4]);
+
+impl Limits {
+    /// What of `used` is above its bound: the index among VMs, cores, memory and GPUs.
+    pub fn passed(&self, used: Size) -> Option<usize> {
+        (0..4).find(|i| self.0[*i].is_some_and(|limit| used.parts()[*i] > limit))
+    }
+
+    /// Whether this fits beside what is used. What is already above a bound keeps only what wants more of it away.
+    pub fn has_room(&self, used: Size, want: Size) -> bool {
+        (0..4).all(|i| want.parts()[i] == 0 || self.0[i].is_none_or(|limit| used.parts()[i] + want.parts()[i] <= limit))
+    }
+}
+
+/// A VO.
+#[derive(Clone, Debug, Default)]
+pub struct Vo {
+    /// Name of the object.
+    pub name: String,
+    /// DIRAC groups.
+    pub groups: Vec<String>,
+    /// Weight when capacity is short.
+    pub share: u64,
+    /// What it may hold.
+    pub limits: Limits,
+    /// What it may spend.
+    pub budget: Option<Budget>,
+}
+
+/// What a VO may spend.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// In millionths.
+    pub micros: u64,
+    /// In any time of this length.
+    pub period: Ms,
+}
+
+/// A pool.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// Name of the object.
+    pub name: String,
+    /// DIRAC name of the site.
+    pub site: String,
+    /// DIRAC name of the CE.
+    pub ce: String,
+    /// The VOs, by index.
+    pub vos: Vec<usize>,
+    /// The clouds, by index, in order of preference.
+    pub clouds: Vec<usize>,
+    /// Flavors by name, in order of preference.
+    pub flavors: Vec<String>,
+    /// Bounds on flavors, instead of names.
+    pub requirements: Option<Requirements>,
+    /// Ways of buying, in order of preference; never empty.
+    pub purchase: Vec<Purchase>,
+    /// Image.
+    pub image: String,
+    /// `matching.maxCpuTime`, in normalised seconds.
+    pub cpu_time: u64,
+    /// Tags offered.
+    pub tags: Vec<String>,
+    /// Tags that jobs must have.
+    pub required_tags: Vec<String>,
+    /// Platform.
+    pub platform: Option<String>,
+    /// The most VMs.
+    pub max: u64,
+    /// `scaling.bootDeadline`.
+    pub boot_deadline: Ms,
+    /// `scaling.idleTimeout`.
+    pub idle_timeout: Ms,
+    /// `scaling.maxLifetime`.
+    pub max_lifetime: Ms,
+}
+
+/// A cloud.
+#[derive(Clone, Debug, Default)]
+pub struct Cloud {
+    /// Name of the object.
+    pub name: String,
+    /// What can be bought.
+    pub flavors: Vec<Flavor>,
+    /// Zones; never empty.
+    pub zones: Vec<Option<String>>,
+    /// Index of the project.
+    pub project: usize,
+    /// The administrator's ceiling.
+    pub ceiling: Limits,
+    /// Requests a second.
+    pub per_second: u64,
+    /// How it behaves.
+    pub behaviour: CloudWords,
+}
+
+/// A flavor.
+#[derive(Clone, Debug, Default)]
+pub struct Flavor {
+    /// Name.
+    pub name: String,
+    /// What a VM of it takes: one VM, its cores, memory and GPUs.
+    pub size: Size,
+    /// Model of the GPUs.
+    pub gpu_model: Option<String>,
+    /// Price of an hour in millionths; `None`: unknown.
+    pub price: Option<u64>,
+    /// Price of an hour as Spot; `None`: not sold so.
+    pub spot_price: Option<u64>,
+    /// How many fit at once.
+    pub capacity: Option<u64>,
+    /// Index of the class of quota in the project.
+    pub class: usize,
+}
+
+/// A project at a provider.
+#[derive(Clone, Debug, Default)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// Quota by class; the first is that of all flavors without a class of their own.
+    pub quotas: Vec<Limits>,
+    /// Names of the classes beyond the first.
+    pub classes: Vec<String>,
+}
+
+/// A time when a cloud is closed by a Downtime, but for what may stay.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Index of the cloud.
+    pub cloud: usize,
+    /// From when.
+    pub from: Ms,
+    /// Until when.
+    pub until: Ms,
+    /// What may stay, over all clouds that the Downtime closes.
+    pub keep: Limits,
+}
