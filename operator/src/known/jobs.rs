@@ -149,9 +149,7 @@ impl Book {
     pub fn take(&mut self, rows: &[PilotRow], at: Timestamp) -> BTreeSet<u64> {
         let mut asked = BTreeSet::new();
         for row in rows {
-            if !self.pilots.contains_key(&row.reference) {
-                self.pilots.insert(row.reference.clone(), Pilot::default());
-            }
+            self.pilots.entry(row.reference.clone()).or_default();
             self.take_list(row, at);
             asked.extend(self.pilots.get(&row.reference).into_iter().flat_map(|pilot| pilot.open.keys()));
         }

@@ -1,3 +1,5 @@
+use broker::pilot::jobs::JobStatus::{Done, Failed, Killed, Matched, Running, Stalled, Unknown, Waiting};
+
 use super::*;
 
 fn at(second: i64) -> Timestamp {
@@ -34,8 +36,6 @@ impl Bench {
         self.of(pilot).count()
     }
 }
-
-use JobStatus::*;
 
 #[test]
 fn jobs_that_ended_are_not_asked_for_again() {
