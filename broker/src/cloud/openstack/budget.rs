@@ -104,12 +104,14 @@ impl Default for Room {
 pub struct Held {
     bytes: usize,
     _permits: Vec<OwnedSemaphorePermit>,
+    /// Who comes while this is held meets the same part, also where the cloud is gone.
+    _tenant: Option<Arc<Part>>,
     until: Option<Instant>,
 }
 
 impl Default for Held {
     fn default() -> Self {
-        Self { bytes: SMALL, _permits: Vec::new(), until: None }
+        Self { bytes: SMALL, _permits: Vec::new(), _tenant: None, until: None }
     }
 }
 
@@ -147,7 +149,8 @@ impl Room {
         };
         let Ok(Ok(permits)) = timeout(PATIENCE, permits).await else { return false };
         // Room of the cloud's own that it had so far goes back.
-        *held = Held { bytes, _permits: permits, until: (bytes > OWN).then(|| moment() + LONGEST_READ) };
+        let until = (bytes > OWN).then(|| moment() + LONGEST_READ);
+        *held = Held { bytes, _permits: permits, _tenant: Some(self.tenant.clone()), until };
         true
     }
 }
