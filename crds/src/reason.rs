@@ -101,7 +101,7 @@ words! {
             SiteLimit: "The VMs of the site hold as much as they may.", "Raise spec.limits of the Site.";
             InstallationLimit: "The VMs of the installation hold as much as they may.", "Raise spec.limits of the DiracInstallation.";
             Budget: "What is left of the VO's budget does not pay for another VM.", "Raise spec.budget of the VirtualOrganization, or wait: what was spent a period ago counts no more.";
-            Pace: "One round makes no more VMs; the next one goes on.", "";
+            Pace: "One round makes no more VMs; the next one goes on.", "Wait for the next round.";
             PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";
         }
         "Nothing is done until a person says so" {

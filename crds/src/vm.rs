@@ -132,38 +132,44 @@ pub struct PilotVMSpec {
     pub reason: String,
 }
 
-/// Waiting jobs with equal requirements: what DIRAC's task queue says of them.
+/// Waiting jobs with equal requirements: what DIRAC's task queue says of them. Jobs that say more than fits here have no claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobsOfClass {
     /// How many.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub jobs: i64,
     /// CPU time that a job asks for, in DIRAC's normalised seconds.
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub cpu_time: i64,
     /// Memory that a job asks for, in MB; 0: none said.
     #[serde(default, rename = "minRamMB")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub min_ram_mb: i64,
     /// Tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub tags: Vec<String>,
     /// Sites allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub sites: Vec<String>,
     /// Sites refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub banned_sites: Vec<String>,
     /// CEs allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub ces: Vec<String>,
     /// Platforms allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub platforms: Vec<String>,
     /// Job types allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 255)))]
     pub job_types: Vec<String>,
 }
 

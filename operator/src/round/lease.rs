@@ -7,20 +7,30 @@ use crds::vm::JobsOfClass;
 
 use crate::amounts::{count, whole};
 
-/// As the PilotVM has it.
-pub fn jobs_of_class(lease: &Lease) -> JobsOfClass {
+/// As many words a list of a PilotVM may have, each of so many characters, as its schema says.
+const MOST_WORDS: usize = 64;
+const LONGEST_WORD: usize = 255;
+/// The largest number there.
+const MOST: i64 = 1_000_000_000_000;
+
+/// As the PilotVM has it; `None`: the jobs say more than fits there, and have no claim.
+pub fn jobs_of_class(lease: &Lease) -> Option<JobsOfClass> {
     let class = &lease.class;
-    JobsOfClass {
-        jobs: whole(lease.jobs),
-        cpu_time: whole(class.cpu_time),
-        min_ram_mb: whole(class.min_ram_mb),
-        tags: class.tags.clone(),
-        sites: class.sites.clone(),
-        banned_sites: class.banned_sites.clone(),
-        ces: class.grid_ces.clone(),
-        platforms: class.platforms.clone(),
-        job_types: class.job_types.clone(),
-    }
+    let JobClass { tags, sites, banned_sites, grid_ces, platforms, job_types, .. } = &**class;
+    let fits =
+        |list: &Vec<String>| list.len() <= MOST_WORDS && list.iter().all(|word| word.chars().count() <= LONGEST_WORD);
+    let all = [tags, sites, banned_sites, grid_ces, platforms, job_types];
+    all.into_iter().all(fits).then(|| JobsOfClass {
+        jobs: whole(lease.jobs).min(MOST),
+        cpu_time: whole(class.cpu_time).min(MOST),
+        min_ram_mb: whole(class.min_ram_mb).min(MOST),
+        tags: tags.clone(),
+        sites: sites.clone(),
+        banned_sites: banned_sites.clone(),
+        ces: grid_ces.clone(),
+        platforms: platforms.clone(),
+        job_types: job_types.clone(),
+    })
 }
 
 /// As the plan has it.
@@ -60,6 +70,15 @@ mod tests {
             job_types: list("User"),
         };
         let written = Lease { class: Arc::new(class), jobs: 7 };
-        assert_eq!(lease(&jobs_of_class(&written)), written);
+        assert_eq!(lease(&jobs_of_class(&written).unwrap()), written);
+    }
+    #[test]
+    fn jobs_that_say_more_than_a_pilotvm_may_hold_have_no_claim() {
+        let with = |sites: Vec<String>| Lease { class: Arc::new(JobClass { sites, ..JobClass::default() }), jobs: 1 };
+        assert!(jobs_of_class(&with(vec!["é".repeat(255); 64])).is_some());
+        assert!(jobs_of_class(&with(vec!["e".repeat(256)])).is_none());
+        assert!(jobs_of_class(&with(vec!["e".to_owned(); 65])).is_none());
+        let many = Lease { jobs: u64::MAX, ..with(Vec::new()) };
+        assert_eq!(jobs_of_class(&many).unwrap().jobs, MOST);
     }
 }

@@ -48,7 +48,7 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
         max_lifetime: scaling.max_lifetime,
-        for_jobs: launch.lease.iter().map(jobs_of_class).collect(),
+        for_jobs: launch.lease.iter().filter_map(jobs_of_class).collect(),
         reason: launch.reason.to_string(),
     };
     let mut vm = PilotVM::new(&name(&key), spec);
