@@ -1,0 +1,200 @@
+//! The breaker: purchases that come to nothing are made one at a time, and more and more seldom, until one serves a job. Pure.
+//!
+//! A circuit is what the same VMs serve the same jobs with: pool, lot, VO, and a class of jobs. Before its first job only a handful of
+//! its VMs may be on their way. A few bad outcomes in a row open it; then one VM tries after each pause, at most 24 a day with the
+//! first handful. The first job that lives closes it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Kept, Lot,
+    moment::{after, lasts, seconds},
+};
+
+/// As many VMs may be on their way before the first has had a job.
+const UNPROVEN: u64 = 8;
+/// As many bad outcomes, one after the other, are no accident.
+const NO_ACCIDENT: u32 = 3;
+/// The first pause; each is twice the one before.
+const FIRST: u64 = 600;
+const LONGEST: u64 = 2 * 3_600;
+/// After so long without a job, what was good may have changed: sites are banned, images replaced.
+const PROVEN_FOR: u64 = 3_600;
+/// A job that dies sooner than this, and not by its own end, counts as one that the VM killed.
+pub const A_LIFE: u64 = 120;
+
+/// VMs that are made alike, for the same jobs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Circuit {
+    /// PilotPool object.
+    pub pool: Arc<str>,
+    /// What was bought.
+    pub lot: Lot,
+    /// VirtualOrganization object.
+    pub vo: Arc<str>,
+    /// What the jobs need: a text that stays the same over restarts.
+    pub profile: Arc<str>,
+}
+
+/// How a VM came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Its pilot asked for work and never got a job, though jobs of its class waited all the time.
+    NeverMatched,
+    /// Its jobs died within [`A_LIFE`] seconds, and none lived.
+    JobsDied,
+    /// Its pilot never asked for work.
+    NeverAsked,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NeverMatched, Self::JobsDied, Self::NeverAsked];
+
+    /// The word, in CamelCase. It never changes: alerts are written with it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverMatched => "NeverMatched",
+            Self::JobsDied => "JobsDied",
+            Self::NeverAsked => "NeverAsked",
+        }
+    }
+
+    /// What happened, and where to look.
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::NeverMatched => {
+                "asked for work and got no job while jobs waited: DIRAC does not give these jobs to them (site mask, platform, CPU time, tags)"
+            }
+            Self::JobsDied => {
+                "got jobs that died within two minutes: look at the jobs' logs, and at what the image lacks"
+            }
+            Self::NeverAsked => "never asked for work: look at their console logs",
+        }
+    }
+}
+
+/// An open breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The outcome that opened it; of the last VM that tried, when that came to nothing in another way.
+    pub by: Outcome,
+    /// Since when it is open.
+    pub since: Timestamp,
+    /// When one VM tries.
+    pub until: Timestamp,
+    /// VMs that came to nothing, one after the other.
+    pub in_a_row: u32,
+    /// When the present pause began.
+    began: Timestamp,
+    /// Pauses so far.
+    pauses: u32,
+}
+
+impl Opened {
+    /// The sentence.
+    pub fn message(&self, circuit: &Circuit) -> String {
+        let Circuit { pool, lot, vo, .. } = circuit;
+        format!(
+            "the last {} VMs of pool {pool} with flavor {} on cloud {} for VO {vo} {}; since {:.0} one VM at a time is made, the next at {:.0}",
+            self.in_a_row,
+            lot.flavor,
+            lot.cloud,
+            self.by.sentence(),
+            self.since,
+            self.until
+        )
+    }
+}
+
+/// How many VMs of a circuit may be made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permitted {
+    /// So many more than are on their way; `None`: any number.
+    pub most: Option<u64>,
+    /// The open breaker that keeps it from being more. `None`: it is closed, and VMs of the circuit have yet to show that they serve jobs.
+    pub opened: Option<Opened>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    in_a_row: u32,
+    opened: Option<Opened>,
+    /// When a VM last had a job of the class.
+    good: Option<Timestamp>,
+}
+
+/// All breakers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Breakers(Kept<Circuit, State>);
+
+impl Breakers {
+    /// How many VMs may be made beyond the `unjudged`: those on their way, and those that asked for work and have not had a job yet.
+    pub fn permitted(&self, circuit: &Circuit, unjudged: u64, now: Timestamp) -> Permitted {
+        let fresh = State::default();
+        let state = self.0.get(circuit).unwrap_or(&fresh);
+        if let Some(opened) = state.opened {
+            let most = u64::from(!lasts(opened.began, opened.until, now)).saturating_sub(unjudged);
+            return Permitted { most: Some(most), opened: Some(opened) };
+        }
+        let is_proven = state.good.is_some_and(|at| seconds(at, now) < PROVEN_FOR);
+        Permitted { most: (!is_proven).then(|| UNPROVEN.saturating_sub(unjudged)), opened: None }
+    }
+
+    /// A VM of the circuit, ordered at `ordered`, came to nothing. Those that were ordered before it opened are known to be bad.
+    pub fn failed(&mut self, circuit: &Circuit, outcome: Outcome, ordered: Timestamp, now: Timestamp) {
+        let state = self.0.entry(circuit, now, State::default);
+        state.in_a_row = state.in_a_row.saturating_add(1);
+        let before = state.opened;
+        if before.is_some_and(|opened| ordered <= opened.since) || before.is_none() && state.in_a_row < NO_ACCIDENT {
+            return;
+        }
+        let pauses = before.map_or(0, |opened| opened.pauses);
+        let pause = FIRST.saturating_mul(2_u64.saturating_pow(pauses)).min(LONGEST);
+        state.opened = Some(Opened {
+            by: outcome,
+            since: before.map_or(now, |opened| opened.since),
+            until: after(now, pause),
+            in_a_row: state.in_a_row,
+            began: now,
+            pauses: pauses.saturating_add(1),
+        });
+    }
+
+    /// A pilot of the circuit got a job of the class. Whether it lives is not known yet: it closes no breaker.
+    pub fn matched(&mut self, circuit: &Circuit, now: Timestamp) {
+        self.0.entry(circuit, now, State::default).good = Some(now);
+    }
+
+    /// A job of the circuit lived: it ended well, or runs for longer than [`A_LIFE`]. The breaker is closed.
+    pub fn lived(&mut self, circuit: &Circuit, now: Timestamp) {
+        *self.0.entry(circuit, now, State::default) = State { good: Some(now), ..State::default() };
+    }
+
+    /// Something was changed that may have mended it: one VM of each open circuit tries at once.
+    pub fn try_again(&mut self, is_meant: impl Fn(&Circuit) -> bool, now: Timestamp) {
+        self.0.retain(|circuit, state| {
+            if let Some(opened) = state.opened.as_mut().filter(|_| is_meant(circuit)) {
+                (opened.until, opened.pauses) = (opened.until.min(now), 0);
+            }
+            true
+        });
+    }
+
+    /// All that are open, in a stable order.
+    pub fn opened(&self) -> impl Iterator<Item = (&Circuit, &Opened)> {
+        self.0.iter().filter_map(|(circuit, state)| Some((circuit, state.opened.as_ref()?)))
+    }
+
+    /// Forgets the circuits that are no more.
+    pub fn retain(&mut self, is_there: impl Fn(&Circuit) -> bool) {
+        self.0.retain(|circuit, _| is_there(circuit));
+    }
+}
+
+#[cfg(test)]
+#[path = "breaker_tests.rs"]
+mod tests;

@@ -1,0 +1,104 @@
+//! Whether what boots in a lot comes up: how many of its VMs may boot at once.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::moment::{after, lasts, seconds},
+    held::Held,
+};
+
+/// As many VMs of a lot may boot before the first has asked for work: each may cost a boot for nothing.
+const UNPROVEN: u32 = 8;
+/// As many that never asked, one after the other, are no accident.
+const NO_ACCIDENT: u32 = 5;
+/// The first pause, and the longest; each is four times the one before.
+const FIRST: u64 = 300;
+const LONGEST: u64 = 6 * 3_600;
+/// A VM that tries, and of which nothing was heard for so long, does not keep others from trying.
+const TRIAL: u64 = 1_800;
+/// After so long without a pilot that asks, what boots may have been changed: not more than a few times the handful.
+const PROVEN_FOR: u64 = 6 * 3_600;
+const LONG_AGO: u32 = 8 * UNPROVEN;
+const WIDEST: u32 = 1 << 20;
+
+/// What the VMs of one lot have shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// So many may boot at once.
+    window: u32,
+    in_a_row: u32,
+    level: u32,
+    shut: Option<Shut>,
+    asked: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shut {
+    since: Timestamp,
+    /// When the present pause began, and when it ends.
+    pause: (Timestamp, Timestamp),
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Self { window: UNPROVEN, in_a_row: 0, level: 0, shut: None, asked: None }
+    }
+}
+
+impl Proof {
+    /// How many more may boot, and what binds.
+    pub fn left(&self, booting: u64, now: Timestamp) -> (u64, Held) {
+        match &self.shut {
+            // Those that boot were ordered before it was shut, or are the one that tries.
+            Some(shut) => {
+                let why = Held::NeverAsked { in_a_row: self.in_a_row, until: shut.pause.1 };
+                (u64::from(self.may_order(now)).saturating_sub(booting), why)
+            }
+            None => {
+                let is_fresh = self.asked.is_none_or(|at| seconds(at, now) < PROVEN_FOR);
+                let most = u64::from(if is_fresh { self.window } else { self.window.min(LONG_AGO) });
+                (most.saturating_sub(booting), Held::Unproven { most, has_asked: self.asked.is_some() })
+            }
+        }
+    }
+
+    /// Whether one may be ordered.
+    pub fn may_order(&self, now: Timestamp) -> bool {
+        self.shut.is_none_or(|shut| !lasts(shut.pause.0, shut.pause.1, now))
+    }
+
+    pub fn ordered(&mut self, now: Timestamp) {
+        if let Some(shut) = &mut self.shut {
+            shut.pause = (now, after(now, TRIAL));
+        }
+    }
+
+    pub fn asked(&mut self, now: Timestamp) {
+        let window = if self.shut.is_some() { UNPROVEN } else { self.window };
+        let window = window.saturating_mul(2).min(WIDEST);
+        *self = Self { window, asked: Some(now), ..Self::default() };
+    }
+
+    /// Those that were ordered before it was shut are known to be bad.
+    pub fn never_asked(&mut self, ordered: Timestamp, now: Timestamp) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.window = (self.window / 2).max(1);
+        let is_known = self.shut.is_some_and(|shut| ordered <= shut.since);
+        if is_known || self.shut.is_none() && self.in_a_row < NO_ACCIDENT {
+            return;
+        }
+        let pause = FIRST.saturating_mul(4_u64.saturating_pow(self.level)).min(LONGEST);
+        let since = self.shut.map_or(now, |shut| shut.since);
+        self.shut = Some(Shut { since, pause: (now, after(now, pause)) });
+        self.level = self.level.saturating_add(1);
+    }
+
+    pub fn forgive(&mut self, now: Timestamp) {
+        if let Some(shut) = &mut self.shut {
+            (shut.pause, self.level) = ((now, now), 0);
+        } else {
+            self.in_a_row = 0;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What was learnt from VMs and jobs so far, as pure state: no clock, no client, no async. Time comes in with each call.
+//!
+//! Whoever carries out plans tells what happened, and the plan reads what follows from it. All of it can be written and read again, so
+//! that it outlives a restart, and all of it is bounded in size.
+//!
+//! | question | file |
+//! |---|---|
+//! | how many VMs may be on their way at once | `budget` |
+//! | which purchases came to nothing, and are tried with one VM only | `breaker` |
+//! | how long does it take, how often does it work, how fast is it | `times` |
+//! | what has each VO used lately | `usage` |
+//! | what has each VO spent, and what is it about to spend | `money` |
+//! | what is bought alike, how far does a refusal reach | `lot` |
+//! | how is the size bounded | `kept`, `recent` |
+
+pub mod breaker;
+pub mod budget;
+mod kept;
+mod lot;
+mod moment;
+pub mod money;
+mod recent;
+pub mod times;
+pub mod usage;
+
+pub use breaker::{Breakers, Circuit, Opened, Outcome};
+pub use budget::{Allowance, Budgets, Flight, Held, Phase};
+pub use kept::Kept;
+pub use lot::{Lot, Reach};
+pub use money::{NoRate, Purse, Short, Standing, Terms, Unit};
+pub use recent::Recent;
+pub use times::Times;
+pub use usage::{Amounts, Usage};

@@ -1,0 +1,136 @@
+//! What was spent in the period that ends now, kept in parts of the period. What is partly within counts wholly: a sum is never passed
+//! for want of precision.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A period has so many parts.
+const PARTS: i64 = 96;
+
+/// Sums by part of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Length of a part, in seconds.
+    step: i64,
+    /// By number of the part, counted from the beginning of time.
+    parts: BTreeMap<i64, u64>,
+}
+
+impl Spent {
+    /// Nothing, for a period of so many seconds.
+    pub fn new(period: u64) -> Self {
+        Self {
+            step: i64::try_from(period.div_ceil(PARTS.unsigned_abs())).unwrap_or(i64::MAX).max(1),
+            parts: BTreeMap::new(),
+        }
+    }
+
+    /// Length of a part, in seconds.
+    pub fn step(&self) -> u64 {
+        self.step.unsigned_abs()
+    }
+
+    /// Spent evenly between two moments. The parts add up to the whole.
+    pub fn add(&mut self, amount: u64, began: Timestamp, ended: Timestamp) {
+        let (first, last) = (self.part(began), self.part(ended));
+        // What lies before the last period is in no sum, and is left out.
+        let from = first.max(last - 2 * PARTS);
+        let (start, length) = (began.as_second(), u128::from(ended.as_second().abs_diff(began.as_second())));
+        // What had been spent at the beginning of a part.
+        let before = |part: i64| -> u64 {
+            if part <= first {
+                return 0;
+            }
+            if part > last || length == 0 {
+                return amount;
+            }
+            let passed = u128::try_from(part.saturating_mul(self.step).saturating_sub(start)).unwrap_or(0);
+            u64::try_from(u128::from(amount) * passed.min(length) / length).unwrap_or(amount)
+        };
+        let sums: Vec<(i64, u64)> = (from..=last).map(|part| (part, before(part + 1) - before(part))).collect();
+        for (part, sum) in sums {
+            let whole = self.parts.entry(part).or_default();
+            *whole = whole.saturating_add(sum);
+        }
+        while self.parts.len() > usize::try_from(4 * PARTS).unwrap_or(usize::MAX) {
+            self.parts.pop_first();
+        }
+    }
+
+    /// What was spent in the period that ends now. What a clock that was wrong noted for the future counts too.
+    pub fn within(&self, now: Timestamp) -> u64 {
+        let first = self.part(now).saturating_sub(PARTS);
+        self.parts.range(first..).fold(0, |sum, (_, part)| sum.saturating_add(*part))
+    }
+
+    /// The same, in parts of another period.
+    pub fn over(&self, period: u64) -> Self {
+        let mut other = Self::new(period);
+        for (part, sum) in &self.parts {
+            // Its end: so it counts for as long as it may.
+            let end = (part + 1).saturating_mul(self.step) - 1;
+            let part = other.parts.entry(end.div_euclid(other.step)).or_default();
+            *part = part.saturating_add(*sum);
+        }
+        other
+    }
+
+    fn part(&self, at: Timestamp) -> i64 {
+        at.as_second().div_euclid(self.step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::super::moment::after, *};
+
+    fn at(second: u64) -> Timestamp {
+        after(Timestamp::UNIX_EPOCH, second)
+    }
+
+    #[test]
+    fn what_was_spent_counts_for_one_period_and_hardly_longer() {
+        let mut spent = Spent::new(9_600);
+        spent.add(500, at(100_000), at(100_000));
+        assert_eq!((spent.within(at(100_000)), spent.within(at(109_600))), (500, 500));
+        assert_eq!(spent.within(at(109_600 + 200)), 0);
+    }
+
+    #[test]
+    fn a_long_life_counts_where_it_was_lived() {
+        let mut spent = Spent::new(3_600);
+        spent.add(10_000, at(100_000), at(136_000));
+        let last = spent.within(at(136_000));
+        assert!((1_000..=1_030).contains(&last), "the tenth hour, not all ten: {last}");
+    }
+
+    #[test]
+    fn another_period_forgets_nothing_that_it_holds() {
+        let mut spent = Spent::new(3_600);
+        spent.add(70, at(1_000_000), at(1_000_000));
+        assert_eq!(spent.over(86_400).within(at(1_040_000)), 70);
+        assert_eq!(spent.over(600).within(at(1_002_000)), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_of_a_life_within_the_period_is_lost(amount in any::<u32>(), began in 1_u64..1_000_000, length in 0_u64..9_000) {
+            let mut spent = Spent::new(9_600);
+            spent.add(u64::from(amount), at(began), at(began + length));
+            prop_assert_eq!(spent.within(at(began + length)), u64::from(amount));
+        }
+
+        #[test]
+        fn it_is_bounded(lives in prop::collection::vec((0_u64..100_000_000, 0_u64..10_000_000), 0..50)) {
+            let mut spent = Spent::new(86_400);
+            for (began, length) in lives {
+                spent.add(1_000_000, at(began), at(began + length));
+                prop_assert!(spent.parts.len() <= 4 * 96);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How long things take, how often they work, and how fast VMs are: measured, by class of jobs and by lot. Pure.
+//!
+//! What has not been measured a few times is not known, and is never taken for zero.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Kept, Lot, Recent};
+
+/// So many jobs of a class are seen to the end before its run time is known.
+const JOBS: usize = 5;
+/// So many VMs of a lot show a thing before it is known.
+const VMS: usize = 3;
+/// The success of a lot that nothing is known of, as if so many of so many VMs had worked. In thousandths of a VM.
+const PRIOR: (u64, u64) = (4_750, 5_000);
+/// An outcome counts this part of one that is one outcome younger: about the last fifty count.
+const FADES: (u64, u64) = (49, 50);
+
+/// A measured duration, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The middle: half of the measurements are shorter.
+    pub median: u64,
+    /// Nine of ten are shorter.
+    pub ninetieth: u64,
+    /// The mean.
+    pub mean: u64,
+    /// How far they lie from the mean, in the middle.
+    pub spread: u64,
+}
+
+impl Measured {
+    fn of(recent: &Recent, least: usize) -> Option<Self> {
+        (recent.len() >= least).then_some(())?;
+        Some(Self {
+            median: recent.quantile(50)?,
+            ninetieth: recent.quantile(90)?,
+            mean: recent.mean()?,
+            spread: recent.spread()?,
+        })
+    }
+}
+
+/// Jobs with equal needs of one VO: two texts that stay the same over restarts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobClass {
+    /// VirtualOrganization object.
+    pub vo: Arc<str>,
+    /// What the jobs need.
+    pub profile: Arc<str>,
+}
+
+/// What the VMs of one lot took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Vms {
+    boot: Recent,
+    match_wait: Recent,
+    fill: Recent,
+    /// In thousandths of what DIRAC calls 1.
+    power: Recent,
+    /// VMs whose pilots asked for work, and all whose outcome is known; the older, the less. In thousandths of a VM.
+    worked: u64,
+    tried: u64,
+}
+
+/// All measured times.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    jobs: Kept<JobClass, Recent>,
+    vms: Kept<Lot, Vms>,
+}
+
+impl Times {
+    /// A job of this class ended after so many seconds of running, in whatever way that used the VM: one that the VM killed does not count.
+    pub fn ran(&mut self, class: &JobClass, seconds: u64, now: Timestamp) {
+        self.jobs.entry(class, now, Recent::default).note(seconds);
+    }
+
+    /// How long jobs of this class run.
+    pub fn run_time(&self, class: &JobClass) -> Option<Measured> {
+        Measured::of(self.jobs.get(class)?, JOBS)
+    }
+
+    /// How much longer a job of this class runs that has been running for so long, in the middle of those that ran longer. `None`: not
+    /// known, also where it runs longer already than nearly all that were measured.
+    pub fn rest(&self, class: &JobClass, running: u64) -> Option<u64> {
+        let recent = self.jobs.get(class)?;
+        (recent.len() >= JOBS).then_some(())?;
+        let longer = recent.above(running);
+        (longer.len() >= 2).then_some(())?;
+        longer.get((longer.len() - 1) / 2).map(|middle| middle - running)
+    }
+
+    /// The pilot of a VM asked for work so many seconds after the VM was ordered.
+    pub fn booted(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
+        self.of(lot, now).boot.note(seconds);
+    }
+
+    /// From the order of a VM to the first ask of its pilot.
+    pub fn boot(&self, lot: &Lot) -> Option<Measured> {
+        Measured::of(&self.vms.get(lot)?.boot, VMS)
+    }
+
+    /// A pilot got its first job so many seconds after it first asked, while jobs waited all the time.
+    pub fn matched(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
+        self.of(lot, now).match_wait.note(seconds);
+    }
+
+    /// From the first ask of a pilot to its first job.
+    pub fn first_match(&self, lot: &Lot) -> Option<Measured> {
+        Measured::of(&self.vms.get(lot)?.match_wait, VMS)
+    }
+
+    /// While its VM filled, a pilot took so many jobs in so many seconds.
+    pub fn filled(&mut self, lot: &Lot, jobs: u64, seconds: u64, now: Timestamp) {
+        if let Some(milliseconds) = seconds.saturating_mul(1_000).checked_div(jobs) {
+            self.of(lot, now).fill.note(milliseconds);
+        }
+    }
+
+    /// Milliseconds that a pilot takes for one job more while its VM fills.
+    pub fn fill_milliseconds(&self, lot: &Lot) -> Option<u64> {
+        let fill = &self.vms.get(lot)?.fill;
+        (fill.len() >= VMS).then(|| fill.quantile(50))?
+    }
+
+    /// A pilot reported the power of one of its CPUs, in thousandths of DIRAC's unit. Zero is no report.
+    pub fn measured_power(&mut self, lot: &Lot, thousandths: u64, now: Timestamp) {
+        if thousandths > 0 {
+            self.of(lot, now).power.note(thousandths);
+        }
+    }
+
+    /// The power of one CPU, in thousandths of DIRAC's unit.
+    pub fn power(&self, lot: &Lot) -> Option<u64> {
+        let power = &self.vms.get(lot)?.power;
+        (power.len() >= VMS).then(|| power.quantile(50))?
+    }
+
+    /// A VM of this lot came up, or never did.
+    pub fn outcome(&mut self, lot: &Lot, worked: bool, now: Timestamp) {
+        let vms = self.of(lot, now);
+        let fade = |thousandths: u64| thousandths * FADES.0 / FADES.1;
+        vms.worked = fade(vms.worked) + if worked { 1_000 } else { 0 };
+        vms.tried = fade(vms.tried) + 1_000;
+    }
+
+    /// How many of a thousand VMs of this lot come up. What nothing is known of is taken for good, and soon corrected.
+    pub fn success_thousandths(&self, lot: &Lot) -> u64 {
+        let (worked, tried) = self.vms.get(lot).map_or((0, 0), |vms| (vms.worked, vms.tried));
+        ((worked + PRIOR.0) * 1_000 / (tried + PRIOR.1)).min(1_000)
+    }
+
+    /// Forgets the lots that are no more.
+    pub fn retain_lots(&mut self, is_there: impl Fn(&Lot) -> bool) {
+        self.vms.retain(|lot, _| is_there(lot));
+    }
+
+    fn of(&mut self, lot: &Lot, now: Timestamp) -> &mut Vms {
+        self.vms.entry(lot, now, Vms::default)
+    }
+}
+
+#[cfg(test)]
+#[path = "times_tests.rs"]
+mod tests;
