@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     index::Index,
     lane::{Lane, Pace},
     life::Free,
-    market::{Market, Rank, rounded},
+    market::{Market, Rank, step},
     need::Need,
     share::Turns,
     snapshot::Snapshot,
@@ -80,15 +80,23 @@ pub struct Fill<'c, 'a> {
     pub placed: Vec<u64>,
     /// VMs made for each class.
     made: Vec<u64>,
+    /// Jobs of each class that the VM took which was made for it last.
+    most: Vec<u64>,
     /// By index of the VO: what new VMs have left, by its cores.
     rests: Vec<BTreeMap<(u64, usize), Rest>>,
     closed_pools: Vec<bool>,
-    /// Pool, VO, need and number of jobs for which nothing is found any more.
-    dead: HashSet<(usize, usize, Need, u64)>,
+    /// Pool, VO, need and step of jobs for which nothing is found any more.
+    dead: HashSet<[u32; 4]>,
+    /// The number of each class's need; the last is that of a VM that is made for no jobs.
+    needs: Vec<usize>,
+    /// What each class chose last, and for which step of jobs. Nothing gets better while the plan is made, so it is the best as long as it
+    /// has room.
+    last: Vec<Option<(usize, Choice)>>,
     full: bool,
 }
 
 /// What is bought for a class.
+#[derive(Clone, Copy)]
 struct Choice {
     pool: usize,
     offer: u32,
@@ -122,9 +130,12 @@ impl<'c, 'a> Fill<'c, 'a> {
             drafts: Vec::new(),
             placed: vec![0; pools],
             made: vec![0; classes.len()],
+            most: vec![0; classes.len()],
             rests: vec![BTreeMap::new(); vos],
             closed_pools: vec![false; pools],
             dead: HashSet::new(),
+            needs: numbered(classes),
+            last: vec![None; classes.len()],
             full: false,
             snapshot,
         }
@@ -135,7 +146,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         while let Some(n) = turns.next() {
             let classes = self.classes;
             let class = &classes[n];
-            left[n] -= self.serve_rests(n, left[n]);
+            if self.made[n] == 0 || left[n] < self.most[n] {
+                left[n] -= self.serve_rests(n, left[n]);
+            }
             let alone = turns.is_alone();
             let got = if left[n] == 0 { 0 } else { self.buy(n, left[n], alone, turns) };
             left[n] -= got;
@@ -152,6 +165,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             self.closed_pools[*pool] = false;
         }
         self.dead.clear();
+        self.last.fill(None);
         !borrowers.is_empty()
     }
 
@@ -204,10 +218,13 @@ impl<'c, 'a> Fill<'c, 'a> {
         let lane = Lane::new(full, offer.offering.measured.boot.unwrap_or(0), true);
         let each = lane.starts(&class.need, full, pace).max(1);
         let thought = Thought { pool, vo: class.vo, class: Some(&*class.key), offer, number };
-        // A turn is small beside what the class has, so that all get theirs; the last of its jobs may need another size.
+        // A turn is small beside what the class has, or beside the room for all, so that all get theirs. The last of its jobs may need
+        // another size.
         let wanted = (left / each).max(1);
-        let turn = if alone { wanted } else { wanted.min(1 + self.made[n] / 16) };
-        let vms = turn.min(self.books.room(thought));
+        let room = self.books.room(thought);
+        let turn = if alone { wanted } else { wanted.min(1 + (self.made[n] / 16).max(room / 64)) };
+        let vms = turn.min(room);
+        self.most[n] = each;
         self.made[n] += vms;
         self.books.take(thought, vms);
         turns.give(class.vo, Some(n), offer.offering, vms);
@@ -230,7 +247,7 @@ impl<'c, 'a> Fill<'c, 'a> {
 
     /// A VM that no job needs, for the VO whose turn it is.
     pub fn keep(&mut self, pool: usize, vo: usize, keeps: Keeps, turns: &mut Turns) -> bool {
-        let Some(rank) = self.best_of(pool, vo, None, &Need::cores(1), 1) else { return false };
+        let Some(rank) = self.best_of(pool, vo, None, 0) else { return false };
         let offer = self.market.offer(rank.offer);
         let thought = Thought { pool, vo, class: None, offer, number: rank.offer };
         self.books.take(thought, 1);
@@ -243,7 +260,14 @@ impl<'c, 'a> Fill<'c, 'a> {
     /// The pool and the offer that cost least for the cores that `left` jobs use.
     fn choose(&mut self, n: usize, left: u64) -> Option<Choice> {
         let classes = self.classes;
-        let class = &classes[n];
+        let (class, step) = (&classes[n], step(left));
+        if let Some((for_step, choice)) = self.last[n]
+            && for_step == step
+            && !self.closed_pools[choice.pool]
+            && self.books.obstacle(self.thought(choice.pool, class.vo, Some(n), choice.offer)).is_none()
+        {
+            return Some(choice);
+        }
         let mut best: Option<((u8, i64), Choice)> = None;
         for i in 0..self.pools_of[class.vo].len() {
             let pool = self.pools_of[class.vo][i];
@@ -256,35 +280,39 @@ impl<'c, 'a> Fill<'c, 'a> {
             if !fits {
                 continue;
             }
-            if let Some(rank) = self.best_of(pool, class.vo, Some(n), &class.need, left)
+            if let Some(rank) = self.best_of(pool, class.vo, Some(n), step)
                 && best.as_ref().is_none_or(|(cost, _)| rank.cost() < *cost)
             {
                 best = Some((rank.cost(), Choice { pool, offer: rank.offer }));
             }
         }
+        self.last[n] = best.map(|(_, choice)| (step, choice));
         best.map(|(_, choice)| choice)
     }
 
+    fn thought(&self, pool: usize, vo: usize, class: Option<usize>, number: u32) -> Thought<'c>
+    where
+        'a: 'c,
+    {
+        let classes = self.classes;
+        Thought { pool, vo, class: class.map(|n| &*classes[n].key), offer: self.market.offer(number), number }
+    }
+
     /// The best offer of a pool that has room.
-    fn best_of(&mut self, pool: usize, vo: usize, class: Option<usize>, need: &Need, jobs: u64) -> Option<Rank> {
-        let jobs = rounded(jobs);
-        if self.closed_pools[pool] || self.dead.contains(&(pool, vo, *need, jobs)) {
+    fn best_of(&mut self, pool: usize, vo: usize, class: Option<usize>, step: usize) -> Option<Rank> {
+        let number = class.map_or(self.needs[self.classes.len()], |n| self.needs[n]);
+        let one = Need::cores(1);
+        let classes = self.classes;
+        let need = (number, class.map_or(&one, |n| &classes[n].need));
+        let place = [pool, vo, number, step].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        if self.closed_pools[pool] || self.dead.contains(&place) {
             return None;
         }
         let mut aside: Vec<Reverse<Rank>> = Vec::new();
         let mut particular = false;
         let found = loop {
-            let Some(Reverse(rank)) = self.market.queue(pool, need, jobs).peek().copied() else { break None };
-            let offer = self.market.offer(rank.offer);
-            let classes = self.classes;
-            let key = class.map(|n| &*classes[n].key);
-            let thought = Thought { pool, vo, class: key, offer, number: rank.offer };
-            let special = class.is_some_and(|n| {
-                let (full, cpu_time) = (Free::all(offer.offering), self.snapshot.pools[pool].cpu_time);
-                !self.index.fits(n, &classes[n], self.says_of[pool], full, cpu_time)
-            });
-            let obstacle = if special { Some(Concerns::Some) } else { self.books.obstacle(thought) };
-            match obstacle {
+            let Some(Reverse(rank)) = self.market.queue(pool, need, step).peek().copied() else { break None };
+            match self.books.obstacle(self.thought(pool, vo, class, rank.offer)) {
                 None => break Some(rank),
                 Some(Concerns::Plan) => {
                     self.full = true;
@@ -294,17 +322,32 @@ impl<'c, 'a> Fill<'c, 'a> {
                     self.closed_pools[pool] = true;
                     break None;
                 }
-                Some(Concerns::Offer) => drop(self.market.queue(pool, need, jobs).pop()),
+                Some(Concerns::Offer) => drop(self.market.queue(pool, need, step).pop()),
                 Some(Concerns::Some) => {
-                    particular |= special || self.books.names_a_class(rank.offer);
-                    aside.extend(self.market.queue(pool, need, jobs).pop());
+                    particular |= self.books.names_a_class(rank.offer);
+                    aside.extend(self.market.queue(pool, need, step).pop());
                 }
             }
         };
         if found.is_none() && !particular {
-            self.dead.insert((pool, vo, *need, jobs));
+            self.dead.insert(place);
         }
-        self.market.queue(pool, need, jobs).extend(aside);
+        if !aside.is_empty() {
+            self.market.queue(pool, need, step).extend(aside);
+        }
         found
     }
+}
+
+/// Numbers the needs of classes; the last is that of a job of one core.
+fn numbered(classes: &[Class<'_>]) -> Vec<usize> {
+    let mut all: HashMap<Need, usize> = HashMap::new();
+    let one = Need::cores(1);
+    let needs = classes.iter().map(|class| &class.need).chain([&one]);
+    needs
+        .map(|need| {
+            let next = all.len();
+            *all.entry(*need).or_insert(next)
+        })
+        .collect()
 }

@@ -82,11 +82,8 @@ pub struct Index<'a> {
     ces: Names,
     platforms: Names,
     tags: Vec<Tags>,
-    /// Those that offer or require a tag that DIRAC makes of the size of the resource: they are compared one by one.
-    special: Bits,
     /// By the list of the class.
     known: [HashMap<&'a [String], Rc<Bits>>; 5],
-    compared: HashMap<(usize, u64, u64), bool>,
     /// By the number of the class.
     bits: Vec<Rc<Bits>>,
 }
@@ -97,14 +94,9 @@ impl<'a> Index<'a> {
         let all = numbers.all;
         let mut everybody = Bits::none(all.len());
         (0..all.len()).for_each(|n| everybody.add(n));
-        let mut special = Bits::none(all.len());
         let mut tags: Vec<Tags> = Vec::new();
         let mut places: HashMap<(&[String], &[String]), usize> = HashMap::new();
         for (n, says) in all.iter().enumerate() {
-            if says.tags.iter().chain(&says.required_tags).any(|tag| is_of_size(tag)) {
-                special.add(n);
-                continue;
-            }
             let place = *places.entry((&says.tags, &says.required_tags)).or_insert_with(|| {
                 tags.push(Tags::of(says, all.len()));
                 tags.len() - 1
@@ -117,9 +109,7 @@ impl<'a> Index<'a> {
             platforms: Names::of(&all, |says| says.platform.as_ref()),
             everybody,
             tags,
-            special,
             known: Default::default(),
-            compared: HashMap::new(),
             bits: Vec::with_capacity(classes.len()),
             all,
         };
@@ -131,15 +121,13 @@ impl<'a> Index<'a> {
     }
 
     /// Whether jobs of the class with number `n` run on VMs that say this and have this size and CPU time.
-    pub fn fits(&mut self, n: usize, class: &Class<'_>, says: usize, full: Free, cpu_time: u64) -> bool {
-        class.queue.cpu_time <= cpu_time
-            && class.need.slots(full, full) > 0
-            && (self.bits[n].has(says) || self.special.has(says) && self.fits_one(n, class, says, full))
+    pub fn fits(&self, n: usize, class: &Class<'_>, says: usize, full: Free, cpu_time: u64) -> bool {
+        class.queue.cpu_time <= cpu_time && self.may_fit(n, says) && class.need.slots(full, full) > 0
     }
 
     /// Whether sizes aside they may fit.
     pub fn may_fit(&self, n: usize, says: usize) -> bool {
-        self.bits[n].has(says) || self.special.has(says)
+        self.bits[n].has(says)
     }
 
     /// A set of what pilots say.
@@ -151,22 +139,12 @@ impl<'a> Index<'a> {
 
     /// With how many of these the class agrees, sizes aside.
     pub fn count(&self, n: usize, says: &Bits) -> u32 {
-        self.bits[n].common(says) + self.special.common(says)
-    }
-
-    /// Compares one by one.
-    fn fits_one(&mut self, n: usize, class: &Class<'_>, says: usize, full: Free) -> bool {
-        let place = (says, n as u64, full.cores);
-        *self.compared.entry(place).or_insert_with(|| {
-            let resource = resource(&self.all[says], full, class.queue.cpu_time);
-            Prepared::new(resource).suits(class.queue)
-        })
+        self.bits[n].common(says)
     }
 
     fn suited(&mut self, class: &'a Class<'_>) -> Rc<Bits> {
         let lists = &class.key;
         let mut bits = self.everybody.clone();
-        bits.without(&self.special);
         let each: [&'a [String]; 5] =
             [&lists.sites, &lists.banned_sites, &lists.grid_ces, &lists.platforms, &lists.tags];
         for (i, list) in each.into_iter().enumerate() {
@@ -212,8 +190,10 @@ impl Tags {
         let required: BTreeSet<&String> =
             if says_any(&says.required_tags) { BTreeSet::new() } else { says.required_tags.iter().collect() };
         let keys: BTreeSet<String> = required.iter().map(|tag| key(tag)).collect();
-        // Required tags must be offered letter by letter. A job has only one of two spellings of a tag.
-        let possible = required.iter().all(|tag| says.tags.contains(tag)) && keys.len() == required.len();
+        // Required tags must be offered letter by letter. A job has only one of two spellings of a tag. A tag of the size is offered where
+        // a job with this tag has room.
+        let offered = |tag: &&String| says.tags.contains(tag) || is_of_size(tag) && is_as_dirac_writes(tag);
+        let possible = required.iter().all(offered) && keys.len() == required.len();
         Self {
             offered: says.tags.iter().map(|tag| key(tag)).collect(),
             any: says_any(&says.tags),
@@ -222,12 +202,18 @@ impl Tags {
         }
     }
 
-    /// As `Prepared::suits` says of tags; those of the size of the resource are left to `Need::slots`.
+    /// As `Prepared::suits` says of tags; those of the size of the resource are left to `Need::slots`, also where the pilot offers them
+    /// whatever its size: then the Matcher would give a job of eight cores to a VM of four.
     fn agree(&self, tags: &[String], keys: &[String]) -> bool {
         let offered = |(tag, key): (&String, &String)| self.any || self.offered.contains(key) || is_of_size(tag);
         tags.iter().zip(keys).all(offered)
             && keys.iter().filter(|key| self.required.contains(*key)).count() == self.required.len()
     }
+}
+
+/// Whether DIRAC spells a tag of the size so.
+fn is_as_dirac_writes(tag: &str) -> bool {
+    tag == "MultiProcessor" || tag == "WholeNode" || tag.ends_with("Processors") && !tag.ends_with(' ')
 }
 
 /// No tag has a line break.
@@ -254,3 +240,7 @@ pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
 pub fn fits_alone(queue: &TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
     Prepared::new(resource(says, full, cpu_time)).matches(queue)
 }
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

@@ -55,7 +55,8 @@ struct Catalogue {
     /// Numbers of the offers, in the manifest's order.
     offers: Vec<u32>,
     strategy: Strategy,
-    queues: HashMap<(Need, u64), BinaryHeap<Reverse<Rank>>>,
+    /// By number of the need and of the step of jobs.
+    queues: Vec<Option<BinaryHeap<Reverse<Rank>>>>,
 }
 
 type Words<'a> = (&'a [String], &'a [String], &'a Requirements, Strategy, &'a str);
@@ -133,7 +134,7 @@ impl<'a> Market<'a> {
         if self.unpriced == Unpriced::Refused {
             offers.retain(|n| self.offers[*n as usize].offering.price_micros.is_some());
         }
-        Catalogue { offers, strategy: pool.strategy, queues: HashMap::new() }
+        Catalogue { offers, strategy: pool.strategy, queues: Vec::new() }
     }
 
     /// The offer with this number.
@@ -146,17 +147,22 @@ impl<'a> Market<'a> {
         &self.catalogues[self.of_pool[pool]].offers
     }
 
-    /// The queue of offers of a pool for so many jobs of one need ([`rounded`]), the best first.
-    pub fn queue(&mut self, pool: usize, need: &Need, jobs: u64) -> &mut BinaryHeap<Reverse<Rank>> {
+    /// The queue of offers of a pool for jobs of one need, and for so many of them as [`step`] says; the best first.
+    pub fn queue(&mut self, pool: usize, need: (usize, &Need), step: usize) -> &mut BinaryHeap<Reverse<Rank>> {
         let place = self.of_pool[pool];
-        if !self.catalogues[place].queues.contains_key(&(*need, jobs)) {
+        let at = need.0 * STEPS.len() + step;
+        if self.catalogues[place].queues.len() <= at {
+            self.catalogues[place].queues.resize_with(at + 1, || None);
+        }
+        if self.catalogues[place].queues[at].is_none() {
             let catalogue = &self.catalogues[place];
             let ranks = catalogue.offers.iter().enumerate();
-            let ranks = ranks.filter_map(|(i, n)| self.rank(i, *n, catalogue.strategy, need, jobs).map(Reverse));
+            let ranks =
+                ranks.filter_map(|(i, n)| self.rank(i, *n, catalogue.strategy, need.1, STEPS[step]).map(Reverse));
             let made = ranks.collect::<Vec<_>>().into();
-            self.catalogues[place].queues.insert((*need, jobs), made);
+            self.catalogues[place].queues[at] = Some(made);
         }
-        self.catalogues[place].queues.entry((*need, jobs)).or_default()
+        self.catalogues[place].queues[at].get_or_insert_default()
     }
 
     fn rank(&self, order: usize, number: u32, strategy: Strategy, need: &Need, jobs: u64) -> Option<Rank> {
@@ -185,10 +191,12 @@ impl<'a> Market<'a> {
     }
 }
 
-/// Numbers of jobs that are alike when offers are compared: never more than there are.
-pub fn rounded(jobs: u64) -> u64 {
-    const STEPS: [u64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 512];
-    STEPS.into_iter().rev().find(|step| *step <= jobs).unwrap_or(1)
+/// Numbers of jobs from which on offers are compared alike.
+const STEPS: [u64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 512];
+
+/// The step of a number of jobs: its number of jobs is never more than there are.
+pub fn step(jobs: u64) -> usize {
+    STEPS.iter().rposition(|step| *step <= jobs).unwrap_or(0)
 }
 
 /// Whether an offering lies within the bounds of a pool that names bounds instead of flavors.
