@@ -137,8 +137,8 @@ pub struct CloudSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of the flavors that fulfil a pool's requirements, the one that
-    /// is cheapest for a core is bought first; flavors without a price come last.
+    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of the flavors that a pool takes, the one that is cheapest for
+    /// each core that the waiting jobs use is bought first; flavors without a price come last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
     pub prices: Vec<FlavorPrice>,

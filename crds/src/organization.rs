@@ -84,8 +84,9 @@ pub struct VirtualOrganizationSpec {
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub groups: Vec<Group>,
-    /// Weight against other VOs when capacity is short: a VO with 30 gets three times as much as one with 10. It says
-    /// nothing while there is room for all.
+    /// Weight against other VOs when capacity is short: a VO with 30 gets three times as much as one with 10, of the resource (cores, memory
+    /// or GPUs) of which it holds the largest part. It says nothing while there is room for all, and what one VO leaves others may have.
+    /// No VM is taken away for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]
     pub share: Option<i64>,

@@ -77,8 +77,9 @@ pub struct PilotPoolSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
-    /// Cloud objects on which VMs may be made, in order of preference, for example `[{name: cppm-openstack}, {name: aws-paris}]`. When a
-    /// cloud is taken off the list, it gets no new VMs, and the VMs that it has go on.
+    /// Cloud objects on which VMs may be made, for example `[{name: cppm-openstack}, {name: aws-paris}]`. What costs least for each core that
+    /// the jobs use is bought first; where costs are alike, within ten in a hundred, the first of this list. When a cloud is taken off
+    /// the list, it gets no new VMs, and the VMs that it has go on.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
     /// What a VM is: flavor, image, way of buying.
@@ -99,13 +100,15 @@ pub struct PilotPoolSpec {
      "name flavors or give requirements, not both: remove one of them"),
 ])))]
 pub struct Machine {
-    /// Flavors by name, in order of preference, for example `[m1.xlarge, m1.large]`. The first one that the cloud has, and for which it
-    /// has room, is bought. Give either this or `requirements`.
+    /// Flavors by name, for example `[m1.xlarge, m1.large]`. The one that costs least for each core that the waiting jobs use is bought
+    /// first: for one job of one core a small flavor, for many such jobs a large one as well. Where costs are alike, within ten in a
+    /// hundred, it is the first of this list. A flavor without a price costs by its cores, and a GPU counts as sixteen. Give either this
+    /// or `requirements`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("x-kubernetes-validations" = no_text_twice()))]
     pub flavors: Vec<String>,
-    /// Any flavor that fulfils these is bought, the cheapest for a core first. For clouds that call their flavors differently. Give either
-    /// this or `flavors`.
+    /// Any flavor that fulfils these may be bought, the cheapest for each core that the waiting jobs use first. For clouds that call their
+    /// flavors differently. Give either this or `flavors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
     /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. A Spot VM is cheaper,

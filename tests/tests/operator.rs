@@ -307,7 +307,6 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
         ("escape", "diracinstallation/escape", "spec.managed"),
         ("dirac", "diracinstallation/egi", "spec.external.diracx"),
         ("dirac", "vo/biomed", "spec.budget"),
-        ("dirac", "vo/biomed", "spec.share"),
         ("dirac", "vo/biomed", "spec.identityProvider"),
         ("dirac", "site/cppm", "spec.computingElements"),
         ("dirac", "site/cppm", "spec.gocdbName"),

@@ -37,10 +37,6 @@ pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationS
     });
     conditions.resolved(&missing, rival.as_deref());
     let mut not = Vec::new();
-    // The default is no wish.
-    if vo.spec.share.is_some_and(|share| share != 1) {
-        not.push("spec.share");
-    }
     if vo.spec.budget.is_some() {
         not.push("spec.budget");
     }

@@ -238,7 +238,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (inner, outer) = (folder.path().join("inner"), folder.path().join("outer"));
         let mut victim = Command::new(env::current_exe().unwrap());
-        victim.args(["--exact", "process::tests::nothing_outlives_a_test_that_is_killed"]).env(VICTIM, &inner);
+        let (_, here) = module_path!().split_once("::").unwrap();
+        let own_name = format!("{here}::nothing_outlives_a_test_that_is_killed");
+        victim.args(["--exact", &own_name]).env(VICTIM, &inner);
         let mut victim = Process::spawn("victim", victim, &outer).unwrap();
         victim
             .wait_until("its child", Duration::from_secs(20), || {
