@@ -72,6 +72,15 @@ fn one_job_of_one_core_does_not_buy_the_largest_flavor() {
 }
 
 #[test]
+fn pools_that_say_the_same_do_not_lend_their_words_to_the_next() {
+    let mut w = world(vec![queue(1, "biomed_user", 1, &["GPU"])]);
+    w.pools.push(pool("cpu-too", &["biomed"], &["c8"], 100));
+    w.pools.push(gpu_pool("gpu", &["biomed"], &["g1"], 100));
+    let made = plan(&w);
+    assert_eq!(made.launches.iter().map(|l| &*l.pool).collect::<Vec<_>>(), ["gpu"], "{:?}", made.unmet);
+}
+
+#[test]
 fn the_cheaper_pool_is_bought_from_whatever_it_is_called() {
     let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
     w.pools[0].name = "cpu".into();

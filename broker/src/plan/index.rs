@@ -20,19 +20,15 @@ use crate::demand::{
 pub struct Numbers {
     all: Vec<Arc<Says>>,
     by_words: HashMap<Arc<Says>, usize>,
-    /// By address: the VMs of one pool mostly share the words.
-    by_place: HashMap<*const Says, usize>,
 }
 
 impl Numbers {
     /// The number of these words.
     pub fn of(&mut self, says: &Arc<Says>) -> usize {
-        *self.by_place.entry(Arc::as_ptr(says)).or_insert_with(|| {
-            let next = self.all.len();
-            *self.by_words.entry(says.clone()).or_insert_with(|| {
-                self.all.push(says.clone());
-                next
-            })
+        let next = self.all.len();
+        *self.by_words.entry(says.clone()).or_insert_with(|| {
+            self.all.push(says.clone());
+            next
         })
     }
 }
