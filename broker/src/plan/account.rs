@@ -54,6 +54,16 @@ impl Account {
         self.take([vms, cores, ram_mib, gpus, 0]);
     }
 
+    /// Gives this back.
+    pub fn give(&mut self, amount: Amount) {
+        self.used.iter_mut().zip(amount).for_each(|(used, less)| *used = used.saturating_sub(less));
+    }
+
+    /// Whether more is used than may be.
+    pub fn is_over(&self) -> bool {
+        self.limits.iter().zip(self.used).any(|(limit, used)| limit.is_some_and(|limit| used > limit))
+    }
+
     /// How often `each` still has room.
     pub fn room(&self, each: Amount) -> u64 {
         let all = self.limits.iter().zip(self.used).zip(each);

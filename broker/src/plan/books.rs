@@ -7,7 +7,7 @@ use super::{
     account::{Account, Amount, Lack, Number, amount},
     job_class::JobClass,
     market::Offer,
-    snapshot::{Limits, LiveVm, Snapshot},
+    snapshot::{Limits, LiveVm, Snapshot, places},
 };
 
 /// A launch that is thought of.
@@ -130,12 +130,9 @@ impl<'a> Books<'a> {
 
     fn charge_all(&mut self) {
         let snapshot = self.snapshot;
-        let index = |names: Vec<&'a str>| -> HashMap<&'a str, usize> {
-            names.into_iter().enumerate().map(|(i, n)| (n, i)).collect()
-        };
-        let pools = index(snapshot.pools.iter().map(|p| p.name.as_str()).collect());
-        let vos = index(snapshot.vos.iter().map(|v| v.name.as_str()).collect());
-        let clouds = index(snapshot.clouds.iter().map(|c| c.name.as_str()).collect());
+        let pools = places(snapshot.pools.iter().map(|p| &p.name));
+        let vos = places(snapshot.vos.iter().map(|v| &v.name));
+        let clouds = places(snapshot.clouds.iter().map(|c| &c.name));
         for (c, cloud) in snapshot.clouds.iter().enumerate() {
             self.accounts[self.ceilings[c]].take_others(cloud.others);
         }

@@ -2,7 +2,8 @@
 //! left is explained, and what nobody needs is given back.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -13,11 +14,12 @@ use super::{
     explain::Explain,
     fill::{Draft, Fill, Keeps},
     index::{Index, Numbers},
+    job_class::JobClass,
     lane::{Lane, Pace},
     life::{Free, Life},
     share::Turns,
-    snapshot::{Lease, LiveVm, Pool, Says, Snapshot},
-    supply::{Given, Kind, Supply},
+    snapshot::{Lease, LiveVm, Pool, Says, Snapshot, places},
+    supply::{Given, Kind, Slots, Supply},
     surplus::{Unused, surplus},
 };
 
@@ -69,7 +71,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
 
     let mut explain = Explain::default();
     let lacking: Vec<(usize, u64)> = left.iter().copied().enumerate().filter(|(_, jobs)| *jobs > 0).collect();
-    let unmet = lacking.into_iter().map(|(n, jobs)| explain.explain(&mut fill, n, jobs)).collect();
+    let unmet = lacking.into_iter().map(|(n, jobs)| explain.explain(&fill, n, jobs)).collect();
     let assigned = snapshot.pools.iter().zip(given).zip(&fill.placed).map(|((pool, given), new)| {
         (pool.name.clone(), Assigned { running: given.running, booting: given.booting, new: *new })
     });
@@ -107,7 +109,7 @@ fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_cached_key(|&n| {
         let Class { vo, need, queue, .. } = &classes[n];
-        let most = std::cmp::Reverse((need.gpus, need.whole, need.cores, need.ram_mib, queue.cpu_time));
+        let most = Reverse((need.gpus, need.whole, need.cores, need.ram_mib, queue.cpu_time));
         (fill.index.count(n, &pools[*vo]), most, n)
     });
     order
@@ -116,7 +118,7 @@ fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
 /// How time counts for each class: where it is known how long its jobs run, those that VMs will have begun before a new VM could are not
 /// bought for.
 fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<Pace> {
-    let runs: HashMap<(&str, &super::job_class::JobClass), u64> =
+    let runs: HashMap<(&str, &JobClass), u64> =
         snapshot.run_times.iter().map(|r| ((r.vo.as_str(), &r.class), r.seconds)).collect();
     let of_pool: Vec<(u64, u64)> = (0..snapshot.pools.len())
         .map(|pool| {
@@ -149,9 +151,9 @@ fn there<'a>(
     left: &mut [u64],
     given: &mut [Given],
 ) -> (Supply, Booting<'a>) {
-    let pools: HashMap<&str, usize> = snapshot.pools.iter().enumerate().map(|(i, p)| (p.name.as_str(), i)).collect();
-    let vos: HashMap<&str, usize> = snapshot.vos.iter().enumerate().map(|(i, v)| (v.name.as_str(), i)).collect();
-    let by_key: HashMap<(usize, &super::job_class::JobClass), usize> =
+    let pools = places(snapshot.pools.iter().map(|p| &p.name));
+    let vos = places(snapshot.vos.iter().map(|v| &v.name));
+    let by_key: HashMap<(usize, &JobClass), usize> =
         classes.iter().enumerate().map(|(n, c)| ((c.vo, &*c.key), n)).collect();
     let mut supply = Supply::new(snapshot.vos.len());
     let mut booting: Booting<'a> = BTreeMap::new();
@@ -184,7 +186,7 @@ fn there<'a>(
             let mine = if lane.boots { &mut given[pool].booting } else { &mut given[pool].running };
             *mine += jobs;
             let mut rest = lane.after(need, full, fill.paces[n], jobs);
-            rest.sort_by_key(|lane| (std::cmp::Reverse(lane.free.cores), lane.at));
+            rest.sort_by_key(|lane| (Reverse(lane.free.cores), lane.at));
             let mut rest = rest.into_iter();
             match rest.next() {
                 Some(largest) => lane = largest,
@@ -208,7 +210,7 @@ fn there<'a>(
 }
 
 /// Of the VMs that boot as many as their offering lets one expect will not come to work: the oldest.
-fn will_fail(snapshot: &Snapshot) -> std::collections::HashSet<&str> {
+fn will_fail(snapshot: &Snapshot) -> HashSet<&str> {
     let mut groups: BTreeMap<(&str, &str, &Option<String>, u64), Vec<&LiveVm>> = BTreeMap::new();
     for vm in snapshot.vms.iter().filter(|vm| matches!(vm.life, Life::Booting { .. })) {
         let success = vm.offering.measured.success.unwrap_or(100).min(100);
@@ -217,11 +219,11 @@ fn will_fail(snapshot: &Snapshot) -> std::collections::HashSet<&str> {
             groups.entry(place).or_default().push(vm);
         }
     }
-    let mut all = std::collections::HashSet::new();
+    let mut all = HashSet::new();
     for ((_, _, _, success), mut vms) in groups {
         let count = u64::try_from(vms.len()).unwrap_or(0);
         let lost = usize::try_from(count * (100 - success) / 100).unwrap_or(0);
-        vms.sort_by_key(|vm| (std::cmp::Reverse(vm.age_seconds), &vm.name));
+        vms.sort_by_key(|vm| (Reverse(vm.age_seconds), &vm.name));
         all.extend(vms.into_iter().take(lost).map(|vm| vm.name.as_str()));
     }
     all
@@ -231,7 +233,7 @@ fn will_fail(snapshot: &Snapshot) -> std::collections::HashSet<&str> {
 fn unused(supply: &mut Supply, booting: &Booting<'_>) -> BTreeMap<usize, Unused> {
     let mut all: BTreeMap<usize, Unused> = BTreeMap::new();
     for ((vo, kind), vms) in booting {
-        let count = supply.of(*vo).iter().filter(|s| s.is(kind)).map(super::supply::Slots::unused).sum::<u64>();
+        let count = supply.of(*vo).iter().filter(|s| s.is(kind)).map(Slots::unused).sum::<u64>();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         all.entry(kind.pool).or_default().extend(vms.iter().take(count).map(|vm| vm.name.clone()));
     }

@@ -5,7 +5,6 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     Bound, Change, Reason, Unmet,
     account::{Account, Lack, WHAT},
-    books::Thought,
     fill::Fill,
     life::Free,
     need::Need,
@@ -33,7 +32,7 @@ pub struct Explain {
 
 impl Explain {
     /// Why `jobs` jobs of the class with number `n` get no VM.
-    pub fn explain(&mut self, fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
+    pub fn explain(&mut self, fill: &Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
         let class = &fill.classes[n];
         let name = fill.snapshot.vos[class.vo].name.clone();
         let unmet = |pool: Option<&Pool>, bounds: Vec<Bound>, change| Unmet {
@@ -52,12 +51,9 @@ impl Explain {
         };
         let mut best: Option<(usize, Arc<Near>)> = None;
         let mut looked = 0;
-        for i in 0..fill.pools_of[class.vo].len() {
-            let pool = fill.pools_of[class.vo][i];
-            let may =
-                class.queue.cpu_time <= fill.snapshot.pools[pool].cpu_time && fill.index.may_fit(n, fill.says_of[pool]);
-            if !may || looked == POOLS {
-                continue;
+        for &pool in fill.pools_of[class.vo].iter().filter(|pool| fill.may_run(n, **pool)) {
+            if looked == POOLS {
+                break;
             }
             let Some(near) = self.near(fill, n, pool) else { continue };
             looked += 1;
@@ -78,7 +74,7 @@ impl Explain {
     }
 
     /// What binds the offer of a pool that comes nearest; `None`: none of its offers fits.
-    fn near(&mut self, fill: &mut Fill<'_, '_>, n: usize, pool: usize) -> Option<Arc<Near>> {
+    fn near(&mut self, fill: &Fill<'_, '_>, n: usize, pool: usize) -> Option<Arc<Near>> {
         let class = &fill.classes[n];
         let place = (class.vo, pool, class.need);
         if let Some(near) = self.near.get(&place) {
@@ -86,8 +82,7 @@ impl Explain {
         }
         let mut best: Option<Near> = None;
         let (mut looked, mut general) = (0, true);
-        for i in 0..fill.market.offers_of(pool).len() {
-            let number = fill.market.offers_of(pool)[i];
+        for &number in fill.market.offers_of(pool) {
             let offer = fill.market.offer(number);
             let (full, cpu_time) = (Free::all(offer.offering), fill.snapshot.pools[pool].cpu_time);
             if !fill.index.fits(n, class, fill.says_of[pool], full, cpu_time) {
@@ -95,7 +90,7 @@ impl Explain {
             }
             looked += 1;
             general &= !fill.books.names_a_class(number);
-            let thought = Thought { pool, vo: class.vo, class: Some(&*class.key), offer, number };
+            let thought = fill.thought(pool, class.vo, Some(n), number);
             let cloud = &fill.snapshot.clouds[offer.cloud].name;
             let binding = fill.books.binding(thought);
             if best.as_ref().is_none_or(|b| binding.len() < b.bounds.len()) {

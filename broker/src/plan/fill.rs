@@ -44,13 +44,6 @@ pub enum Keeps {
     Spare,
 }
 
-/// What a new VM has left.
-#[derive(Clone, Debug)]
-struct Rest {
-    draft: usize,
-    lane: Lane,
-}
-
 /// As many leases are written into one VM: what it serves beyond that it serves without a claim.
 const MOST_LEASES: usize = 8;
 /// As many new VMs with something left are looked at for one class.
@@ -82,8 +75,8 @@ pub struct Fill<'c, 'a> {
     made: Vec<u64>,
     /// Jobs of each class that the VM took which was made for it last.
     most: Vec<u64>,
-    /// By index of the VO: what new VMs have left, by its cores.
-    rests: Vec<BTreeMap<(u64, usize), Rest>>,
+    /// By index of the VO: what new VMs have left, by its cores and the number of the draft.
+    rests: Vec<BTreeMap<(u64, usize), Lane>>,
     closed_pools: Vec<bool>,
     /// Pool, VO, need and step of jobs for which nothing is found any more.
     dead: HashSet<[u32; 4]>,
@@ -180,22 +173,22 @@ impl<'c, 'a> Fill<'c, 'a> {
             if left == 0 {
                 break;
             }
-            let Some(rest) = self.rests[class.vo].get(&key).cloned() else { continue };
-            let draft = &self.drafts[rest.draft];
+            let Some(lane) = self.rests[class.vo].get(&key).copied() else { continue };
+            let draft = &self.drafts[key.1];
             let pool = &self.snapshot.pools[draft.pool];
             let full = Free::all(self.market.offer(draft.offer).offering);
             let pinned = draft.pin.as_ref().is_none_or(|pin| class.need.pin().as_ref() == Some(pin));
             let fits = pinned && self.index.fits(n, class, self.says_of[draft.pool], full, pool.cpu_time);
-            let room = if fits { rest.lane.starts(&class.need, full, self.paces[n]).min(left) } else { 0 };
+            let room = if fits { lane.starts(&class.need, full, self.paces[n]).min(left) } else { 0 };
             // One row of the lease for each class; a VM that has enough of them is left as it is.
             if room == 0 || draft.lease.len() >= MOST_LEASES {
                 continue;
             }
             left -= room;
             self.placed[draft.pool] += room;
-            self.drafts[rest.draft].lease.push((n, room));
+            self.drafts[key.1].lease.push((n, room));
             self.rests[class.vo].remove(&key);
-            self.keep_rest(class.vo, rest.draft, &rest.lane.after(&class.need, full, self.paces[n], room));
+            self.keep_rest(class.vo, key.1, &lane.after(&class.need, full, self.paces[n], room));
         }
         jobs - left
     }
@@ -203,7 +196,7 @@ impl<'c, 'a> Fill<'c, 'a> {
     /// Of what is left the largest lane is kept.
     fn keep_rest(&mut self, vo: usize, draft: usize, lanes: &[Lane]) {
         if let Some(lane) = lanes.iter().max_by_key(|lane| (lane.free.cores, Reverse(lane.at))) {
-            self.rests[vo].insert((lane.free.cores, draft), Rest { draft, lane: *lane });
+            self.rests[vo].insert((lane.free.cores, draft), *lane);
         }
     }
 
@@ -217,7 +210,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         let pace = self.paces[n];
         let lane = Lane::new(full, offer.offering.measured.boot.unwrap_or(0), true);
         let each = lane.starts(&class.need, full, pace).max(1);
-        let thought = Thought { pool, vo: class.vo, class: Some(&*class.key), offer, number };
+        let thought = self.thought(pool, class.vo, Some(n), number);
         // A turn is small beside what the class has, or beside the room for all, so that all get theirs. The last of its jobs may need
         // another size.
         let wanted = (left / each).max(1);
@@ -249,7 +242,7 @@ impl<'c, 'a> Fill<'c, 'a> {
     pub fn keep(&mut self, pool: usize, vo: usize, keeps: Keeps, turns: &mut Turns) -> bool {
         let Some(rank) = self.best_of(pool, vo, None, 0) else { return false };
         let offer = self.market.offer(rank.offer);
-        let thought = Thought { pool, vo, class: None, offer, number: rank.offer };
+        let thought = self.thought(pool, vo, None, rank.offer);
         self.books.take(thought, 1);
         turns.give(vo, None, offer.offering, 1);
         let draft = Draft { pool, vo, offer: rank.offer, lease: Vec::new(), pin: None, keeps: Some(keeps) };
@@ -274,10 +267,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             if self.full {
                 return None;
             }
-            let fits = !self.closed_pools[pool]
-                && class.queue.cpu_time <= self.snapshot.pools[pool].cpu_time
-                && self.index.may_fit(n, self.says_of[pool]);
-            if !fits {
+            if self.closed_pools[pool] || !self.may_run(n, pool) {
                 continue;
             }
             if let Some(rank) = self.best_of(pool, class.vo, Some(n), step)
@@ -290,7 +280,14 @@ impl<'c, 'a> Fill<'c, 'a> {
         best.map(|(_, choice)| choice)
     }
 
-    fn thought(&self, pool: usize, vo: usize, class: Option<usize>, number: u32) -> Thought<'c>
+    /// Whether jobs of the class with number `n` may run on VMs of this pool that are large enough.
+    pub fn may_run(&self, n: usize, pool: usize) -> bool {
+        self.classes[n].queue.cpu_time <= self.snapshot.pools[pool].cpu_time
+            && self.index.may_fit(n, self.says_of[pool])
+    }
+
+    /// A launch that is thought of.
+    pub fn thought(&self, pool: usize, vo: usize, class: Option<usize>, number: u32) -> Thought<'c>
     where
         'a: 'c,
     {

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    rc::Rc,
     sync::Arc,
 };
 
@@ -52,8 +51,7 @@ impl Names {
     }
 
     fn of_list(&self, listed: &[String]) -> Bits {
-        let mut bits = Bits::none(0);
-        bits.clone_from(&self.open);
+        let mut bits = self.open.clone();
         for bit in listed.iter().filter_map(|name| self.by_name.get(&key(name))) {
             bits.or(bit);
         }
@@ -79,9 +77,9 @@ pub struct Index<'a> {
     platforms: Names,
     tags: Vec<Tags>,
     /// By the list of the class.
-    known: [HashMap<&'a [String], Rc<Bits>>; 5],
+    known: [HashMap<&'a [String], Bits>; 5],
     /// By the number of the class.
-    bits: Vec<Rc<Bits>>,
+    bits: Vec<Bits>,
 }
 
 impl<'a> Index<'a> {
@@ -138,7 +136,7 @@ impl<'a> Index<'a> {
         self.bits[n].common(says)
     }
 
-    fn suited(&mut self, class: &'a Class<'_>) -> Rc<Bits> {
+    fn suited(&mut self, class: &'a Class<'_>) -> Bits {
         let lists = &class.key;
         let mut bits = self.everybody.clone();
         let each: [&'a [String]; 5] =
@@ -148,17 +146,15 @@ impl<'a> Index<'a> {
             if list.is_empty() && i < 4 {
                 continue;
             }
-            let found = match self.known[i].get(list) {
-                Some(found) => found.clone(),
-                None => {
-                    let made = Rc::new(self.agree(i, list));
-                    self.known[i].insert(list, made.clone());
-                    made
-                }
-            };
-            bits.and(&found);
+            if let Some(found) = self.known[i].get(list) {
+                bits.and(found);
+            } else {
+                let made = self.agree(i, list);
+                bits.and(&made);
+                self.known[i].insert(list, made);
+            }
         }
-        Rc::new(bits)
+        bits
     }
 
     fn agree(&self, which: usize, list: &[String]) -> Bits {

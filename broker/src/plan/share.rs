@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     class::Class,
-    snapshot::{Offering, Resources, Snapshot},
+    job_class::JobClass,
+    snapshot::{Offering, Resources, Snapshot, places},
 };
 
 const SCALE: u128 = 1_000_000_000;
@@ -43,9 +44,9 @@ fn add(to: &mut [u128; 3], more: [u128; 3]) {
 impl Turns {
     /// The turns of these classes; `left` says how many jobs of each still need a VM.
     pub fn new(snapshot: &Snapshot, classes: &[Class<'_>], left: &[u64]) -> Self {
-        let index: HashMap<&str, usize> = snapshot.vos.iter().enumerate().map(|(i, v)| (v.name.as_str(), i)).collect();
+        let index = places(snapshot.vos.iter().map(|v| &v.name));
         let mut held: Vec<[u128; 3]> = snapshot.vos.iter().map(|vo| of(vo.used)).collect();
-        let mut by_class: HashMap<(usize, &super::job_class::JobClass), u64> = HashMap::new();
+        let mut by_class: HashMap<(usize, &JobClass), u64> = HashMap::new();
         let mut total = [0; 3];
         held.iter().for_each(|held| add(&mut total, *held));
         for vm in &snapshot.vms {

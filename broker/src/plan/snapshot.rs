@@ -1,6 +1,9 @@
 //! Everything from which a plan is made, taken at one moment.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +44,11 @@ impl Snapshot {
         self.queues.sort_by_key(|queue| queue.id);
         self.vms.sort_by(|a, b| a.name.cmp(&b.name));
     }
+}
+
+/// The place of each name. The last of two equal ones counts.
+pub fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<&'a str, usize> {
+    names.enumerate().map(|(i, name)| (name.as_str(), i)).collect()
 }
 
 /// Limits; `None`: there is none.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Surplus,
+    Reason, Surplus,
+    account::{Account, amount},
     life::Life,
     snapshot::{Limits, LiveVm, Snapshot},
 };
@@ -18,22 +19,23 @@ pub fn surplus(snapshot: &Snapshot, unused: &Unused) -> Vec<Surplus> {
     for bound in bounds(snapshot) {
         let live = snapshot.vms.iter().filter(|vm| vm.life != Life::Ending && !gone.contains(vm.name.as_str()));
         let ours: Vec<&LiveVm> = live.filter(|vm| (bound.counts)(vm)).collect();
-        let mut over = Over::of(&ours, bound.limits);
-        if !over.is_over() {
+        let mut account = bound.account;
+        ours.iter().for_each(|vm| account.take(amount(&vm.offering, 0)));
+        if !account.is_over() {
             continue;
         }
         let mut booting: Vec<&LiveVm> = ours.into_iter().filter(|vm| matches!(vm.life, Life::Booting { .. })).collect();
         // First what nobody needs, then the youngest.
         booting.sort_by_key(|vm| (!unused.contains(&vm.name), vm.age_seconds, &vm.name));
         for vm in booting {
-            if !over.is_over() {
+            if !account.is_over() {
                 break;
             }
-            over.without(vm);
+            account.give(amount(&vm.offering, 0));
             gone.insert(&vm.name);
             all.push(Surplus {
                 vm: vm.name.clone(),
-                reason: format!("{}, and this one has not begun to work", bound.why),
+                reason: format!("{}, and this one has not begun to work", account.whose),
             });
         }
     }
@@ -41,8 +43,8 @@ pub fn surplus(snapshot: &Snapshot, unused: &Unused) -> Vec<Surplus> {
 }
 
 struct Bounded<'a> {
-    limits: Limits,
-    why: String,
+    /// Of which nothing is used yet; whose it is is the reason for people.
+    account: Account,
     counts: Box<dyn Fn(&LiveVm) -> bool + 'a>,
 }
 
@@ -52,8 +54,11 @@ fn bounds(snapshot: &Snapshot) -> Vec<Bounded<'_>> {
     for pool in snapshot.pools.iter().filter(|p| !p.borrows) {
         if held.get(&(0, pool.name.as_str())).is_some_and(|n| *n > pool.max) {
             all.push(Bounded {
-                limits: Limits { vms: Some(pool.max), ..Limits::default() },
-                why: format!("pool {} has more than {} VMs (spec.scaling.max)", pool.name, pool.max),
+                account: Account::new(
+                    Reason::PoolMax,
+                    format!("pool {} has more than {} VMs (spec.scaling.max)", pool.name, pool.max),
+                    Limits { vms: Some(pool.max), ..Limits::default() },
+                ),
                 counts: Box::new(|vm| vm.pool == pool.name),
             });
         }
@@ -61,8 +66,11 @@ fn bounds(snapshot: &Snapshot) -> Vec<Bounded<'_>> {
     for vo in &snapshot.vos {
         if vo.limits != Limits::default() && held.contains_key(&(1, vo.name.as_str())) {
             all.push(Bounded {
-                limits: vo.limits,
-                why: format!("VO {} has more than it may (spec.limits)", vo.name),
+                account: Account::new(
+                    Reason::VoLimit,
+                    format!("VO {} has more than it may (spec.limits)", vo.name),
+                    vo.limits,
+                ),
                 counts: Box::new(|vm| vm.vo == vo.name),
             });
         }
@@ -70,8 +78,11 @@ fn bounds(snapshot: &Snapshot) -> Vec<Bounded<'_>> {
     for cloud in &snapshot.clouds {
         if cloud.ceiling != Limits::default() && held.contains_key(&(2, cloud.name.as_str())) {
             all.push(Bounded {
-                limits: cloud.ceiling,
-                why: format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name),
+                account: Account::new(
+                    Reason::CloudCeiling,
+                    format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name),
+                    cloud.ceiling,
+                ),
                 counts: Box::new(|vm| vm.cloud == cloud.name),
             });
         }
@@ -88,32 +99,4 @@ fn held(snapshot: &Snapshot) -> HashMap<(u8, &str), u64> {
         }
     }
     all
-}
-
-/// How much is held, against limits.
-struct Over {
-    used: [u64; 4],
-    limits: [Option<u64>; 4],
-}
-
-impl Over {
-    fn of(vms: &[&LiveVm], limits: Limits) -> Self {
-        let mut used = [0; 4];
-        for vm in vms {
-            used.iter_mut().zip(size(vm)).for_each(|(used, more)| *used += more);
-        }
-        Self { used, limits: [limits.vms, limits.cores, limits.ram_mib, limits.gpus] }
-    }
-
-    fn is_over(&self) -> bool {
-        self.used.iter().zip(self.limits).any(|(used, limit)| limit.is_some_and(|limit| *used > limit))
-    }
-
-    fn without(&mut self, vm: &LiveVm) {
-        self.used.iter_mut().zip(size(vm)).for_each(|(used, less)| *used = used.saturating_sub(less));
-    }
-}
-
-fn size(vm: &LiveVm) -> [u64; 4] {
-    [1, vm.offering.cores, vm.offering.ram_mib, vm.offering.gpus]
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use broker::{
-    cloud::{Offer, Purchase, QuotaClass},
+    cloud::{Purchase, QuotaClass},
     demand::TaskQueue,
     plan::{CloudState, Hold, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo},
 };
@@ -134,10 +134,10 @@ fn holds(view: &CloudView) -> Vec<Hold> {
 /// What is left at the providers. Clouds that open the same project share it.
 struct Quotas<'a> {
     all: Vec<Quota>,
-    /// By cloud, flavor and zone: the index.
-    of: HashMap<(String, &'a str, Option<&'a str>), usize>,
+    /// By cloud, flavor and zone of what is on offer: the index, where a bound is known.
+    of: HashMap<(&'a str, &'a str, Option<&'a str>), Option<usize>>,
     /// By cloud: the first of its classes.
-    first: HashMap<String, usize>,
+    first: HashMap<&'a str, usize>,
 }
 
 impl<'a> Quotas<'a> {
@@ -146,37 +146,36 @@ impl<'a> Quotas<'a> {
         let mut shared: HashMap<(String, &'a str), usize> = HashMap::new();
         for view in &world.clouds {
             let (Some(offers), Some((_, headroom))) = (&view.offers, &view.headroom) else { continue };
-            let (cloud, project) = (view.object.name_any(), project(&view.object));
+            let cloud = view.object.metadata.name.as_deref().unwrap_or_default();
+            let project = project(&view.object);
             for class in &headroom.classes {
                 let index = *shared.entry((project.clone(), &class.name)).or_insert_with(|| {
                     quotas.all.push(Quota { name: format!("cloud {cloud}"), left: left(class) });
                     quotas.all.len() - 1
                 });
-                quotas.first.entry(cloud.clone()).or_insert(index);
+                quotas.first.entry(cloud).or_insert(index);
             }
-            for offer in offers.offers.iter().filter(|o| o.purchase == Purchase::OnDemand) {
+            for offer in &offers.offers {
+                let place = quotas.of.entry((cloud, &offer.flavor, offer.zone.as_deref())).or_default();
                 // Of a class of which the provider says nothing no bound is known.
-                if let Some(index) = shared.get(&(project.clone(), &offer.quota_class)) {
-                    quotas.of.insert((cloud.clone(), &offer.flavor, offer.zone.as_deref()), *index);
-                }
+                let index =
+                    shared.get(&(project.clone(), &offer.quota_class)).filter(|_| offer.purchase == Purchase::OnDemand);
+                *place = index.copied().or(*place);
             }
         }
         quotas
     }
 
     /// The class of an offer.
-    fn of_offer(&self, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        self.of.get(&(cloud.to_owned(), flavor, zone)).copied()
+    fn of_offer(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
+        self.of.get(&(cloud, flavor, zone)).copied().flatten()
     }
 
     /// The class of a VM; one of a flavor that is not on offer any more counts against the first.
-    fn of_vm(&self, world: &World, cloud: &str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        let offers = world.cloud(cloud).and_then(|view| view.offers.as_ref());
-        let is_offered = |offer: &Offer| offer.flavor == flavor && offer.zone.as_deref() == zone;
-        if offers.is_some_and(|offers| offers.offers.iter().any(is_offered)) {
-            self.of_offer(cloud, flavor, zone)
-        } else {
-            self.first.get(cloud).copied()
+    fn of_vm(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
+        match self.of.get(&(cloud, flavor, zone)) {
+            Some(index) => *index,
+            None => self.first.get(cloud).copied(),
         }
     }
 }
@@ -195,11 +194,11 @@ fn left(class: &QuotaClass) -> Limits {
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of(view: &CloudView, quotas: &Quotas<'_>) -> Option<CloudState> {
+fn cloud_of<'a>(view: &'a CloudView, quotas: &Quotas<'a>) -> Option<CloudState> {
     if !view.is_open() {
         return None;
     }
-    let (offers, name) = (view.offers.as_ref()?, view.object.name_any());
+    let (offers, name) = (view.offers.as_ref()?, view.object.metadata.name.as_deref()?);
     view.headroom.as_ref()?;
     let spec = &view.object.spec;
     let mut offerings = Vec::new();
@@ -215,15 +214,20 @@ fn cloud_of(view: &CloudView, quotas: &Quotas<'_>) -> Option<CloudState> {
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
                 price_micros: price.or(offer.price_micros),
-                quota: quotas.of_offer(&name, &flavor.name, offer.zone.as_deref()),
+                quota: quotas.of_offer(name, &flavor.name, offer.zone.as_deref()),
                 ..Offering::default()
             })
         }));
     }
-    Some(CloudState { name, offerings, ceiling: limits(spec.ceiling.as_ref()), ..CloudState::default() })
+    Some(CloudState {
+        name: name.to_owned(),
+        offerings,
+        ceiling: limits(spec.ceiling.as_ref()),
+        ..CloudState::default()
+    })
 }
 
-fn vm_of(world: &World, vm: &PilotVM, quotas: &Quotas<'_>) -> LiveVm {
+fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let quota_read = world.cloud(&spec.cloud_ref.name).and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
@@ -239,7 +243,7 @@ fn vm_of(world: &World, vm: &PilotVM, quotas: &Quotas<'_>) -> LiveVm {
             ram_mib: count(offering.ram_mib),
             gpus: count(offering.gpus),
             price_micros: offering.per_hour.map(crds::Price::micros),
-            quota: quotas.of_vm(world, &spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
+            quota: quotas.of_vm(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
             ..Offering::default()
         }),
         says: Arc::new(Says {

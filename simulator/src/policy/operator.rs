@@ -9,7 +9,7 @@ use std::{
 
 use broker::{
     demand::TaskQueue,
-    plan::{self, CloudState, Free, Hold, Lease, Life, LiveVm, Offering, Quota, Reason, Snapshot},
+    plan::{self, CloudState, Free, Hold, Lease, Life, LiveVm, Offering, Quota, Reason, Says, Snapshot},
 };
 use crds::pool::Purchase;
 
@@ -134,6 +134,7 @@ impl Operator {
                     .map(|left| Quota { name: format!("cloud {}", cloud.name), left: limits(left) }),
             );
         }
+        let said: Vec<Arc<Says>> = (0..model.pools.len()).map(|i| Arc::new(plan::says(&pool(model, i)))).collect();
         let mut snapshot = Snapshot {
             queues: seen.queues().map(task_queue).collect(),
             vos: model
@@ -155,7 +156,7 @@ impl Operator {
             clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
             quotas,
             holds: self.holds(now, seen),
-            vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), &first)).collect(),
+            vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), (&first, &said))).collect(),
             ..Snapshot::default()
         };
         snapshot.sort();
@@ -188,7 +189,14 @@ impl Operator {
     }
 
     /// How far a VM is for the plan.
-    fn live(&self, now: Ms, model: &Model, vm: &VmSeen<'_>, is_over: bool, first: &[usize]) -> LiveVm {
+    fn live(
+        &self,
+        now: Ms,
+        model: &Model,
+        vm: &VmSeen<'_>,
+        is_over: bool,
+        (first, said): (&[usize], &[Arc<Says>]),
+    ) -> LiveVm {
         let pool = &model.pools[vm.order.pool];
         let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime;
         let offering = offering(model, vm.order.offer, first);
@@ -219,7 +227,7 @@ impl Operator {
             cloud: model.clouds[vm.order.offer.cloud].name.clone(),
             vo: model.vos[vm.order.vo].name.clone(),
             offering: Arc::new(offering),
-            says: Arc::new(plan::says(&self::pool(model, vm.order.pool))),
+            says: said[vm.order.pool].clone(),
             cpu_time: pool.cpu_time,
             life,
             lease,
