@@ -58,6 +58,12 @@ impl Listing {
         }
     }
 
+    /// UIDs of the PilotVMs whose VMs are there and work no more: they have stopped or failed, or are being deleted.
+    pub fn stopped(&self) -> impl Iterator<Item = &str> {
+        let works_no_more = |vm: &Vm| matches!(vm.state, VmState::Ended(_) | VmState::Deleting);
+        self.vms.iter().filter(move |(_, twins)| twins.first().is_some_and(works_no_more)).map(|(uid, _)| uid.as_str())
+    }
+
     /// Whether a VM that was made, and that nobody of ours took away, is not in the list as one that is there: it is missing, its state
     /// is unknown, or the provider says that somebody deleted it.
     pub fn lacks(&self, uid: &str, touched: Timestamp) -> bool {
@@ -112,6 +118,16 @@ mod tests {
         let late = Listing::new(at(100), vec![], Duration::from_secs(60));
         assert_eq!(late.machine("a", at(41)), Machine::Unknown);
         assert_eq!(late.machine("a", at(39)), Machine::Missing);
+    }
+
+    #[test]
+    fn a_vm_works_no_more_only_where_the_provider_says_so() {
+        let stops = |state: VmState| list(5, vec![Vm { state, ..vm("1", "a") }]).stopped().count() == 1;
+        assert!(
+            stops(VmState::Ended(End::PoweredOff)) && stops(VmState::Ended(End::Deleted)) && stops(VmState::Deleting)
+        );
+        assert!(!stops(VmState::Active) && !stops(VmState::Building) && !stops(VmState::Unknown));
+        assert_eq!(list(5, vec![]).stopped().count(), 0, "a list that lacks it says nothing");
     }
 
     #[test]

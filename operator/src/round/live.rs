@@ -26,8 +26,10 @@ const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 ///
 /// Where it is known which jobs a pilot runs, the rest of the VM is free (see [`free`]). Elsewhere DIRAC tells which job the pilot
 /// got last: a running VM's cores are free while its pilot has no job, and none are known to be free afterwards.
-pub fn live(vm: &PilotVM, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
-    if deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
+///
+/// `has_stopped`: its provider says that it works no more.
+pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
+    if has_stopped || deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
         return Life::Ending;
     }
     let reference = stamp::reference(&vm.uid().unwrap_or_default());

@@ -230,7 +230,9 @@ fn cloud_of<'a>(view: &'a CloudView, quotas: &Quotas<'a>) -> Option<CloudState> 
 fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
-    let quota_read = world.cloud(&spec.cloud_ref.name).and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
+    let cloud = world.cloud(&spec.cloud_ref.name);
+    let quota_read = cloud.and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
+    let has_stopped = cloud.zip(vm.metadata.uid.as_ref()).is_some_and(|(view, uid)| view.stopped.contains(uid));
     LiveVm {
         name: vm.name_any(),
         pool: spec.pool_ref.name.clone(),
@@ -254,7 +256,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             required_tags: spec.required_tags.clone(),
         }),
         cpu_time: spec.max_cpu_time.as_secs(),
-        life: live(vm, world.rows.as_deref(), world.asking, world.now),
+        life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),
         counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),

@@ -40,6 +40,12 @@ fn a_world_says_what_the_plan_asks() {
 }
 
 #[test]
+fn a_vm_of_which_the_list_says_that_it_has_stopped_is_no_supply() {
+    let life = |uid: &str| taken(|w| w["clouds"][0]["stopped"] = json!([uid])).vms[0].life.clone();
+    assert_eq!((life("u"), life("another")), (Life::Ending, Life::Booting { ready_in: 0 }));
+}
+
+#[test]
 fn a_cloud_that_cannot_be_used_or_goes_or_is_paused_is_left_out() {
     assert!(taken(|w| w["clouds"][0]["usable"] = json!(false)).clouds.is_empty());
     let at = json!("2026-11-24T00:00:00Z");

@@ -53,6 +53,9 @@ pub struct CloudView {
     /// What came to nothing a moment ago, by pool.
     #[serde(default)]
     pub failing: BTreeMap<String, BTreeSet<Place>>,
+    /// UIDs of PilotVMs whose VMs it says have stopped, failed or are being deleted.
+    #[serde(default)]
+    pub stopped: BTreeSet<String>,
     /// VMs made alike that worked since the operator started, whether they live or not.
     #[serde(default)]
     pub worked: Vec<(Lot, u64)>,
@@ -141,6 +144,7 @@ impl World {
                 usable: facts.usable(moment()),
                 refused: handle.refused_places(moment()).into_iter().map(place).collect(),
                 failing: pools.iter().filter_map(failing).collect(),
+                stopped: facts.listing.iter().flat_map(|listing| listing.stopped()).map(str::to_owned).collect(),
                 worked: handle.worked_lots(),
                 offers: facts.offers,
                 headroom: facts.headroom,
