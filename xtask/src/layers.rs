@@ -1,4 +1,4 @@
-//! `cargo xtask test`: what the layers need is built, they run in two lanes, and there is one line for each at the end.
+//! `cargo xtask test`: what the layers need is built, they run in three lanes, and there is one line for each at the end.
 
 use std::{
     fs,
@@ -28,8 +28,8 @@ enum Operator {
     CrashPoints,
 }
 
-/// Real systems are started by all but the first layer and mostly waited for: two layers at a time keep two cores busy.
-const LANES: usize = 2;
+/// Real systems are started by all but the first layer and mostly waited for: three layers at a time keep two cores busy.
+const LANES: usize = 3;
 
 /// Tells tests to run also what takes long; `testbeds::host::choice` reads it.
 const FULL: &str = "DIRAC_OPERATOR_TEST_FULL";
@@ -133,7 +133,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
     summary(&outcomes, &skip, begun.elapsed())
 }
 
-/// Builds what the layers run, so that no lane waits for cargo in the other.
+/// Builds what the layers run, so that no lane waits for cargo in another.
 fn build(layers: &[&Layer]) -> Result<(), String> {
     let step = Step::start("building what the tests need (the first time takes some minutes)");
     let built = build_all(layers);
@@ -157,7 +157,7 @@ fn build_all(layers: &[&Layer]) -> Result<(), String> {
     tests.into_iter().try_for_each(|t| run("cargo test --no-run", cargo().args(["test", "--no-run"]).args(*t)))
 }
 
-/// The first layer alone, for it is quick and keeps all cores busy; the others two at a time, the longest first.
+/// The first layer alone, for it is quick and keeps all cores busy; the others three at a time, the longest first.
 fn in_lanes(layers: &[&'static Layer], full: bool) -> Vec<Outcome> {
     if let [one] = layers {
         return vec![run_layer(one, full, false)];

@@ -1,6 +1,9 @@
 //! What a test asks of OpenStack behind the driver's back, as its administrator.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
@@ -9,6 +12,9 @@ use serde_json::{Value, json};
 
 use super::{OpenStack, PASSWORD, USER};
 use crate::host::process::run;
+
+/// Far below the life of Keystone's tokens in this OpenStack.
+const TOKEN_SERVES: Duration = Duration::from_secs(120);
 
 /// A server as the administrator sees it.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +65,19 @@ pub struct ServerFlavor {
 }
 
 impl OpenStack {
+    /// A token, which serves for a while: Keystone hashes a password for each new one, and every service asks it about each.
     pub(super) async fn token(&self, user: &str, project: &str) -> Result<String> {
+        let whose = (user.to_owned(), project.to_owned());
+        let mut tokens = self.tokens.lock().await;
+        if let Some((token, _)) = tokens.get(&whose).filter(|(_, made)| made.elapsed() < TOKEN_SERVES) {
+            return Ok(token.clone());
+        }
+        let token = self.new_token(user, project).await?;
+        tokens.insert(whose, (token.clone(), Instant::now()));
+        Ok(token)
+    }
+
+    async fn new_token(&self, user: &str, project: &str) -> Result<String> {
         let domain = json!({"id": "default"});
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": PASSWORD}}},
@@ -111,9 +129,13 @@ impl OpenStack {
         loop {
             let mut page = self.call(&token, Method::GET, self.nova(&format!("servers/detail{marker}")), None).await?;
             let servers: Vec<Server> = serde_json::from_value(page["servers"].take())?;
-            let Some(last) = servers.last() else { return Ok(all.into_values().collect()) };
-            marker = format!("?marker={}", last.id);
+            // Nova says "next" where a page is full.
+            let is_last = page["servers_links"].is_null();
+            marker = servers.last().map(|last| format!("?marker={}", last.id)).unwrap_or_default();
             all.extend(servers.into_iter().map(|s| (s.id.clone(), s)));
+            if is_last || marker.is_empty() {
+                return Ok(all.into_values().collect());
+            }
         }
     }
 

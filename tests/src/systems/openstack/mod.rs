@@ -14,15 +14,17 @@ mod site;
 mod watch;
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use tokio::sync::Mutex;
 
 pub use api::{Server, ServerFault, ServerFlavor};
 use config::Ports;
@@ -109,6 +111,8 @@ pub struct OpenStack {
     /// Between Nova's API and the database of its cell.
     cell: Forwarder,
     http: reqwest::Client,
+    /// Tokens by user and project, and when they were made.
+    tokens: Mutex<HashMap<(String, String), (String, Instant)>>,
 }
 
 impl Drop for OpenStack {
@@ -146,7 +150,7 @@ impl OpenStack {
         config::write(&state, &ports)?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let cell = Forwarder::open(ports.mariadb)?;
-        let mut it = Self { state, ports, processes: Vec::new(), cell, http };
+        let mut it = Self { state, ports, processes: Vec::new(), cell, http, tokens: Mutex::default() };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{OpenStack, Server, USER};
 
+/// How often it is looked.
+const PAUSE: Duration = Duration::from_millis(500);
+
 impl OpenStack {
     /// Makes a server of the test user with this user-data, of the smallest flavor and without a network where `more` does not say
     /// otherwise (fields of Nova's `server`); its id.
@@ -61,7 +64,7 @@ impl OpenStack {
                 let why = server.fault.map(|f| f.message).unwrap_or_default();
                 bail!("server {id} is {} and not {status}: {why}", server.status);
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -73,7 +76,7 @@ impl OpenStack {
             if begun.elapsed() > patience {
                 bail!("server {id} is still there");
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         Ok(())
     }
