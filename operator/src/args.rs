@@ -27,7 +27,8 @@ pub struct Run {
     /// Namespace of the leader's Lease.
     #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
     pub namespace: String,
-    /// Name of the leader's Lease. Two releases in one namespace need two.
+    /// Name of the leader's Lease. Two releases in one namespace need two. Only operators that share a Lease know of each other: no two
+    /// releases may look after the same namespace.
     #[arg(long, env = "DIRAC_OPERATOR_LEASE_NAME", default_value = "dirac-operator")]
     pub lease_name: String,
     /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
@@ -52,7 +53,7 @@ pub struct Run {
     /// Time between two readings of the pilots' rows, in seconds, while nothing boots.
     #[arg(long, env = "DIRAC_OPERATOR_ROWS_INTERVAL", value_parser = seconds, default_value = "20")]
     pub rows_interval: Duration,
-    /// Time between two readings of a cloud's catalogue, quota and Secrets, in seconds.
+    /// Time between two readings of a cloud's quota and Secrets, in seconds. Its flavors, zones and images are read each fifteenth time.
     #[arg(long, env = "DIRAC_OPERATOR_CATALOGUE_INTERVAL", value_parser = seconds, default_value = "60")]
     pub catalogue_interval: Duration,
     /// Age, in seconds, from which a VM that carries our tag and has no PilotVM is deleted.

@@ -2,12 +2,11 @@
 //!
 //! | bell | who rings | who listens | if it is missed |
 //! |---|---|---|---|
-//! | `look_at(vm)` | the watch of PilotVMs, a cloud's poller, the reader of rows | the reconciler of that PilotVM | it looks when its own timer ends, or at the next list or reading |
+//! | `look_at(vm)` | the watch of PilotVMs, a cloud's poller, what a provider announces, the reader of rows, a PilotVM whose call has ended, for those that wait for its place | the reconciler of that PilotVM | it looks when its own timer ends, or at the next list or reading |
 //! | `plan(installation)` | its source, its rows, a VM that ended in trouble, a cloud that is known for the first time | its round | it plans at its next interval |
 //! | `read_rows(installation)` | its source, when the way to DIRAC is new | its reader of rows | it reads at its next interval |
-//! | `poll(cloud)` | a VM that was made or deleted, a refused launch | its poller | it polls at its next interval |
-//! | `remake(installation)` | the supervisor, when installations changed | its source | it is remade within a minute |
-//! | `remake_cloud(cloud)` | the supervisor, when clouds changed | its poller | it is remade at the next poll |
+//! | `poll(cloud)` | the supervisor, when clouds changed; a VM that was made or deleted, a refused launch; the keeper of Secrets | its poller | it polls at its next interval |
+//! | `remake(installation)` | the supervisor, when installations changed; the keeper of Secrets | its source | it is remade within a minute |
 //! | `clouds_changed()`, `installations_changed()` | the watches | the supervisors | they look every 30 seconds |
 //! | `pools_changed()` | the watch of pools | the loop of pools | it looks every 10 seconds |
 //! | `secrets_changed()` | the watches of clouds and installations, a cloud's poller | the keeper of Secrets | it looks every 10 seconds |

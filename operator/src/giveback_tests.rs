@@ -1,5 +1,8 @@
 use async_trait::async_trait;
-use broker::pilot::rows::{NewPilot, RowsError};
+use broker::{
+    demand::Fault,
+    pilot::rows::{NewPilot, RowsError},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,7 +20,7 @@ impl PilotRows for Dirac {
         Ok(())
     }
     async fn rows(&self, _: &[String]) -> Result<Vec<PilotRow>, RowsError> {
-        self.0.clone().ok_or(RowsError { reason: "Timeout", message: "no answer".into() })
+        self.0.clone().ok_or(RowsError { fault: Fault::Timeout, message: "no answer".into() })
     }
 }
 

@@ -30,10 +30,7 @@ struct Fixture {
 
 async fn fixture(state: &Path) -> Fixture {
     let plane = ControlPlane::start(&state.join("controlplane")).await.unwrap();
-    Operator::install_chart(&plane).unwrap();
-    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
-    let mut operator = Operator::start(&kubeconfig, &state.join("operator.log"), &QUICK).unwrap();
-    operator.ready().await.unwrap();
+    let (operator, _) = Operator::install_and_start(&plane, &state.join("operator.log"), &QUICK).await.unwrap();
     Fixture { kubectl: plane.kubectl(), operator, plane }
 }
 
@@ -128,7 +125,7 @@ async fn simulated_jobs_are_served_drained_and_never_lost() {
     a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(&f).await;
     a_namespace_deleted_under_load_goes(&f).await;
     what_this_version_does_not_act_on_is_said_by_the_object(&f).await;
-    a_leader_that_cannot_renew_its_lease_stops_and_goes_on_later(&f, &state.path().join("operator.log")).await;
+    a_leader_that_cannot_renew_its_lease_stops_and_goes_on_later(&f).await;
     the_operator_ends_when_it_is_told_to(&mut f).await;
 }
 
@@ -325,21 +322,21 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
     f.kubectl.run(&["delete", "namespace", "dirac", "escape", "--timeout=90s"]).unwrap();
 }
 
-async fn a_leader_that_cannot_renew_its_lease_stops_and_goes_on_later(f: &Fixture, log: &Path) {
+async fn a_leader_that_cannot_renew_its_lease_stops_and_goes_on_later(f: &Fixture) {
     f.world("paused", 8, "20s", 2, "");
     until("jobs run", 60, async || match f.jobs("paused", "running").await {
         n if n >= 4 => Ok(()),
         n => Err(format!("{n} run")),
     })
     .await;
-    let said = |what: &str| std::fs::read_to_string(log).unwrap().matches(what).count();
-    assert_eq!(said("not leading any more"), 0);
+    let leads = async || f.operator.metric(&["dirac_operator_leader"]).await.unwrap();
+    assert_eq!(leads().await, 1.0);
     f.plane.pause().unwrap();
     // The lease holds for 15 s: before another may take it, this one has stopped.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let stopped = said("not leading any more");
+    let led = leads().await;
     f.plane.resume().unwrap();
-    assert_eq!(stopped, 1, "it hears nothing of the lease, and stops");
+    assert_eq!(led, 0.0, "it hears nothing of the lease, and stops");
     until("the jobs are served all the same, each once", 120, async || match f.jobs("paused", "served").await {
         8 => Ok(()),
         n => Err(format!("{n} served")),

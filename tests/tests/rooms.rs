@@ -253,3 +253,14 @@ fn a_circle_is_found() {
     assert_eq!(circle(&imports(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
     assert_eq!(circle(&imports(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap().len(), 2);
 }
+
+#[test]
+fn every_loop_of_the_operator_has_a_pulse() {
+    let texts = modules(&sources("operator")).into_iter().map(|(name, file)| (name, fs::read_to_string(file).unwrap()));
+    let begins = |line: &str| line.trim_start().starts_with("pub async fn") && line.contains("(ctx: Arc<Context>");
+    let loops: Vec<_> = texts.filter(|(_, text)| text.lines().any(begins)).collect();
+    assert!(loops.len() > 8, "where are the loops?");
+    let silent: Vec<_> =
+        loops.iter().filter(|(_, text)| !text.contains("progress.begins(")).map(|(name, _)| name).collect();
+    assert!(silent.is_empty(), "/healthz cannot know that these hang: {silent:?}");
+}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What every VM of ours carries, so that it can be found and told from everybody else's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Owner {
-    /// The Kubernetes cluster: UID of its `kube-system` namespace.
+    /// Whose operator: the UID of its cluster's namespace `kube-system`, or the id that the administrator gave.
     pub cluster: String,
     /// The PilotVM's UID.
     pub uid: String,

@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 
 pub mod diset;
+mod fault;
 pub mod matching;
 pub mod task_queue;
 
+pub use fault::Fault;
 pub use task_queue::TaskQueue;
 
 /// Where task queues are read from.
@@ -37,8 +39,8 @@ pub struct Unreadable {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct DemandError {
-    /// Machine-readable reason in CamelCase, for example `CertificateRefused`: the condition's reason and a metric label.
-    pub reason: &'static str,
+    /// What went wrong.
+    pub fault: Fault,
     /// A sentence that names the address, what was tried and what to do. Holds no secret.
     pub message: String,
 }

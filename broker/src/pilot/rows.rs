@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::demand::Fault;
+
 /// DIRAC's words for a pilot's state (`WorkloadManagementSystem/Client/PilotStatus.py`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PilotStatus {
@@ -113,8 +115,8 @@ pub trait PilotRows: Send + Sync {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct RowsError {
-    /// Machine-readable reason in CamelCase: the condition's reason and a metric label.
-    pub reason: &'static str,
+    /// What went wrong.
+    pub fault: Fault,
     /// The sentence. Holds no secret.
     pub message: String,
 }

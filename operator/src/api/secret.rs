@@ -74,7 +74,13 @@ impl Opened {
             Trouble::new(Reason::SecretIncomplete, format!("the key {name:?} of Secret {:?} is no text", self.key.name))
         })?;
         // A line feed at the end comes from an editor, and is part of no credential.
-        Ok(text.trim_end_matches(['\n', '\r']).into())
+        match text.trim_end_matches(['\n', '\r']) {
+            "" => Err(Trouble::new(
+                Reason::SecretIncomplete,
+                format!("the key {name:?} of Secret {:?} is empty: give it a value", self.key.name),
+            )),
+            text => Ok(text.into()),
+        }
     }
 }
 
@@ -107,6 +113,19 @@ mod tests {
         };
         assert_eq!(version(&[], "aHVzaA=="), version(&["diracgrid.org/in-use"], "aHVzaA=="));
         assert_ne!(version(&[], "aHVzaA=="), version(&[], "b3RoZXI="));
+    }
+
+    #[test]
+    fn an_empty_value_is_no_value() {
+        let key = Key { namespace: "dirac".into(), name: "cloud".into() };
+        // A line feed alone.
+        let secret = json!({"type": "diracgrid.org/credential", "data": {"id": "", "secret": "Cg=="}});
+        let opened = opened(&key, serde_json::from_value(secret).unwrap()).ok().unwrap();
+        for name in ["id", "secret"] {
+            let trouble = opened.get(name).unwrap_err();
+            assert_eq!(trouble.reason, Reason::SecretIncomplete);
+            assert!(trouble.message.contains("is empty"), "{trouble:?}");
+        }
     }
 
     #[test]

@@ -168,3 +168,7 @@ async fn delete(key: &Key, driver: &dyn Cloud, vm: &Vm, what: &'static str) -> b
         }
     }
 }
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

@@ -13,13 +13,15 @@ use broker::{
 };
 use tokio::time::Instant;
 
-use crate::{known::jobs::Jobs, trouble::Trouble};
+use crate::{known::jobs::Jobs, names::Key, trouble::Trouble};
 
 /// After a request that failed the next one comes this much later: each may take as long as its deadline, and rows wait for it.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Rows, and the states of the jobs that they list.
 pub struct RowsWithJobs {
+    /// The DiracInstallation object.
+    pub installation: Key,
     /// The rows.
     pub rows: Arc<dyn PilotRows>,
     /// The states.
@@ -42,7 +44,7 @@ impl RowsWithJobs {
                 self.jobs.with(|book| book.answer(rows.iter().map(|row| row.reference.as_str()), &states, at));
             }
             Err(error) => {
-                tracing::warn!(reason = error.reason, %error, "the states of the pilots' jobs could not be read");
+                tracing::warn!(installation = %self.installation, reason = %error.fault, %error, "the states of the pilots' jobs could not be read");
                 self.jobs.went(Some((Trouble::from(error), Instant::now() + PAUSE)));
             }
         }

@@ -3,7 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use broker::pilot::jobs::JobStatus;
+use broker::{demand::Fault, pilot::jobs::JobStatus};
 
 use super::*;
 
@@ -25,7 +25,8 @@ impl Dirac {
     }
     fn rows(&self) -> RowsWithJobs {
         let (rows, states) = (Arc::new(self.clone()), Arc::new(self.clone()));
-        RowsWithJobs { rows, states, jobs: Arc::default(), clock: Clock::default() }
+        let installation = Key { namespace: "egi".into(), name: "dirac".into() };
+        RowsWithJobs { installation, rows, states, jobs: Arc::default(), clock: Clock::default() }
     }
 }
 
@@ -58,7 +59,7 @@ impl JobStates for Dirac {
         let mut table = self.table();
         table.asked.push(jobs.to_vec());
         if table.is_down {
-            return Err(RowsError { reason: "Unreachable", message: "JobMonitoring is away".into() });
+            return Err(RowsError { fault: Fault::Unreachable, message: "JobMonitoring is away".into() });
         }
         Ok(table.states.iter().filter(|(job, _)| jobs.contains(job)).map(|(job, status)| (*job, *status)).collect())
     }

@@ -94,7 +94,7 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
     let rows = match source.rows(if references.is_empty() { &nobody } else { &references }).await {
         Ok(rows) => rows,
         Err(error) => {
-            tracing::warn!(installation = %key, reason = error.reason, %error, "the pilots' rows could not be read");
+            tracing::warn!(installation = %key, reason = %error.fault, %error, "the pilots' rows could not be read");
             let trouble = Trouble::from(error);
             let news = facts.rows_unknown.is_none_or(|t| t.reason != trouble.reason);
             handle.update(|f| f.rows_unknown = Some(trouble));

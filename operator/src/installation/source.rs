@@ -89,7 +89,7 @@ async fn make(
     let same = |version: &str| made_from.as_ref().is_some_and(|(s, v)| s == spec && v == version);
     if let Some(queue) = &spec.simulated {
         if !same("") {
-            simulate(ctx, queue, handle);
+            simulate(ctx, key, queue, handle);
             *made_from = Some((spec.clone(), String::new()));
             ctx.bells.read_rows(key);
             ctx.bells.plan(key);
@@ -117,7 +117,7 @@ async fn make(
     };
     let demand = Arc::new(Matcher::new(matcher));
     match jobs {
-        Some(states) => follow_jobs(ctx, handle, pilots, Arc::new(states)),
+        Some(states) => follow_jobs(ctx, key, handle, pilots, Arc::new(states)),
         None => handle.update(|f| {
             f.rows = Some(pilots);
             f.jobs = None;
@@ -132,17 +132,17 @@ async fn make(
 
 /// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when the way is made anew: a
 /// Secret was renewed, and the pilots are the same.
-fn follow_jobs(ctx: &Context, handle: &Handle, rows: Arc<dyn PilotRows>, states: Arc<dyn JobStates>) {
+fn follow_jobs(ctx: &Context, key: &Key, handle: &Handle, rows: Arc<dyn PilotRows>, states: Arc<dyn JobStates>) {
     let jobs = handle.facts().jobs.unwrap_or_default();
     jobs.went(None);
-    let rows = RowsWithJobs { rows, states, jobs: jobs.clone(), clock: ctx.clock.clone() };
+    let rows = RowsWithJobs { installation: key.clone(), rows, states, jobs: jobs.clone(), clock: ctx.clock.clone() };
     handle.update(|f| {
         f.rows = Some(Arc::new(rows));
         f.jobs = Some(jobs);
     });
 }
 
-fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
+fn simulate(ctx: &Context, key: &Key, queue: &SimulatedQueue, handle: &Handle) {
     let arrivals: Vec<Arrival> = queue
         .arrivals
         .iter()
@@ -166,7 +166,7 @@ fn simulate(ctx: &Context, queue: &SimulatedQueue, handle: &Handle) {
         f.demand = Some(Arc::new(dirac.clone()));
         f.simulated = Some(dirac.clone());
     });
-    follow_jobs(ctx, handle, Arc::new(dirac.clone()), Arc::new(dirac));
+    follow_jobs(ctx, key, handle, Arc::new(dirac.clone()), Arc::new(dirac));
 }
 
 #[cfg(test)]

@@ -23,15 +23,15 @@ use crate::{
 
 /// Pools are looked through at least this often.
 const AT_LEAST: Duration = Duration::from_secs(10);
+/// They are looked through within this time, also where thousands of PilotVMs are given back.
+const TURN: Duration = Duration::from_secs(1_800);
 
 /// Looks after all pools until dropped.
 pub async fn run(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("pools", TURN);
     loop {
         look(&ctx).await;
-        tokio::select! {
-            () = ctx.bells.to_look_at_pools() => {}
-            () = tokio::time::sleep(AT_LEAST) => {}
-        }
+        let _ = pulse.rests(tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_pools())).await;
     }
 }
 

@@ -82,7 +82,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let Demand { queues, unreadable } = match source.task_queues().await {
         Ok(demand) => demand,
         Err(error) => {
-            tracing::warn!(installation = %key, reason = error.reason, %error, "demand is unknown: nothing is scaled");
+            tracing::warn!(installation = %key, reason = %error.fault, %error, "demand is unknown: nothing is scaled");
             if before.demand_unknown.is_none() {
                 ctx.events.warn(installation, Reason::DemandUnknown, error.message.clone()).await;
             }

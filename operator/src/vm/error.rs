@@ -3,7 +3,7 @@
 use broker::{cloud::CloudError, pilot::rows::RowsError};
 use crds::Reason;
 
-use crate::trouble::{of_cloud, of_word};
+use crate::trouble::{of_cloud, of_dirac};
 
 /// A failed step; it is tried again after a growing pause.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ impl Error {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Kubernetes { .. } => Reason::ApiServer,
-            Self::Row { source, .. } => of_word(source.reason),
+            Self::Row { source, .. } => of_dirac(source.fault),
             Self::Cloud { source, .. } => of_cloud(source),
             Self::NotReady(_) => Reason::NotReady,
         }

@@ -22,6 +22,8 @@ mod write_down;
 mod next_tests;
 #[cfg(test)]
 mod outcome_tests;
+#[cfg(test)]
+mod recall_tests;
 
 use std::{sync::Arc, time::Duration};
 

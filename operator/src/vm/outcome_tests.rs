@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use broker::{
     clock::Clock,
     cloud::{Cloud, CloudError, Coming, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
+    demand::Fault,
     pilot::rows::{PilotStatus, RowsError},
 };
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
@@ -181,11 +182,65 @@ fn a_loss_among_too_many_is_not_believed_and_that_is_said() {
 #[test]
 fn a_row_that_cannot_be_closed_is_tried_again_and_said() {
     let vm = pilot_vm("a", "c");
-    let error = RowsError { reason: "Timeout", message: "no answer".into() };
+    let error = RowsError { fault: Fault::Timeout, message: "no answer".into() };
     let done = of(&vm, |o| outcome::row_closed(o, Err(super::Error::Row { what: "written", source: error })));
     assert!(done.failed.is_some() && done.learnt.row_not_closed && !done.learnt.row_closed);
     assert_eq!(reason(&done, ConditionType::Ready), Some(Reason::WaitsForDirac));
     assert_eq!(outcome::row_left().event.map(|e| e.reason), Some(Reason::RowLeft));
+}
+
+#[test]
+fn a_pilotvm_of_a_pool_that_does_not_exist_says_what_to_do() {
+    let done = of(&pilot_vm("a", "c"), outcome::no_pool);
+    assert_eq!(reason(&done, ConditionType::Launched), Some(Reason::NotReady));
+    assert!(done.failed.unwrap().to_string().contains("delete this one, or create the pool"));
+}
+
+#[test]
+fn what_somebody_took_out_of_a_status_is_put_back_from_the_uid_and_the_times() {
+    let mut vm = pilot_vm("a", "c");
+    vm.status = of(&vm, |o| outcome::created(o, 1, false, Ok(server("a")))).record;
+    vm.status = of(&vm, outcome::running).record;
+    let whole = vm.status.clone().unwrap();
+    let status = vm.status.as_mut().unwrap();
+    (status.pilot_reference, status.pilot_stamp) = (Some("another's".into()), None);
+    status.conditions.clear();
+    let mended = of(&vm, outcome::mended).record.unwrap();
+    assert_eq!((&mended.pilot_reference, &mended.pilot_stamp), (&whole.pilot_reference, &whole.pilot_stamp));
+    for type_ in [ConditionType::Registered, ConditionType::Launched, ConditionType::Running] {
+        assert!(type_.holds(&mended.conditions), "{type_:?}");
+    }
+}
+
+#[test]
+fn a_row_that_was_added_is_remembered_and_one_that_was_not_is_said() {
+    let vm = pilot_vm("a", "c");
+    assert!(of(&vm, |o| outcome::registered(o, Ok(()))).learnt.is_registered);
+    let error = RowsError { fault: Fault::Unauthorized, message: "no".into() };
+    let done = of(&vm, |o| outcome::registered(o, Err(error)));
+    assert_eq!(reason(&done, ConditionType::Registered), Some(Reason::Unauthorized));
+    assert!(done.failed.is_some() && !done.learnt.is_registered);
+}
+
+#[test]
+fn a_pilot_that_asks_for_work_is_told_once() {
+    let mut vm = pilot_vm("a", "c");
+    vm.status = of(&vm, |o| outcome::created(o, 1, false, Ok(server("a")))).record;
+    let first = of(&vm, outcome::running);
+    assert!(ConditionType::Running.holds(&first.record.as_ref().unwrap().conditions));
+    assert_eq!((first.event.map(|e| e.reason), first.effects), (Some(Reason::Running), vec![Effect::Worked]));
+    vm.status = first.record;
+    let again = of(&vm, outcome::running);
+    assert!(again.event.is_none() && again.effects.is_empty());
+}
+
+#[test]
+fn a_row_that_is_not_there_is_not_a_row_that_could_not_be_read() {
+    let none = outcome::row_read(at(5), Ok(Vec::new()));
+    assert_eq!(none.learnt.row, Some((at(5), None)));
+    let error = RowsError { fault: Fault::Timeout, message: "no answer".into() };
+    let unknown = outcome::row_read(at(5), Err(error));
+    assert!(unknown.learnt.row.is_none() && unknown.failed.is_some());
 }
 
 #[test]

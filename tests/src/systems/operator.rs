@@ -19,6 +19,12 @@ use crate::{
 /// Namespace and release of the chart in testbeds.
 pub const NAMESPACE: &str = "dirac-operator";
 
+/// What `helm` is told to install or upgrade the chart in testbeds: no pod, since no node runs there.
+pub fn install(chart: &str) -> [&str; 9] {
+    let values = "replicas=0,clusterWide=true";
+    ["upgrade", "--install", NAMESPACE, chart, "--namespace", NAMESPACE, "--create-namespace", "--set", values]
+}
+
 /// A running operator.
 pub struct Operator {
     process: Process,
@@ -36,18 +42,7 @@ impl Operator {
     /// Installs the chart (CRDs, account, roles for all namespaces; no pod: no node runs here) into a control plane.
     pub fn install_chart(plane: &ControlPlane) -> Result<()> {
         let chart = chart();
-        let chart = chart.to_str().context("the chart's path is no UTF-8")?;
-        plane.helm()?.run(&[
-            "upgrade",
-            "--install",
-            NAMESPACE,
-            chart,
-            "--namespace",
-            NAMESPACE,
-            "--create-namespace",
-            "--set",
-            "replicas=0,clusterWide=true",
-        ])?;
+        plane.helm()?.run(&install(chart.to_str().context("the chart's path is no UTF-8")?))?;
         let kubectl = plane.kubectl();
         let crds = kubectl.run(&["get", "crd", "--output=name"])?;
         let ours: Vec<&str> = crds.lines().filter(|l| l.ends_with("diracgrid.org")).collect();
@@ -55,6 +50,16 @@ impl Operator {
         wait.extend(&ours);
         kubectl.run(&wait)?;
         Ok(())
+    }
+
+    /// Installs the chart and starts the operator as it is shipped, with exactly the chart's rights. It is ready; the kubeconfig starts
+    /// another.
+    pub async fn install_and_start(plane: &ControlPlane, log: &Path, args: &[&str]) -> Result<(Self, PathBuf)> {
+        Self::install_chart(plane)?;
+        let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
+        let mut operator = Self::start(&kubeconfig, log, args)?;
+        operator.ready().await?;
+        Ok((operator, kubeconfig))
     }
 
     /// Starts it as it is shipped.
@@ -95,7 +100,7 @@ impl Operator {
     pub async fn ready(&mut self) -> Result<()> {
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
         let mut answer = String::new();
-        // Two minutes: two layers share the machine's cores.
+        // Two minutes: three layers share the machine's cores.
         for _ in 0..1_200 {
             check_interrupted().context("waiting for the operator")?;
             if !self.process.is_running() {

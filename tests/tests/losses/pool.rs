@@ -1,7 +1,14 @@
 //! Pools that a scenario makes for itself: each for jobs with a tag that no other pool offers, on the smallest flavor.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use testbeds::real::{IMAGE, NAMESPACE};
+use testbeds::{
+    host::until::until,
+    real::{IMAGE, NAMESPACE},
+};
+
+use super::scene::Scene;
 
 /// A pool whose pilots take only jobs of its tag.
 pub struct Pool {
@@ -35,5 +42,52 @@ impl Pool {
             },
         })
         .to_string()
+    }
+}
+
+/// VMs that only sleep, each for a job that no pilot ever takes.
+pub struct Sleepers {
+    /// The pool.
+    pub name: &'static str,
+    /// What its jobs ask for and no other pool has.
+    pub tag: &'static str,
+    /// How many.
+    pub vms: usize,
+    /// Number of the first of their jobs, which JobDB does not know.
+    pub first_job: u64,
+}
+
+impl Sleepers {
+    /// Has the jobs wait.
+    pub fn wait(&self, scene: &Scene) {
+        let job = json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3_600, "Tags": [self.tag]});
+        let jobs: Vec<_> = (0..self.vms as u64).map(|n| (self.first_job + n, job.clone())).collect();
+        assert_eq!(scene.real.dirac.fill_task_queues(&jobs).unwrap(), []);
+    }
+
+    /// The pool, of at most this many VMs.
+    pub fn pool(&self, max: usize) -> String {
+        let scaling = json!({"max": max, "bootDeadline": "10m", "idleTimeout": "10m"});
+        Pool { name: self.name, tag: self.tag, longest: "24h", scaling }.manifest("sleep 3600")
+    }
+
+    /// Their pilots have a job each, as the Matcher writes it.
+    pub fn ask(&self, scene: &Scene) {
+        let asks = "update PilotAgentsDB.PilotAgents set Status = 'Running', CurrentJobID = 1 where Status = 'Waiting'";
+        scene.real.dirac.sql(asks).unwrap();
+    }
+
+    /// Waits until all of them are there; their ids.
+    pub async fn are_there(&self, scene: &Scene) -> Vec<String> {
+        until(&format!("{} VMs of {} are there", self.vms, self.name), Duration::from_secs(240), async || {
+            self.ask(scene);
+            match scene.alive_of(self.name).len() {
+                n if n == self.vms => Ok(()),
+                n => Err(format!("{n} VMs")),
+            }
+        })
+        .await
+        .unwrap();
+        scene.alive_of(self.name)
     }
 }

@@ -2,46 +2,27 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use testbeds::{host::until::until, real::NAMESPACE};
 
-use super::{pool::Pool, scene::Scene};
+use super::{pool::Sleepers, scene::Scene};
 
-/// The pool whose VMs are forgotten.
-pub const POOL: &str = "sleepers";
-/// How many.
-pub const VMS: usize = 10;
-/// What its jobs ask for and no other pool has.
-const TAG: &str = "Sleepers";
+/// The VMs that are forgotten.
+pub const FORGOTTEN: Sleepers = Sleepers { name: "sleepers", tag: "Sleepers", vms: 10, first_job: 1_000_000 };
 /// How long they must live although nobody acknowledged: many times what an orphan of this operator lives.
 const LIVES: Duration = Duration::from_secs(60);
 
 pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: &mut Scene) {
-    // Jobs that no pilot ever takes: JobDB does not know them, and their guests only sleep.
-    let job = json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3_600, "Tags": [TAG]});
-    let jobs: Vec<_> = (0..VMS as u64).map(|n| (1_000_000 + n, job.clone())).collect();
-    assert_eq!(scene.real.dirac.fill_task_queues(&jobs).unwrap(), []);
-    scene.kubectl.apply(&pool(0)).unwrap();
+    FORGOTTEN.wait(scene);
+    scene.kubectl.apply(&FORGOTTEN.pool(0)).unwrap();
     scene.real.plane.snapshot("before").unwrap();
-    scene.kubectl.apply(&pool(VMS)).unwrap();
-    until(&format!("{VMS} VMs are there"), Duration::from_secs(240), async || {
-        // As the Matcher does at a pilot's first request.
-        let asks = "update PilotAgentsDB.PilotAgents set Status = 'Running' where Status = 'Waiting'";
-        scene.real.dirac.sql(asks).unwrap();
-        match scene.alive_of(POOL).len() {
-            VMS => Ok(()),
-            n => Err(format!("{n} VMs")),
-        }
-    })
-    .await
-    .unwrap();
-    let ids = scene.alive_of(POOL);
+    scene.kubectl.apply(&FORGOTTEN.pool(FORGOTTEN.vms)).unwrap();
+    let ids = FORGOTTEN.are_there(scene).await;
     scene.kill();
     scene.real.plane.restore("before").unwrap();
     scene.revive().await;
     let begun = std::time::Instant::now();
     until(&format!("they live on for {} s", LIVES.as_secs()), LIVES * 2, async || {
-        assert_eq!(scene.alive_of(POOL), ids, "a VM that etcd forgot was deleted or replaced");
+        assert_eq!(scene.alive_of(FORGOTTEN.name), ids, "a VM that etcd forgot was deleted or replaced");
         if begun.elapsed() >= LIVES { Ok(()) } else { Err(format!("{} s", begun.elapsed().as_secs())) }
     })
     .await
@@ -50,10 +31,10 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
     let words = ["annotate", "cloud", "lyon", "--namespace", NAMESPACE];
     scene.kubectl.run(&[&words[..], &["diracgrid.org/acknowledge-orphans=3"]].concat()).unwrap();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(scene.alive_of(POOL), ids, "three are not ten");
-    let all = format!("diracgrid.org/acknowledge-orphans={VMS}");
+    assert_eq!(scene.alive_of(FORGOTTEN.name), ids, "three are not ten");
+    let all = format!("diracgrid.org/acknowledge-orphans={}", FORGOTTEN.vms);
     scene.kubectl.run(&[&words[..], &["--overwrite", &all]].concat()).unwrap();
-    until("they are deleted", Duration::from_secs(120), async || match scene.alive_of(POOL).len() {
+    until("they are deleted", Duration::from_secs(120), async || match scene.alive_of(FORGOTTEN.name).len() {
         0 => Ok(()),
         n => Err(format!("{n} live")),
     })
@@ -72,16 +53,10 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
 async fn it_is_said(scene: &Scene) {
     let frozen = scene.condition("cloud/lyon", "Frozen").expect("the condition Frozen");
     assert_eq!((frozen.status.as_str(), frozen.reason.as_str()), ("True", "OrphansNotAcknowledged"), "{frozen:?}");
-    assert!(frozen.message.contains(&VMS.to_string()), "{frozen:?}");
+    assert!(frozen.message.contains(&FORGOTTEN.vms.to_string()), "{frozen:?}");
     let told = scene.told("Cloud", "lyon");
     assert!(told.iter().any(|(reason, _)| reason == "OrphansNotAcknowledged"), "{told:?}");
     let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
     let frozen: Vec<_> = metrics.iter().filter(|(name, _)| name.contains("frozen")).collect();
     assert!(frozen.iter().any(|(name, value)| name.contains("lyon") && *value >= 1.0), "{frozen:?}");
-}
-
-/// A pool of at most this many VMs whose guests only sleep; one job, one VM.
-fn pool(max: usize) -> String {
-    let scaling = json!({"max": max, "bootDeadline": "10m", "idleTimeout": "10m"});
-    Pool { name: POOL, tag: TAG, longest: "24h", scaling }.manifest("sleep 3600")
 }

@@ -23,11 +23,12 @@ pub const REGION: &str = "Lossy";
 const QUICK: [&str; 5] =
     ["--busy-interval=1", "--list-interval=2", "--rows-interval=2", "--catalogue-interval=5", "--orphan-age=15"];
 /// Most VMs of each pool of the manifests.
-const POOLS: [(&str, usize); 8] = [
+const POOLS: [(&str, usize); 9] = [
     ("cpu", 4),
     ("gpu", 2),
     ("long", 2),
-    (super::restore::POOL, super::restore::VMS),
+    (super::restore::FORGOTTEN.name, super::restore::FORGOTTEN.vms),
+    (super::vanished::VANISHING.name, super::vanished::VANISHING.vms),
     ("silent", 1),
     ("stuck", 1),
     ("taken", 1),

@@ -157,7 +157,7 @@ async fn a_matcher_that_answers_nonsense_is_said_and_costs_no_memory(f: &Fixture
     tokio::time::sleep(Duration::from_secs(10)).await;
     let resident = f.operator.metric(&["resident_memory_bytes"]).await.unwrap();
     eprintln!("resident memory while five Matchers answer nonsense: {:.0} MB", resident / 1e6);
-    assert!(resident < 256e6, "{resident} bytes are more than the chart allows the operator");
+    assert!(resident < 256e6, "{resident} bytes are more than the budget of 256 MB");
     let (status, ..) = f.condition("real", "diracinstallation/egi", "DemandRead");
     assert_eq!(status, "True", "the installation beside them is read as before");
     f.kubectl.run(&["delete", "namespace", "nonsense", "--timeout=60s"]).unwrap();

@@ -102,6 +102,8 @@ async fn a_missing_crd_is_named_and_waited_for(kubectl: &Kubectl, operator: &mut
     })
     .await;
     assert!(fs::read_to_string(log).unwrap().contains("the API server does not know this kind"), "the log says it");
+    let lease = ["get", "leases", "--namespace", NAMESPACE, "--output=jsonpath={.items[*].spec.holderIdentity}"];
+    assert_eq!(kubectl.run(&lease).unwrap(), "", "who does not see everything does not lead");
     apply_crd(kubectl, &read(crd("downtimes")));
     operator.ready().await.unwrap();
 }

@@ -193,7 +193,10 @@ fn usual(asked: &Asked, own: &str, tokens: &AtomicU64) -> Said {
                     {"region_id": "here", "interface": "public", "url": format!("{own}/{kind}")}]})
             })
             .collect();
-        let token = json!({"token": {"project": {"id": "p-1"}, "user": {"id": "u-1"}, "catalog": catalog}});
+        let mut token = json!({"token": {"project": {"id": "p-1"}, "user": {"id": "u-1"}, "catalog": catalog}});
+        if asked.body.contains("application_credential") {
+            token["token"]["application_credential"] = json!({"id": "a-1"});
+        }
         let value = format!("token-{}", tokens.fetch_add(1, Ordering::Relaxed));
         return Said::json(201, &token).with("X-Subject-Token", &value);
     }

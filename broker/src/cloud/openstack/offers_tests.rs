@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::fake::{Said, Site},
+    super::{
+        Config, Credential,
+        fake::{Said, Site},
+    },
     *,
 };
 use crate::cloud::{Cloud, Gpu};
@@ -68,4 +71,28 @@ async fn a_list_of_flavors_that_never_ends_is_given_up() {
 fn fast() -> crate::cloud::Rate {
     let many = std::num::NonZeroU32::MIN.saturating_add(999);
     crate::cloud::Rate { per_second: many, burst: many }
+}
+
+/// When an application credential ends, where Keystone answers so to the question for it. What is on offer is read in any case.
+async fn end(status: u16, answer: Value) -> Option<Timestamp> {
+    let site = Site::open(move |asked| {
+        let asks = asked.is("GET /v3/users/u-1/application_credentials/a-1");
+        asks.then(|| Said::json(status, &answer))
+    })
+    .await;
+    let credential = Credential::Application { id: "a-1".to_owned(), secret: "s".into() };
+    let offers = site.cloud_of(Config { credential, ..site.config() }).offers(&Wanted::default()).await.unwrap();
+    assert_eq!(offers.offers.len(), 1);
+    offers.credential_expires
+}
+
+#[tokio::test]
+async fn a_credential_that_may_not_look_at_itself_buys_all_the_same_and_its_end_is_not_known() {
+    let body = |at: Value| json!({"application_credential": {"id": "a-1", "expires_at": at}});
+    let known = end(200, body(json!("2027-01-02T03:04:05.000000"))).await;
+    assert_eq!(known, Some("2027-01-02T03:04:05Z".parse().unwrap()));
+    assert_eq!(end(200, body(Value::Null)).await, None);
+    for (status, answer) in [(403, json!({"error": {"code": 403}})), (500, json!("no")), (200, json!([]))] {
+        assert_eq!(end(status, answer).await, None, "{status}");
+    }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::demand::Fault;
+
 /// Why a call failed. `url` is the service's address, `method` what was called. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum DisetError {
@@ -125,23 +127,23 @@ pub enum DisetError {
 }
 
 impl DisetError {
-    /// Machine-readable reason: the condition's reason and the metric label.
-    pub fn reason(&self) -> &'static str {
+    /// What went wrong, without the circumstances.
+    pub fn fault(&self) -> Fault {
         match self {
-            Self::BadUrl(_) => "BadUrl",
-            Self::BadCredentials(_) => "BadCredentials",
-            Self::CertificateExpired { .. } => "CertificateExpired",
-            Self::CertificateNotYetValid { .. } => "CertificateNotYetValid",
-            Self::Unreachable { .. } => "Unreachable",
-            Self::AddressNotAllowed(_) => "AddressNotAllowed",
-            Self::CertificateRefused { .. } => "CertificateRefused",
-            Self::NoTls { .. } => "NoTls",
-            Self::Unauthorized { .. } => "Unauthorized",
-            Self::UnknownMethod { .. } => "UnknownMethod",
-            Self::Service { .. } => "ServiceError",
-            Self::Timeout { .. } => "Timeout",
-            Self::TooLarge { .. } => "AnswerTooLarge",
-            Self::Garbage { .. } => "Garbage",
+            Self::BadUrl(_) => Fault::BadUrl,
+            Self::BadCredentials(_) => Fault::BadCredentials,
+            Self::CertificateExpired { .. } => Fault::CertificateExpired,
+            Self::CertificateNotYetValid { .. } => Fault::CertificateNotYetValid,
+            Self::AddressNotAllowed(_) => Fault::AddressNotAllowed,
+            Self::Unreachable { .. } => Fault::Unreachable,
+            Self::CertificateRefused { .. } => Fault::CertificateRefused,
+            Self::NoTls { .. } => Fault::NoTls,
+            Self::Unauthorized { .. } => Fault::Unauthorized,
+            Self::UnknownMethod { .. } => Fault::UnknownMethod,
+            Self::Service { .. } => Fault::ServiceError,
+            Self::Timeout { .. } => Fault::Timeout,
+            Self::TooLarge { .. } => Fault::AnswerTooLarge,
+            Self::Garbage { .. } => Fault::Garbage,
         }
     }
 }

@@ -50,7 +50,7 @@ impl JobMonitoring {
 #[async_trait]
 impl JobStates for JobMonitoring {
     async fn states(&self, jobs: &[u64]) -> Result<BTreeMap<u64, JobStatus>, RowsError> {
-        self.status(jobs).await.map_err(|e| RowsError { reason: e.reason(), message: e.to_string() })
+        self.status(jobs).await.map_err(|e| RowsError { fault: e.fault(), message: e.to_string() })
     }
 }
 

@@ -44,7 +44,7 @@ impl Matcher {
 #[async_trait]
 impl DemandSource for Matcher {
     async fn task_queues(&self) -> Result<Demand, DemandError> {
-        self.active_task_queues().await.map_err(|e| DemandError { reason: e.reason(), message: e.to_string() })
+        self.active_task_queues().await.map_err(|e| DemandError { fault: e.fault(), message: e.to_string() })
     }
 }
 

@@ -22,7 +22,10 @@ use super::{
     row::{pilot_rows, status},
     value::NO_PILOT,
 };
-use crate::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError};
+use crate::{
+    demand::Fault,
+    pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+};
 
 /// The grid type of our rows: SiteDirectors sweep rows of the types they know, and never ours.
 const GRID_TYPE: &str = "K8sCloud";
@@ -78,7 +81,7 @@ impl PilotManager {
         match self.makes.with(pilot.clone(), make).await.get(&pilot.reference) {
             Some(row) => row.clone(),
             None => Err(RowsError {
-                reason: "Garbage",
+                fault: Fault::Garbage,
                 message: format!("nothing is known of the row of {}; it is looked for again", pilot.reference),
             }),
         }
@@ -222,7 +225,7 @@ fn all_get(references: Vec<String>, error: DisetError) -> HashMap<String, Row> {
 }
 
 fn failed(error: DisetError) -> RowsError {
-    RowsError { reason: error.reason(), message: error.to_string() }
+    RowsError { fault: error.fault(), message: error.to_string() }
 }
 
 /// Whether the row has the pilot's site, CE and queue.

@@ -10,7 +10,7 @@ use super::{
     stand_in::{Manners, client, pki},
     *,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, demand::Fault};
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_from_a_refused_certificate() {
@@ -39,7 +39,7 @@ async fn a_certificate_that_has_ended_is_named_with_its_date() {
     // Known before anything is sent: nothing listens at port 1.
     let nowhere = ServiceUrl { port: 1, ..url.clone() };
     let known = client(nowhere, &old, settings).call("ping", &json!([])).await.unwrap_err();
-    assert_eq!(known.reason(), "CertificateExpired");
+    assert_eq!(known.fault(), Fault::CertificateExpired);
     assert!(known.to_string().contains("ended on 2020-01-02"), "{known}");
 
     // What the server says of it, as when its clock is ahead of ours.
@@ -52,7 +52,7 @@ async fn a_certificate_that_has_ended_is_named_with_its_date() {
     let stale = pki.serve_as(pki.issue_until("localhost", 2021), vec![], Manners::Hasty).await;
     let theirs = client(stale, &pki.credentials(), settings).call("ping", &json!([])).await;
     let theirs = theirs.unwrap_err();
-    assert_eq!(theirs.reason(), "CertificateRefused");
+    assert_eq!(theirs.fault(), Fault::CertificateRefused);
     let theirs = theirs.to_string();
     assert!(
         theirs.contains("we refuse the server's certificate") && theirs.contains("ended on 2021-01-02"),
@@ -112,11 +112,13 @@ fn an_authority_that_cannot_be_read_does_not_fail_the_bundle() {
 async fn a_certificate_ends_by_the_clock_that_the_client_was_given() {
     let nowhere = ServiceUrl { host: "localhost".into(), port: 1, service: "WorkloadManagement/Matcher".into() };
     let credentials = pki().credentials();
-    for (now, reason) in
-        [("1999-12-31", "CertificateNotYetValid"), ("2026-01-01", "Unreachable"), ("2099-01-03", "CertificateExpired")]
-    {
+    for (now, fault) in [
+        ("1999-12-31", Fault::CertificateNotYetValid),
+        ("2026-01-01", Fault::Unreachable),
+        ("2099-01-03", Fault::CertificateExpired),
+    ] {
         let clock = Clock::driven(move || format!("{now}T00:00:00Z").parse().unwrap());
         let client = Client::new(nowhere.clone().into(), "admin", &credentials, Settings::default(), clock).unwrap();
-        assert_eq!(client.call("ping", &json!([])).await.unwrap_err().reason(), reason, "on {now}");
+        assert_eq!(client.call("ping", &json!([])).await.unwrap_err().fault(), fault, "on {now}");
     }
 }

@@ -12,10 +12,7 @@ use futures::future::join_all;
 use kube::{Api, api::DeleteParams};
 use testbeds::{
     host::say::Step,
-    systems::{
-        controlplane::ControlPlane,
-        operator::{NAMESPACE, Operator},
-    },
+    systems::{controlplane::ControlPlane, operator::Operator},
 };
 
 use crate::{
@@ -31,10 +28,7 @@ pub async fn measure() -> Result<()> {
     let step = Step::start("measuring one cloud beside two that misbehave (five minutes)");
     let state = tempfile::tempdir()?;
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
-    Operator::install_chart(&plane)?;
-    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
-    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &[])?;
-    operator.ready().await?;
+    let (mut operator, _) = Operator::install_and_start(&plane, &state.path().join("operator.log"), &[]).await?;
     let (third, hangs, throttles) = (Site::open().await?, Site::open().await?, Site::open().await?);
     plane.kubectl().apply(&manifest("third", &[("third", &third)]))?;
     let client = plane.client().await?;

@@ -17,10 +17,7 @@ use kube::{
 use serde_json::json;
 use testbeds::{
     host::say::Step,
-    systems::{
-        controlplane::ControlPlane,
-        operator::{NAMESPACE, Operator},
-    },
+    systems::{controlplane::ControlPlane, operator::Operator},
 };
 
 use crate::{
@@ -41,11 +38,8 @@ pub async fn measure(vms: u64, pools: u64) -> Result<()> {
     ));
     let state = tempfile::tempdir()?;
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
-    Operator::install_chart(&plane)?;
-    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
     let log = state.path().join("operator.log");
-    let mut operator = Operator::start(&kubeconfig, &log, &[])?;
-    operator.ready().await?;
+    let (mut operator, kubeconfig) = Operator::install_and_start(&plane, &log, &[]).await?;
     plane.kubectl().apply(&manifest(vms, pools))?;
     let jobs = vms as f64;
     until(&operator, "the jobs wait", 600, &["simulated_jobs{", "waiting"], move |n| n >= jobs).await?;

@@ -34,10 +34,7 @@ pub async fn measure() -> Result<()> {
     let begun = Instant::now();
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
     row("control plane, start to ready", &format!("{:.1} s", begun.elapsed().as_secs_f64()), "5 s");
-    Operator::install_chart(&plane)?;
-    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
-    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &[])?;
-    operator.ready().await?;
+    let (mut operator, _) = Operator::install_and_start(&plane, &state.path().join("operator.log"), &[]).await?;
     let kubectl = plane.kubectl();
     kubectl.apply(include_str!("simulated.yaml"))?;
     until(&operator, "800 jobs wait", 120, &["simulated_jobs{", "waiting"], |n| n >= 4.0 * VMS).await?;

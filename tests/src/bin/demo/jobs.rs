@@ -3,6 +3,8 @@
 use anyhow::Result;
 use testbeds::{real::Real, systems::operator::Operator};
 
+use crate::home::SIMULATED;
+
 /// Jobs so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Numbers {
@@ -32,7 +34,13 @@ impl Jobs<'_> {
         match self {
             Self::Simulated => {
                 let state = async |state: &str| -> Result<u64> {
-                    Ok(operator.metric(&["simulated_jobs{", &format!("state=\"{state}\"")]).await? as u64)
+                    Ok(operator
+                        .metric(&[
+                            "simulated_jobs{",
+                            &format!("namespace=\"{SIMULATED}\""),
+                            &format!("state=\"{state}\""),
+                        ])
+                        .await? as u64)
                 };
                 Ok(Numbers {
                     arrived: state("arrived").await?,

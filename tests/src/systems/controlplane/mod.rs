@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+/// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running control plane. Dropping it ends it; its folder stays.

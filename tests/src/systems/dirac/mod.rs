@@ -26,7 +26,7 @@ use crate::host::{
 
 /// The site of the testbed.
 pub const SITE: &str = "CLOUD.Lyon.fr";
-/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+/// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Names of the services as the configuration's placeholders have them, with what DIRAC calls them.
 const SERVICES: [(&str, &str); 10] = [

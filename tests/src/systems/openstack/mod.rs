@@ -46,7 +46,7 @@ pub const USER: &str = "dirac";
 pub const PASSWORD: &str = "testbed-password";
 
 const PYTHON: &str = "/usr/bin/python3";
-/// Generous: it costs nothing when all is well, and two layers share the machine's cores.
+/// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 const PACKAGES: [&str; 15] = [
     "mariadb-server-core",

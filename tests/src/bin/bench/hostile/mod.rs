@@ -26,10 +26,7 @@ use kube::{
 use serde_json::json;
 use testbeds::{
     host::say::Step,
-    systems::{
-        controlplane::ControlPlane,
-        operator::{NAMESPACE, Operator},
-    },
+    systems::{controlplane::ControlPlane, operator::Operator},
 };
 
 use self::{
@@ -55,11 +52,8 @@ pub async fn measure() -> Result<()> {
     let step = Step::start("measuring two namespaces beside one that does its worst (six minutes)");
     let state = tempfile::tempdir()?;
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
-    Operator::install_chart(&plane)?;
-    let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
     // Private addresses are allowed in testbeds: the servers are really reached.
-    let mut operator = Operator::start(&kubeconfig, &state.path().join("operator.log"), &[])?;
-    operator.ready().await?;
+    let (mut operator, _) = Operator::install_and_start(&plane, &state.path().join("operator.log"), &[]).await?;
     let third = Site::open().await?;
     plane.kubectl().apply(&manifest("third", &[("third", &third)]))?;
     plane.kubectl().apply(&demand())?;
