@@ -7,7 +7,7 @@ use super::Real;
 
 /// Both cells: what finds no host ends in the first. Tags are deleted with a server; metadata and user-data stay. A life begins with
 /// the request at the API, and not only when a cell takes it over.
-const LIVES: &str = "select i.uuid, m.value, f.name, to_seconds(coalesce(r.created_at, i.created_at)), \
+const LIVES: &str = "select i.uuid, m.value, f.name, f.vcpus, to_seconds(coalesce(r.created_at, i.created_at)), \
     ifnull(to_seconds(i.deleted_at), 0), replace(ifnull(i.user_data, ''), '\\n', '') from (\
       select uuid, created_at, deleted_at, instance_type_id, user_data from nova.instances union all \
       select uuid, created_at, deleted_at, instance_type_id, user_data from nova_cell0.instances) i \
@@ -15,7 +15,7 @@ const LIVES: &str = "select i.uuid, m.value, f.name, to_seconds(coalesce(r.creat
       select instance_uuid, `key`, value from nova_cell0.instance_metadata) m \
       on m.instance_uuid = i.uuid and m.`key` = 'dirac_pool' \
     join nova_api.flavors f on f.id = i.instance_type_id \
-    left join nova_api.request_specs r on r.instance_uuid = i.uuid order by 4, 1";
+    left join nova_api.request_specs r on r.instance_uuid = i.uuid order by 5, 1";
 
 /// The life of one server of a pool. Times are seconds of the database's calendar, cut off and not rounded.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Life {
     pub pool: String,
     /// Name of its flavor.
     pub flavor: String,
+    /// Cores of its flavor.
+    pub cores: u64,
     /// When it was asked for.
     pub began: u64,
     /// When it was gone; `None`: it is there.
@@ -37,13 +39,13 @@ pub struct Life {
 impl Life {
     fn parse(row: &str) -> Result<Self> {
         let fields: Vec<&str> = row.split('\t').collect();
-        let [id, pool, flavor, began, ended, user_data] = fields[..] else {
+        let [id, pool, flavor, cores, began, ended, user_data] = fields[..] else {
             anyhow::bail!("a server has {} fields: {row}", fields.len());
         };
         let user_data = String::from_utf8(STANDARD.decode(user_data)?)?;
         let ended = ended.parse().map(|t| (t > 0).then_some(t))?;
         let [id, pool, flavor] = [id, pool, flavor].map(str::to_owned);
-        Ok(Self { id, pool, flavor, began: began.parse()?, ended, user_data })
+        Ok(Self { id, pool, flavor, cores: cores.parse()?, began: began.parse()?, ended, user_data })
     }
 
     /// The pilot's reference, as the guest is told it.
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn a_row_of_the_database_is_a_life() {
         let text = STANDARD.encode("#cloud-config\ncontent: \"DIRAC_PILOT_REFERENCE='cloud://0a-9f'\\n\"");
-        let life = Life::parse(&format!("id\tcpu\tm1.medium\t63900000000\t0\t{text}")).unwrap();
+        let life = Life::parse(&format!("id\tcpu\tm1.medium\t4\t63900000000\t0\t{text}")).unwrap();
         assert_eq!((life.reference().unwrap(), life.ended), ("cloud://0a-9f", None));
         assert!(Life::parse("id\tcpu").is_err());
         assert!(Life::default().reference().is_err());
