@@ -137,7 +137,12 @@ pub struct CloudSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Prices of an hour of each flavor, in the currency of the VOs' budgets. Of the flavors that a pool takes, the one that is cheapest for
+    /// Currency of the prices: three letters of ISO 4217, for example `CHF`. Absent: that of the VOs' budgets, where all of them that are in
+    /// money name the same one. Nothing is converted: a VO whose budget is in another currency buys nothing here that has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 3), regex(pattern = "^[A-Z]{3}$"))]
+    pub currency: Option<String>,
+    /// Prices of an hour of each flavor, in `currency`. Of the flavors that a pool takes, the one that is cheapest for
     /// each core that the waiting jobs use is bought first; flavors without a price come last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]

@@ -28,6 +28,7 @@ words! {
             RowsRead: "Whether the pilots' rows were read the last time; while no pilot lives, whether they could be.", "See the message: address, certificate, group.";
         }
         "VirtualOrganization" {
+            Funded: "Whether its budget has something left for new VMs; said only where it has a budget. status.budget has the sums.", "Raise spec.budget, or wait: what was spent a period ago counts no more.";
             GroupsOwned: "Whether its groups are its own.", "Take a group that two VOs claim out of one of them.";
         }
         "Cloud" {

@@ -12,6 +12,7 @@ pub use crate::managed::Managed;
 use crate::{
     Duration, SecretRef, condition,
     duration::between,
+    quantity::Ceiling,
     reference::{DNS_LABEL, refuse_inline},
     rule::{NO_SUCH_PORT, PORT, WORD, only_clean, rules, web_address},
     unmet,
@@ -88,6 +89,10 @@ pub struct DiracInstallationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({})))]
     pub demand: Option<DemandSettings>,
+    /// What all VMs of the installation may hold at once, over all VOs, sites and clouds, for example `{vms: 1000}`: the last limit, where
+    /// no other one holds. Absent: only the others limit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Ceiling>,
 }
 
 impl DiracInstallationSpec {

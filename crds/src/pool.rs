@@ -65,6 +65,8 @@ use crate::{
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("self.siteRef.name == oldSelf.siteRef.name",
      "siteRef cannot change, the pool's pilots carry the site's name: make another PilotPool and scale this one to 0"),
+    ("self.strategy != 'InOrder' || !has(self.machine.requirements)",
+     "requirements are no order of flavors: name flavors in machine.flavors, or write strategy: Cheapest"),
 ])))]
 pub struct PilotPoolSpec {
     /// The Site to which the pool's VMs belong. Jobs ask for a site, or ban it, by its name in DIRAC. Cannot change.
@@ -77,17 +79,31 @@ pub struct PilotPoolSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
-    /// Cloud objects on which VMs may be made, for example `[{name: cppm-openstack}, {name: aws-paris}]`. What costs least for each core that
-    /// the jobs use is bought first; where costs are alike, within ten in a hundred, the first of this list. When a cloud is taken off
-    /// the list, it gets no new VMs, and the VMs that it has go on.
+    /// Cloud objects on which VMs may be made, for example `[{name: cppm-openstack}, {name: aws-paris}]`; `strategy` says which of them comes
+    /// first. When a cloud is taken off the list, it gets no new VMs, and the VMs that it has go on.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
+    /// What is bought first. `Cheapest`: what costs least for each core that the waiting jobs use, and where costs are alike, within ten in
+    /// a hundred, what stands first in `clouds` and `machine.flavors`. `InOrder`: what stands first, whatever it costs; the next one is
+    /// bought when the first has no room.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// What a VM is: flavor, image, way of buying.
     pub machine: Machine,
     /// Which jobs the VMs take.
     pub matching: Matching,
     /// How many VMs there are, and how long each lives.
     pub scaling: Scaling,
+}
+
+/// What is bought first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Strategy {
+    /// What costs least for each core that is used.
+    #[default]
+    Cheapest,
+    /// What stands first in the manifest.
+    InOrder,
 }
 
 /// What a VM is made of. A change counts for new VMs; the others stay as they are.
@@ -269,8 +285,9 @@ pub enum Pin {
      "idleTimeout must not be longer than maxLifetime: shorten it or raise maxLifetime"),
 ])))]
 pub struct Scaling {
-    /// VMs to keep regardless of demand, for example 2, so that the first job need not wait for a boot. They cost money while they are
-    /// idle. Accepted and kept; this version does not act on it, which the condition Supported says.
+    /// VMs to keep whatever waits, for example 2, so that the first jobs need not wait for a boot. They cost money while they have no job.
+    /// Such a VM, too, stops after idleTimeout without a job, and another takes its place: with `min`, write a long idleTimeout, or each
+    /// of them is booted again and again. max and all other limits hold for them too.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub min: i64,
@@ -279,8 +296,21 @@ pub struct Scaling {
     /// `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
-    /// Idle VMs to keep beyond those that waiting jobs need, for example 2, so that the first jobs of a burst start at once. They cost
-    /// money while they are idle. Accepted and kept; this version does not act on it, which the condition Supported says.
+    /// What the pool may have beyond `max`. `Never`: nothing. `WhatIsFree`: when every waiting job of the installation has been given what
+    /// it may have within the pools' maxima, and there is room left on the clouds, this pool takes of that room for jobs that still wait.
+    /// So `max` is the part that is surely the pool's own. Ceilings, quotas and the limits of VOs hold all the same. What was borrowed is not
+    /// taken away: the VMs go when they find no more work. A pool with max: 0 drains and borrows nothing.
+    #[serde(default)]
+    pub borrow: Borrow,
+    /// How long a job may be kept waiting for VMs that are there, for example `30m`, 0s to 7d: no VM is bought for a job that those VMs are
+    /// expected to have begun within this time. A longer time saves money, a shorter one saves waiting. It acts where the operator has
+    /// measured how long such jobs run. Absent: as long as a new VM needs to its first job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("0s", "7d")))]
+    pub max_wait: Option<Duration>,
+    /// VMs without a job to keep beyond those that waiting jobs need, for example 2, so that the first jobs of a burst start at once. When
+    /// one of them gets a job, another is made. They cost money while they have no job, and stop after idleTimeout as all VMs do: with
+    /// `spare`, write a long idleTimeout. max and all other limits hold for them too.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub spare: i64,
@@ -301,6 +331,16 @@ pub struct Scaling {
     #[serde(default = "default_max_lifetime")]
     #[schemars(extend("x-kubernetes-validations" = between("10m", "90d")))]
     pub max_lifetime: Duration,
+}
+
+/// What a pool may have beyond its maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Borrow {
+    /// Nothing.
+    #[default]
+    Never,
+    /// What others leave.
+    WhatIsFree,
 }
 
 fn default_boot_deadline() -> Duration {
@@ -341,4 +381,8 @@ pub struct PilotPoolStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
+    /// Seconds that VMs of the pool live on average, as far as they belong to VOs with a budget: for so long a budget reserves what a new
+    /// one costs. Absent: none has ended yet, and bootDeadline, maxCpuTime and idleTimeout together count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life_seconds: Option<i64>,
 }

@@ -15,6 +15,7 @@ words! {
             Met: "Every waiting job has a VM or gets one.", "";
             Valid: "The template can be rendered, or the credential is accepted.", "";
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
+            Funded: "The budget has something left for new VMs.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
             Readable: "This version can read every PilotVM of the object.", "";
@@ -101,6 +102,7 @@ words! {
             SiteLimit: "The VMs of the site hold as much as they may.", "Raise spec.limits of the Site.";
             InstallationLimit: "The VMs of the installation hold as much as they may.", "Raise spec.limits of the DiracInstallation.";
             Budget: "What is left of the VO's budget does not pay for another VM.", "Raise spec.budget of the VirtualOrganization, or wait: what was spent a period ago counts no more.";
+            NoPrice: "The VO has a budget in money, and no price in its currency is known of what could be bought.", "Name the prices in spec.prices of the Cloud, and its spec.currency where budgets count in several. For machines that cost nothing: spec.budget.withoutPrice: Free.";
             Pace: "One round makes no more VMs; the next one goes on.", "Wait for the next round.";
             PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";
         }

@@ -5,7 +5,13 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, LocalRef, condition, duration::between, reference::DNS_LABEL, rule::WORD, rule::rules};
+use crate::{
+    Duration, LocalRef, condition,
+    duration::between,
+    quantity::Ceiling,
+    reference::DNS_LABEL,
+    rule::{WORD, rules},
+};
 
 /// A DIRAC site: its name in DIRAC, the VOs that it serves and its computing elements.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +68,10 @@ pub struct SiteSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub vos: Vec<String>,
+    /// What the VMs of all pools of the site may hold at once, over all its clouds, for example `{cores: 800}`. Absent: only pools, VOs,
+    /// clouds and quotas limit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Ceiling>,
     /// Computing elements that exist already (HTCondorCE, ARC, SSH, Slurm) and are to be published to DIRAC. Those of clouds come from the
     /// pools and are not listed here. Accepted and kept; this version does not publish them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

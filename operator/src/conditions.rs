@@ -21,7 +21,12 @@ impl Conditions {
 
     /// Sets one: `None` is Unknown.
     pub fn says(&mut self, type_: ConditionType, status: Option<bool>, reason: Reason, message: &str) {
-        condition::set(&mut self.all, type_.says(status, reason, clip(message), self.generation), self.now);
+        condition::set(&mut self.all, type_.says(status, reason, clip(message, LONGEST), self.generation), self.now);
+    }
+
+    /// Takes one back: it says nothing of this object.
+    pub fn retract(&mut self, type_: ConditionType) {
+        self.all.retain(|condition| condition.type_ != type_.as_str());
     }
 
     /// Whether this one was said before.
@@ -111,10 +116,12 @@ impl Conditions {
     }
 }
 
-/// Sentences of others are kept short in conditions.
-fn clip(text: &str) -> String {
-    const LONGEST: usize = 1024;
-    if text.len() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+/// Sentences of others are kept so short in conditions.
+const LONGEST: usize = 1024;
+
+/// A text of at most so many characters.
+pub fn clip(text: &str, longest: usize) -> String {
+    if text.len() <= longest { text.to_owned() } else { text.chars().take(longest).chain(['…']).collect() }
 }
 
 #[cfg(test)]

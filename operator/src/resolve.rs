@@ -173,16 +173,15 @@ pub fn first_reader(
     rivals.min_by_key(|other| seniority(other.as_ref())).map(|other| Key::of(other.as_ref()))
 }
 
-/// The currency of the clouds' prices, which is that of the VOs' budgets: the VO's own, or else the one that all others of its namespace
-/// name. Empty where no budget says it, or two say different ones.
-pub fn currency<'a>(vo: Option<&'a VirtualOrganization>, beside: &'a [Arc<VirtualOrganization>]) -> &'a str {
-    let of = |vo: &'a VirtualOrganization| vo.spec.budget.as_ref().map(|budget| budget.currency.as_str());
-    if let Some(own) = vo.and_then(of) {
-        return own;
+/// The currency of a cloud's prices: what it says itself, or else what all budgets of its namespace name. Nothing where no budget is in
+/// money, or two are in different currencies.
+pub fn currency<'a>(cloud: Option<&'a Cloud>, beside: &'a [Arc<VirtualOrganization>]) -> Option<&'a str> {
+    if let Some(own) = cloud.and_then(|cloud| cloud.spec.currency.as_deref()) {
+        return Some(own);
     }
-    let mut named = beside.iter().filter_map(|vo| of(vo));
-    let first = named.next().unwrap_or_default();
-    if named.all(|other| other == first) { first } else { "" }
+    let mut named = beside.iter().filter_map(|vo| vo.spec.budget.as_ref()?.currency.as_deref());
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
 }
 
 /// A pool's bounds on flavors, in the words of the planner.

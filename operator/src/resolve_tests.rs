@@ -1,6 +1,6 @@
 //! Of what objects name and claim.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -112,18 +112,21 @@ fn of_installations_that_read_one_matcher_the_oldest_is_the_first_whatever_its_n
 }
 
 #[test]
-fn the_currency_of_prices_is_that_of_the_budgets() {
-    let of = |currency: Option<&str>| {
+fn the_currency_of_prices_is_what_the_cloud_says_or_else_that_of_all_budgets() {
+    let of = |budget: Value| {
         let mut vo = (*vo()).clone();
-        let budget = currency.map(|c| json!({"amount": "5", "currency": c, "period": "30d"}));
-        vo.spec.budget = serde_json::from_value(json!(budget)).unwrap();
+        vo.spec.budget = serde_json::from_value(budget).unwrap();
         Arc::new(vo)
     };
-    let (none, euro, franc) = (of(None), of(Some("EUR")), of(Some("CHF")));
-    assert_eq!(currency(Some(&franc), std::slice::from_ref(&euro)), "CHF");
-    assert_eq!(currency(Some(&none), &[none.clone(), euro.clone()]), "EUR");
-    assert_eq!(currency(None, &[euro, franc]), "", "nobody knows which");
-    assert_eq!(currency(Some(&none), &[]), "");
+    let money = |currency: &str| of(json!({"amount": "5", "currency": currency, "period": "30d"}));
+    let (none, euro, franc) = (of(json!(null)), money("EUR"), money("CHF"));
+    let hours = of(json!({"coreHours": 5, "period": "30d"}));
+    assert_eq!(currency(None, &[none.clone(), hours, euro.clone()]), Some("EUR"));
+    assert_eq!(currency(None, &[euro.clone(), franc.clone()]), None, "nobody knows which");
+    assert_eq!(currency(None, &[none]), None);
+    let mut swiss = crds::Cloud::new("c", crds::cloud::CloudSpec::default());
+    swiss.spec.currency = Some("CHF".into());
+    assert_eq!(currency(Some(&swiss), &[euro, franc]), Some("CHF"));
 }
 
 #[test]

@@ -168,9 +168,9 @@ spec:
   siteRef: {name: nowhere}
   vos: [biomed, ghosts]
   clouds: [{name: sky}, {name: mist}]
-  machine: {flavors: [c4], userData: "runcmd: [{{ no_such_name }}]"}
+  machine: {flavors: [c4], purchase: [OnDemand, Spot], userData: "runcmd: [{{ no_such_name }}]"}
   matching: {maxCpuTime: 24h}
-  scaling: {max: 5, min: 1, spare: 1}
+  scaling: {max: 5}
 "#;
     f.kubectl.apply(broken).unwrap();
     until("the broken pool says what is wrong", 30, async || {
@@ -179,7 +179,7 @@ spec:
         let (_, _, supported) = f.condition("served", "pilotpool/broken", "Supported");
         let all = ["nowhere", "ghosts", "mist"].iter().all(|w| resolved.contains(w))
             && template.contains("no_such_name")
-            && supported.contains("spare");
+            && supported.contains("Spot");
         if all { Ok(()) } else { Err(format!("{resolved} | {template} | {supported}")) }
     })
     .await;
@@ -303,7 +303,6 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
     for (namespace, object, words) in [
         ("escape", "diracinstallation/escape", "spec.managed"),
         ("dirac", "diracinstallation/egi", "spec.external.diracx"),
-        ("dirac", "vo/biomed", "spec.budget"),
         ("dirac", "vo/biomed", "spec.identityProvider"),
         ("dirac", "site/cppm", "spec.computingElements"),
         ("dirac", "site/cppm", "spec.gocdbName"),

@@ -27,7 +27,7 @@ pub use breaker::{Breakers, Circuit, Opened, Outcome};
 pub use budget::{Allowance, Budgets, Flight, Held, Phase};
 pub use kept::Kept;
 pub use lot::{Lot, Reach};
-pub use money::{NoRate, Purse, Short, Standing, Terms, Unit};
+pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Written};
 pub use recent::Recent;
 pub use times::Times;
 pub use usage::{Amounts, Usage};

@@ -123,6 +123,12 @@ impl Usage {
         parts.max().map_or(0, |part| u64::try_from(part).unwrap_or(u64::MAX))
     }
 
+    /// Goes on from what a VO held on average before a restart, where nothing is known of it.
+    pub fn resume(&mut self, vo: &Arc<str>, average: Amounts) {
+        let over = self.average_over() * MILLI;
+        self.used.entry(vo.clone()).or_insert_with(|| average.map(|x| whole(x as f64 * over)));
+    }
+
     /// The VOs that used something lately.
     pub fn vos(&self) -> impl Iterator<Item = &Arc<str>> {
         self.used.keys()

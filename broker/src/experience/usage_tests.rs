@@ -125,3 +125,13 @@ proptest! {
         prop_assert!(average(&usage, "a").abs_diff(average(&fine, "a")) <= 5);
     }
 }
+
+#[test]
+fn after_a_restart_it_goes_on_from_the_average_and_what_is_known_is_not_overwritten() {
+    let mut usage = Usage::default();
+    let biomed: Arc<str> = "biomed".into();
+    usage.resume(&biomed, cores(8));
+    assert_eq!(average(&usage, "biomed"), 8_000);
+    usage.resume(&biomed, cores(80));
+    assert_eq!(average(&usage, "biomed"), 8_000);
+}

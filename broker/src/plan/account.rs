@@ -3,16 +3,17 @@
 
 use super::{
     Reason,
-    snapshot::{Limits, Offering, Resources},
+    snapshot::{Budget, Limits, Offering, Resources},
 };
+use crate::experience::money::Unit;
 
-/// What an account counts.
-pub const WHAT: [&str; 5] = ["VMs", "cores", "MiB of memory", "GPUs", "millionths of its currency"];
+/// What an account counts; the last is what a budget counts.
+const WHAT: [&str; 4] = ["VMs", "cores", "MiB of memory", "GPUs"];
 
-/// VMs, cores, memory in MiB, GPUs, money in millionths.
+/// VMs, cores, memory in MiB, GPUs, and the smallest parts of the unit of the VO's budget.
 pub type Amount = [u64; 5];
 
-/// What a VM takes; `money`: what is reserved for it.
+/// What a VM takes; `money`: what is reserved for it in the VO's budget.
 pub fn amount(offering: &Offering, money: u64) -> Amount {
     [1, offering.cores, offering.ram_mib, offering.gpus, money]
 }
@@ -24,6 +25,8 @@ pub struct Account {
     pub reason: Reason,
     /// Whose it is, as the beginning of a sentence, for example "pool cpu (spec.scaling.max)". A hold has its whole sentence here.
     pub whose: String,
+    /// In what it counts, where it is a budget.
+    pub unit: Option<Unit>,
     limits: [Option<u64>; 5],
     used: Amount,
 }
@@ -35,12 +38,26 @@ impl Account {
     /// An account of which nothing is used.
     pub fn new(reason: Reason, whose: String, limits: Limits) -> Self {
         let Limits { vms, cores, ram_mib, gpus } = limits;
-        Self { reason, whose, limits: [vms, cores, ram_mib, gpus, None], used: [0; 5] }
+        Self { reason, whose, unit: None, limits: [vms, cores, ram_mib, gpus, None], used: [0; 5] }
     }
 
-    /// An account of money.
-    pub fn of_money(whose: String, left: u64) -> Self {
-        Self { reason: Reason::Budget, whose, limits: [None, None, None, None, Some(left)], used: [0; 5] }
+    /// The account of a budget.
+    pub fn of_budget(whose: String, budget: &Budget) -> Self {
+        let unit = Some(budget.unit.clone());
+        let limits = [None, None, None, None, Some(budget.left)];
+        Self { reason: Reason::Budget, whose, unit, limits, used: [0; 5] }
+    }
+
+    /// An account from which nothing may be bought: what is bought has no price in the unit of the budget.
+    pub fn of_no_price(whose: String, budget: &Budget) -> Self {
+        let none = Limits { vms: Some(0), ..Limits::default() };
+        Self { unit: Some(budget.unit.clone()), ..Self::new(Reason::NoPrice, whose, none) }
+    }
+
+    /// What it counts, in a word: what a [`Lack`] names.
+    pub fn word(&self, what: usize) -> String {
+        let of_budget = || self.unit.as_ref().map_or_else(String::new, Unit::smallest);
+        WHAT.get(what).map_or_else(of_budget, |word| (*word).to_owned())
     }
 
     /// Takes this from it, also beyond a limit: what exists counts.
@@ -96,7 +113,7 @@ impl Account {
 /// What is short in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lack {
-    /// What is short: an index into [`WHAT`].
+    /// What is short: see [`Account::word`].
     pub what: usize,
     /// The limit.
     pub limit: u64,

@@ -7,8 +7,9 @@ use super::{
     account::{Account, Amount, Lack, Number, amount},
     job_class::JobClass,
     market::Offer,
-    snapshot::{Limits, LiveVm, Snapshot, places},
+    snapshot::{Limits, LiveVm, Snapshot, Vo, places},
 };
+use crate::experience::money::Unit;
 
 /// A launch that is thought of.
 #[derive(Clone, Copy)]
@@ -44,7 +45,9 @@ pub struct Books<'a> {
     accounts: Vec<Account>,
     pools: Vec<Number>,
     vos: Vec<Number>,
-    money: Vec<Option<Number>>,
+    budgets: Vec<Option<Number>>,
+    /// By index of the VO: what it may not buy, since it has no price.
+    unpriced: Vec<Option<Number>>,
     /// By index of the pool.
     sites: Vec<Number>,
     installation: Number,
@@ -77,11 +80,11 @@ impl<'a> Books<'a> {
             .iter()
             .map(|v| open(Account::new(Reason::VoLimit, format!("VO {} (spec.limits)", v.name), v.limits)))
             .collect();
-        let money = snapshot
-            .vos
-            .iter()
-            .map(|v| Some(open(Account::of_money(format!("the budget of VO {} (spec.budget)", v.name), v.money_left?))))
-            .collect();
+        let whose = |v: &Vo| format!("the budget of VO {} (spec.budget)", v.name);
+        let budgets =
+            snapshot.vos.iter().map(|v| Some(open(Account::of_budget(whose(v), v.budget.as_ref()?)))).collect();
+        let unpriced =
+            snapshot.vos.iter().map(|v| Some(open(Account::of_no_price(whose(v), v.budget.as_ref()?)))).collect();
         let mut by_site: HashMap<&str, Number> = HashMap::new();
         let sites = snapshot
             .pools
@@ -113,7 +116,8 @@ impl<'a> Books<'a> {
             accounts,
             pools,
             vos,
-            money,
+            budgets,
+            unpriced,
             sites,
             installation,
             plan,
@@ -136,12 +140,15 @@ impl<'a> Books<'a> {
         for (c, cloud) in snapshot.clouds.iter().enumerate() {
             self.accounts[self.ceilings[c]].take_others(cloud.others);
         }
+        // A VM whose pool is gone belongs to its site all the same.
+        let sites: HashMap<&str, Number> =
+            snapshot.pools.iter().zip(&self.sites).map(|(p, n)| (p.site.as_str(), *n)).collect();
         for vm in &snapshot.vms {
             let each = amount(&vm.offering, 0);
             let pool = pools.get(vm.pool.as_str());
             let known = [
                 pool.map(|p| self.pools[*p]),
-                pool.map(|p| self.sites[*p]),
+                sites.get(vm.says.site.as_str()).copied().or(pool.map(|p| self.sites[*p])),
                 vos.get(vm.vo.as_str()).map(|v| self.vos[*v]),
                 clouds.get(vm.cloud.as_str()).map(|c| self.ceilings[*c]),
                 Some(self.installation),
@@ -189,9 +196,25 @@ impl<'a> Books<'a> {
     /// What a launch takes; the budget reserves for the time that it is expected to live.
     pub fn each(&self, thought: Thought<'_>) -> Amount {
         let offering = thought.offer.offering;
-        let life = self.snapshot.pools[thought.pool].life_seconds;
-        let money = offering.price_micros.map_or(0, |price| price.saturating_mul(life).div_ceil(3_600));
-        amount(offering, money)
+        let Some(budget) = &self.snapshot.vos[thought.vo].budget else { return amount(offering, 0) };
+        let life = self.snapshot.pools[thought.pool].life_seconds.min(budget.period);
+        let per_hour = match budget.unit {
+            Unit::Money(_) => offering.price_micros.unwrap_or(0),
+            Unit::CoreHours => offering.cores.saturating_mul(3_600),
+        };
+        amount(offering, budget.unit.cost(per_hour, life))
+    }
+
+    /// The account of what the VO may not buy, where this has no price in the currency of its budget.
+    fn unpriced(&self, vo: usize, offer: Offer<'_>) -> Option<Number> {
+        let budget = self.snapshot.vos[vo].budget.as_ref()?;
+        let Unit::Money(currency) = &budget.unit else { return None };
+        let refused = match offer.offering.price_micros {
+            None => !budget.unpriced_is_free,
+            // Nothing converts it.
+            Some(_) => self.snapshot.clouds[offer.cloud].currency.as_ref() != Some(currency),
+        };
+        if refused { self.unpriced[vo] } else { None }
     }
 
     /// The accounts that a launch touches, and whom each concerns.
@@ -201,7 +224,8 @@ impl<'a> Books<'a> {
             Some((self.plan, Concerns::Plan)),
             Some((self.pools[pool], Concerns::Pool)),
             Some((self.vos[vo], Concerns::Some)),
-            self.money[vo].map(|n| (n, Concerns::Some)),
+            self.budgets[vo].map(|n| (n, Concerns::Some)),
+            self.unpriced(vo, offer).map(|n| (n, Concerns::Some)),
             Some((self.sites[pool], Concerns::Some)),
             Some((self.installation, Concerns::Some)),
             Some((self.ceilings[offer.cloud], Concerns::Offer)),

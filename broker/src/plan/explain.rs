@@ -4,13 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Bound, Change, Reason, Unmet,
-    account::{Account, Lack, WHAT},
+    account::{Account, Lack},
     fill::Fill,
     life::Free,
     need::Need,
     snapshot::{Offering, Pool},
 };
-use crate::demand::TaskQueue;
+use crate::{demand::TaskQueue, experience::money::Unit};
 
 /// As many pools of a VO are looked at, and offers of each.
 const POOLS: usize = 16;
@@ -133,31 +133,37 @@ fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bou
     let message = match account.reason {
         _ if is_hold(account) => whose.clone(),
         Reason::Pace => format!("one round makes {limit} VMs at most: the next one goes on"),
-        Reason::Budget => format!(
-            "{whose} leaves no room: {} are left, and one more {flavor} on {cloud} needs {} more",
-            money(limit),
-            money(by)
-        ),
+        Reason::Budget => {
+            let said = |amount| account.unit.as_ref().map_or_else(String::new, |unit| unit.amount(amount));
+            format!(
+                "{whose} leaves no room: {} are left, and one more {flavor} on {cloud} needs {} more",
+                said(limit),
+                said(by)
+            )
+        }
+        Reason::NoPrice => {
+            let currency = match &account.unit {
+                Some(Unit::Money(currency)) => currency,
+                Some(Unit::CoreHours) | None => "",
+            };
+            format!(
+                "{whose} counts in {currency}, in which no price of {flavor} on {cloud} is known: name it in spec.prices of the Cloud"
+            )
+        }
         _ => format!(
             "{whose} leaves no room: it allows {limit} {}; {by} more would start one more {flavor} on {cloud}",
-            WHAT[what]
+            account.word(what)
         ),
     };
     Bound { reason: account.reason, message }
 }
 
-/// Millionths of a currency, rounded up to cents.
-fn money(micros: u64) -> String {
-    let cents = micros.div_ceil(10_000);
-    format!("{}.{:02}", cents / 100, cents % 100)
-}
-
 fn change(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Option<Change> {
-    let may = !is_hold(account) && account.reason != Reason::Pace;
+    let may = !is_hold(account) && !matches!(account.reason, Reason::Pace | Reason::NoPrice);
     may.then(|| Change {
         whose: account.whose.clone(),
         reason: account.reason,
-        what: WHAT[lack.what].to_owned(),
+        what: account.word(lack.what),
         by: lack.by,
         starts: format!("one {} on {cloud}", offering.flavor),
     })

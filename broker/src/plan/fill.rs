@@ -271,9 +271,9 @@ impl<'c, 'a> Fill<'c, 'a> {
                 continue;
             }
             if let Some(rank) = self.best_of(pool, class.vo, Some(n), step)
-                && best.as_ref().is_none_or(|(cost, _)| rank.cost() < *cost)
+                && best.as_ref().is_none_or(|(cost, _)| rank.cost < *cost)
             {
-                best = Some((rank.cost(), Choice { pool, offer: rank.offer }));
+                best = Some((rank.cost, Choice { pool, offer: rank.offer }));
             }
         }
         self.last[n] = best.map(|(_, choice)| (step, choice));

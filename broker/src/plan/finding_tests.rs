@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{tests::*, *};
-use crate::demand::TaskQueue;
+use crate::{demand::TaskQueue, experience::money::Unit};
 
 fn gpu_pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {
     Pool { tags: vec!["GPU".into()], ..pool(name, vos, flavors, max) }
@@ -221,15 +221,53 @@ fn of_vms_that_boot_as_many_count_as_mostly_come_to_work() {
     assert_eq!(plan(&w).launches.len(), 5);
 }
 
-#[test]
-fn a_budget_reserves_what_a_vm_may_cost() {
+/// What biomed may still spend, with prices in euros.
+fn with_budget(unit: Unit, left: u64) -> Snapshot {
     let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
     w.pools[0].life_seconds = 2 * 3_600;
-    w.vos[0].money_left = Some(500_000);
-    let plan = plan(&w);
-    assert_eq!(plan.launches.len(), 3, "each costs 0.08 an hour for two hours");
-    assert_eq!(plan.unmet[0].reason, Reason::Budget);
-    assert!(plan.unmet[0].message.contains("0.50 are left"), "{}", plan.unmet[0].message);
+    w.clouds[0].currency = Some("EUR".into());
+    w.vos[0].budget = Some(Budget { unit, left, period: 30 * 86_400, unpriced_is_free: false });
+    w
+}
+
+#[test]
+fn a_budget_reserves_what_a_vm_may_cost() {
+    let mut w = with_budget(Unit::Money("EUR".into()), 500_000);
+    let made = plan(&w);
+    assert_eq!(made.launches.len(), 3, "each costs 0.08 an hour for two hours");
+    assert_eq!(made.unmet[0].reason, Reason::Budget);
+    assert!(made.unmet[0].message.contains("0.50 EUR are left"), "{}", made.unmet[0].message);
+    assert_eq!(made.unmet[0].change.as_ref().unwrap().what, "millionths of EUR");
+    w.vos[0].budget.as_mut().unwrap().period = 3_600;
+    assert_eq!(plan(&w).launches.len(), 6, "of a longer life only what falls into a period");
+}
+
+#[test]
+fn a_budget_in_core_hours_asks_for_no_price() {
+    let mut w = with_budget(Unit::CoreHours, 40 * 3_600);
+    w.clouds[0].offerings.iter_mut().for_each(|o| Arc::make_mut(o).price_micros = None);
+    let made = plan(&w);
+    assert_eq!(made.launches.len(), 2, "each takes 16 core-hours");
+    assert!(made.unmet[0].message.contains("40.0 core-hours are left"), "{}", made.unmet[0].message);
+}
+
+#[test]
+fn what_has_no_price_in_the_currency_of_the_budget_is_not_bought_unless_the_budget_says_that_it_is_free() {
+    let mut w = with_budget(Unit::Money("EUR".into()), 500_000);
+    for currency in [None, Some("CHF".into())] {
+        w.clouds[0].currency = currency;
+        let made = plan(&w);
+        assert_eq!((made.launches.len(), made.unmet[0].reason), (0, Reason::NoPrice));
+        assert!(made.unmet[0].message.contains("counts in EUR"), "{}", made.unmet[0].message);
+    }
+    w.queues[0].owner_group = "enmr_user".into();
+    assert_eq!(plan(&w).launches.len(), 10, "a VO without a budget may");
+    w.queues[0].owner_group = "biomed_user".into();
+    w.clouds[0].currency = Some("EUR".into());
+    w.clouds[0].offerings.iter_mut().for_each(|o| Arc::make_mut(o).price_micros = None);
+    assert_eq!(plan(&w).unmet[0].reason, Reason::NoPrice);
+    w.vos[0].budget.as_mut().unwrap().unpriced_is_free = true;
+    assert_eq!(plan(&w).launches.len(), 10);
 }
 
 #[test]
@@ -246,6 +284,52 @@ fn a_pool_that_borrows_uses_what_others_leave() {
     let of = |plan: &Plan, pool: &str| plan.launches.iter().filter(|l| &*l.pool == pool).count();
     let plan = plan(&w);
     assert_eq!((of(&plan, "own"), of(&plan, "cpu")), (2, 4), "what is one's own comes first");
+}
+
+#[test]
+fn a_pool_that_buys_in_order_takes_the_dear_one_first_and_no_jobs_from_a_cheaper_pool() {
+    let mut w = world(vec![queue(1, "biomed_user", 24, &[])]);
+    w.pools[0].flavors = vec!["dear".into(), "c8".into()];
+    let dear = Offering { price_micros: Some(4_000_000), ..(*offering("dear", 8, 0)).clone() };
+    w.clouds[0].offerings.push(Arc::new(dear));
+    let flavors = |w: &Snapshot| plan(w).launches.iter().map(|l| l.offering.flavor.clone()).collect::<Vec<_>>();
+    assert_eq!(flavors(&w), ["c8"; 3]);
+    w.pools[0].strategy = super::Strategy::InOrder;
+    assert_eq!(flavors(&w), ["dear"; 3]);
+    w.holds = vec![hold("dear", 1, Reason::NoCapacity)];
+    assert_eq!(flavors(&w), ["dear", "c8", "c8"], "what has no room sends the demand on");
+    w.holds.clear();
+    w.pools.push(pool("cheap", &["biomed"], &["c8"], 100));
+    assert!(plan(&w).launches.iter().all(|l| &*l.pool == "cheap"), "between pools the cost decides");
+}
+
+#[test]
+fn the_limits_of_a_site_and_of_the_installation_hold_over_all_pools() {
+    let mut w = world(vec![queue(1, "biomed_user", 800, &[])]);
+    w.pools.push(pool("too", &["biomed"], &["c8"], 100));
+    let limit = |vms| Limits { vms: Some(vms), ..Limits::default() };
+    w.limits = limit(12);
+    assert_eq!((plan(&w).launches.len(), plan(&w).unmet[0].reason), (12, Reason::InstallationLimit));
+    w.pools.iter_mut().for_each(|p| p.site_limits = limit(9));
+    assert_eq!((plan(&w).launches.len(), plan(&w).unmet[0].reason), (9, Reason::SiteLimit));
+    w.vms = vec![LiveVm { pool: "of which the manifest is gone".into(), ..vm("a", runs(0)) }];
+    assert_eq!(plan(&w).launches.len(), 8, "a VM whose pool is gone is at its site all the same");
+    w.queues.clear();
+    w.vms = (0..14).map(|i| vm(&format!("v{i:02}"), boots())).collect();
+    assert_eq!(plan(&w).surplus.len(), 5);
+    w.pools.iter_mut().for_each(|p| p.site_limits = Limits::default());
+    assert_eq!(plan(&w).surplus.len(), 2);
+}
+
+#[test]
+fn what_other_installations_hold_on_a_cloud_leaves_less_of_its_ceiling_and_is_not_ours_to_give_back() {
+    let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
+    w.clouds[0].ceiling.vms = Some(6);
+    w.clouds[0].others = Resources { vms: 4, cores: 32, ram_mib: 65_536, gpus: 0 };
+    assert_eq!((plan(&w).launches.len(), plan(&w).unmet[0].reason), (2, Reason::CloudCeiling));
+    w.queues.clear();
+    w.vms = (0..3).map(|i| vm(&format!("v{i}"), boots())).collect();
+    assert_eq!(plan(&w).surplus.len(), 1);
 }
 
 #[test]

@@ -40,13 +40,8 @@ pub struct Rank {
     order: u32,
     /// The number of the offer.
     pub offer: u32,
-}
-
-impl Rank {
-    /// Which pool's best offer is better, its place in the pool left aside.
-    pub fn cost(&self) -> (u8, i64) {
-        (self.tier, self.step)
-    }
+    /// Which pool's best offer is better: its cost, whatever comes first within the pool.
+    pub cost: (u8, i64),
 }
 
 /// What pools with the same words may buy.
@@ -184,9 +179,10 @@ impl<'a> Market<'a> {
         // A price of nothing is the smallest step there is.
         let step = if each > 0.0 { (each.ln() / ALIKE.ln()).floor() as i64 } else { i64::MIN };
         let tier = u8::from(priced == (self.unpriced == Unpriced::Free));
+        let (offer, cost) = (number, (tier, step));
         Some(match strategy {
-            Strategy::Cheapest => Rank { tier, step, order, offer: number },
-            Strategy::InOrder => Rank { tier: 0, step: 0, order, offer: number },
+            Strategy::Cheapest => Rank { tier, step, order, offer, cost },
+            Strategy::InOrder => Rank { tier: 0, step: 0, order, offer, cost },
         })
     }
 }

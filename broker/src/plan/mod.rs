@@ -38,7 +38,7 @@ pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};
 pub use reason::Reason;
 pub use snapshot::{
-    CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says,
+    Budget, CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says,
     Snapshot, Strategy, Unpriced, Vo,
 };
 

@@ -38,6 +38,8 @@ pub enum Reason {
     InstallationLimit,
     /// What is left of the VO's budget does not pay for another VM (`spec.budget`).
     Budget,
+    /// The VO has a budget, and in its currency no price is known of what could be bought (`spec.prices` of the Cloud).
+    NoPrice,
     /// One round makes no more VMs; the next one goes on.
     Pace,
     /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
@@ -46,7 +48,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -62,6 +64,7 @@ impl Reason {
         Self::SiteLimit,
         Self::InstallationLimit,
         Self::Budget,
+        Self::NoPrice,
         Self::Pace,
         Self::Paused,
     ];
@@ -84,6 +87,7 @@ impl Reason {
             Self::SiteLimit => "SiteLimit",
             Self::InstallationLimit => "InstallationLimit",
             Self::Budget => "Budget",
+            Self::NoPrice => "NoPrice",
             Self::Pace => "Pace",
             Self::Paused => "Paused",
         }

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{hold::Hold, job_class::JobClass, life::Life};
-use crate::{cloud::Purchase, demand::TaskQueue};
+use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
 /// snapshot of a wrong decision becomes a test of the plan (`golden_tests.rs`).
@@ -91,8 +91,21 @@ pub struct Vo {
     pub limits: Limits,
     /// What it held in the mean over the last hours, older hours counting less.
     pub used: Resources,
-    /// What is left of its budget, in millionths of the currency of the prices; `None`: it has no budget.
-    pub money_left: Option<u64>,
+    /// What it may still spend; `None`: it has no budget.
+    pub budget: Option<Budget>,
+}
+
+/// What a VO may still spend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// In what it counts.
+    pub unit: Unit,
+    /// What is left, in the smallest part of the unit.
+    pub left: u64,
+    /// The period of the budget in seconds: of a longer life of a VM only so much is reserved.
+    pub period: u64,
+    /// Whether what has no price may be bought, as if it cost nothing.
+    pub unpriced_is_free: bool,
 }
 
 /// A pool.
@@ -174,6 +187,8 @@ pub struct CloudState {
     pub name: String,
     /// What can be bought.
     pub offerings: Vec<Arc<Offering>>,
+    /// Currency of the prices, three letters of ISO 4217; `None`: nobody says.
+    pub currency: Option<Arc<str>>,
     /// The administrator's ceiling on our VMs.
     pub ceiling: Limits,
     /// What VMs of other installations hold here.

@@ -43,7 +43,7 @@ pub fn surplus(snapshot: &Snapshot, unused: &Unused) -> Vec<Surplus> {
 }
 
 struct Bounded<'a> {
-    /// Of which nothing is used yet; whose it is is the reason for people.
+    /// Of which only what others hold is used yet; whose it is is the reason for people.
     account: Account,
     counts: Box<dyn Fn(&LiveVm) -> bool + 'a>,
 }
@@ -77,15 +77,27 @@ fn bounds(snapshot: &Snapshot) -> Vec<Bounded<'_>> {
     }
     for cloud in &snapshot.clouds {
         if cloud.ceiling != Limits::default() && held.contains_key(&(2, cloud.name.as_str())) {
-            all.push(Bounded {
-                account: Account::new(
-                    Reason::CloudCeiling,
-                    format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name),
-                    cloud.ceiling,
-                ),
-                counts: Box::new(|vm| vm.cloud == cloud.name),
-            });
+            let mut account = Account::new(
+                Reason::CloudCeiling,
+                format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name),
+                cloud.ceiling,
+            );
+            account.take_others(cloud.others);
+            all.push(Bounded { account, counts: Box::new(|vm| vm.cloud == cloud.name) });
         }
+    }
+    let mut sites: BTreeSet<&str> = BTreeSet::new();
+    for pool in snapshot.pools.iter().filter(|p| p.site_limits != Limits::default()) {
+        if sites.insert(&pool.site) {
+            let whose = format!("site {} has more than it may (spec.limits)", pool.site);
+            let account = Account::new(Reason::SiteLimit, whose, pool.site_limits);
+            all.push(Bounded { account, counts: Box::new(|vm| vm.says.site == pool.site) });
+        }
+    }
+    if snapshot.limits != Limits::default() {
+        let whose = "the installation has more than it may (spec.limits)".to_owned();
+        let account = Account::new(Reason::InstallationLimit, whose, snapshot.limits);
+        all.push(Bounded { account, counts: Box::new(|_| true) });
     }
     all
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Known,
+    accounts::Accounts,
     jobs::{Jobs, PilotJobs},
 };
 use crate::trouble::Trouble;
@@ -57,6 +58,8 @@ pub struct Facts {
     pub read: Option<Arc<Rows>>,
     /// Why the rows could not be read last time.
     pub rows_unknown: Option<Trouble>,
+    /// What its VOs used and spent.
+    pub accounts: Arc<Accounts>,
 }
 
 impl Facts {

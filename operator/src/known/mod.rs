@@ -1,5 +1,6 @@
 //! What the operator remembers. All of it can be read again from the API server, the clouds and DIRAC: memory is a cache.
 
+pub mod accounts;
 pub mod brake;
 pub mod cloud;
 pub mod exhausted;

@@ -1,17 +1,21 @@
 //! The planning round of one installation; nothing else makes PilotVM objects.
 //!
-//! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. demand is read; where it or the pilots' rows are
-//! unknown nothing is scaled; 3. the world, read once; 4. the snapshot, the plan and what of it is done, all pure; 5. PilotVMs given back
-//! and made; 6. what was decided is kept for the statuses.
+//! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
+//! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once; 5. the snapshot, the plan and what of it is
+//! done, all pure; 6. PilotVMs given back and made; 7. what was decided is kept for the statuses.
 
 mod apply;
 mod decide;
+mod elsewhere;
 mod free;
 mod lease;
 mod live;
+mod money;
 mod order;
+mod quotas;
 mod ramp;
 mod snapshot;
+mod wishes;
 mod world;
 
 use std::{sync::Arc, time::Duration};
@@ -28,7 +32,10 @@ use world::World;
 
 use crate::{
     context::Context,
-    known::installation::{Handle, Round},
+    known::{
+        accounts::Seen,
+        installation::{Handle, Round},
+    },
     names::{Key, deleting},
     trouble::Trouble,
 };
@@ -76,6 +83,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     if !own_writes_are_back(ctx, key).await {
         return;
     }
+    keep_accounts(ctx, key, handle);
     let before = handle.facts();
     let Some(source) = before.demand else { return };
     let at = ctx.clock.now();
@@ -124,6 +132,16 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     handle.update(|f| {
         f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, failed }));
     });
+}
+
+/// What the VOs hold and spend is counted also while nothing can be planned.
+fn keep_accounts(ctx: &Context, key: &Key, handle: &Handle) {
+    let stores = &ctx.state.stores;
+    let (vms, vos) = (stores.vms.within(&key.namespace), stores.vos.within(&key.namespace));
+    let (pools, clouds) = (stores.pools.within(&key.namespace), stores.clouds.within(&key.namespace));
+    let (installation, now) = (key.name.as_str(), ctx.clock.now());
+    let seen = Seen { installation, vms: &vms, vos: &vos, pools: &pools, clouds: &clouds, now };
+    handle.update(|facts| Arc::make_mut(&mut facts.accounts).round(&seen));
 }
 
 /// Whether all own writes have been seen, and no name is in doubt; what is late or in doubt is looked for in the API server.

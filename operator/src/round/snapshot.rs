@@ -3,21 +3,25 @@
 use std::{collections::HashMap, sync::Arc};
 
 use broker::{
-    cloud::{Purchase, QuotaClass},
+    cloud::Purchase,
     demand::TaskQueue,
-    plan::{CloudState, Hold, Life, Limits, LiveVm, Offering, Pool, Quota, Reason, Says, Snapshot, Vo},
+    plan::{CloudState, Hold, Life, LiveVm, Offering, Pool, Reason, Resources, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
+    elsewhere::{elsewhere, is_ours},
     lease::lease,
     live::live,
+    money::{budget, life_seconds, prices_in},
+    quotas::{Quotas, is_counted},
+    wishes::scaling,
     world::{CloudView, Place, UnreadVm, World},
 };
 use crate::{
     amounts::{count, limits},
-    life::{created, launched},
+    life::created,
     names::{Key, default_ce, deleting},
     resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
 };
@@ -46,23 +50,27 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             groups: groups_of(vo, &world.vos),
             share: count(vo.spec.share.unwrap_or(1)),
             limits: limits(vo.spec.limits.as_ref()),
-            ..Vo::default()
+            used: world.figures.used.get(&vo.name_any()).copied().unwrap_or_default(),
+            budget: budget(world, vo),
         })
         .collect();
-    let quotas = Quotas::of(world);
+    let mut quotas = Quotas::of(world);
+    let others = elsewhere(world, &mut quotas);
     let mut snapshot = Snapshot {
         queues,
         vos,
         pools,
-        clouds: world.clouds.iter().filter_map(|view| cloud_of(view, &quotas)).collect(),
+        clouds: world.clouds.iter().filter_map(|view| cloud_of(world, view, &quotas, &others)).collect(),
         holds: world.clouds.iter().flat_map(holds).collect(),
         vms: world
             .vms
             .iter()
+            .filter(|vm| is_ours(world, vm))
             .map(|vm| vm_of(world, vm, &quotas))
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
         quotas: quotas.all,
+        limits: world.own().map(|own| limits(own.spec.limits.as_ref())).unwrap_or_default(),
         ..Snapshot::default()
     };
     snapshot.sort();
@@ -99,10 +107,10 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         tags: pool.spec.matching.tags.clone(),
         required_tags: pool.spec.matching.required_tags.clone(),
         platform: pool.spec.matching.platform.clone(),
-        max: count(pool.spec.scaling.max),
         image: pool.spec.machine.image.clone(),
         pin: pool.spec.matching.pin == crds::pool::Pin::MultiCore,
-        ..Pool::default()
+        life_seconds: life_seconds(world, pool),
+        ..scaling(pool, site)
     })
 }
 
@@ -131,70 +139,13 @@ fn holds(view: &CloudView) -> Vec<Hold> {
     refused.chain(failing).collect()
 }
 
-/// What is left at the providers. Clouds that open the same project share it.
-struct Quotas<'a> {
-    all: Vec<Quota>,
-    /// By cloud, flavor and zone of what is on offer: the index, where a bound is known.
-    of: HashMap<(&'a str, &'a str, Option<&'a str>), Option<usize>>,
-    /// By cloud: the first of its classes.
-    first: HashMap<&'a str, usize>,
-}
-
-impl<'a> Quotas<'a> {
-    fn of(world: &'a World) -> Self {
-        let mut quotas = Self { all: Vec::new(), of: HashMap::new(), first: HashMap::new() };
-        let mut shared: HashMap<(String, &'a str), usize> = HashMap::new();
-        for view in &world.clouds {
-            let (Some(offers), Some((_, headroom))) = (&view.offers, &view.headroom) else { continue };
-            let cloud = view.object.metadata.name.as_deref().unwrap_or_default();
-            let project = project(&view.object);
-            for class in &headroom.classes {
-                let index = *shared.entry((project.clone(), &class.name)).or_insert_with(|| {
-                    quotas.all.push(Quota { name: format!("cloud {cloud}"), left: left(class) });
-                    quotas.all.len() - 1
-                });
-                quotas.first.entry(cloud).or_insert(index);
-            }
-            for offer in &offers.offers {
-                let place = quotas.of.entry((cloud, &offer.flavor, offer.zone.as_deref())).or_default();
-                // Of a class of which the provider says nothing no bound is known.
-                let index =
-                    shared.get(&(project.clone(), &offer.quota_class)).filter(|_| offer.purchase == Purchase::OnDemand);
-                *place = index.copied().or(*place);
-            }
-        }
-        quotas
-    }
-
-    /// The class of an offer.
-    fn of_offer(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        self.of.get(&(cloud, flavor, zone)).copied().flatten()
-    }
-
-    /// The class of a VM; one of a flavor that is not on offer any more counts against the first.
-    fn of_vm(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        match self.of.get(&(cloud, flavor, zone)) {
-            Some(index) => *index,
-            None => self.first.get(cloud).copied(),
-        }
-    }
-}
-
-/// The project that a cloud opens, by what tells projects apart; a cloud whose project is not known yet is alone.
-fn project(cloud: &Cloud) -> String {
-    let project = cloud.status.as_ref().and_then(|status| status.project.as_ref());
-    match (&cloud.spec.openstack, project) {
-        (Some(openstack), Some(project)) => format!("{} {} {project}", openstack.auth_url, openstack.region),
-        _ => format!("cloud {}", cloud.name_any()),
-    }
-}
-
-fn left(class: &QuotaClass) -> Limits {
-    Limits { vms: class.vms_left(), cores: class.cores.left(), ram_mib: class.ram_mib.left(), gpus: class.gpus.left() }
-}
-
 /// A cloud that may be bought from now; others are left out of the plan.
-fn cloud_of<'a>(view: &'a CloudView, quotas: &Quotas<'a>) -> Option<CloudState> {
+fn cloud_of<'a>(
+    world: &World,
+    view: &'a CloudView,
+    quotas: &Quotas<'a>,
+    others: &HashMap<&str, Resources>,
+) -> Option<CloudState> {
     if !view.is_open() {
         return None;
     }
@@ -222,8 +173,9 @@ fn cloud_of<'a>(view: &'a CloudView, quotas: &Quotas<'a>) -> Option<CloudState> 
     Some(CloudState {
         name: name.to_owned(),
         offerings,
+        currency: prices_in(world, &view.object),
         ceiling: limits(spec.ceiling.as_ref()),
-        ..CloudState::default()
+        others: others.get(name).copied().unwrap_or_default(),
     })
 }
 
@@ -231,7 +183,6 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let cloud = world.cloud(&spec.cloud_ref.name);
-    let quota_read = cloud.and_then(|view| view.headroom.as_ref()).map(|(at, _)| *at);
     let has_stopped = cloud.zip(vm.metadata.uid.as_ref()).is_some_and(|(view, uid)| view.stopped.contains(uid));
     LiveVm {
         name: vm.name_any(),
@@ -258,7 +209,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
         cpu_time: spec.max_cpu_time.as_secs(),
         life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),
-        counted: matches!((quota_read, launched(vm)), (Some(read), Some(launched)) if read > launched),
+        counted: is_counted(world, vm),
         age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
     }
 }

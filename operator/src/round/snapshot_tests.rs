@@ -195,3 +195,89 @@ fn two_clouds_in_one_project_share_its_quota() {
     assert_eq!(taken(|w| two_clouds(w, ["p", "p"])).quotas.len(), 1);
     assert_eq!(taken(|w| two_clouds(w, ["p", "q"])).quotas.len(), 2);
 }
+
+#[test]
+fn what_a_pool_says_of_its_scaling_is_in_the_snapshot() {
+    let pool = |scaling: Value| {
+        let s = taken(|w| {
+            let said = w["pools"][0]["spec"]["scaling"].as_object_mut().unwrap();
+            said.extend(scaling.as_object().unwrap().clone());
+        });
+        s.pools.into_iter().next().unwrap()
+    };
+    let said = pool(json!({"min": 2, "spare": 3, "maxWait": "30m", "borrow": "WhatIsFree"}));
+    assert_eq!((said.max, said.min, said.spare, said.max_wait, said.borrows), (10, 2, 3, Some(1_800), true));
+    let silent = pool(json!({}));
+    assert_eq!((silent.min, silent.spare, silent.max_wait, silent.borrows), (0, 0, None, false));
+    assert!(!pool(json!({"max": 0, "borrow": "WhatIsFree"})).borrows, "max: 0 drains the pool");
+}
+
+#[test]
+fn a_pool_says_what_is_bought_first() {
+    use broker::plan::Strategy;
+    let strategy = |word: &str| taken(|w| w["pools"][0]["spec"]["strategy"] = json!(word)).pools[0].strategy;
+    assert_eq!((strategy("Cheapest"), strategy("InOrder")), (Strategy::Cheapest, Strategy::InOrder));
+}
+
+#[test]
+fn the_limits_of_the_site_and_of_the_installation_are_in_the_snapshot() {
+    let s = taken(|w| {
+        w["sites"][0]["spec"]["limits"] = json!({"cores": 800});
+        w["installations"][0]["spec"]["limits"] = json!({"vms": 7, "ramGiB": 2});
+    });
+    assert_eq!(s.pools[0].site_limits.cores, Some(800));
+    assert_eq!((s.limits.vms, s.limits.ram_mib), (Some(7), Some(2_048)));
+}
+
+#[test]
+fn what_another_installation_holds_leaves_less_and_is_not_ours() {
+    let world = |w: &mut Value| {
+        let mut other = w["vms"][0].clone();
+        other["metadata"]["name"] = json!("other-1");
+        other["spec"]["installationRef"]["name"] = json!("j");
+        w["vms"].as_array_mut().unwrap().push(other);
+        w["clouds"][0]["object"]["spec"]["ceiling"] = json!({"vms": 3});
+    };
+    let s = taken(world);
+    assert_eq!(s.vms.iter().map(|vm| vm.name.as_str()).collect::<Vec<_>>(), ["cpu-1"]);
+    assert_eq!((s.clouds[0].others.vms, s.clouds[0].others.cores), (1, 8));
+    assert_eq!(s.quotas[0].left.vms, Some(39), "its provider has not counted it yet");
+    let counted = taken(|w| {
+        world(w);
+        w["vms"][1]["status"] = json!({"launchedAt": "2026-11-24T11:58:00Z"});
+    });
+    assert_eq!(counted.quotas[0].left.vms, Some(40));
+    let many = Snapshot { queues: vec![queue(100)], ..s };
+    assert_eq!(broker::plan::plan(&many).launches.len(), 1, "of three VMs one is theirs and one boots");
+}
+
+#[test]
+fn what_a_vo_used_and_may_spend_is_in_the_snapshot() {
+    use broker::experience::Unit;
+    let with = |budget: Value, figures: Value| {
+        taken(|w| {
+            w["vos"][0]["spec"]["budget"] = budget;
+            w["figures"] = figures;
+        })
+    };
+    let money = json!({"amount": "5", "currency": "EUR", "period": "30d", "withoutPrice": "Free"});
+    let figures = json!({"used": {"biomed": {"vms": 0, "cores": 7, "ram_mib": 9, "gpus": 1}}, "left": {"biomed": 1_250_000}, "lives": {"cpu": 5_400}});
+    let s = with(money.clone(), figures);
+    let budget = s.vos[0].budget.clone().unwrap();
+    assert_eq!((budget.unit, budget.left, budget.period), (Unit::Money("EUR".into()), 1_250_000, 30 * 86_400));
+    assert!(budget.unpriced_is_free);
+    assert_eq!((s.vos[0].used.cores, s.pools[0].life_seconds), (7, 5_400));
+    assert_eq!(s.clouds[0].currency.as_deref(), Some("EUR"), "that of the budgets, where the cloud says none");
+    let unknown = with(money, json!({}));
+    assert_eq!(unknown.vos[0].budget.as_ref().unwrap().left, 0, "what was not counted yet is not spent");
+    assert_eq!(
+        unknown.pools[0].life_seconds,
+        86_400 + 20 * 60 + 5 * 60,
+        "no VM has ended: it boots, runs a job and waits"
+    );
+    let hours = with(json!({"coreHours": 10, "period": "1d"}), json!({}));
+    assert_eq!(
+        (hours.vos[0].budget.as_ref().unwrap().unit.clone(), hours.clouds[0].currency.clone()),
+        (Unit::CoreHours, None)
+    );
+}

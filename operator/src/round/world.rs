@@ -20,6 +20,7 @@ use crate::{
     context::State,
     known::{
         self,
+        accounts::Figures,
         installation::{Facts, Rows},
         place::Lot,
     },
@@ -117,8 +118,15 @@ pub struct World {
     pub rows_unknown: Option<Trouble>,
     /// Since when pilots can ask for work, where they could not.
     pub asking: Timestamp,
+    /// What the VOs used, what is left of their budgets, and how long VMs live.
+    #[serde(skip_serializing_if = "is_default")]
+    pub figures: Figures,
     /// The clock.
     pub now: Timestamp,
+}
+
+fn is_default(figures: &Figures) -> bool {
+    *figures == Figures::default()
 }
 
 impl World {
@@ -169,9 +177,15 @@ impl World {
             rows: facts.read.clone(),
             rows_unknown: facts.rows_unknown.clone(),
             asking: facts.demand_back,
+            figures: facts.accounts.figures(now),
             pools,
             now,
         }
+    }
+
+    /// The installation for which the round is made.
+    pub fn own(&self) -> Option<&Arc<DiracInstallation>> {
+        self.installations.iter().find(|i| i.name_any() == self.installation.name)
     }
 
     /// The pool of this name.
@@ -191,9 +205,8 @@ impl World {
 
     /// Which object says that nothing is made or taken away in this pool on any of these clouds.
     pub fn paused_by<'a>(&'a self, pool: &PilotPool, clouds: impl IntoIterator<Item = &'a str>) -> Option<String> {
-        let installation = self.installations.iter().find(|i| i.name_any() == self.installation.name);
         let clouds = clouds.into_iter().filter_map(|name| self.cloud(name)).map(|view| view.object.as_ref());
-        life::paused_by(installation.map(Arc::as_ref), Some(pool), clouds)
+        life::paused_by(self.own().map(Arc::as_ref), Some(pool), clouds)
     }
 }
 

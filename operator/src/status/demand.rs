@@ -44,6 +44,7 @@ fn of_plan(reason: broker::plan::Reason) -> Reason {
         Said::SiteLimit => Reason::SiteLimit,
         Said::InstallationLimit => Reason::InstallationLimit,
         Said::Budget => Reason::Budget,
+        Said::NoPrice => Reason::NoPrice,
         Said::Pace => Reason::Pace,
         Said::Paused => Reason::Paused,
     }

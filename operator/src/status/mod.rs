@@ -1,5 +1,6 @@
 //! Writes the statuses of all objects but PilotVMs: computed together from what is known, written only when they changed.
 
+mod budget;
 mod cloud;
 mod demand;
 mod downtime;

@@ -6,7 +6,7 @@ use crds::{ConditionType, Reason, VirtualOrganization, organization::VirtualOrga
 use kube::ResourceExt;
 
 use super::{
-    demand,
+    budget, demand,
     pass::{Pass, identity_of_vo},
 };
 use crate::{
@@ -36,14 +36,10 @@ pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationS
         )
     });
     conditions.resolved(&missing, rival.as_deref());
-    let mut not = Vec::new();
-    if vo.spec.budget.is_some() {
-        not.push("spec.budget");
-    }
-    if vo.spec.identity_provider.is_some() {
-        not.push("spec.identityProvider");
-    }
-    conditions.supported(&not);
+    let not: &[&str] = if vo.spec.identity_provider.is_some() { &["spec.identityProvider"] } else { &[] };
+    conditions.supported(not);
+    let accounts = facts.map(|facts| &*facts.accounts);
+    budget::funded(accounts, vo, pass.beside(&key), &mut conditions);
     match taken(vo, &pass.beside(&key).vos) {
         Some(text) => conditions.says(ConditionType::GroupsOwned, Some(false), Reason::GroupTaken, &text),
         None => {
@@ -69,6 +65,7 @@ pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationS
         (None, _) => (0, Vec::new()),
     };
     let tally = pass.tally.vo(&key);
+    let (used, budget) = budget::standing(accounts, vo, old);
     VirtualOrganizationStatus {
         observed_generation: vo.metadata.generation,
         conditions: conditions.finish(),
@@ -76,6 +73,8 @@ pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationS
         unmet,
         vms: tally.vms,
         cores: tally.cores,
+        used,
+        budget,
     }
 }
 

@@ -35,8 +35,8 @@ pub fn change(old: &Value, new: &Value) -> Change {
         (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
             let field = |(name, a): (&String, &Value), b: &Value| match (name.as_str(), a, b) {
                 (_, a, b) if a == b => Change::Nothing,
-                ("message", Value::String(a), Value::String(b)) => sentences(a, b),
-                ("lastDemandTime", _, _) => Change::Drift,
+                ("message" | "spent" | "reserved" | "left", Value::String(a), Value::String(b)) => sentences(a, b),
+                ("lastDemandTime" | "ends" | "ledger", _, _) => Change::Drift,
                 _ => change(a, b),
             };
             a.iter().zip(b.values()).map(|(a, b)| field(a, b)).max().unwrap_or(Change::Nothing)
@@ -133,6 +133,9 @@ mod tests {
         assert_eq!(change(&json!({"unmet": []}), &json!({"unmet": [1]})), Change::Words);
         let minute = |m: u32| json!({"lastDemandTime": format!("2026-11-24T10:{m:02}:00Z")});
         assert_eq!(change(&minute(59), &minute(0)), Change::Drift);
+        let spent = |text: &str, at: u64| json!({"spent": text, "ledger": {"at": at, "sums": vec![1; at as usize]}});
+        assert_eq!(change(&spent("0.00 EUR", 1), &spent("12.50 EUR", 2)), Change::Drift);
+        assert_eq!(change(&spent("0.00 EUR", 1), &spent("0.00 CHF", 1)), Change::Words);
     }
 
     #[test]

@@ -72,7 +72,16 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
         running: tally.in_phase("Running"),
         waiting_jobs,
         unmet,
+        life_seconds: life_seconds(facts, &key, old),
         conditions: conditions.finish(),
+    }
+}
+
+/// How long the VMs live on average. What was not counted since the start is not nothing: the last number stays.
+fn life_seconds(facts: Option<&Facts>, key: &Key, old: Option<&PilotPoolStatus>) -> Option<i64> {
+    match facts.filter(|facts| facts.accounts.is_known()) {
+        Some(facts) => facts.accounts.life(&key.name).map(whole),
+        None => old.and_then(|old| old.life_seconds),
     }
 }
 
@@ -173,15 +182,5 @@ fn flavors_nobody_has(pass: &Pass<'_>, pool: &PilotPool, resolved: &Resolved) ->
 }
 
 fn unsupported(pool: &PilotPool) -> Vec<&'static str> {
-    let mut not = Vec::new();
-    if pool.spec.scaling.min > 0 {
-        not.push("spec.scaling.min");
-    }
-    if pool.spec.scaling.spare > 0 {
-        not.push("spec.scaling.spare");
-    }
-    if pool.spec.machine.purchase.contains(&Purchase::Spot) {
-        not.push("spec.machine.purchase Spot");
-    }
-    not
+    if pool.spec.machine.purchase.contains(&Purchase::Spot) { vec!["spec.machine.purchase Spot"] } else { Vec::new() }
 }

@@ -97,9 +97,10 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
         Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason.as_str(), *wasted),
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
-                let vos = &ctx.state.stores.vos;
-                let (own, beside) = (vos.get(&key.beside(&vm.spec.vo)), vos.within(&key.namespace));
-                ctx.metrics.spent(&pool, currency(own.as_deref(), &beside), price.micros(), *seconds);
+                let stores = &ctx.state.stores;
+                let (of, beside) = (stores.clouds.get(&cloud_key), stores.vos.within(&key.namespace));
+                let currency = currency(of.as_deref(), &beside).unwrap_or_default();
+                ctx.metrics.spent(&pool, currency, price.micros(), *seconds);
             }
         }
         Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),

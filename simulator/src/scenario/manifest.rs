@@ -45,7 +45,8 @@ pub(super) fn model(words: &Scenario) -> Result<Model> {
     }
     // As the operator sees them: pools by name.
     objects.pools.sort_by_key(|pool| pool.name_any());
-    let mut model = Model { vos: objects.vos.iter().map(vo).collect(), ..Model::default() };
+    let vos: Result<Vec<model::Vo>> = objects.vos.iter().map(vo).collect();
+    let mut model = Model { vos: vos?, ..Model::default() };
     for cloud in &objects.clouds {
         let at = || format!("Cloud {}", cloud.name_any());
         let found = cloud_of(cloud, words, &mut model.projects).with_context(at)?;
@@ -71,14 +72,20 @@ fn limits(ceiling: Option<&Ceiling>) -> Limits {
     Limits([count(c.vms), count(c.cores), count(c.ram_gib).map(|gib| gib.saturating_mul(1024)), count(c.gpus)])
 }
 
-fn vo(object: &VirtualOrganization) -> model::Vo {
-    model::Vo {
+fn vo(object: &VirtualOrganization) -> Result<model::Vo> {
+    let budget = |b: &crds::organization::Budget| {
+        let name = object.name_any();
+        let amount =
+            b.amount.ok_or_else(|| anyhow!("VirtualOrganization {name}: here a budget counts money: give amount"))?;
+        Ok::<_, anyhow::Error>(model::Budget { micros: amount.micros(), period: ms(b.period) })
+    };
+    Ok(model::Vo {
         name: object.name_any(),
         groups: object.spec.groups.iter().map(|g| g.name.clone()).collect(),
         share: object.spec.share.and_then(|s| u64::try_from(s).ok()).unwrap_or(1),
         limits: limits(object.spec.limits.as_ref()),
-        budget: object.spec.budget.as_ref().map(|b| model::Budget { micros: b.amount.micros(), period: ms(b.period) }),
-    }
+        budget: object.spec.budget.as_ref().map(budget).transpose()?,
+    })
 }
 
 fn cloud_of(object: &Cloud, words: &Scenario, projects: &mut Vec<Project>) -> Result<model::Cloud> {

@@ -7,17 +7,21 @@
 //!
 //! So what was spent in any period and what is reserved together never exceed the sum, but for VMs that outlived their reservations,
 //! and by no more than these cost.
+//!
+//! It outlives a restart by what is [`Written`] down, which is small whatever the number of VMs.
 
 mod price;
 mod spent;
+mod written;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use price::{NoRate, Unit};
+pub use price::{NoRate, Price, Unit};
 use spent::Spent;
+pub use written::{Living, Written};
 
 use super::{
     Kept,
@@ -71,6 +75,8 @@ pub struct Standing {
     pub spent: u64,
     /// Reserved for VMs that are there or are being made.
     pub reserved: u64,
+    /// Of that, what these have cost so far.
+    pub accrued: u64,
     /// What may still be reserved.
     pub left: u64,
     /// When the sum is spent if the VMs that run now go on running; `None`: it is not spent within a period.
@@ -117,12 +123,22 @@ impl Purse {
         Ok(())
     }
 
-    /// Takes it without asking: the VM is there, for example after a restart that lost its reservation.
-    pub fn adopt(&mut self, vm: &Arc<str>, per_hour: u64, life: u64, began: Timestamp) {
+    /// Takes it without asking: the VM is there, for example after a restart that lost its reservation. `began`: since when it costs.
+    pub fn adopt(&mut self, vm: &Arc<str>, per_hour: u64, life: u64, began: Option<Timestamp>) {
         if !self.reserved.contains_key(vm) && self.settled.get(vm).is_none() {
             let amount = self.cost(per_hour, life.min(self.terms.period));
-            self.hold(vm, per_hour, amount, Some(began));
+            self.hold(vm, per_hour, amount, began);
         }
+    }
+
+    /// Whether something is held for this VM.
+    pub fn holds(&self, vm: &str) -> bool {
+        self.reserved.contains_key(vm)
+    }
+
+    /// Since when this VM costs.
+    pub fn since(&self, vm: &str) -> Option<Timestamp> {
+        self.reserved.get(vm).and_then(|reserved| reserved.began)
     }
 
     /// The VM costs since then.
@@ -156,17 +172,23 @@ impl Purse {
 
     /// How it stands. The plan reads it once a round and takes its own launches from what is left.
     pub fn standing(&self, now: Timestamp) -> Standing {
-        let (spent, reserved) = (self.spent.within(now), self.held(now));
-        Standing { spent, reserved, left: self.left(now), ends: self.ends(now) }
+        let (spent, reserved, accrued) = (self.spent.within(now), self.held(now), self.accrued(now));
+        Standing { spent, reserved, accrued, left: self.left(now), ends: self.ends(now) }
     }
 
-    fn left(&self, now: Timestamp) -> u64 {
+    /// What may still be reserved.
+    pub fn left(&self, now: Timestamp) -> u64 {
         self.terms.sum.saturating_sub(self.spent.within(now)).saturating_sub(self.held(now))
     }
 
     /// What is held for all VMs: their reservations, or what they have cost within the period, where that is more.
     fn held(&self, now: Timestamp) -> u64 {
         self.reserved.values().fold(0, |sum, one| sum.saturating_add(one.amount.max(self.so_far(one, now))))
+    }
+
+    /// What the VMs that are there have cost so far.
+    fn accrued(&self, now: Timestamp) -> u64 {
+        self.reserved.values().fold(0, |sum, one| sum.saturating_add(self.so_far(one, now)))
     }
 
     fn so_far(&self, one: &Reserved, now: Timestamp) -> u64 {
@@ -186,11 +208,8 @@ impl Purse {
         })
     }
 
-    /// What so many seconds cost, in whole cents, or whole core-seconds.
     fn cost(&self, per_hour: u64, seconds: u64) -> u64 {
-        let exact = (u128::from(per_hour) * u128::from(seconds)).div_ceil(3_600);
-        let grain = u128::from(self.terms.unit.grain());
-        u64::try_from(exact.div_ceil(grain) * grain).unwrap_or(u64::MAX)
+        self.terms.unit.cost(per_hour, seconds)
     }
 
     fn hold(&mut self, vm: &Arc<str>, per_hour: u64, amount: u64, began: Option<Timestamp>) {

@@ -49,7 +49,7 @@ fn who_was_settled_is_neither_settled_nor_reserved_again() {
     assert_eq!(purse.settle("vm-1", at(7_200)), None);
     purse.release("vm-1", at(7_200));
     purse.began("vm-1", at(0));
-    purse.adopt(&vm(1), TEN, 3_600, at(0));
+    purse.adopt(&vm(1), TEN, 3_600, Some(at(0)));
     assert_eq!(purse.reserve(&vm(1), TEN, 3_600, at(0)), Ok(()));
     assert_eq!(purse, before);
 }
@@ -74,6 +74,57 @@ fn a_vm_that_outlives_its_reservation_holds_what_it_has_cost() {
     assert!(purse.reserve(&vm(2), TEN, 8 * 3_600, at(3 * 3_600)).is_err());
 }
 
+fn living(n: u64, began: Option<Timestamp>) -> Living {
+    Living { vm: vm(n), per_hour: TEN, life: 3_600, began }
+}
+
+#[test]
+fn what_was_spent_outlives_a_restart_also_of_vms_that_went_meanwhile() {
+    let mut purse = purse(10);
+    for n in 1..=3 {
+        purse.reserve(&vm(n), TEN, 3_600, at(0)).unwrap();
+        purse.began(&vm(n), at(0));
+    }
+    purse.settle("vm-1", at(3_600));
+    let written: Written = serde_json::from_str(&serde_json::to_string(&purse.written(at(7_200))).unwrap()).unwrap();
+    assert_eq!((written.accrued, written.sums.iter().sum::<u64>()), (40 * CENT, 10 * CENT));
+    let again = Purse::resume(purse.terms().clone(), Some(&written), [living(2, Some(at(0)))]);
+    let standing = again.standing(at(7_300));
+    assert_eq!(standing.spent, 30 * CENT, "one that was settled, and one that went while nobody looked");
+    assert_eq!(standing.accrued, 21 * CENT, "the one that is there");
+    let other = Terms { unit: Unit::CoreHours, ..purse.terms().clone() };
+    assert_eq!(Purse::resume(other, Some(&written), []).standing(at(7_300)).spent, 0, "another unit is not compared");
+    let longer = Terms { period: 30 * DAY, ..purse.terms().clone() };
+    assert_eq!(Purse::resume(longer, Some(&written), [living(2, Some(at(0)))]).standing(at(7_300)).spent, 30 * CENT);
+}
+
+proptest! {
+    #[test]
+    fn a_restart_forgets_nothing_and_what_is_written_is_small(
+        lives in prop::collection::vec((0_u64..50_000, 1_u64..50_000, 0_u64..50, any::<bool>()), 0..40), later in 0_u64..5_000,
+    ) {
+        let mut purse = purse(1_000);
+        let now = at(120_000);
+        let mut there = Vec::new();
+        for (n, (began, length, price, is_there)) in lives.into_iter().enumerate() {
+            let name: Arc<str> = format!("vm-{n}").into();
+            let one = Living { vm: name.clone(), per_hour: price * CENT, life: 3_600, began: Some(at(began)) };
+            purse.adopt(&name, one.per_hour, one.life, one.began);
+            if is_there { there.push(one); } else { purse.settle(&name, at(began + length)); }
+        }
+        let written = purse.written(now);
+        prop_assert!(written.sums.len() <= 97);
+        let again = Purse::resume(purse.terms().clone(), Some(&written), there);
+        let (before, after) = (purse.standing(now), again.standing(now));
+        prop_assert_eq!((before.spent, before.reserved, before.left), (after.spent, after.reserved, after.left));
+        let all_gone = Purse::resume(purse.terms().clone(), Some(&written), []).standing(now);
+        prop_assert_eq!(all_gone.spent, before.spent + before.accrued);
+        // A hand that writes nonsense does no harm.
+        let odd = Written { step: later, first: i64::MAX - 3, ..written };
+        Purse::resume(purse.terms().clone(), Some(&odd), []).standing(now);
+    }
+}
+
 #[test]
 fn the_period_slides() {
     let mut purse = purse(1);
@@ -95,7 +146,7 @@ fn it_tells_when_the_sum_is_spent_if_what_runs_goes_on() {
     let ends = purse.standing(at(0)).ends.unwrap();
     assert!(seconds(at(5 * 3_600), ends) <= DAY / 96 && ends >= at(4 * 3_600 + 1_800), "{ends}");
     purse.settle("vm-1", at(3_600));
-    purse.adopt(&vm(2), CENT, 3_600, at(3_600));
+    purse.adopt(&vm(2), CENT, 3_600, Some(at(3_600)));
     assert_eq!(purse.standing(at(3_600)).ends, None, "a cent an hour never spends a euro a day");
 }
 
@@ -111,7 +162,7 @@ fn a_budget_of_core_hours_needs_no_price() {
 #[test]
 fn other_terms_keep_what_was_spent_and_another_currency_begins_anew() {
     let mut purse = purse(1);
-    purse.adopt(&vm(1), TEN, 3_600, at(0));
+    purse.adopt(&vm(1), TEN, 3_600, Some(at(0)));
     purse.settle("vm-1", at(3_600));
     assert!(purse.amend(Terms { sum: 50 * CENT, period: 7 * DAY, ..purse.terms().clone() }));
     assert_eq!(purse.standing(at(3_600)).left, 40 * CENT);
@@ -122,7 +173,7 @@ fn other_terms_keep_what_was_spent_and_another_currency_begins_anew() {
 #[test]
 fn a_clock_that_went_back_makes_nothing_unspent() {
     let mut purse = purse(1);
-    purse.adopt(&vm(1), TEN, 3_600, at(9 * DAY));
+    purse.adopt(&vm(1), TEN, 3_600, Some(at(9 * DAY)));
     purse.settle("vm-1", at(9 * DAY + 3_600));
     assert_eq!(purse.standing(at(0)).left, 90 * CENT);
 }
@@ -223,7 +274,7 @@ proptest! {
         let told = |order: &[usize]| {
             let mut purse = purse(1_000);
             for (n, (rate, began, _)) in (0_u64..).zip(&lives) {
-                purse.adopt(&vm(n), *rate, 3_600, at(*began));
+                purse.adopt(&vm(n), *rate, 3_600, Some(at(*began)));
             }
             for n in order {
                 let (_, began, length) = lives[*n];

@@ -51,6 +51,35 @@ impl Unit {
         }
     }
 
+    /// What so many seconds cost, in whole cents, or whole core-seconds.
+    pub fn cost(&self, per_hour: u64, seconds: u64) -> u64 {
+        let exact = (u128::from(per_hour) * u128::from(seconds)).div_ceil(3_600);
+        let grain = u128::from(self.grain());
+        u64::try_from(exact.div_ceil(grain) * grain).unwrap_or(u64::MAX)
+    }
+
+    /// An amount for people, rounded up to cents, or to tenths of a core-hour: `12.34 EUR`, `7.5 core-hours`.
+    pub fn amount(&self, amount: u64) -> String {
+        match self {
+            Self::Money(currency) => {
+                let cents = amount.div_ceil(self.grain());
+                format!("{}.{:02} {currency}", cents / 100, cents % 100)
+            }
+            Self::CoreHours => {
+                let tenths = amount.div_ceil(360);
+                format!("{}.{} core-hours", tenths / 10, tenths % 10)
+            }
+        }
+    }
+
+    /// What its smallest part is called.
+    pub fn smallest(&self) -> String {
+        match self {
+            Self::Money(currency) => format!("millionths of {currency}"),
+            Self::CoreHours => "core-seconds".to_owned(),
+        }
+    }
+
     /// What is paid is a multiple of this: a cent.
     pub fn grain(&self) -> u64 {
         match self {
@@ -72,6 +101,14 @@ mod tests {
         assert_eq!(euro.per_hour(8, None), Err(NoRate::NoPrice));
         let other = euro.per_hour(8, Some(&price("CHF"))).unwrap_err().to_string();
         assert_eq!(other, "the price is in CHF and the budget in EUR: name a price in EUR in the cloud's spec.prices");
+    }
+
+    #[test]
+    fn an_amount_is_said_in_cents_and_in_tenths_of_core_hours() {
+        let euro = Unit::Money("EUR".into());
+        assert_eq!((euro.amount(0), euro.amount(12_340_001)), ("0.00 EUR".to_owned(), "12.35 EUR".to_owned()));
+        assert_eq!(Unit::CoreHours.amount(7 * 3_600 + 1_800), "7.5 core-hours");
+        assert_eq!((euro.cost(50_000, 1_800), Unit::CoreHours.cost(8 * 3_600, 10)), (30_000, 80));
     }
 
     #[test]

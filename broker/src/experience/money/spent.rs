@@ -27,6 +27,33 @@ impl Spent {
         }
     }
 
+    /// From what was written down: the length of a part, the number of the first, and the sums of it and of those after it. What makes no
+    /// sense is nothing.
+    pub fn read(period: u64, step: u64, first: i64, sums: &[u64]) -> Self {
+        let step = i64::try_from(step).unwrap_or(i64::MAX).max(1);
+        let most = usize::try_from(4 * PARTS).unwrap_or(usize::MAX);
+        let parts =
+            (first.max(0)..i64::MAX / step).zip(sums.iter().copied()).take(most).filter(|(_, sum)| *sum > 0).collect();
+        let read = Self { step, parts };
+        if read.step() == Self::new(period).step() { read } else { read.over(period) }
+    }
+
+    /// What is to be written down: the number of the first part that counts, and the sums of it and of those after it.
+    pub fn written(&self, now: Timestamp) -> (i64, Vec<u64>) {
+        let (last, first) = (self.part(now), self.part(now).saturating_sub(PARTS));
+        let Some((&first, _)) = self.parts.range(first..=last).next() else { return (last, Vec::new()) };
+        let mut sums: Vec<u64> = (first..=last).map(|part| self.parts.get(&part).copied().unwrap_or(0)).collect();
+        // What a clock that was wrong noted for the future counts from now on.
+        let later = self.parts.range(last + 1..).fold(0_u64, |sum, (_, part)| sum.saturating_add(*part));
+        if let Some(sum) = sums.last_mut() {
+            *sum = sum.saturating_add(later);
+        }
+        while sums.last() == Some(&0) {
+            sums.pop();
+        }
+        (first, sums)
+    }
+
     /// Length of a part, in seconds.
     pub fn step(&self) -> u64 {
         self.step.unsigned_abs()
