@@ -1,6 +1,7 @@
-//! What the operator serves by HTTP: health, readiness, metrics.
+//! What the operator serves by HTTP: health, readiness, metrics, and what its rounds decided.
 
 mod gauges;
+mod plans;
 
 use std::{
     io,
@@ -10,12 +11,13 @@ use std::{
 
 use anyhow::Context as _;
 use axum::{
-    Router,
-    extract::State,
+    Json, Router,
+    extract::{RawQuery, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
+use plans::Asked;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -27,11 +29,13 @@ use crate::{
 /// Serves until dropped.
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
     let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
-    tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
+    tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz, /metrics, /plan and /explain");
     let router = Router::new()
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
+        .route("/plan", get(plan))
+        .route("/explain", get(explain))
         .with_state(ctx);
     axum::serve(listener, router).await?;
     Ok(())
@@ -82,6 +86,25 @@ async fn exposition(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     ctx.metrics.retain(&pools, &keys(&stores.installations.all()), &clouds);
     let text = ctx.metrics.exposition(&[gauges::of_objects(&ctx.state, &tally), gauges::of_process()]);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+/// What the last round of each installation decided.
+async fn plan(State(ctx): State<Arc<Context>>, RawQuery(query): RawQuery) -> Response {
+    match Asked::read(query.as_deref().unwrap_or_default(), &["installation"]) {
+        Ok(asked) => Json(plans::plan(&ctx.state, &asked)).into_response(),
+        Err(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+    }
+}
+
+/// Why jobs wait.
+async fn explain(State(ctx): State<Arc<Context>>, RawQuery(query): RawQuery) -> Response {
+    match Asked::read(query.as_deref().unwrap_or_default(), &["installation", "vo", "pool"]) {
+        Ok(asked) => match plans::explain(&ctx.state, &asked) {
+            Some(told) => Json(told).into_response(),
+            None => (StatusCode::NOT_FOUND, "no object has this name\n").into_response(),
+        },
+        Err(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+    }
 }
 
 fn keys<K: Kind>(objects: &[Arc<K>]) -> Vec<Key> {
