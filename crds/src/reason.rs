@@ -96,7 +96,7 @@ words! {
             CloudCeiling: "The VMs of all pools hold as much of the cloud as they may.", "Raise spec.ceiling of the Cloud.";
             CloudQuota: "The provider's quota leaves no room.", "Ask the provider for more; the message says what more of it would bring.";
             VmsFail: "The last VMs of this offering never asked for work, so no more are bought for a while.", "See the console logs of these VMs (ConfigMaps with the label diracgrid.org/console): image, userData, network.";
-            Ramp: "As many VMs of this pool, image and flavor boot as may, before more of them have shown that they work. Ten at first; each VM that works doubles that.", "Wait until the first pilots ask for work. When none does: see the console logs of these VMs.";
+            Ramp: "As many VMs of this kind are on their way as may be before more of them have shown that they can be had and that they work. Of a flavor one order at first, and eight VMs that boot; each VM that the cloud makes, and each pilot that asks for work, doubles that.", "Wait until the cloud has made the first VMs and their pilots ask for work. When none does: see the console logs of these VMs.";
             NeverMatched: "VMs of this kind asked DIRAC for work and never got a job of this kind, so few more are bought for it.", "See the site mask, and which site, platform, CE or tags the jobs ask for; one VM at a time goes on trying.";
             JobsDie: "Jobs of this kind ended within two minutes on VMs of this kind, so few more are bought for it.", "See the jobs' logs in DIRAC, and the image of the pool.";
             SiteLimit: "The VMs of the site hold as much as they may.", "Raise spec.limits of the Site.";

@@ -56,6 +56,12 @@ pub fn created(vm: &PilotVM) -> Timestamp {
     vm.meta().creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0)
 }
 
+/// When the VM was ordered, or else when it was wished.
+pub fn ordered(vm: &PilotVM) -> Timestamp {
+    let attempt = vm.status.as_ref().and_then(|status| status.attempt.as_ref());
+    attempt.map_or_else(|| created(vm), |attempt| attempt.since.0)
+}
+
 /// When its pilot must have asked for work.
 pub fn deadline(vm: &PilotVM) -> Timestamp {
     launched(vm).unwrap_or_else(|| created(vm)) + seconds(vm.spec.boot_deadline)

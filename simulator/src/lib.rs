@@ -1,4 +1,4 @@
-//! A simulator of DIRAC, its pilots and clouds in virtual time. It owes nothing to the planner: one file, `policy/operator.rs`, hands what
+//! A simulator of DIRAC, its pilots and clouds in virtual time. It owes nothing to the planner: one folder, `policy/operator/`, hands what
 //! can be observed to `broker::plan::plan` and carries the plan out. `docs/simulator.md` is its manual.
 
 pub mod cloud;

@@ -220,7 +220,7 @@ fn the_rooms_of_the_test_library_import_downwards_only() {
 }
 
 #[test]
-fn the_rooms_of_the_simulator_import_downwards_only_and_one_file_knows_the_planner() {
+fn the_rooms_of_the_simulator_import_downwards_only_and_one_folder_knows_the_planner() {
     let (upwards, arrows) = upwards("simulator", SIMULATOR);
     assert!(arrows > 30, "the imports were read");
     assert_eq!(upwards, Vec::<String>::new());
@@ -230,7 +230,7 @@ fn the_rooms_of_the_simulator_import_downwards_only_and_one_file_knows_the_plann
     };
     let know: Vec<String> =
         modules(&sources("simulator")).into_iter().filter(|(_, file)| knows(file)).map(|(name, _)| name).collect();
-    assert_eq!(know, ["policy::operator"]);
+    assert!(know.iter().all(|name| name.starts_with("policy::operator")), "{know:?}");
 }
 
 #[test]

@@ -171,6 +171,16 @@ impl Headroom {
     pub fn class(&self, name: &str) -> Option<&QuotaClass> {
         self.classes.iter().find(|class| class.name == name)
     }
+
+    /// Whether a class has more left of something than it had before.
+    pub fn has_more_than(&self, before: &Self) -> bool {
+        let left = |class: &QuotaClass| [class.vms_left(), class.cores.left(), class.ram_mib.left(), class.gpus.left()];
+        let has_more = |class: &QuotaClass| {
+            let before = before.class(&class.name).map(left).unwrap_or_default();
+            left(class).iter().zip(before).any(|(now, before)| before.is_some_and(|b| now.is_none_or(|now| now > b)))
+        };
+        self.classes.iter().any(has_more)
+    }
 }
 
 /// A bound that several offers share.
@@ -212,6 +222,19 @@ mod tests {
         assert_eq!(class.vms_left(), Some(2));
         assert_eq!(QuotaClass { ports_per_vm: 0, ..class.clone() }.vms_left(), Some(8), "no port, no bound");
         assert_eq!(QuotaClass { ports: Allowance::default(), ..class }.vms_left(), Some(8));
+    }
+
+    #[test]
+    fn more_is_left_of_a_class_when_somebody_gave_something_back_or_its_limit_rose() {
+        let with = |limit, used| {
+            let class = QuotaClass { cores: Allowance { limit, used }, ..QuotaClass::default() };
+            Headroom { classes: vec![class] }
+        };
+        let before = with(Some(80), 80);
+        assert!(with(Some(80), 72).has_more_than(&before) && with(Some(96), 80).has_more_than(&before));
+        assert!(with(None, 80).has_more_than(&before));
+        assert!(!with(Some(80), 80).has_more_than(&before) && !with(Some(72), 80).has_more_than(&before));
+        assert!(!before.has_more_than(&with(None, 80)) && !before.has_more_than(&Headroom::default()));
     }
 
     #[test]

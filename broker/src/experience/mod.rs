@@ -6,6 +6,7 @@
 //! | question | file |
 //! |---|---|
 //! | how many VMs may be on their way at once | `budget` |
+//! | what do launch budgets mean for a plan | `holds` |
 //! | which purchases came to nothing, and are tried with one VM only | `breaker` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
 //! | what has each VO used lately | `usage` |
@@ -15,6 +16,7 @@
 
 pub mod breaker;
 pub mod budget;
+mod holds;
 mod kept;
 mod lot;
 mod moment;
@@ -24,7 +26,8 @@ pub mod times;
 pub mod usage;
 
 pub use breaker::{Breakers, Circuit, Opened, Outcome};
-pub use budget::{Allowance, Budgets, Flight, Held, Phase};
+pub use budget::{Allowance, Budgets, FRESH, Flight, Held, Phase};
+pub use holds::{Shop, holds};
 pub use kept::Kept;
 pub use lot::{Lot, Reach};
 pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Written};

@@ -7,6 +7,7 @@ use super::{
     account::{Account, Amount, Lack, Number, amount},
     job_class::JobClass,
     market::Offer,
+    restraint::Restraint,
     snapshot::{Limits, LiveVm, Snapshot, Vo, places},
 };
 use crate::experience::money::Unit;
@@ -37,6 +38,8 @@ pub enum Concerns {
     Offer,
     /// Only some.
     Some,
+    /// Only some, whose jobs wait for it and get nothing dearer.
+    Waits,
 }
 
 /// All accounts.
@@ -59,6 +62,9 @@ pub struct Books<'a> {
     holds_of: Vec<Vec<usize>>,
     /// Holds that name no offer.
     holds_of_all: Vec<usize>,
+    restraint: Restraint,
+    /// What binds where restraint does.
+    restrained: Number,
 }
 
 impl<'a> Books<'a> {
@@ -109,6 +115,7 @@ impl<'a> Books<'a> {
             .iter()
             .map(|q| open(Account::new(Reason::CloudQuota, format!("the provider's quota of {}", q.name), q.left)))
             .collect();
+        let restrained = open(Restraint::account(snapshot.rules.fresh));
         let holds =
             snapshot.holds.iter().map(|h| open(Account::new(h.reason, h.message.clone(), vms(h.most)))).collect();
         let mut books = Self {
@@ -126,6 +133,8 @@ impl<'a> Books<'a> {
             holds,
             holds_of: Vec::new(),
             holds_of_all: Vec::new(),
+            restraint: Restraint::default(),
+            restrained,
         };
         books.charge_all();
         books.place_holds();
@@ -166,7 +175,11 @@ impl<'a> Books<'a> {
         let snapshot = self.snapshot;
         let names_offer = |i: &usize| {
             let hold = &snapshot.holds[*i];
-            hold.cloud.is_some() || hold.flavor.is_some() || hold.zone.is_some() || hold.quota.is_some()
+            hold.cloud.is_some()
+                || hold.flavor.is_some()
+                || hold.zone.is_some()
+                || hold.purchase.is_some()
+                || hold.quota.is_some()
         };
         let (of_offers, of_all): (Vec<usize>, Vec<usize>) = (0..snapshot.holds.len()).partition(names_offer);
         self.holds_of_all = of_all;
@@ -186,11 +199,14 @@ impl<'a> Books<'a> {
                 let agrees = |i: &&usize| {
                     let hold = &snapshot.holds[**i];
                     hold.zone.as_ref().is_none_or(|zone| *zone == offering.zone)
+                        && hold.purchase.is_none_or(|purchase| purchase == offering.purchase)
                         && hold.quota.is_none_or(|quota| Some(quota) == offering.quota)
                 };
                 self.holds_of.push(near.into_iter().flatten().flatten().filter(agrees).copied().collect());
             }
         }
+        let is_known = |holds: &Vec<usize>| holds.iter().any(|i| snapshot.holds[*i].is_of_an_offering());
+        self.restraint = Restraint::new(snapshot.rules.fresh, self.holds_of.iter().map(is_known));
     }
 
     /// What a launch takes; the budget reserves for the time that it is expected to live.
@@ -247,25 +263,41 @@ impl<'a> Books<'a> {
             && hold.vo.as_ref().is_none_or(|name| *name == self.snapshot.vos[vo].name)
             && hold.class.as_ref().is_none_or(|wanted| class == Some(wanted));
         let all = hold.pool.is_none() && hold.vo.is_none() && hold.class.is_none();
-        agrees.then_some(if all { Concerns::Offer } else { Concerns::Some })
+        let concerns = match hold.waits {
+            true => Concerns::Waits,
+            false if all => Concerns::Offer,
+            false => Concerns::Some,
+        };
+        agrees.then_some(concerns)
     }
 
-    /// The first account that has no room, and whom it concerns.
+    /// The first account that has no room, and whom it concerns. Jobs wait only where nothing else binds.
     pub fn obstacle(&self, thought: Thought<'_>) -> Option<Concerns> {
         let each = self.each(thought);
-        self.touched(thought).find_map(|(n, concerns)| self.accounts[n].lacks(each).map(|_| concerns))
+        let lacking = self.touched(thought).filter(|(n, _)| self.accounts[*n].lacks(each).is_some());
+        let mut waits = self.restraint.room(thought.number) == 0;
+        for (_, concerns) in lacking {
+            match concerns {
+                Concerns::Waits => waits = true,
+                other => return Some(other),
+            }
+        }
+        waits.then_some(Concerns::Waits)
     }
 
     /// All accounts that have no room.
     pub fn binding(&self, thought: Thought<'_>) -> Vec<(Number, Lack)> {
         let each = self.each(thought);
-        self.touched(thought).filter_map(|(n, _)| Some((n, self.accounts[n].lacks(each)?))).collect()
+        let restrained = (self.restraint.room(thought.number) == 0).then_some((self.restrained, Restraint::LACK));
+        let lacking = self.touched(thought).filter_map(|(n, _)| Some((n, self.accounts[n].lacks(each)?)));
+        lacking.chain(restrained).collect()
     }
 
     /// How many such VMs have room.
     pub fn room(&self, thought: Thought<'_>) -> u64 {
         let each = self.each(thought);
-        self.touched(thought).map(|(n, _)| self.accounts[n].room(each)).min().unwrap_or(0)
+        let room = self.touched(thought).map(|(n, _)| self.accounts[n].room(each)).min().unwrap_or(0);
+        room.min(self.restraint.room(thought.number))
     }
 
     /// Takes `vms` such VMs from all accounts that they touch.
@@ -273,6 +305,7 @@ impl<'a> Books<'a> {
         let each = self.each(thought).map(|n| n.saturating_mul(vms));
         let touched: Vec<Number> = self.touched(thought).map(|(n, _)| n).collect();
         touched.into_iter().for_each(|n| self.accounts[n].take(each));
+        self.restraint.take(thought.number, vms);
     }
 
     /// Whether a hold that concerns the offer names a class of jobs.

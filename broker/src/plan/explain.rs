@@ -57,7 +57,8 @@ impl Explain {
             }
             let Some(near) = self.near(fill, n, pool) else { continue };
             looked += 1;
-            if best.as_ref().is_none_or(|(_, b)| near.bounds.len() < b.bounds.len()) {
+            let reasons = |near: &Near| distance(near.bounds.iter().map(|bound| bound.reason));
+            if best.as_ref().is_none_or(|(_, b)| reasons(&near) < reasons(b)) {
                 best = Some((pool, near));
             }
         }
@@ -93,7 +94,8 @@ impl Explain {
             let thought = fill.thought(pool, class.vo, Some(n), number);
             let cloud = &fill.snapshot.clouds[offer.cloud].name;
             let binding = fill.books.binding(thought);
-            if best.as_ref().is_none_or(|b| binding.len() < b.bounds.len()) {
+            let far = distance(binding.iter().map(|(n, _)| fill.books.account(*n).reason));
+            if best.as_ref().is_none_or(|b| far < distance(b.bounds.iter().map(|bound| bound.reason))) {
                 let said = |(n, lack): &(usize, Lack)| bound(fill.books.account(*n), *lack, offer.offering, cloud);
                 let change = match binding[..] {
                     [(n, lack)] => change(fill.books.account(n), lack, offer.offering, cloud),
@@ -111,6 +113,17 @@ impl Explain {
         }
         Some(near)
     }
+}
+
+/// How far a VM is that these things bind: the fewer, the nearer, and where jobs merely wait for others to show something it is nearest.
+/// Jobs that have room somewhere and get no VM wait for something cheaper, which is what is to be said.
+fn distance(bounds: impl Iterator<Item = Reason>) -> (usize, bool) {
+    let (mut count, mut waits) = (0_usize, true);
+    for reason in bounds {
+        count += 1;
+        waits &= reason == Reason::Ramp;
+    }
+    (count.checked_sub(1).unwrap_or(usize::MAX), !waits)
 }
 
 /// All of the bounds in one text.

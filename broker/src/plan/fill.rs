@@ -15,7 +15,7 @@ use super::{
     market::{Market, Rank, step},
     need::Need,
     share::Turns,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Strategy},
 };
 
 /// A VM that is to be made.
@@ -240,7 +240,7 @@ impl<'c, 'a> Fill<'c, 'a> {
 
     /// A VM that no job needs, for the VO whose turn it is.
     pub fn keep(&mut self, pool: usize, vo: usize, keeps: Keeps, turns: &mut Turns) -> bool {
-        let Some(rank) = self.best_of(pool, vo, None, 0) else { return false };
+        let Some((rank, false)) = self.best_of(pool, vo, None, 0) else { return false };
         let offer = self.market.offer(rank.offer);
         let thought = self.thought(pool, vo, None, rank.offer);
         self.books.take(thought, 1);
@@ -261,7 +261,8 @@ impl<'c, 'a> Fill<'c, 'a> {
         {
             return Some(choice);
         }
-        let mut best: Option<((u8, i64), Choice)> = None;
+        // What is bought comes before what is waited for, where they cost alike.
+        let mut best: Option<((u8, i64, bool), Choice)> = None;
         for i in 0..self.pools_of[class.vo].len() {
             let pool = self.pools_of[class.vo][i];
             if self.full {
@@ -270,12 +271,14 @@ impl<'c, 'a> Fill<'c, 'a> {
             if self.closed_pools[pool] || !self.may_run(n, pool) {
                 continue;
             }
-            if let Some(rank) = self.best_of(pool, class.vo, Some(n), step)
-                && best.as_ref().is_none_or(|(cost, _)| rank.cost < *cost)
-            {
-                best = Some((rank.cost, Choice { pool, offer: rank.offer }));
+            if let Some((rank, waits)) = self.best_of(pool, class.vo, Some(n), step) {
+                let (tier, cost) = rank.cost;
+                if best.as_ref().is_none_or(|(place, _)| (tier, cost, waits) < *place) {
+                    best = Some(((tier, cost, waits), Choice { pool, offer: rank.offer }));
+                }
             }
         }
+        let best = best.filter(|((_, _, waits), _)| !waits);
         self.last[n] = best.map(|(_, choice)| (step, choice));
         best.map(|(_, choice)| choice)
     }
@@ -295,8 +298,8 @@ impl<'c, 'a> Fill<'c, 'a> {
         Thought { pool, vo, class: class.map(|n| &*classes[n].key), offer: self.market.offer(number), number }
     }
 
-    /// The best offer of a pool that has room.
-    fn best_of(&mut self, pool: usize, vo: usize, class: Option<usize>, step: usize) -> Option<Rank> {
+    /// The best offer of a pool that has room; or, where jobs wait for one that costs less, that one and `true`.
+    fn best_of(&mut self, pool: usize, vo: usize, class: Option<usize>, step: usize) -> Option<(Rank, bool)> {
         let number = class.map_or(self.needs[self.classes.len()], |n| self.needs[n]);
         let one = Need::cores(1);
         let classes = self.classes;
@@ -307,8 +310,13 @@ impl<'c, 'a> Fill<'c, 'a> {
         }
         let mut aside: Vec<Reverse<Rank>> = Vec::new();
         let mut particular = false;
+        let mut waits: Option<Rank> = None;
+        let in_order = self.snapshot.pools[pool].strategy == Strategy::InOrder;
         let found = loop {
             let Some(Reverse(rank)) = self.market.queue(pool, need, step).peek().copied() else { break None };
+            if waits.is_some_and(|first| in_order || first.cost < rank.cost) {
+                break None;
+            }
             match self.books.obstacle(self.thought(pool, vo, class, rank.offer)) {
                 None => break Some(rank),
                 Some(Concerns::Plan) => {
@@ -320,19 +328,23 @@ impl<'c, 'a> Fill<'c, 'a> {
                     break None;
                 }
                 Some(Concerns::Offer) => drop(self.market.queue(pool, need, step).pop()),
+                Some(Concerns::Waits) => {
+                    waits.get_or_insert(rank);
+                    aside.extend(self.market.queue(pool, need, step).pop());
+                }
                 Some(Concerns::Some) => {
                     particular |= self.books.names_a_class(rank.offer);
                     aside.extend(self.market.queue(pool, need, step).pop());
                 }
             }
         };
-        if found.is_none() && !particular {
+        if found.is_none() && waits.is_none() && !particular {
             self.dead.insert(place);
         }
         if !aside.is_empty() {
             self.market.queue(pool, need, step).extend(aside);
         }
-        found
+        found.map(|rank| (rank, false)).or(waits.map(|rank| (rank, true)))
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, job_class::JobClass};
+use crate::cloud::Purchase;
 
 /// A bound on launches of this plan. It counts each launch that agrees with all that it names; `None` agrees with everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub struct Hold {
     pub flavor: Option<String>,
     /// Availability zone. `Some(None)`: an offering without a zone.
     pub zone: Option<Option<String>>,
+    /// Way of buying.
+    #[serde(default)]
+    pub purchase: Option<Purchase>,
     /// Index in `Snapshot::quotas`.
     pub quota: Option<usize>,
     /// Image.
@@ -25,6 +29,9 @@ pub struct Hold {
     pub class: Option<JobClass>,
     /// As many may be made; 0: none.
     pub most: u64,
+    /// Whether jobs wait for what is held back, which will soon be more. Otherwise they get something dearer, or in another pool.
+    #[serde(default)]
+    pub waits: bool,
     /// Why no more.
     pub reason: Reason,
     /// The sentence: what is held back, why, and until when.
@@ -32,20 +39,43 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// A bound on all launches: name what it is for.
+    /// A bound on all launches, for which no job waits: name what it is for.
     pub fn new(most: u64, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             cloud: None,
             flavor: None,
             zone: None,
+            purchase: None,
             quota: None,
             image: None,
             pool: None,
             vo: None,
             class: None,
             most,
+            waits: false,
             reason,
             message: message.into(),
         }
+    }
+
+    /// Whether it names one offering and nothing else: what is known of that is in it.
+    pub fn is_of_an_offering(&self) -> bool {
+        let Self {
+            cloud,
+            flavor,
+            zone,
+            purchase: _,
+            quota,
+            image,
+            pool,
+            vo,
+            class,
+            most: _,
+            waits: _,
+            reason: _,
+            message: _,
+        } = self;
+        let names = cloud.is_some() && flavor.is_some() && zone.is_some();
+        names && quota.is_none() && image.is_none() && pool.is_none() && vo.is_none() && class.is_none()
     }
 }

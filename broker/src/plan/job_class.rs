@@ -1,5 +1,7 @@
 //! What jobs ask for: two queues whose jobs ask for the same are one class.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::demand::TaskQueue;
@@ -43,5 +45,48 @@ impl JobClass {
             platforms: sorted(&queue.platforms),
             job_types: sorted(&queue.job_types),
         }
+    }
+
+    /// In words, the same for equal classes and no others: what jobs do not ask for is not named. It is short: of long lists the beginning
+    /// is named, and a number that stands for the whole.
+    pub fn words(&self) -> String {
+        let lists = [
+            ("tags", &self.tags),
+            ("sites", &self.sites),
+            ("banned sites", &self.banned_sites),
+            ("CEs", &self.grid_ces),
+            ("platforms", &self.platforms),
+            ("job types", &self.job_types),
+        ];
+        let mut words = format!("{} s of CPU time", self.cpu_time);
+        if self.min_ram_mb > 0 {
+            words.push_str(&format!(", {} MB", self.min_ram_mb));
+        }
+        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            words.push_str(&format!(", {name} {}", list.join(" ")));
+        }
+        if words.chars().count() > LONGEST {
+            let mut hasher = DefaultHasher::new();
+            self.hash(&mut hasher);
+            words = words.chars().take(LONGEST).chain(format!("... (#{:016x})", hasher.finish()).chars()).collect();
+        }
+        words
+    }
+}
+
+/// As many characters are named of a class.
+const LONGEST: usize = 160;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_named_by_what_its_jobs_ask_for_and_however_much_that_is_in_few_words() {
+        let sites = |n: usize| JobClass { cpu_time: 60, sites: vec!["CLOUD.A.org".into(); n], ..JobClass::default() };
+        assert_eq!(sites(0).words(), "60 s of CPU time");
+        assert_eq!(sites(2).words(), "60 s of CPU time, sites CLOUD.A.org CLOUD.A.org");
+        assert!(sites(100).words().len() < 200 && sites(100).words() != sites(101).words());
+        assert_eq!(JobClass { min_ram_mb: 5, ..sites(0) }.words(), "60 s of CPU time, 5 MB");
     }
 }

@@ -19,6 +19,7 @@ pub mod life;
 mod market;
 mod need;
 mod reason;
+mod restraint;
 mod share;
 pub mod snapshot;
 mod supply;
@@ -38,8 +39,8 @@ pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};
 pub use reason::Reason;
 pub use snapshot::{
-    Budget, CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules, RunTime, Says,
-    Snapshot, Strategy, Unpriced, Vo,
+    Budget, CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules,
+    RunTime, Says, Snapshot, Strategy, Unpriced, Vo,
 };
 
 /// What one planning round decided. The same snapshot gives the same plan.

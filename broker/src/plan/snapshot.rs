@@ -313,11 +313,14 @@ pub struct Lease {
 
 /// What holds for all of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rules {
     /// The most VMs that one plan makes; `None`: no bound.
     pub most_launches: Option<u64>,
     /// What an offering without a price counts as.
     pub unpriced: Unpriced,
+    /// As many VMs are made of an offering of which nothing is known: which no hold names alone. `None`: any number.
+    pub fresh: Option<u64>,
 }
 
 /// What an offering without a price counts as.

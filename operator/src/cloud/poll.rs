@@ -164,8 +164,6 @@ async fn read_what(
     }
     // A credential that was refused at a launch may be good again: the next launch tells.
     handle.answered(Question::Launch, moment());
-    let pools = ctx.state.stores.pools.all();
-    handle.retain_pools(|name| pools.iter().any(|pool| pool.metadata.name.as_deref() == Some(name)));
     Ok(())
 }
 
@@ -180,12 +178,16 @@ async fn read_how_much(
     let started = ctx.clock.now();
     let headroom = asked(handle, Question::Headroom, driver.headroom()).await?;
     looks.headroom_read(intervals, moment());
-    let is_first = handle.facts().headroom.is_none();
+    let before = handle.facts().headroom;
+    let has_more = before.as_ref().is_some_and(|(_, before)| headroom.has_more_than(before));
     handle.update(|f| {
         f.headroom = Some((started, Arc::new(headroom)));
         f.headroom_read = Some(moment());
     });
-    if is_first {
+    if has_more {
+        handle.may_have_room(&key.name, ctx.clock.now());
+    }
+    if before.is_none() {
         replan(ctx, key);
     }
     Ok(())

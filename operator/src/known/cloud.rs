@@ -3,13 +3,17 @@
 mod facts;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use broker::cloud::{CloudError, Coming, Notice, Scope};
+use broker::{
+    cloud::{CloudError, Coming, Notice, Scope},
+    experience::{Budgets, Lot},
+};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use facts::worst;
@@ -18,15 +22,23 @@ pub use facts::{Announced, Facts, Failure, Needed, Question};
 use super::{
     Known,
     brake::{Brake, Limit},
-    exhausted::Exhausted,
     listing::Listing,
-    place::{Lot, Place},
+    lots::class,
 };
+
+/// What was learnt of a cloud by buying from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bought {
+    /// How many VMs may be on their way at once.
+    pub budgets: Arc<Budgets>,
+    /// UIDs of the PilotVMs whose VMs the provider has made.
+    pub made: Arc<BTreeSet<String>>,
+}
 
 /// One cloud, shared by its poller, the rounds and the PilotVMs. It is what is known of the cloud, and what was learnt by trying.
 pub struct Handle {
     known: Known<Facts>,
-    exhausted: Mutex<Exhausted>,
+    bought: Mutex<Bought>,
     losses: Mutex<Brake>,
     orphans: Mutex<Brake>,
 }
@@ -35,7 +47,7 @@ impl Default for Handle {
     fn default() -> Self {
         Self {
             known: Known::default(),
-            exhausted: Mutex::default(),
+            bought: Mutex::default(),
             losses: Mutex::new(Brake::new(Limit::LOSSES)),
             orphans: Mutex::new(Brake::new(Limit::ORPHANS)),
         }
@@ -112,79 +124,76 @@ impl Handle {
         });
     }
 
-    /// The provider refused to make a VM here, and would refuse what the scope covers.
-    pub fn refused(&self, scope: Scope, place: &Place, now: Instant) {
-        let class = self.class(place);
-        self.exhausted(|e| e.refused(scope, place, class.as_deref(), now));
+    /// The provider refused the VM of this lot that was ordered at `ordered`, and would refuse what the scope covers.
+    pub fn refused(&self, lot: &Lot, scope: Scope, ordered: Timestamp, now: Timestamp) {
+        let class = self.class(lot);
+        self.bought(|b| Arc::make_mut(&mut b.budgets).refused((lot, class.as_ref()), scope, None, ordered, now));
     }
 
-    /// The provider made a VM here.
-    pub fn granted(&self, place: &Place, now: Instant) {
-        let class = self.class(place);
-        self.exhausted(|e| e.granted(place, class.as_deref(), now));
+    /// The provider took the order of a VM of this lot. It may still find no host for it.
+    pub fn accepted(&self, lot: &Lot, now: Timestamp) {
+        let class = self.class(lot);
+        self.bought(|b| Arc::make_mut(&mut b.budgets).accepted(lot, class.as_ref(), now));
     }
 
-    /// Whether a VM may be ordered here now. Ask this just before each order: what was planned a moment ago may have been refused to
-    /// another VM since. After a pause the first VM that asks may order, and is the one that tries; the others are told no until
-    /// [`Handle::granted`] or [`Handle::refused`] says what came of it.
-    pub fn may_try(&self, place: &Place, now: Instant) -> bool {
-        let class = self.class(place);
-        self.exhausted(|e| e.may_try(place, class.as_deref(), now))
+    /// The provider has made the VM of this PilotVM, which was ordered at `ordered`. To say it twice counts once.
+    pub fn granted(&self, uid: &str, lot: &Lot, ordered: Timestamp, now: Timestamp) {
+        let class = self.class(lot);
+        self.bought(|b| {
+            if Arc::make_mut(&mut b.made).insert(uid.to_owned()) {
+                Arc::make_mut(&mut b.budgets).granted(lot, class.as_ref(), ordered, now);
+            }
+        });
     }
 
-    /// A VM of this lot came to nothing.
-    pub fn failed(&self, lot: &Lot, now: Instant) {
-        self.exhausted(|e| e.failed(lot, now));
+    /// Whether a VM of this lot may be ordered now. Ask this just before each order: what was planned a moment ago may have been refused
+    /// to another VM since. After a pause the first VM that asks may be ordered, and is the one that tries; the others are told no until
+    /// it is known what came of it.
+    pub fn may_order(&self, lot: &Lot, now: Timestamp) -> bool {
+        let class = self.class(lot);
+        self.bought(|b| Arc::make_mut(&mut b.budgets).may_order(lot, class.as_ref(), now))
     }
 
     /// The pilot of a VM of this lot asks for work.
-    pub fn worked(&self, lot: &Lot) {
-        self.exhausted(|e| e.worked(lot));
+    pub fn asked(&self, lot: &Lot, now: Timestamp) {
+        self.bought(|b| Arc::make_mut(&mut b.budgets).asked(lot, now));
     }
 
-    /// Places at which nothing may be bought now, since the provider refused.
-    pub fn refused_places(&self, now: Instant) -> BTreeSet<Place> {
-        let classes = self.classes();
-        self.exhausted(|e| e.refused_places(classes.iter().map(|(place, class)| (place, class.as_str())), now))
+    /// So many VMs of this lot work.
+    pub fn works(&self, lot: &Lot, vms: u64, now: Timestamp) {
+        self.bought(|b| Arc::make_mut(&mut b.budgets).works(lot, vms, now));
     }
 
-    /// Places at which this pool may buy nothing now, since its last VMs came to nothing.
-    pub fn failing(&self, pool: &str, now: Instant) -> BTreeSet<Place> {
-        self.exhausted(|e| e.failing(pool, now))
+    /// A VM of this lot, ordered at `ordered`, came to nothing: its pilot never asked for work, and could have.
+    pub fn never_asked(&self, lot: &Lot, ordered: Timestamp, now: Timestamp) {
+        self.bought(|b| Arc::make_mut(&mut b.budgets).never_asked(lot, ordered, now));
     }
 
-    /// How many VMs of each lot worked so far.
-    pub fn worked_lots(&self) -> Vec<(Lot, u64)> {
-        self.exhausted(|e| e.worked_lots())
+    /// There may be room again at the provider's.
+    pub fn may_have_room(&self, cloud: &str, now: Timestamp) {
+        self.bought(|b| Arc::make_mut(&mut b.budgets).may_have_room(cloud, now));
     }
 
-    /// Forgets what was learnt of pools that `pools` does not name.
-    pub fn retain_pools(&self, pools: impl Fn(&str) -> bool) {
-        self.exhausted(|e| e.retain(pools));
+    /// What was learnt by buying.
+    pub fn learnt(&self) -> Bought {
+        self.bought(|b| b.clone())
     }
 
-    fn exhausted<T>(&self, work: impl FnOnce(&mut Exhausted) -> T) -> T {
-        work(&mut self.exhausted.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Forgets the PilotVMs that are gone.
+    pub fn retain_made(&self, is_there: impl Fn(&str) -> bool) {
+        self.bought(|b| {
+            if b.made.iter().any(|uid| !is_there(uid)) {
+                Arc::make_mut(&mut b.made).retain(|uid| is_there(uid));
+            }
+        });
     }
 
-    /// The class of quota of each place on offer.
-    fn classes(&self) -> BTreeMap<Place, String> {
-        let Some(offers) = self.facts().offers else { return BTreeMap::new() };
-        let place = |offer: &broker::cloud::Offer| Place {
-            flavor: offer.flavor.clone(),
-            zone: offer.zone.clone(),
-            purchase: offer.purchase,
-        };
-        offers.offers.iter().map(|offer| (place(offer), offer.quota_class.clone())).collect()
+    fn bought<T>(&self, work: impl FnOnce(&mut Bought) -> T) -> T {
+        work(&mut self.bought.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn class(&self, place: &Place) -> Option<String> {
-        let offers = self.facts().offers?;
-        let found = offers
-            .offers
-            .iter()
-            .find(|o| o.flavor == place.flavor && o.zone == place.zone && o.purchase == place.purchase);
-        found.map(|offer| offer.quota_class.clone())
+    fn class(&self, lot: &Lot) -> Option<Arc<str>> {
+        class(lot, self.facts().offers.as_deref())
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use broker::{
-    cloud::Offers,
+    cloud::{Offers, Purchase},
     simulation::{CloudConfig, SimulatedCloud},
 };
 use crds::Reason;
@@ -106,10 +106,32 @@ fn a_refusal_of_a_class_is_known_by_the_offers() {
     };
     let offers = Offers { offers: vec![offer("c8", "standard"), offer("g1", "gpu")], ..Offers::default() };
     handle.update(|f| f.offers = Some(Arc::new(offers)));
-    let (c8, g1) = (Place::on_demand("c8", None), Place::on_demand("g1", None));
-    handle.refused(Scope::Class, &c8, now);
-    assert_eq!(handle.refused_places(now), BTreeSet::from([c8.clone()]));
-    assert!(handle.may_try(&g1, now) && !handle.may_try(&c8, now));
+    let lot = |flavor: &str| Lot {
+        cloud: "c".into(),
+        zone: None,
+        flavor: flavor.into(),
+        purchase: Purchase::OnDemand,
+        image: "el9".into(),
+    };
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    handle.refused(&lot("c8"), Scope::Class, at(0), at(0));
+    assert!(handle.may_order(&lot("g1"), at(1)) && !handle.may_order(&lot("c8"), at(1)));
+}
+
+#[test]
+fn a_vm_that_is_seen_twice_is_granted_once() {
+    let (handle, now) = (Handle::default(), Timestamp::UNIX_EPOCH);
+    let lot =
+        Lot { cloud: "c".into(), zone: None, flavor: "c8".into(), purchase: Purchase::OnDemand, image: "i".into() };
+    assert!(handle.may_order(&lot, now));
+    handle.granted("a", &lot, now, now);
+    let once = handle.learnt();
+    handle.granted("a", &lot, now, now);
+    assert_eq!(handle.learnt(), once);
+    handle.granted("b", &lot, now, now);
+    assert_ne!(handle.learnt().budgets, once.budgets);
+    handle.retain_made(|uid| uid == "b");
+    assert_eq!(handle.learnt().made.iter().collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]

@@ -64,6 +64,12 @@ impl Listing {
         self.vms.iter().filter(move |(_, twins)| twins.first().is_some_and(works_no_more)).map(|(uid, _)| uid.as_str())
     }
 
+    /// UIDs of the PilotVMs whose VMs are up, whether their pilots work or not.
+    pub fn up(&self) -> impl Iterator<Item = &str> {
+        let is_up = |vm: &Vm| vm.state == VmState::Active;
+        self.vms.iter().filter(move |(_, twins)| twins.first().is_some_and(is_up)).map(|(uid, _)| uid.as_str())
+    }
+
     /// Whether a VM that was made, and that nobody of ours took away, is not in the list as one that is there: it is missing, its state
     /// is unknown, or the provider says that somebody deleted it.
     pub fn lacks(&self, uid: &str, touched: Timestamp) -> bool {

@@ -3,19 +3,18 @@
 pub mod accounts;
 pub mod brake;
 pub mod cloud;
-pub mod exhausted;
 pub mod expectations;
 pub mod familiar;
 pub mod frozen;
 pub mod installation;
 pub mod jobs;
 pub mod listing;
+pub mod lots;
 pub mod memory;
 pub mod missing;
 pub mod numbers;
 pub mod paces;
 pub mod permits;
-pub mod place;
 pub mod secrets;
 
 use std::{

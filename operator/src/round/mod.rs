@@ -1,19 +1,20 @@
 //! The planning round of one installation; nothing else makes PilotVM objects.
 //!
 //! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
-//! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once; 5. the snapshot, the plan and what of it is
-//! done, all pure; 6. PilotVMs given back and made; 7. what was decided is kept for the statuses.
+//! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches of the clouds; 5. the
+//! snapshot, the plan and what of it is done, all pure; 6. PilotVMs given back and made; 7. what was decided is kept for the statuses.
 
 mod apply;
 mod decide;
 mod elsewhere;
 mod free;
+mod held;
+mod learn;
 mod lease;
 mod live;
 mod money;
 mod order;
 mod quotas;
-mod ramp;
 mod snapshot;
 mod wishes;
 mod world;
@@ -26,7 +27,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use decide::{Hands, hands, respect_pauses};
-use ramp::along_the_ramp;
+use learn::learn;
 use snapshot::snapshot;
 use world::World;
 
@@ -110,13 +111,14 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
     // Read after the demand, which can take its time: rows that came meanwhile count.
     let facts = handle.facts();
-    let world = World::of(&ctx.state, key, &facts, ctx.clock.now());
+    let mut world = World::of(&ctx.state, key, &facts, ctx.clock.now());
+    learn(&mut world, |cloud| ctx.state.clouds.get(&key.beside(cloud)));
     for vm in &world.unread {
         ctx.state.numbers.saw(&key.beside(&vm.pool), &vm.name);
     }
     let taken = snapshot(&world, queues);
     let began = Instant::now();
-    let plan = along_the_ramp(&world, respect_pauses(&world, broker::plan::plan(&taken)));
+    let plan = respect_pauses(&world, broker::plan::plan(&taken));
     ctx.metrics.planned(began.elapsed());
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),

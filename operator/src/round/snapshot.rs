@@ -5,22 +5,25 @@ use std::{collections::HashMap, sync::Arc};
 use broker::{
     cloud::Purchase,
     demand::TaskQueue,
-    plan::{CloudState, Hold, Life, LiveVm, Offering, Pool, Reason, Resources, Says, Snapshot, Vo},
+    experience::FRESH,
+    plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
     elsewhere::{elsewhere, is_ours},
+    held::holds,
     lease::lease,
     live::live,
     money::{budget, life_seconds, prices_in},
     quotas::{Quotas, is_counted},
     wishes::scaling,
-    world::{CloudView, Place, UnreadVm, World},
+    world::{CloudView, UnreadVm, World},
 };
 use crate::{
     amounts::{count, limits},
+    known::lots::boots,
     life::created,
     names::{Key, default_ce, deleting},
     resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
@@ -61,7 +64,8 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         vos,
         pools,
         clouds: world.clouds.iter().filter_map(|view| cloud_of(world, view, &quotas, &others)).collect(),
-        holds: world.clouds.iter().flat_map(holds).collect(),
+        holds: holds(world, &quotas),
+        rules: Rules { fresh: Some(FRESH), ..Rules::default() },
         vms: world
             .vms
             .iter()
@@ -107,36 +111,11 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         tags: pool.spec.matching.tags.clone(),
         required_tags: pool.spec.matching.required_tags.clone(),
         platform: pool.spec.matching.platform.clone(),
-        image: pool.spec.machine.image.clone(),
+        image: boots(&pool.spec.machine.image, Some(pool), None).to_string(),
         pin: pool.spec.matching.pin == crds::pool::Pin::MultiCore,
         life_seconds: life_seconds(world, pool),
         ..scaling(pool, site)
     })
-}
-
-/// What is held back on a cloud: what it refused a moment ago, and what came to nothing a moment ago in one pool.
-fn holds(view: &CloudView) -> Vec<Hold> {
-    let cloud = view.object.name_any();
-    let of = |(flavor, zone): &Place, reason, message| Hold {
-        cloud: Some(cloud.clone()),
-        flavor: Some(flavor.clone()),
-        zone: Some(zone.clone()),
-        ..Hold::new(0, reason, message)
-    };
-    let refused = view.refused.iter().map(|place| {
-        let message = format!("cloud {cloud} had no room for {} a short time ago; it is tried again soon", place.0);
-        of(place, Reason::NoCapacity, message)
-    });
-    let failing = view.failing.iter().flat_map(|(pool, places)| places.iter().map(move |place| (pool, place)));
-    let failing = failing.map(|(pool, place)| {
-        let message = format!(
-            "the last VMs of {} that pool {pool} had on cloud {cloud} never asked for work; more are tried later. See their events \
-             and console logs (ConfigMaps with the label diracgrid.org/console)",
-            place.0
-        );
-        Hold { pool: Some(pool.clone()), ..of(place, Reason::VmsFail, message) }
-    });
-    refused.chain(failing).collect()
 }
 
 /// A cloud that may be bought from now; others are left out of the plan.

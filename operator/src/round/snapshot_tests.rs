@@ -55,41 +55,6 @@ fn a_cloud_that_cannot_be_used_or_goes_or_is_paused_is_left_out() {
 }
 
 #[test]
-fn a_refused_flavor_stays_on_offer_and_is_held_back() {
-    let s = taken(|w| w["clouds"][0]["refused"] = json!([["c8", null]]));
-    assert_eq!((s.clouds[0].offerings.len(), s.holds.len(), s.holds[0].most), (1, 1, 0));
-    assert_eq!((s.holds[0].reason, s.holds[0].flavor.as_deref()), (Reason::NoCapacity, Some("c8")));
-}
-
-#[test]
-fn a_flavor_that_is_refused_in_one_zone_is_offered_in_the_other() {
-    let s = taken(|w| {
-        let offer = w["clouds"][0]["offers"]["offers"][0].clone();
-        let zoned = |zone: &str| {
-            let mut offer = offer.clone();
-            offer["zone"] = json!(zone);
-            offer
-        };
-        w["clouds"][0]["offers"]["offers"] = json!([zoned("a"), zoned("b")]);
-        w["clouds"][0]["refused"] = json!([["c8", "a"]]);
-    });
-    assert_eq!((s.clouds[0].offerings.len(), s.holds.len()), (2, 1));
-    assert_eq!(s.holds[0].zone, Some(Some("a".to_owned())));
-    assert_eq!(broker::plan::plan(&s).launches, [], "the VM that boots serves the three jobs");
-    let more = Snapshot { queues: vec![queue(20)], ..s };
-    let zones: Vec<_> = broker::plan::plan(&more).launches.iter().map(|l| l.offering.zone.clone()).collect();
-    assert_eq!(zones, [Some("b".to_owned()), Some("b".to_owned())]);
-}
-
-#[test]
-fn what_fails_in_one_pool_is_said_of_that_pool() {
-    let s = taken(|w| w["clouds"][0]["failing"] = json!({"cpu": [["c8", null]], "other": [["c8", "z"]]}));
-    let said: Vec<_> = s.holds.iter().map(|h| (h.pool.as_deref(), h.reason, h.zone.clone())).collect();
-    let zone = Some(Some("z".to_owned()));
-    assert_eq!(said, [(Some("cpu"), Reason::VmsFail, Some(None)), (Some("other"), Reason::VmsFail, zone)]);
-}
-
-#[test]
 fn a_pool_that_is_deleted_makes_no_vms_and_its_vms_still_count() {
     let s = taken(|w| w["pools"][0]["metadata"]["deletionTimestamp"] = json!("2026-11-24T00:00:00Z"));
     assert_eq!((s.pools.len(), s.vms.len()), (0, 1));

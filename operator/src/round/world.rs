@@ -1,10 +1,7 @@
 //! Everything a round decides from, of one moment: objects, and what is known of clouds and pilots, as data. It is sorted, and JSON both
 //! ways: a bug report becomes a test.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use broker::{
     clock::moment,
@@ -19,19 +16,15 @@ use crate::{
     api::unread::Unread,
     context::State,
     known::{
-        self,
         accounts::Figures,
+        cloud::Bought,
         installation::{Facts, Rows},
-        place::Lot,
     },
     life,
     names::{CLOUD_LABEL, Key, POOL_LABEL, VO_LABEL, deleting, is_paused},
     resolve::first_reader,
     trouble::Trouble,
 };
-
-/// Flavor and zone.
-pub type Place = (String, Option<String>);
 
 /// A cloud and what is known of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,18 +41,15 @@ pub struct CloudView {
     /// What may still be bought, and when that was asked for.
     #[serde(default)]
     pub headroom: Option<(Timestamp, Arc<Headroom>)>,
-    /// What was refused a moment ago.
+    /// What was learnt by buying there.
     #[serde(default)]
-    pub refused: BTreeSet<Place>,
-    /// What came to nothing a moment ago, by pool.
-    #[serde(default)]
-    pub failing: BTreeMap<String, BTreeSet<Place>>,
+    pub bought: Bought,
     /// UIDs of PilotVMs whose VMs it says have stopped, failed or are being deleted.
     #[serde(default)]
     pub stopped: BTreeSet<String>,
-    /// VMs made alike that worked since the operator started, whether they live or not.
+    /// UIDs of PilotVMs whose VMs it says are up.
     #[serde(default)]
-    pub worked: Vec<(Lot, u64)>,
+    pub up: BTreeSet<String>,
 }
 
 /// A PilotVM that this version cannot read: what its labels say.
@@ -142,18 +132,11 @@ impl World {
         let view = |object: Arc<Cloud>| {
             let handle = state.clouds.get(&Key::of(object.as_ref()));
             let facts = handle.facts();
-            let place = |place: known::place::Place| (place.flavor, place.zone);
-            let failing = |pool: &Arc<PilotPool>| {
-                let places: BTreeSet<Place> =
-                    handle.failing(&pool.name_any(), moment()).into_iter().map(place).collect();
-                (!places.is_empty()).then(|| (pool.name_any(), places))
-            };
             CloudView {
                 usable: facts.usable(moment()),
-                refused: handle.refused_places(moment()).into_iter().map(place).collect(),
-                failing: pools.iter().filter_map(failing).collect(),
+                bought: handle.learnt(),
                 stopped: facts.listing.iter().flat_map(|listing| listing.stopped()).map(str::to_owned).collect(),
-                worked: handle.worked_lots(),
+                up: facts.listing.iter().flat_map(|listing| listing.up()).map(str::to_owned).collect(),
                 offers: facts.offers,
                 headroom: facts.headroom,
                 object,

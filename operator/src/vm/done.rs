@@ -71,11 +71,13 @@ pub enum Effect {
     Refused(Scope),
     /// The cloud refuses to be asked for VMs.
     NotAnswered(CloudError),
-    /// The VM came to nothing.
-    Failed,
-    /// The pilot works.
-    Worked,
-    /// The cloud made a VM at this place.
+    /// The VM came to nothing: its pilot never asked for work, and could have.
+    NeverAsked,
+    /// The pilot asks for work.
+    Asked,
+    /// The cloud took the order, and may find no host for it.
+    Accepted,
+    /// The cloud has made the VM.
     Granted,
     /// The next round must not count the VM as supply: it waits until this write is back.
     NotSupply,

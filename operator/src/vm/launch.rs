@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use broker::{
     cloud::{Attempt, Choice, Order, Owner},
+    experience::Lot,
     pilot::rows::NewPilot,
 };
 use crds::PilotVM;
@@ -13,7 +14,7 @@ use super::{Error, pilot};
 use crate::{
     context::State,
     ending::{Ending, Why},
-    known::place::Lot,
+    known::lots::{lot, purchase},
     names::{Key, server},
     trouble::Trouble,
 };
@@ -46,15 +47,15 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
     let pilot = pilot::describe(state, vm);
     let user_data = pilot::contextualise(state, vm, &pilot)
         .map_err(|error| NoOrder::Unfit(Ending::unfit(Why::UserDataInvalid, error.to_string())))?;
-    let place = Lot::of(vm).place;
+    let offering = &vm.spec.offering;
     Ok(Order {
         owner: owner(state, vm),
         attempt,
         name: server(&key.name),
         choices: vec![Choice {
-            flavor: place.flavor,
-            zone: place.zone,
-            purchase: place.purchase,
+            flavor: offering.flavor.clone(),
+            zone: offering.zone.clone(),
+            purchase: purchase(offering.purchase),
             max_price_micros: None,
         }],
         image_id,
@@ -62,6 +63,13 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
         pilot,
         metadata: metadata(vm),
     })
+}
+
+/// The lot that its VM is of.
+pub fn lot_of(state: &State, vm: &PilotVM) -> Lot {
+    let key = Key::of(vm);
+    let offers = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts().offers;
+    lot(vm, state.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(), offers.as_deref())
 }
 
 /// The sentence about a cloud or an installation that cannot be used now.

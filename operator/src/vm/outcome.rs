@@ -16,7 +16,8 @@ use super::{
     record::Record,
 };
 use crate::{
-    ending::{Blame, Ending},
+    amounts::seconds,
+    ending::{Blame, Ending, Why},
     known::{
         cloud::Announced,
         memory::{Answer, Call, Found, Tried},
@@ -76,7 +77,8 @@ pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, Clou
     let over = |done: Done| done.learns(Learnt { tried: Some(Tried { n, call: Call::Over }), ..Learnt::default() });
     let error = match answer {
         Ok(machine) => {
-            let done = adopted(o, &machine).with([Effect::Granted]);
+            let took = if machine.state == VmState::Active { Effect::Granted } else { Effect::Accepted };
+            let done = adopted(o, &machine).with([took]);
             let learnt = Learnt { tried: Some(Tried { n, call: Call::Over }), ..done.learnt.clone() };
             return done.learns(learnt);
         }
@@ -104,7 +106,7 @@ pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, Clou
             // A credential that may read and not make VMs would else be tried at every round.
             let effects = [Effect::Refused(Scope::Offer), Effect::Poll].into_iter().chain(refused);
             let mut done = ended(o, &Ending::failed(&error, false), None, Some(&error));
-            done.effects.retain(|effect| !matches!(effect, Effect::Refused(_) | Effect::Failed));
+            done.effects.retain(|effect| !matches!(effect, Effect::Refused(_) | Effect::NeverAsked));
             over(done.with(effects))
         }
     }
@@ -128,7 +130,7 @@ pub fn running(o: &Observed<'_>) -> Done {
     if ran(o.vm) {
         return done;
     }
-    done.with([Effect::Worked]).tells(false, Reason::Running, "the pilot asks DIRAC for work")
+    done.with([Effect::Asked]).tells(false, Reason::Running, "the pilot asks DIRAC for work")
 }
 
 /// The row was written, or not.
@@ -229,7 +231,9 @@ pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: O
     };
     let blame = match ending.blame() {
         Blame::Refused if said.or(failure).is_some() => Some(Effect::Refused(scope(said.or(failure)))),
-        Blame::Failed => Some(Effect::Failed),
+        // A pilot that went after its idle timeout has asked, as far as anybody can tell, and while nobody can ask none does.
+        Blame::Failed if o.asking.is_none() || had_time_to_idle(o, ending) => None,
+        Blame::Failed => Some(Effect::NeverAsked),
         // It was refused to another VM, which has said so.
         Blame::Refused | Blame::Nothing => None,
     };
@@ -243,6 +247,12 @@ pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: O
         .with(spent.into_iter().chain(blame))
         .with(is_trouble.then_some(Effect::Plan))
         .tells(is_trouble, ending.why.event(), format!("{}: {}{kept}", ending.why.reason(), ending.message))
+}
+
+/// Whether a VM that stopped by itself was there for as long as an idle pilot goes on asking.
+fn had_time_to_idle(o: &Observed<'_>, ending: &Ending) -> bool {
+    let long_enough = |since: Timestamp| o.now.duration_since(since) >= seconds(o.vm.spec.idle_timeout);
+    ending.why == Why::NeverRan && launched(o.vm).is_some_and(long_enough)
 }
 
 /// How far a refusal reaches.

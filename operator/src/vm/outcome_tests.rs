@@ -96,7 +96,7 @@ fn a_made_vm_is_written_down_with_what_was_bought_and_counted_once() {
     let status = done.record.as_ref().unwrap();
     assert_eq!(status.provider_id.as_deref(), Some("id-a"));
     assert!(status.bought.is_some() && status.launched_at.is_some());
-    assert!(done.effects.contains(&Effect::Launched) && done.effects.contains(&Effect::Granted));
+    assert!(done.effects.contains(&Effect::Launched) && done.effects.contains(&Effect::Accepted));
     assert_eq!((call(&done), done.learnt.touched, done.again), (Some(Call::Over), true, Again::Now));
 }
 
@@ -139,7 +139,18 @@ fn a_refused_order_ends_the_pilotvm_and_is_told_as_far_as_it_reaches() {
 #[test]
 fn what_was_refused_to_another_vm_meanwhile_is_not_told_again() {
     let done = of(&pilot_vm("a", "c"), |o| outcome::ended(o, &Ending::refused_meanwhile(), None, None));
-    assert!(!done.effects.iter().any(|e| matches!(e, Effect::Refused(_) | Effect::Failed)));
+    assert!(!done.effects.iter().any(|e| matches!(e, Effect::Refused(_) | Effect::NeverAsked)));
+}
+
+#[test]
+fn a_vm_that_stops_early_blames_what_boots_and_one_that_had_time_to_be_idle_does_not() {
+    let blames = |launched: i64| {
+        let mut vm = pilot_vm("a", "c");
+        vm.spec.idle_timeout = crds::Duration::from_secs(300);
+        vm.status = Some(Record::of(&vm, at(launched)).launched(&vm, &server("a")).finish());
+        of(&vm, |o| outcome::ended(o, &Ending::halted(false), None, None)).effects.contains(&Effect::NeverAsked)
+    };
+    assert!(blames(-294) && !blames(-295), "it is second five");
 }
 
 #[test]
@@ -228,7 +239,7 @@ fn a_pilot_that_asks_for_work_is_told_once() {
     vm.status = of(&vm, |o| outcome::created(o, 1, false, Ok(server("a")))).record;
     let first = of(&vm, outcome::running);
     assert!(ConditionType::Running.holds(&first.record.as_ref().unwrap().conditions));
-    assert_eq!((first.event.map(|e| e.reason), first.effects), (Some(Reason::Running), vec![Effect::Worked]));
+    assert_eq!((first.event.map(|e| e.reason), first.effects), (Some(Reason::Running), vec![Effect::Asked]));
     vm.status = first.record;
     let again = of(&vm, outcome::running);
     assert!(again.event.is_none() && again.effects.is_empty());

@@ -21,7 +21,6 @@ use crate::{
     ending::Ending,
     errands::Errands,
     known::permits::{Act, Permit},
-    known::place::Lot,
     names::{Key, VM_FINALIZER, labels},
 };
 
@@ -179,11 +178,11 @@ fn no_order(o: &Observed<'_>, no: NoOrder) -> Done {
 /// What was planned may have been refused to another VM meanwhile.
 fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
     let cloud = state.clouds.get(&cloud_key(o.vm));
-    if o.attempt().is_none() && !cloud.may_try(&Lot::of(o.vm).place, o.moment) {
-        return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
-    }
     // Who would have to wait does not begin: an attempt that is written down is made at once, with the same permit.
     let Some(permit) = cloud.permits.take(Act::Create, &Key::of(o.vm)) else { return Done::after(LINE) };
+    if o.attempt().is_none() && !cloud.may_order(&launch::lot_of(state, o.vm), o.now) {
+        return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
+    }
     crash_point("record-attempt");
     Done { permit: Some(permit), ..outcome::begins(o, n) }
 }

@@ -7,14 +7,9 @@ use tokio::time::Instant;
 use super::{
     Error,
     done::{Done, Effect, Learnt},
+    launch::lot_of,
 };
-use crate::{
-    api,
-    context::Context,
-    known::{cloud::Question, place::Lot},
-    names::Key,
-    resolve::currency,
-};
+use crate::{api, context::Context, known::cloud::Question, life::ordered, names::Key, resolve::currency};
 
 /// Writes it down. `Ok` is the object as it is then, where it was written.
 pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<Option<PilotVM>, Error> {
@@ -84,7 +79,14 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
     let key = Key::of(vm);
     let (pool, cloud_key) = (key.beside(&vm.spec.pool_ref.name), key.beside(&vm.spec.cloud_ref.name));
     let installation = key.beside(&vm.spec.installation_ref.name);
-    let (cloud, lot) = (ctx.state.clouds.get(&cloud_key), Lot::of(vm));
+    let (cloud, now) = (ctx.state.clouds.get(&cloud_key), ctx.clock.now());
+    // What a cloud allows grew: more may be made for jobs that wait for that.
+    let widened = || {
+        let round = ctx.state.installations.get(&installation).facts().round;
+        if round.is_some_and(|round| round.plan.unmet.iter().any(|unmet| unmet.reason == broker::plan::Reason::Ramp)) {
+            ctx.bells.plan(&installation);
+        }
+    };
     match effect {
         Effect::Ordered(at) => {
             let mut planned = None;
@@ -103,11 +105,23 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
                 ctx.metrics.spent(&pool, currency, price.micros(), *seconds);
             }
         }
-        Effect::Refused(scope) => cloud.refused(*scope, &lot.place, moment),
+        Effect::Refused(scope) => cloud.refused(&lot_of(&ctx.state, vm), *scope, ordered(vm), now),
         Effect::NotAnswered(error) => cloud.not_answered(Question::Launch, error, moment),
-        Effect::Failed => cloud.failed(&lot, moment),
-        Effect::Worked => cloud.worked(&lot),
-        Effect::Granted => cloud.granted(&lot.place, moment),
+        Effect::NeverAsked => cloud.never_asked(&lot_of(&ctx.state, vm), ordered(vm), now),
+        Effect::Asked => {
+            let lot = lot_of(&ctx.state, vm);
+            cloud.granted(&vm.uid().unwrap_or_default(), &lot, ordered(vm), now);
+            cloud.asked(&lot, now);
+            widened();
+        }
+        Effect::Accepted => {
+            cloud.accepted(&lot_of(&ctx.state, vm), now);
+            widened();
+        }
+        Effect::Granted => {
+            cloud.granted(&vm.uid().unwrap_or_default(), &lot_of(&ctx.state, vm), ordered(vm), now);
+            widened();
+        }
         Effect::NotSupply => {
             if let Some(version) = written.and_then(ResourceExt::resource_version) {
                 ctx.state.expectations.expect(&installation, key.clone(), &vm.uid().unwrap_or_default(), &version);

@@ -66,7 +66,7 @@ fn a_handful_boots_until_the_first_pilot_asks_for_work() {
     (0..10).for_each(|_| grant(&mut budgets, &c8(), 0, 1));
     let held = budgets.allowance(&c8(), None, &flight(&[(Phase::Booting, 8)]), at(2));
     assert_eq!((held.most, &held.why), (0, &Held::Unproven { most: 8, has_asked: false }));
-    assert!(held.why.message(&c8()).contains("8 VMs with image el9 and flavor c8 on cloud cppm may boot until"));
+    assert!(held.why.message(&c8()).contains("at most 8 VMs of flavor c8 with image el9 boot at once, until"));
     assert_eq!(most(&budgets, &lot("c8", "el8"), &flight(&[(Phase::Booting, 8)]), 2), 8, "another image has its own");
     budgets.asked(&c8(), at(3));
     assert_eq!(most(&budgets, &c8(), &flight(&[(Phase::Booting, 7)]), 3), 9);
@@ -198,7 +198,7 @@ fn what_was_changed_or_was_the_fault_of_others_is_tried_again_at_once() {
     forgiven.forgive(at(901));
     assert_eq!(most(&forgiven, &c8(), &Flight::default(), 901), 1);
     let mut forgotten = shut();
-    forgotten.forget(&c8());
+    forgotten.forget(|lot| *lot == c8());
     assert_eq!(forgotten.allowance(&c8(), None, &Flight::default(), at(901)).why, Held::OnTheirWay { most: 1 });
 }
 

@@ -54,6 +54,11 @@ impl Flight {
         self.reaches.get(reach).copied().unwrap_or_default()
     }
 
+    /// The offers with open orders.
+    pub fn offers(&self) -> impl Iterator<Item = &Reach> {
+        self.reaches.keys().filter(|reach| !reach.is_wide())
+    }
+
     /// VMs of this lot that are on their way.
     pub fn of_lot(&self, lot: &Lot) -> u64 {
         self.lots.get(lot).copied().unwrap_or_default()

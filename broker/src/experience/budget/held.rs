@@ -39,13 +39,19 @@ pub enum Held {
 }
 
 impl Held {
-    /// The sentence: what hinders, and when that ends.
+    /// Whether it is over as soon as VMs that are on their way have shown something. Otherwise the jobs are given to another offering.
+    pub fn is_soon_over(&self) -> bool {
+        matches!(self, Self::OnTheirWay { .. } | Self::Unproven { .. })
+    }
+
+    /// The sentence: what hinders, and when that ends. Of what reaches more than one offer, the lot has no flavor.
     pub fn message(&self, lot: &Lot) -> String {
         let Lot { cloud, flavor, image, .. } = lot;
         let zone = lot.zone.as_ref().map_or_else(String::new, |zone| format!(" in zone {zone}"));
+        let what = if flavor.is_empty() { format!("VMs{zone}") } else { format!("VMs of flavor {flavor}{zone}") };
         match self {
             Self::OnTheirWay { most } => format!(
-                "flavor {flavor}{zone} on cloud {cloud}: at most {most} orders are under way at once: more follow when the cloud grants one"
+                "cloud {cloud}: at most {most} orders of {what} are under way at once, and more follow when the cloud grants one"
             ),
             Self::Refused { reach, since, until } => {
                 let what = match reach {
@@ -59,14 +65,14 @@ impl Held {
                 format!("cloud {cloud} has refused {what} since {since:.0}: one VM tries at {until:.0}")
             }
             Self::Unproven { most, has_asked: false } => format!(
-                "{most} VMs with image {image} and flavor {flavor}{zone} on cloud {cloud} may boot until the first has asked for work"
+                "cloud {cloud}: at most {most} {what} with image {image} boot at once, until the first of them has asked for work"
             ),
             Self::Unproven { most, has_asked: true } => format!(
-                "{most} VMs with image {image} and flavor {flavor}{zone} on cloud {cloud} may boot at once: more when more have asked for work"
+                "cloud {cloud}: at most {most} {what} with image {image} boot at once, and more when more of them have asked for work"
             ),
             Self::NeverAsked { in_a_row, until } => format!(
-                "the last {in_a_row} VMs with image {image} and flavor {flavor}{zone} on cloud {cloud} never asked for work: one VM tries at \
-                 {until:.0}"
+                "cloud {cloud}: the last {in_a_row} {what} with image {image} never asked for work, and one VM tries at {until:.0}; see \
+                 their events and console logs (ConfigMaps with the label diracgrid.org/console)"
             ),
         }
     }

@@ -28,6 +28,11 @@ use room::Room;
 use super::{Kept, Lot, Reach};
 use crate::cloud::Scope;
 
+/// As many orders may be under way of an offer of which nothing is known.
+pub const FRESH: u64 = 1;
+/// Of the VMs that are seen to work after a restart as many count: each doubles what may boot.
+const MOST_THAT_COUNT: u64 = 32;
+
 /// How many VMs of a lot may be ordered now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
@@ -53,9 +58,28 @@ impl Budgets {
             let (most, why) = room.left(&reach, flight.of(&reach), now);
             Some(Allowance { most, why })
         });
-        let (most, why) = self.proofs.get(lot).unwrap_or(&Proof::default()).left(flight.of_lot(lot), now);
+        let proof = self.proof(lot, flight, now);
         // The proof comes last: where both bind alike, the provider's word is the one that ends the wait.
-        rooms.chain([Allowance { most, why: why.clone() }]).min_by_key(|a| a.most).unwrap_or(Allowance { most, why })
+        rooms.chain([proof.clone()]).min_by_key(|a| a.most).unwrap_or(proof)
+    }
+
+    /// What each reach of which something is known allows, for a plan that has many offers: [`Budgets::allowance`] is the least of what
+    /// covers an offer, an offer that is not among them may have [`FRESH`] orders under way, and [`Budgets::proof`] holds beside.
+    pub fn rooms(&self, flight: &Flight, now: Timestamp) -> Vec<(Reach, Allowance)> {
+        let fresh = Room::default();
+        let known = self.rooms.iter();
+        let begun = flight.offers().filter(|reach| self.rooms.get(reach).is_none()).map(|reach| (reach, &fresh));
+        let allowance = |(reach, room): (&Reach, &Room)| {
+            let (most, why) = room.left(reach, flight.of(reach), now);
+            (reach.clone(), Allowance { most, why })
+        };
+        known.chain(begun).map(allowance).collect()
+    }
+
+    /// How many VMs of this lot may boot beyond those in `flight`, whether there is room for them or not.
+    pub fn proof(&self, lot: &Lot, flight: &Flight, now: Timestamp) -> Allowance {
+        let (most, why) = self.proofs.get(lot).unwrap_or(&Proof::default()).left(flight.of_lot(lot), now);
+        Allowance { most, why }
     }
 
     /// Whether a VM of this lot may be ordered now, asked just before the order. After a pause the first that asks may, and is the one
@@ -104,6 +128,14 @@ impl Budgets {
         self.proofs.entry(lot, now, Proof::default).asked(now);
     }
 
+    /// So many VMs of this lot work, as is seen after a restart. Where nothing was told of the lot, each counts as one that asks.
+    pub fn works(&mut self, lot: &Lot, vms: u64, now: Timestamp) {
+        if !self.proofs.get(lot).is_some_and(Proof::is_told_of) {
+            let proof = self.proofs.entry(lot, now, Proof::default);
+            (0..vms.min(MOST_THAT_COUNT)).for_each(|_| proof.asked(now));
+        }
+    }
+
     /// A VM of this lot, ordered at `ordered`, came to nothing: its pilot never asked for work. Not to be told while nobody can ask.
     pub fn never_asked(&mut self, lot: &Lot, ordered: Timestamp, now: Timestamp) {
         self.proofs.entry(lot, now, Proof::default).never_asked(ordered, now);
@@ -127,9 +159,9 @@ impl Budgets {
         });
     }
 
-    /// Forgets what was learnt of what boots in this lot, since it was changed.
-    pub fn forget(&mut self, lot: &Lot) {
-        self.proofs.remove(lot);
+    /// Forgets what was learnt of what boots in these lots, since it was changed.
+    pub fn forget(&mut self, is_changed: impl Fn(&Lot) -> bool) {
+        self.proofs.retain(|lot, _| !is_changed(lot));
     }
 
     /// Forgets the clouds that are gone.

@@ -47,6 +47,11 @@ impl Default for Proof {
 }
 
 impl Proof {
+    /// Whether a pilot ever asked, or too many never did.
+    pub fn is_told_of(&self) -> bool {
+        self.asked.is_some() || self.shut.is_some()
+    }
+
     /// How many more may boot, and what binds.
     pub fn left(&self, booting: u64, now: Timestamp) -> (u64, Held) {
         match &self.shut {

@@ -1,0 +1,148 @@
+//! What the operator learns by buying, as it does itself: launch budgets, told of what clouds answer and of what VMs come to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use broker::{
+    cloud::{Purchase, Scope as Reached},
+    experience::{self, Budgets, Flight, Lot, Phase, Shop},
+    plan::Hold,
+};
+use jiff::Timestamp;
+
+use super::super::{Listed, Seen, VmSeen};
+use crate::{
+    cloud::{Answer, Scope},
+    scenario::{Limits, Model},
+    time::Ms,
+    world::{Order, VmId},
+};
+
+/// What was learnt.
+#[derive(Default)]
+pub struct Learned {
+    /// By the index of the cloud.
+    budgets: BTreeMap<usize, Budgets>,
+    /// VMs that the provider is known to have made.
+    made: BTreeSet<VmId>,
+    /// VMs of which it was told that their pilots asked, or never did.
+    told: BTreeSet<VmId>,
+    /// What was left of each quota, by cloud.
+    headroom: Vec<Vec<Limits>>,
+}
+
+/// A moment of the simulation.
+fn at(now: Ms) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(now).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+/// The lot of an order, and its class of quota.
+fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
+    let cloud = &model.clouds[order.offer.cloud];
+    let flavor = &cloud.flavors[order.offer.flavor];
+    let lot = Lot {
+        cloud: cloud.name.as_str().into(),
+        zone: cloud.zones[order.offer.zone].as_deref().map(Arc::from),
+        flavor: flavor.name.as_str().into(),
+        purchase: if order.offer.spot { Purchase::Spot } else { Purchase::OnDemand },
+        image: model.pools[order.pool].image.as_str().into(),
+    };
+    (lot, flavor.class.to_string().into())
+}
+
+impl Learned {
+    /// What the quotas say now.
+    pub fn read(&mut self, seen: &Seen<'_>) {
+        let now: Vec<Vec<Limits>> = (0..seen.model().clouds.len()).map(|cloud| seen.headroom(cloud)).collect();
+        for (number, (now, before)) in now.iter().zip(&self.headroom).enumerate() {
+            let parts = now.iter().zip(before).flat_map(|(now, before)| now.0.into_iter().zip(before.0));
+            if parts.into_iter().any(|(now, before)| now > before) {
+                self.budgets
+                    .entry(number)
+                    .or_default()
+                    .may_have_room(&seen.model().clouds[number].name, at(seen.now()));
+            }
+        }
+        self.headroom = now;
+    }
+
+    /// What a VM has shown. `is_late`: its pilot should have asked for work.
+    pub fn see(&mut self, now: Ms, model: &Model, vm: &VmSeen<'_>, is_late: bool) {
+        let ((lot, class), ordered, now_at) = (lot(model, &vm.order), at(vm.ordered), at(now));
+        let budgets = self.budgets.entry(vm.order.offer.cloud).or_default();
+        let ran = vm.row.running_since.is_some();
+        let is_up = ran || matches!(vm.listed, Some(Listed::Active | Listed::Stopped));
+        if is_up && self.made.insert(vm.id) {
+            budgets.granted(&lot, Some(&class), ordered, now_at);
+        }
+        if ran && self.told.insert(vm.id) {
+            budgets.asked(&lot, now_at);
+        }
+        // A pilot that went after its idle timeout has asked, as far as anybody can tell.
+        let lived = now.saturating_sub(vm.made.unwrap_or(vm.ordered));
+        let went_early = vm.listed == Some(Listed::Stopped) && lived < model.pools[vm.order.pool].idle_timeout;
+        if (is_late || vm.listed == Some(Listed::Error) || went_early) && self.told.insert(vm.id) {
+            budgets.never_asked(&lot, ordered, now_at);
+        }
+    }
+
+    /// Whether an order still goes out.
+    pub fn may_order(&mut self, now: Ms, model: &Model, order: &Order) -> bool {
+        let (lot, class) = lot(model, order);
+        self.budgets.entry(order.offer.cloud).or_default().may_order(&lot, Some(&class), at(now))
+    }
+
+    /// What a cloud answered.
+    pub fn told(&mut self, now: Ms, model: &Model, order: &Order, answer: Answer) {
+        let (lot, class) = lot(model, order);
+        let budgets = self.budgets.entry(order.offer.cloud).or_default();
+        match answer {
+            Answer::Made => budgets.accepted(&lot, Some(&class), at(now)),
+            Answer::Refused(scope) => {
+                let scope = match scope {
+                    Scope::Offer => Reached::Offer,
+                    Scope::Zone => Reached::Zone,
+                    Scope::Quota => Reached::Class,
+                    Scope::Cloud => Reached::Cloud,
+                };
+                budgets.refused((&lot, Some(&class)), scope, None, at(now), at(now));
+            }
+            Answer::Failed | Answer::Lost => {}
+        }
+    }
+
+    /// What is held back. `first`: the number of each cloud's first quota.
+    pub fn holds(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>, first: &[usize]) -> Vec<Hold> {
+        let model = seen.model();
+        let mut flights = vec![Flight::default(); model.clouds.len()];
+        for vm in seen.vms().filter(|vm| !over.contains(&vm.id) && !vm.is_deleting && vm.row.running_since.is_none()) {
+            let (lot, class) = lot(model, &vm.order);
+            let phase = match vm.made {
+                None => Phase::Unanswered,
+                Some(_) if self.made.contains(&vm.id) => Phase::Booting,
+                Some(_) => Phase::Making,
+            };
+            flights[vm.order.offer.cloud].add(&lot, Some(&class), phase);
+        }
+        let none = Budgets::default();
+        let of_cloud = |(number, flight): (usize, &Flight)| {
+            let pools = model.pools.iter().filter(|pool| pool.clouds.contains(&number));
+            let images: BTreeSet<(Arc<str>, Arc<str>)> =
+                pools.map(|pool| (pool.image.as_str().into(), pool.image.as_str().into())).collect();
+            let cloud = model.clouds[number].name.as_str();
+            let of_class = |class: &str, all: &Hold| {
+                let quota = class.parse::<usize>().ok().map(|class| first[number] + class);
+                vec![Hold { quota, ..all.clone() }]
+            };
+            experience::holds(
+                self.budgets.get(&number).unwrap_or(&none),
+                &Shop { cloud, flight, images: &images },
+                of_class,
+                at(seen.now()),
+            )
+        };
+        flights.iter().enumerate().flat_map(of_cloud).collect()
+    }
+}

@@ -1,0 +1,224 @@
+//! The operator's way: what it sees becomes a snapshot for [`broker::plan::plan`], and the plan becomes orders and deletions. This folder is
+//! all that knows the planner and what it goes by. Beside the plan it does what the operator does around it: it learns of clouds by buying
+//! from them (`learned`), and deletes VMs that stopped, failed, are late, silent or too old.
+
+mod learned;
+mod words;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use broker::{
+    experience::FRESH,
+    plan::{self, Free, Lease, Life, LiveVm, Quota, Rules, Says, Snapshot},
+};
+use crds::pool::Purchase;
+
+use learned::Learned;
+use words::{cloud, limits, offering, order, pool, task_queue};
+
+use super::{Hands, Listed, Policy, Seen, VmSeen};
+use crate::{
+    cloud::Answer,
+    dirac::JobId,
+    scenario::{Loaded, Model},
+    time::{Ms, SECOND, ms},
+    world::{Order, PilotManners, RowStatus, VmId},
+};
+
+/// A pilot that has jobs and took none for so long takes none of those that wait.
+const FILLS_WITHIN: Ms = 60 * SECOND;
+/// A pilot without a job is silent after its idleTimeout and this.
+const SILENT_AFTER: Ms = 300 * SECOND;
+/// VMs are listed so often, whatever the poll.
+const LIST_EVERY: Ms = 30 * SECOND;
+
+/// The operator.
+pub struct Operator {
+    poll: Ms,
+    learned: Learned,
+    /// When each VM was last seen with a job.
+    busy: HashMap<VmId, Ms>,
+    /// The jobs that each VM was seen with, and when they last changed.
+    changed: HashMap<VmId, (Vec<JobId>, Ms)>,
+    /// What each VM was made for.
+    leases: HashMap<VmId, Vec<Lease>>,
+    listed: Option<Ms>,
+    model: Model,
+}
+
+impl Operator {
+    /// An operator that knows nothing yet.
+    pub fn new(loaded: &Loaded) -> Self {
+        Self {
+            poll: ms(loaded.words.poll),
+            learned: Learned::default(),
+            busy: HashMap::new(),
+            changed: HashMap::new(),
+            leases: HashMap::new(),
+            listed: None,
+            model: loaded.model.clone(),
+        }
+    }
+
+    /// Whether a VM is to be deleted, beside what the plan says. Notes what it has shown.
+    fn is_over(&mut self, now: Ms, vm: &VmSeen<'_>) -> bool {
+        let pool = &self.model.pools[vm.order.pool];
+        let ran = vm.row.running_since.is_some();
+        if !vm.running.is_empty() {
+            self.busy.insert(vm.id, now);
+        }
+        if ran && self.changed.get(&vm.id).is_none_or(|(jobs, _)| *jobs != vm.running) {
+            self.changed.insert(vm.id, (vm.running.to_vec(), now));
+        }
+        let since = |at: Ms| now.saturating_sub(at);
+        let is_late = !ran && since(vm.made.unwrap_or(vm.ordered)) > pool.boot_deadline;
+        self.learned.see(now, &self.model, vm, is_late);
+        let idle_since = vm.row.running_since.map(|first| self.busy.get(&vm.id).copied().unwrap_or(first));
+        let is_silent = idle_since.is_some_and(|at| since(at) > pool.idle_timeout + SILENT_AFTER);
+        let is_too_old = since(vm.ordered) > pool.max_lifetime + pool.cpu_time * SECOND + SILENT_AFTER;
+        is_late || is_silent || is_too_old || matches!(vm.listed, Some(Listed::Stopped | Listed::Error))
+    }
+
+    fn snapshot(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>) -> Snapshot {
+        let (now, model) = (seen.now(), seen.model());
+        let mut quotas = Vec::new();
+        let mut first = Vec::new();
+        for (number, cloud) in model.clouds.iter().enumerate() {
+            first.push(quotas.len());
+            quotas.extend(
+                seen.headroom(number)
+                    .iter()
+                    .map(|left| Quota { name: format!("cloud {}", cloud.name), left: limits(left) }),
+            );
+        }
+        let said: Vec<Arc<Says>> = (0..model.pools.len()).map(|i| Arc::new(plan::says(&pool(model, i)))).collect();
+        let mut snapshot = Snapshot {
+            queues: seen.queues().map(task_queue).collect(),
+            vos: model
+                .vos
+                .iter()
+                .map(|vo| plan::Vo {
+                    name: vo.name.clone(),
+                    groups: vo.groups.iter().cloned().collect(),
+                    share: vo.share,
+                    limits: limits(&vo.limits),
+                    ..plan::Vo::default()
+                })
+                .collect(),
+            // A pool that buys Spot VMs only is beyond this version.
+            pools: (0..model.pools.len())
+                .filter(|i| model.pools[*i].purchase.contains(&Purchase::OnDemand))
+                .map(|i| pool(model, i))
+                .collect(),
+            clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
+            quotas,
+            holds: self.learned.holds(seen, over, &first),
+            rules: Rules { fresh: Some(FRESH), ..Rules::default() },
+            vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), (&first, &said))).collect(),
+            ..Snapshot::default()
+        };
+        snapshot.sort();
+        snapshot
+    }
+
+    /// How far a VM is for the plan.
+    fn live(
+        &self,
+        now: Ms,
+        model: &Model,
+        vm: &VmSeen<'_>,
+        is_over: bool,
+        (first, said): (&[usize], &[Arc<Says>]),
+    ) -> LiveVm {
+        let pool = &model.pools[vm.order.pool];
+        let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime;
+        let offering = offering(model, vm.order.offer, first);
+        let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
+        let full = Free { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus };
+        let ends = is_over || is_old || vm.is_deleting || vm.row.status == RowStatus::Done;
+        let life = match (ends, vm.row.running_since) {
+            (true, _) => Life::Ending,
+            (false, None) => Life::Booting { ready_in: 0 },
+            (false, Some(since)) => {
+                let changed = self.changed.get(&vm.id).map_or(since, |(_, at)| *at);
+                let rests = now.saturating_sub(changed);
+                let class = lease.iter().max_by_key(|l| l.class.takes(full, 1).cores);
+                let taken = class.map_or(Free { cores: vm.running.len() as u64, ..Free::default() }, |lease| {
+                    lease.class.takes(full, vm.running.len() as u64)
+                });
+                let free = match vm.running.len() {
+                    0 if rests <= pool.idle_timeout => full,
+                    1.. if rests <= FILLS_WITHIN => full.less(taken),
+                    _ => Free::default(),
+                };
+                Life::Running { free, soon: Vec::new() }
+            }
+        };
+        LiveVm {
+            name: name(vm.id),
+            pool: pool.name.clone(),
+            cloud: model.clouds[vm.order.offer.cloud].name.clone(),
+            vo: model.vos[vm.order.vo].name.clone(),
+            offering: Arc::new(offering),
+            says: said[vm.order.pool].clone(),
+            cpu_time: pool.cpu_time,
+            life,
+            lease,
+            counted: vm.made.is_some(),
+            age_seconds: now.saturating_sub(vm.ordered) / SECOND,
+        }
+    }
+}
+
+impl Policy for Operator {
+    fn name(&self) -> &'static str {
+        "operator"
+    }
+
+    fn period(&self) -> Ms {
+        self.poll
+    }
+
+    fn manners(&self) -> PilotManners {
+        // cloud-init powers off as soon as the pilot has ended, and the VM obeys DIRAC_IDLE_TIMEOUT.
+        PilotManners { cooldown: 5 * SECOND, obeys_idle_timeout: true }
+    }
+
+    fn decide(&mut self, seen: &Seen<'_>, hands: &mut Hands) {
+        let now = seen.now();
+        if self.listed.is_none_or(|at| now - at >= LIST_EVERY) {
+            self.listed = Some(now);
+            hands.calls.push(("list", seen.model().clouds.len() as u64));
+        }
+        self.learned.read(seen);
+        let over: BTreeSet<VmId> = seen.vms().filter(|vm| self.is_over(now, vm)).map(|vm| vm.id).collect();
+        hands.deletions.extend(over.iter().copied());
+        let snapshot = self.snapshot(seen, &over);
+        let plan = plan::plan(&snapshot);
+        hands.deletions.extend(plan.surplus.iter().filter_map(|surplus| number(&surplus.vm)));
+        for launch in &plan.launches {
+            if let Some(order) = order(seen.model(), launch) {
+                let vm = hands.order(order);
+                self.leases.insert(vm, launch.lease.clone());
+            }
+        }
+    }
+
+    fn may_launch(&mut self, now: Ms, order: &Order) -> bool {
+        self.learned.may_order(now, &self.model, order)
+    }
+
+    fn told(&mut self, now: Ms, _vm: VmId, order: &Order, answer: Answer) {
+        self.learned.told(now, &self.model, order, answer);
+    }
+}
+
+fn name(vm: VmId) -> String {
+    format!("vm-{vm:08}")
+}
+fn number(name: &str) -> Option<VmId> {
+    name.strip_prefix("vm-")?.parse().ok()
+}

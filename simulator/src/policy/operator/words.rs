@@ -1,0 +1,122 @@
+//! The scenario's words in those of the planner, and the planner's launches as orders.
+
+use std::sync::Arc;
+
+use broker::{
+    demand::TaskQueue,
+    plan::{self, CloudState, Offering},
+};
+
+use crate::{
+    policy::QueueSeen,
+    scenario::{Limits, Model, Offer},
+    world::Order,
+};
+
+/// The allowance on `matching.maxCpuTime` that pilots get, in normalised seconds.
+const ALLOWANCE: u64 = 3_600;
+
+/// A pool.
+pub fn pool(model: &Model, number: usize) -> plan::Pool {
+    let pool = &model.pools[number];
+    plan::Pool {
+        name: pool.name.clone(),
+        site: pool.site.clone(),
+        ce: pool.ce.clone(),
+        vos: pool.vos.iter().map(|vo| model.vos[*vo].name.clone()).collect(),
+        clouds: pool.clouds.iter().map(|cloud| model.clouds[*cloud].name.clone()).collect(),
+        flavors: pool.flavors.clone(),
+        requirements: requirements(pool.requirements.as_ref()),
+        cpu_time: pool.cpu_time,
+        tags: pool.tags.clone(),
+        required_tags: pool.required_tags.clone(),
+        platform: pool.platform.clone(),
+        max: pool.max,
+        image: pool.image.clone(),
+        ..plan::Pool::default()
+    }
+}
+
+/// A cloud.
+pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
+    let cloud = &model.clouds[number];
+    let offers = (0..cloud.flavors.len())
+        .flat_map(|flavor| (0..cloud.zones.len()).map(move |zone| Offer { cloud: number, flavor, zone, spot: false }));
+    CloudState {
+        name: cloud.name.clone(),
+        offerings: offers.map(|offer| Arc::new(offering(model, offer, first))).collect(),
+        ceiling: limits(&cloud.ceiling),
+        ..CloudState::default()
+    }
+}
+
+/// A task queue.
+pub fn task_queue(queue: QueueSeen<'_>) -> TaskQueue {
+    let of = queue.definition;
+    TaskQueue {
+        id: queue.id,
+        owner: of.owner.clone(),
+        owner_group: of.owner_group.clone(),
+        cpu_time: of.cpu_time,
+        jobs: queue.jobs,
+        priority: queue.priority,
+        sites: of.sites.clone(),
+        grid_ces: of.grid_ces.clone(),
+        banned_sites: of.banned_sites.clone(),
+        platforms: of.platforms.clone(),
+        job_types: of.job_types.clone(),
+        tags: of.tags.clone(),
+        min_ram_mb: of.min_ram,
+        max_ram_mb: of.max_ram,
+    }
+}
+
+/// Limits.
+pub fn limits(limits: &Limits) -> plan::Limits {
+    let [vms, cores, ram_mib, gpus] = limits.0;
+    plan::Limits { vms, cores, ram_mib, gpus }
+}
+
+fn requirements(written: Option<&crds::pool::Requirements>) -> plan::Requirements {
+    let Some(r) = written else { return plan::Requirements::default() };
+    let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+    let range = |r: Option<&crds::quantity::Range>| (r.and_then(|r| count(r.min)), r.and_then(|r| count(r.max)));
+    plan::Requirements {
+        cores: range(r.cores.as_ref()),
+        ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
+        gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (count(g.min), count(g.max))),
+        gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+    }
+}
+
+/// One thing that can be bought.
+pub fn offering(model: &Model, offer: Offer, first: &[usize]) -> Offering {
+    let cloud = &model.clouds[offer.cloud];
+    let flavor = &cloud.flavors[offer.flavor];
+    Offering {
+        flavor: flavor.name.clone(),
+        zone: cloud.zones[offer.zone].clone(),
+        cores: flavor.size.cores,
+        ram_mib: flavor.size.ram_mib,
+        gpus: flavor.size.gpus,
+        gpu_model: flavor.gpu_model.clone(),
+        price_micros: flavor.price,
+        quota: Some(first[offer.cloud] + flavor.class),
+        ..Offering::default()
+    }
+}
+
+/// The order of a launch.
+pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
+    let pool = model.pools.iter().position(|p| *p.name == *launch.pool)?;
+    let cloud = model.clouds.iter().position(|c| *c.name == *launch.cloud)?;
+    let of = &model.clouds[cloud];
+    let offer = Offer {
+        cloud,
+        flavor: of.flavors.iter().position(|f| f.name == launch.offering.flavor)?,
+        zone: of.zones.iter().position(|z| *z == launch.offering.zone)?,
+        spot: false,
+    };
+    let vo = model.vos.iter().position(|v| *v.name == *launch.vo)?;
+    Some(Order { pool, vo, offer, cpu_time: model.pools[pool].cpu_time + ALLOWANCE })
+}
