@@ -5,6 +5,8 @@ mod bits;
 mod books;
 mod class;
 mod decide;
+#[cfg(test)]
+mod example_tests;
 mod explain;
 mod fill;
 #[cfg(test)]

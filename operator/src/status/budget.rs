@@ -15,7 +15,8 @@ use crate::{
     resolve::currency,
 };
 
-/// What the VO held lately, and how its budget stands. What was not counted since the start is not nothing: the last numbers stay.
+/// What the VO held lately, and how its budget stands. What was not counted since the start is not nothing, and what another replica wrote
+/// down after this one counted last is newer: the last numbers stay.
 pub fn standing(
     accounts: Option<&Accounts>,
     vo: &VirtualOrganization,
@@ -27,7 +28,10 @@ pub fn standing(
     };
     let used = accounts.used(&vo.name_any());
     let used = Used { cores: whole(used.cores), ram_gib: whole(used.ram_mib / 1_024), gpus: whole(used.gpus) };
-    (Some(used), accounts.told(&vo.name_any()).map(budget))
+    let told = accounts.told(&vo.name_any()).map(budget);
+    let written = old.and_then(|old| old.budget.as_ref());
+    let newer = written.filter(|old| told.as_ref().is_some_and(|told| old.ledger.at > told.ledger.at));
+    (Some(used), newer.cloned().or(told))
 }
 
 fn budget(told: &Told) -> BudgetStatus {
@@ -97,6 +101,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::known::accounts::Seen;
 
     fn object<K: serde::de::DeserializeOwned>(name: &str, spec: Value) -> Arc<K> {
         let metadata = json!({"name": name, "namespace": "n"});
@@ -123,7 +128,6 @@ mod tests {
     }
 
     fn says(vo: &Arc<VirtualOrganization>, currency: &str) -> (String, String, String) {
-        use crate::known::accounts::Seen;
         let beside = beside(vo, currency);
         let mut accounts = Accounts::default();
         let (vos, clouds, pools) = (&beside.vos, &beside.clouds, &beside.pools);
@@ -156,5 +160,20 @@ mod tests {
         };
         assert_eq!(standing(Some(&Accounts::default()), &euros, Some(&old)).1, old.budget);
         assert_eq!(standing(None, &euros, Some(&old)).1, old.budget);
+    }
+
+    #[test]
+    fn what_another_replica_wrote_down_since_is_not_written_over() {
+        let euros = vo(json!({"amount": "5", "currency": "EUR", "period": "1d"}));
+        let mut accounts = Accounts::default();
+        let (vos, now) = ([euros.clone()], jiff::Timestamp::from_second(1_000).unwrap());
+        accounts.round(&Seen { installation: "i", vms: &[], vos: &vos, pools: &[], clouds: &[], now });
+        let spent = |at: i64| {
+            let ledger = crds::organization::Ledger { at, ..Default::default() };
+            let budget = Some(BudgetStatus { spent: "3.00 EUR".into(), ledger, ..BudgetStatus::default() });
+            let old = VirtualOrganizationStatus { budget, ..VirtualOrganizationStatus::default() };
+            standing(Some(&accounts), &euros, Some(&old)).1.unwrap().spent
+        };
+        assert_eq!((spent(999).as_str(), spent(1_001).as_str()), ("0.00 EUR", "3.00 EUR"));
     }
 }

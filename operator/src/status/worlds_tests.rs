@@ -257,6 +257,8 @@ fn every_world_shows_what_is_true_of_it() {
     let mut elsewhere = object("DiracInstallation", "i", external.clone());
     elsewhere["metadata"]["namespace"] = json!("a");
     elsewhere["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    let budget = json!({"amount": "5", "currency": "EUR", "period": "30d"});
+    let with_budget = || well().change("VirtualOrganization", "/spec/budget", budget.clone());
     let queue = json!({"maxCpuTime": "24h", "ce": "ce.org", "queue": "long"});
     let mut pools = well().change("PilotPool", "/spec/matching", queue.clone());
     let mut second = twin("PilotPool", "a", LATER);
@@ -333,6 +335,20 @@ fn every_world_shows_what_is_true_of_it() {
             "Deleting",
             "waits for 2 VMs of ours that no other Cloud can delete",
         ),
+        (
+            "a pool keeps VMs",
+            well().change(
+                "PilotPool",
+                "/spec/scaling",
+                json!({"max": 3, "min": 1, "spare": 1, "borrow": "WhatIsFree"}),
+            ),
+            "pool/p Supported",
+            "True",
+            "Supported",
+            "",
+        ),
+        ("a VO has a budget", with_budget(), "vo/v Supported", "True", "Supported", ""),
+        ("a VO has a budget that nobody has counted yet", with_budget(), "vo/v Funded", "Unknown", "NotRead", ""),
         ("the cloud is away", well().without("Cloud"), "pool/p CloudUsable", "False", "NoUsableCloud", ""),
         ("the cloud is away", well().without("Cloud"), "pool/p DemandMet", "Unknown", "ReferenceMissing", ""),
         (
