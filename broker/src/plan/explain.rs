@@ -45,7 +45,8 @@ impl Explain {
             change,
         };
         let one = |reason, message: String| vec![Bound { reason, message }];
-        let Some(&closest) = fill.pools_of[class.vo].first() else {
+        let pools = &fill.pools_of[class.vo];
+        let Some(&closest) = pools.iter().find(|pool| fill.may_run(n, **pool)).or(pools.first()) else {
             let message = format!("no pool serves VO {name}: name it in spec.vos of a PilotPool");
             return unmet(None, one(Reason::NoPool, message), None);
         };

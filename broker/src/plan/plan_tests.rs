@@ -355,3 +355,15 @@ proptest! {
         prop_assert_eq!(plan(&after).launches, vec![]);
     }
 }
+
+#[test]
+fn jobs_that_wait_for_any_cloud_are_of_a_pool_that_could_run_them() {
+    // Pools that require tags come first where jobs are given to pools.
+    let mut world = world(vec![queue(1, "biomed_user", 3, &[])]);
+    let tags = vec!["GPU".to_owned()];
+    let gpu = Pool { tags: tags.clone(), required_tags: tags, ..pool("gpu", &["biomed"], &["g1"], 9) };
+    world.pools.insert(0, gpu);
+    world.pools.iter_mut().for_each(|pool| pool.clouds.clear());
+    let unmet = &plan(&world).unmet[0];
+    assert_eq!((unmet.pool.as_deref(), unmet.reason), (Some("cpu"), Reason::NoOffering));
+}
