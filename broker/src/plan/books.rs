@@ -7,10 +7,15 @@ use super::{
     account::{Account, Amount, Lack, Number, amount},
     job_class::JobClass,
     market::Offer,
+    near::{Concerns, Near},
+    ours::Ours,
     restraint::Restraint,
-    snapshot::{Limits, LiveVm, Snapshot, Vo, places},
+    snapshot::{Limits, LiveVm, Offering, Snapshot, Vo},
 };
 use crate::experience::money::Unit;
+
+/// As many VMs one plan makes, whatever the snapshot allows: a plan has an end.
+pub const MOST_LAUNCHES: u64 = 100_000;
 
 /// A launch that is thought of.
 #[derive(Clone, Copy)]
@@ -25,21 +30,6 @@ pub struct Thought<'a> {
     pub offer: Offer<'a>,
     /// The number of the offer.
     pub number: u32,
-}
-
-/// Whom an account concerns: what is full for all is not looked at again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Concerns {
-    /// Every launch of the plan.
-    Plan,
-    /// Every launch of this pool.
-    Pool,
-    /// Every launch of this offer with the same image.
-    Offer,
-    /// Only some.
-    Some,
-    /// Only some, whose jobs wait for it and get nothing dearer.
-    Waits,
 }
 
 /// All accounts.
@@ -58,10 +48,8 @@ pub struct Books<'a> {
     ceilings: Vec<Number>,
     quotas: Vec<Number>,
     holds: Vec<Number>,
-    /// By number of the offer: indices of the holds that may concern it.
-    holds_of: Vec<Vec<usize>>,
-    /// Holds that name no offer.
-    holds_of_all: Vec<usize>,
+    /// Which holds concern which launches.
+    pub near: Near<'a>,
     restraint: Restraint,
     /// What binds where restraint does.
     restrained: Number,
@@ -69,7 +57,7 @@ pub struct Books<'a> {
 
 impl<'a> Books<'a> {
     /// The accounts of a snapshot, with what its VMs hold.
-    pub fn new(snapshot: &'a Snapshot) -> Self {
+    pub fn new(snapshot: &'a Snapshot, ours: &[Ours<'a>]) -> Self {
         let mut accounts: Vec<Account> = Vec::new();
         let mut open = |account: Account| {
             accounts.push(account);
@@ -103,8 +91,8 @@ impl<'a> Books<'a> {
             .collect();
         let whose = "the installation (spec.limits)".to_owned();
         let installation = open(Account::new(Reason::InstallationLimit, whose, snapshot.limits));
-        let most = Limits { vms: snapshot.rules.most_launches, ..Limits::default() };
-        let plan = open(Account::new(Reason::Pace, "one round".to_owned(), most));
+        let most = snapshot.rules.most_launches.unwrap_or(MOST_LAUNCHES).min(MOST_LAUNCHES);
+        let plan = open(Account::new(Reason::Pace, "one round".to_owned(), vms(most)));
         let ceilings = snapshot
             .clouds
             .iter()
@@ -118,6 +106,7 @@ impl<'a> Books<'a> {
         let restrained = open(Restraint::account(snapshot.rules.fresh));
         let holds =
             snapshot.holds.iter().map(|h| open(Account::new(h.reason, h.message.clone(), vms(h.most)))).collect();
+        let near = Near::new(snapshot);
         let mut books = Self {
             snapshot,
             accounts,
@@ -131,35 +120,25 @@ impl<'a> Books<'a> {
             ceilings,
             quotas,
             holds,
-            holds_of: Vec::new(),
-            holds_of_all: Vec::new(),
-            restraint: Restraint::default(),
+            restraint: Restraint::new(snapshot.rules.fresh, near.is_known()),
             restrained,
+            near,
         };
-        books.charge_all();
-        books.place_holds();
+        books.charge_all(ours);
         books
     }
 
-    fn charge_all(&mut self) {
-        let snapshot = self.snapshot;
-        let pools = places(snapshot.pools.iter().map(|p| &p.name));
-        let vos = places(snapshot.vos.iter().map(|v| &v.name));
-        let clouds = places(snapshot.clouds.iter().map(|c| &c.name));
-        for (c, cloud) in snapshot.clouds.iter().enumerate() {
+    fn charge_all(&mut self, ours: &[Ours<'a>]) {
+        for (c, cloud) in self.snapshot.clouds.iter().enumerate() {
             self.accounts[self.ceilings[c]].take_others(cloud.others);
         }
-        // A VM whose pool is gone belongs to its site all the same.
-        let sites: HashMap<&str, Number> =
-            snapshot.pools.iter().zip(&self.sites).map(|(p, n)| (p.site.as_str(), *n)).collect();
-        for vm in &snapshot.vms {
+        for Ours { vm, pool, vo, cloud, site, .. } in ours {
             let each = amount(&vm.offering, 0);
-            let pool = pools.get(vm.pool.as_str());
             let known = [
-                pool.map(|p| self.pools[*p]),
-                sites.get(vm.says.site.as_str()).copied().or(pool.map(|p| self.sites[*p])),
-                vos.get(vm.vo.as_str()).map(|v| self.vos[*v]),
-                clouds.get(vm.cloud.as_str()).map(|c| self.ceilings[*c]),
+                pool.map(|p| self.pools[p]),
+                site.map(|p| self.sites[p]),
+                vo.map(|v| self.vos[v]),
+                cloud.map(|c| self.ceilings[c]),
                 Some(self.installation),
                 self.quota_of(vm),
             ];
@@ -171,54 +150,10 @@ impl<'a> Books<'a> {
         if vm.counted { None } else { self.quotas.get(vm.offering.quota?).copied() }
     }
 
-    fn place_holds(&mut self) {
-        let snapshot = self.snapshot;
-        let names_offer = |i: &usize| {
-            let hold = &snapshot.holds[*i];
-            hold.cloud.is_some()
-                || hold.flavor.is_some()
-                || hold.zone.is_some()
-                || hold.purchase.is_some()
-                || hold.quota.is_some()
-        };
-        let (of_offers, of_all): (Vec<usize>, Vec<usize>) = (0..snapshot.holds.len()).partition(names_offer);
-        self.holds_of_all = of_all;
-        // By cloud, so that each offer meets few holds.
-        let mut by_cloud: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
-        for i in of_offers {
-            by_cloud.entry(snapshot.holds[i].cloud.as_deref()).or_default().push(i);
-        }
-        for cloud in &snapshot.clouds {
-            let near = [by_cloud.get(&Some(cloud.name.as_str())), by_cloud.get(&None)];
-            let mut by_flavor: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
-            for i in near.into_iter().flatten().flatten() {
-                by_flavor.entry(snapshot.holds[*i].flavor.as_deref()).or_default().push(*i);
-            }
-            for offering in &cloud.offerings {
-                let near = [by_flavor.get(&Some(offering.flavor.as_str())), by_flavor.get(&None)];
-                let agrees = |i: &&usize| {
-                    let hold = &snapshot.holds[**i];
-                    hold.zone.as_ref().is_none_or(|zone| *zone == offering.zone)
-                        && hold.purchase.is_none_or(|purchase| purchase == offering.purchase)
-                        && hold.quota.is_none_or(|quota| Some(quota) == offering.quota)
-                };
-                self.holds_of.push(near.into_iter().flatten().flatten().filter(agrees).copied().collect());
-            }
-        }
-        let is_known = |holds: &Vec<usize>| holds.iter().any(|i| snapshot.holds[*i].is_of_an_offering());
-        self.restraint = Restraint::new(snapshot.rules.fresh, self.holds_of.iter().map(is_known));
-    }
-
-    /// What a launch takes; the budget reserves for the time that it is expected to live.
+    /// What a launch takes.
     pub fn each(&self, thought: Thought<'_>) -> Amount {
-        let offering = thought.offer.offering;
-        let Some(budget) = &self.snapshot.vos[thought.vo].budget else { return amount(offering, 0) };
-        let life = self.snapshot.pools[thought.pool].life_seconds.min(budget.period);
-        let per_hour = match budget.unit {
-            Unit::Money(_) => offering.price_micros.unwrap_or(0),
-            Unit::CoreHours => offering.cores.saturating_mul(3_600),
-        };
-        amount(offering, budget.unit.cost(per_hour, life))
+        let Offering { cores, ram_mib, gpus, price_micros, .. } = **thought.offer.offering;
+        self.amount(thought.pool, thought.vo, [cores, ram_mib, gpus, price_micros.unwrap_or(0)])
     }
 
     /// The account of what the VO may not buy, where this has no price in the currency of its budget.
@@ -233,12 +168,25 @@ impl<'a> Books<'a> {
         if refused { self.unpriced[vo] } else { None }
     }
 
-    /// The accounts that a launch touches, and whom each concerns.
-    fn touched<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (Number, Concerns)> + 's {
-        let Thought { pool, vo, offer, class, .. } = thought;
-        let fixed = [
+    /// What a VM of a pool takes with so many cores, memory and GPUs, at this price; the VO's budget reserves for the time that it is
+    /// expected to live.
+    pub fn amount(&self, pool: usize, vo: usize, [cores, ram_mib, gpus, price]: [u64; 4]) -> Amount {
+        let reserved = self.snapshot.vos[vo].budget.as_ref().map_or(0, |budget| {
+            let per_hour = match budget.unit {
+                Unit::Money(_) => price,
+                Unit::CoreHours => cores.saturating_mul(3_600),
+            };
+            budget.unit.cost(per_hour, self.snapshot.pools[pool].life_seconds.min(budget.period))
+        });
+        [1, cores, ram_mib, gpus, reserved]
+    }
+
+    /// The accounts that a launch touches whatever is held, and whom each concerns.
+    fn fixed(&self, thought: Thought<'_>) -> impl Iterator<Item = (Number, Concerns)> + use<> {
+        let Thought { pool, vo, offer, .. } = thought;
+        let all = [
             Some((self.plan, Concerns::Plan)),
-            Some((self.pools[pool], Concerns::Pool)),
+            Some((self.pools[pool], Concerns::Some)),
             Some((self.vos[vo], Concerns::Some)),
             self.budgets[vo].map(|n| (n, Concerns::Some)),
             self.unpriced(vo, offer).map(|n| (n, Concerns::Some)),
@@ -247,42 +195,32 @@ impl<'a> Books<'a> {
             Some((self.ceilings[offer.cloud], Concerns::Offer)),
             offer.offering.quota.and_then(|q| self.quotas.get(q)).map(|n| (*n, Concerns::Offer)),
         ];
-        let near = self.holds_of.get(thought.number as usize).map_or(&[][..], Vec::as_slice);
-        let holds = near.iter().chain(&self.holds_of_all).filter_map(move |i| {
-            let concerns = self.concerned(*i, pool, vo, class)?;
-            Some((self.holds[*i], concerns))
-        });
-        fixed.into_iter().flatten().chain(holds)
+        all.into_iter().flatten()
     }
 
-    fn concerned(&self, i: usize, pool: usize, vo: usize, class: Option<&JobClass>) -> Option<Concerns> {
-        let hold = &self.snapshot.holds[i];
-        let of_pool = &self.snapshot.pools[pool];
-        let agrees = hold.image.as_ref().is_none_or(|image| *image == of_pool.image)
-            && hold.pool.as_ref().is_none_or(|name| *name == of_pool.name)
-            && hold.vo.as_ref().is_none_or(|name| *name == self.snapshot.vos[vo].name)
-            && hold.class.as_ref().is_none_or(|wanted| class == Some(wanted));
-        let all = hold.pool.is_none() && hold.vo.is_none() && hold.class.is_none();
-        let concerns = match hold.waits {
-            true => Concerns::Waits,
-            false if all => Concerns::Offer,
-            false => Concerns::Some,
-        };
-        agrees.then_some(concerns)
+    /// The accounts of the holds that concern a launch.
+    fn held<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (Number, Concerns)> + 's {
+        self.near.of(thought).map(|(i, concerns)| (self.holds[i], concerns))
+    }
+
+    /// The accounts that a launch touches, and whom each concerns.
+    fn touched<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (Number, Concerns)> + 's {
+        self.fixed(thought).chain(self.held(thought))
     }
 
     /// The first account that has no room, and whom it concerns. Jobs wait only where nothing else binds.
     pub fn obstacle(&self, thought: Thought<'_>) -> Option<Concerns> {
         let each = self.each(thought);
         let lacking = self.touched(thought).filter(|(n, _)| self.accounts[*n].lacks(each).is_some());
-        let mut waits = self.restraint.room(thought.number) == 0;
+        let mut waits = (self.restraint.room(thought.number) == 0).then_some(Concerns::OfferWaits);
         for (_, concerns) in lacking {
             match concerns {
-                Concerns::Waits => waits = true,
+                Concerns::OfferWaits => waits = Some(concerns),
+                Concerns::SomeWait => waits = waits.or(Some(concerns)),
                 other => return Some(other),
             }
         }
-        waits.then_some(Concerns::Waits)
+        waits
     }
 
     /// All accounts that have no room.
@@ -303,15 +241,35 @@ impl<'a> Books<'a> {
     /// Takes `vms` such VMs from all accounts that they touch.
     pub fn take(&mut self, thought: Thought<'_>, vms: u64) {
         let each = self.each(thought).map(|n| n.saturating_mul(vms));
-        let touched: Vec<Number> = self.touched(thought).map(|(n, _)| n).collect();
-        touched.into_iter().for_each(|n| self.accounts[n].take(each));
+        let held: Vec<(Number, Concerns)> = self.held(thought).collect();
+        self.fixed(thought).chain(held).for_each(|(n, _)| self.accounts[n].take(each));
         self.restraint.take(thought.number, vms);
     }
 
-    /// Whether a hold that concerns the offer names a class of jobs.
-    pub fn names_a_class(&self, offer: u32) -> bool {
-        let near = self.holds_of.get(offer as usize).map_or(&[][..], Vec::as_slice);
-        near.iter().chain(&self.holds_of_all).any(|i| self.snapshot.holds[*i].class.is_some())
+    /// Whether the pool has its maximum.
+    pub fn is_full(&self, pool: usize) -> bool {
+        self.accounts[self.pools[pool]].lacks([1, 0, 0, 0, 0]).is_some()
+    }
+
+    /// Whether the plan makes no more VMs.
+    pub fn is_done(&self) -> bool {
+        self.accounts[self.plan].lacks([1, 0, 0, 0, 0]).is_some()
+    }
+
+    /// Whether a VO, its budget or the installation has no room for this.
+    pub fn is_closed_for(&self, vo: usize, least: Amount) -> bool {
+        let of_all = [Some(self.vos[vo]), self.budgets[vo], Some(self.installation)];
+        of_all.into_iter().flatten().any(|n| self.accounts[n].lacks(least).is_some())
+    }
+
+    /// Whether a VO, its budget, the site of a pool or the installation has no room for this.
+    pub fn is_closed(&self, pool: usize, vo: usize, least: Amount) -> bool {
+        self.accounts[self.sites[pool]].lacks(least).is_some() || self.is_closed_for(vo, least)
+    }
+
+    /// The number of the account of a pool's site.
+    pub fn site(&self, pool: usize) -> Number {
+        self.sites[pool]
     }
 
     /// The account with this number.

@@ -39,28 +39,28 @@ impl<'a> Demand<'a> {
     pub fn of(snapshot: &'a Snapshot) -> Self {
         let groups = groups(&snapshot.vos);
         let mut demand = Self { waiting: vec![0; snapshot.vos.len()], ..Self::default() };
-        let mut places: HashMap<(usize, Arc<JobClass>), usize> = HashMap::new();
+        let mut all: Vec<(usize, JobClass, &TaskQueue)> = Vec::with_capacity(snapshot.queues.len());
         for queue in snapshot.queues.iter().filter(|q| q.jobs > 0) {
-            let Some(&vo) = groups.get(queue.owner_group.as_str()) else {
+            if let Some(&vo) = groups.get(queue.owner_group.as_str()) {
+                demand.waiting[vo] = demand.waiting[vo].saturating_add(queue.jobs);
+                all.push((vo, JobClass::of(queue), queue));
+            } else {
                 let jobs = demand.unclaimed.entry(queue.owner_group.clone()).or_default();
                 *jobs = jobs.saturating_add(queue.jobs);
-                continue;
-            };
-            demand.waiting[vo] = demand.waiting[vo].saturating_add(queue.jobs);
-            let key = Arc::new(JobClass::of(queue));
-            if let Some(&place) = places.get(&(vo, key.clone())) {
-                let class = &mut demand.classes[place];
-                class.jobs = class.jobs.saturating_add(queue.jobs);
-                if queue.id < class.queue.id {
-                    class.queue = queue;
-                }
-            } else {
-                let need = Need::of(&key);
-                places.insert((vo, key.clone()), demand.classes.len());
-                demand.classes.push(Class { vo, queue, key, jobs: queue.jobs, need });
             }
         }
-        demand.classes.sort_by(|a, b| (a.vo, &a.key).cmp(&(b.vo, &b.key)));
+        all.sort_by(|(a, of_a, first), (b, of_b, second)| (a, of_a, first.id).cmp(&(b, of_b, second.id)));
+        for (vo, key, queue) in all {
+            match demand.classes.last_mut() {
+                Some(class) if class.vo == vo && *class.key == key => {
+                    class.jobs = class.jobs.saturating_add(queue.jobs)
+                }
+                _ => {
+                    let need = Need::of(&key);
+                    demand.classes.push(Class { vo, queue, key: Arc::new(key), jobs: queue.jobs, need });
+                }
+            }
+        }
         demand
     }
 }

@@ -1,13 +1,9 @@
 //! Why jobs get no VM: all that binds where they come nearest to one, and the one change that would start one more.
 
-use std::{collections::HashMap, sync::Arc};
-
 use super::{
     Bound, Change, Reason, Unmet,
     account::{Account, Lack},
     fill::Fill,
-    life::Free,
-    need::Need,
     snapshot::{Offering, Pool},
 };
 use crate::{demand::TaskQueue, experience::money::Unit};
@@ -16,104 +12,70 @@ use crate::{demand::TaskQueue, experience::money::Unit};
 const POOLS: usize = 16;
 const OFFERS: usize = 6;
 
-/// What binds one offer.
-#[derive(Clone, Debug)]
-struct Near {
-    bounds: Vec<Bound>,
-    change: Option<Change>,
-}
-
-/// Explanations; those that are equal are made once.
-#[derive(Default)]
-pub struct Explain {
-    /// By VO, pool and need, where no hold names a class.
-    near: HashMap<(usize, usize, Need), Arc<Near>>,
-}
-
-impl Explain {
-    /// Why `jobs` jobs of the class with number `n` get no VM.
-    pub fn explain(&mut self, fill: &Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
-        let class = &fill.classes[n];
-        let name = fill.snapshot.vos[class.vo].name.clone();
-        let unmet = |pool: Option<&Pool>, bounds: Vec<Bound>, change| Unmet {
-            vo: name.clone(),
-            pool: pool.map(|p| p.name.clone()),
-            jobs,
-            reason: bounds.first().map_or(Reason::NoMatch, |b| b.reason),
-            message: sentence(&bounds),
-            limits: bounds,
-            change,
+/// Why `jobs` jobs of the class with number `n` get no VM, after VMs were made for all that had room.
+pub fn explain(fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
+    let class = &fill.classes[n];
+    let vo = &fill.snapshot.vos[class.vo].name;
+    let unmet = |pool: Option<&Pool>, limits: Vec<Bound>, change| Unmet {
+        vo: vo.clone(),
+        pool: pool.map(|p| p.name.clone()),
+        jobs,
+        reason: limits.first().map_or(Reason::NoMatch, |b| b.reason),
+        message: sentence(&limits),
+        limits,
+        change,
+    };
+    let one = |reason, message: String| vec![Bound { reason, message }];
+    let pools = &fill.pools_of[class.vo];
+    let Some(&closest) = pools.iter().find(|pool| fill.may_run(n, **pool)).or(pools.first()) else {
+        let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
+        return unmet(None, one(Reason::NoPool, message), None);
+    };
+    if let Some((pool, number)) = nearest(fill, n) {
+        let binding = fill.books.binding(fill.thought(pool, class.vo, Some(n), number));
+        let offer = fill.market.offer(number);
+        let cloud = &fill.snapshot.clouds[offer.cloud].name;
+        let bounds = binding.iter().map(|(n, lack)| bound(fill.books.account(*n), *lack, offer.offering, cloud));
+        let change = match binding[..] {
+            [(n, lack)] => change(fill.books.account(n), lack, offer.offering, cloud),
+            _ => None,
         };
-        let one = |reason, message: String| vec![Bound { reason, message }];
-        let pools = &fill.pools_of[class.vo];
-        let Some(&closest) = pools.iter().find(|pool| fill.may_run(n, **pool)).or(pools.first()) else {
-            let message = format!("no pool serves VO {name}: name it in spec.vos of a PilotPool");
-            return unmet(None, one(Reason::NoPool, message), None);
-        };
-        let mut best: Option<(usize, Arc<Near>)> = None;
-        let mut looked = 0;
-        for &pool in fill.pools_of[class.vo].iter().filter(|pool| fill.may_run(n, **pool)) {
-            if looked == POOLS {
-                break;
-            }
-            let Some(near) = self.near(fill, n, pool) else { continue };
-            looked += 1;
-            let reasons = |near: &Near| distance(near.bounds.iter().map(|bound| bound.reason));
-            if best.as_ref().is_none_or(|(_, b)| reasons(&near) < reasons(b)) {
-                best = Some((pool, near));
-            }
-        }
-        if let Some((pool, near)) = best {
-            return unmet(Some(&fill.snapshot.pools[pool]), near.bounds.clone(), near.change.clone());
-        }
-        let pool = &fill.snapshot.pools[closest];
-        if fill.market.offers_of(closest).is_empty() {
-            let message = format!("no cloud of pool {} can be used and has a flavor that the pool takes", pool.name);
-            return unmet(Some(pool), one(Reason::NoOffering, message), None);
-        }
-        let message = format!("no pool takes them: {}", obstacle(class.queue, pool));
-        unmet(None, one(Reason::NoMatch, message), None)
+        return unmet(Some(&fill.snapshot.pools[pool]), bounds.collect(), change);
     }
+    let pool = &fill.snapshot.pools[closest];
+    if fill.market.has_nothing(fill.market.catalogue_of(closest)) {
+        let message = format!("no cloud of pool {} can be used and has a flavor that the pool takes", pool.name);
+        return unmet(Some(pool), one(Reason::NoOffering, message), None);
+    }
+    let message = format!("no pool takes them: {}", obstacle(class.queue, pool));
+    unmet(None, one(Reason::NoMatch, message), None)
+}
 
-    /// What binds the offer of a pool that comes nearest; `None`: none of its offers fits.
-    fn near(&mut self, fill: &Fill<'_, '_>, n: usize, pool: usize) -> Option<Arc<Near>> {
-        let class = &fill.classes[n];
-        let place = (class.vo, pool, class.need);
-        if let Some(near) = self.near.get(&place) {
-            return Some(near.clone());
+/// The pool and the number of the offer that come nearest to a VM; `None`: no pool could ever run the jobs.
+fn nearest(fill: &mut Fill<'_, '_>, n: usize) -> Option<(usize, u32)> {
+    let (vo, need) = (fill.classes[n].vo, fill.need_of(Some(n)));
+    let mut best: Option<((usize, bool), (usize, u32))> = None;
+    let mut looked = 0;
+    for i in 0..fill.pools_of[vo].len() {
+        let pool = fill.pools_of[vo][i];
+        if looked == POOLS || !fill.may_run(n, pool) {
+            continue;
         }
-        let mut best: Option<Near> = None;
-        let (mut looked, mut general) = (0, true);
-        for &number in fill.market.offers_of(pool) {
-            let offer = fill.market.offer(number);
-            let (full, cpu_time) = (Free::all(offer.offering), fill.snapshot.pools[pool].cpu_time);
-            if !fill.index.fits(n, class, fill.says_of[pool], full, cpu_time) {
-                continue;
-            }
-            looked += 1;
-            general &= !fill.books.names_a_class(number);
-            let thought = fill.thought(pool, class.vo, Some(n), number);
-            let cloud = &fill.snapshot.clouds[offer.cloud].name;
-            let binding = fill.books.binding(thought);
+        let offers = fill.market.fitting(fill.market.catalogue_of(pool), need, OFFERS);
+        looked += usize::from(!offers.is_empty());
+        for &number in offers.iter() {
+            let binding = fill.books.binding(fill.thought(pool, vo, Some(n), number));
             let far = distance(binding.iter().map(|(n, _)| fill.books.account(*n).reason));
-            if best.as_ref().is_none_or(|b| far < distance(b.bounds.iter().map(|bound| bound.reason))) {
-                let said = |(n, lack): &(usize, Lack)| bound(fill.books.account(*n), *lack, offer.offering, cloud);
-                let change = match binding[..] {
-                    [(n, lack)] => change(fill.books.account(n), lack, offer.offering, cloud),
-                    _ => None,
-                };
-                best = Some(Near { bounds: binding.iter().map(said).collect(), change });
+            if best.is_none_or(|(least, _)| far < least) {
+                best = Some((far, (pool, number)));
             }
-            if looked == OFFERS {
-                break;
+            // Nothing can be nearer.
+            if far == (0, false) || far.0 == 0 && !fill.books.near.anyone_waits() {
+                return Some((pool, number));
             }
         }
-        let near = Arc::new(best?);
-        if general {
-            self.near.insert(place, near.clone());
-        }
-        Some(near)
     }
+    best.map(|(_, place)| place)
 }
 
 /// How far a VM is that these things bind: the fewer, the nearer, and where jobs merely wait for others to show something it is nearest.

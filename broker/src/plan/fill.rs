@@ -3,19 +3,21 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
 };
 
 use super::{
-    books::{Books, Concerns, Thought},
+    books::Books,
+    choice::{Aisles, Choice, aisles, numbered},
     class::Class,
     index::Index,
     lane::{Lane, Pace},
     life::Free,
-    market::{Market, Rank, step},
-    need::Need,
+    market::Market,
+    need::Pin,
+    rests::{Rest, Rests, Run},
     share::Turns,
-    snapshot::{Snapshot, Strategy},
+    snapshot::{Lease, Pool, Snapshot},
 };
 
 /// A VM that is to be made.
@@ -27,27 +29,24 @@ pub struct Draft {
     pub vo: usize,
     /// The number of the offer.
     pub offer: u32,
-    /// The jobs it is made for: the number of the class, and how many.
-    pub lease: Vec<(usize, u64)>,
+    /// The jobs it is made for.
+    pub lease: Vec<Lease>,
     /// The tag that it asks for, so that it takes such jobs alone.
-    pub pin: Option<String>,
-    /// What it is made for, where it is made for no jobs.
-    pub keeps: Option<Keeps>,
+    pub pin: Option<Pin>,
+    /// Why it is made.
+    pub why: Why,
 }
 
-/// Why a VM is made that no job needs.
+/// Why a VM is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Keeps {
+pub enum Why {
+    /// For jobs of the class with this number, and perhaps others.
+    Class(usize),
     /// The pool keeps a number of VMs.
     Min,
     /// The pool keeps a number of VMs without work.
     Spare,
 }
-
-/// As many leases are written into one VM: what it serves beyond that it serves without a claim.
-const MOST_LEASES: usize = 8;
-/// As many new VMs with something left are looked at for one class.
-const LOOKED_AT: usize = 64;
 
 /// The filling of one plan.
 pub struct Fill<'c, 'a> {
@@ -65,6 +64,8 @@ pub struct Fill<'c, 'a> {
     pub market: Market<'a>,
     /// By index of the VO: the pools that serve it, in the order in which they are tried where cost does not decide.
     pub pools_of: Vec<Vec<usize>>,
+    /// By index of the VO: the same pools in aisles.
+    pub aisles_of: Vec<Aisles>,
     /// By index of the pool: what its pilots say.
     pub says_of: Vec<usize>,
     /// The VMs that are to be made.
@@ -75,24 +76,13 @@ pub struct Fill<'c, 'a> {
     made: Vec<u64>,
     /// Jobs of each class that the VM took which was made for it last.
     most: Vec<u64>,
-    /// By index of the VO: what new VMs have left, by its cores and the number of the draft.
-    rests: Vec<BTreeMap<(u64, usize), Lane>>,
-    closed_pools: Vec<bool>,
-    /// Pool, VO, need and step of jobs for which nothing is found any more.
-    dead: HashSet<[u32; 4]>,
+    /// By index of the VO: what new VMs have left.
+    rests: Vec<Rests>,
     /// The number of each class's need; the last is that of a VM that is made for no jobs.
-    needs: Vec<usize>,
+    pub needs: Vec<usize>,
     /// What each class chose last, and for which step of jobs. Nothing gets better while the plan is made, so it is the best as long as it
     /// has room.
-    last: Vec<Option<(usize, Choice)>>,
-    full: bool,
-}
-
-/// What is bought for a class.
-#[derive(Clone, Copy)]
-struct Choice {
-    pool: usize,
-    offer: u32,
+    pub last: Vec<Option<(usize, Choice)>>,
 }
 
 impl<'c, 'a> Fill<'c, 'a> {
@@ -104,32 +94,25 @@ impl<'c, 'a> Fill<'c, 'a> {
         books: Books<'a>,
         says_of: Vec<usize>,
     ) -> Self {
-        let (vos, pools) = (snapshot.vos.len(), snapshot.pools.len());
-        let market =
-            Market::new(&snapshot.clouds, &snapshot.pools, snapshot.rules.unpriced, |cloud| books.fullness(cloud));
-        let pools_of = snapshot.vos.iter().map(|vo| {
-            let mut serving: Vec<usize> = (0..pools).filter(|i| snapshot.pools[*i].vos.contains(&vo.name)).collect();
-            serving.sort_by_key(|i| Reverse(snapshot.pools[*i].required_tags.len()));
-            serving
-        });
+        let market = Market::new(snapshot, &books);
+        let pools_of = pools_of(snapshot);
+        let aisles_of = aisles(snapshot, &books, &market, &pools_of);
         Self {
             classes,
             paces: Vec::new(),
             index,
             books,
             market,
-            pools_of: pools_of.collect(),
+            pools_of,
+            aisles_of,
             says_of,
             drafts: Vec::new(),
-            placed: vec![0; pools],
+            placed: vec![0; snapshot.pools.len()],
             made: vec![0; classes.len()],
             most: vec![0; classes.len()],
-            rests: vec![BTreeMap::new(); vos],
-            closed_pools: vec![false; pools],
-            dead: HashSet::new(),
-            needs: numbered(classes),
+            rests: vec![Rests::default(); snapshot.vos.len()],
+            needs: numbered(classes.iter().map(|class| &class.need)),
             last: vec![None; classes.len()],
-            full: false,
             snapshot,
         }
     }
@@ -153,51 +136,27 @@ impl<'c, 'a> Fill<'c, 'a> {
     pub fn lend(&mut self) -> bool {
         let borrowers: Vec<usize> =
             (0..self.snapshot.pools.len()).filter(|p| self.snapshot.pools[*p].borrows).collect();
-        for pool in &borrowers {
-            self.books.lend(*pool);
-            self.closed_pools[*pool] = false;
-        }
-        self.dead.clear();
+        borrowers.iter().for_each(|pool| self.books.lend(*pool));
+        self.aisles_of = aisles(self.snapshot, &self.books, &self.market, &self.pools_of);
         self.last.fill(None);
         !borrowers.is_empty()
     }
 
     /// Gives jobs to what new VMs have left.
     fn serve_rests(&mut self, n: usize, jobs: u64) -> u64 {
-        let classes = self.classes;
-        let class = &classes[n];
-        let mut left = jobs;
-        let near: Vec<(u64, usize)> =
-            self.rests[class.vo].range((class.need.cores, 0)..).map(|(key, _)| *key).take(LOOKED_AT).collect();
-        for key in near {
-            if left == 0 {
-                break;
+        let (class, index) = (&self.classes[n], &self.index);
+        let served = self.rests[class.vo].serve(&class.need, self.paces[n], jobs, |rest| {
+            index.may_fit(n, rest.says) && class.queue.cpu_time <= rest.cpu_time
+        });
+        let mut given = 0;
+        for (Run { first, vms }, jobs) in served {
+            for draft in &mut self.drafts[first..first + vms] {
+                draft.lease.push(Lease { class: class.key.clone(), jobs });
+                self.placed[draft.pool] = self.placed[draft.pool].saturating_add(jobs);
+                given += jobs;
             }
-            let Some(lane) = self.rests[class.vo].get(&key).copied() else { continue };
-            let draft = &self.drafts[key.1];
-            let pool = &self.snapshot.pools[draft.pool];
-            let full = Free::all(self.market.offer(draft.offer).offering);
-            let pinned = draft.pin.as_ref().is_none_or(|pin| class.need.pin().as_ref() == Some(pin));
-            let fits = pinned && self.index.fits(n, class, self.says_of[draft.pool], full, pool.cpu_time);
-            let room = if fits { lane.starts(&class.need, full, self.paces[n]).min(left) } else { 0 };
-            // One row of the lease for each class; a VM that has enough of them is left as it is.
-            if room == 0 || draft.lease.len() >= MOST_LEASES {
-                continue;
-            }
-            left -= room;
-            self.placed[draft.pool] += room;
-            self.drafts[key.1].lease.push((n, room));
-            self.rests[class.vo].remove(&key);
-            self.keep_rest(class.vo, key.1, &lane.after(&class.need, full, self.paces[n], room));
         }
-        jobs - left
-    }
-
-    /// Of what is left the largest lane is kept.
-    fn keep_rest(&mut self, vo: usize, draft: usize, lanes: &[Lane]) {
-        if let Some(lane) = lanes.iter().max_by_key(|lane| (lane.free.cores, Reverse(lane.at))) {
-            self.rests[vo].insert((lane.free.cores, draft), *lane);
-        }
+        given
     }
 
     /// Makes VMs for a class: as many as its turn allows. How many jobs they are for.
@@ -218,145 +177,47 @@ impl<'c, 'a> Fill<'c, 'a> {
         let turn = if alone { wanted } else { wanted.min(1 + (self.made[n] / 16).max(room / 64)) };
         let vms = turn.min(room);
         self.most[n] = each;
-        self.made[n] += vms;
+        self.made[n] = self.made[n].saturating_add(vms);
         self.books.take(thought, vms);
         turns.give(class.vo, Some(n), offer.offering, vms);
-        let pin = if self.snapshot.pools[pool].pin { class.need.pin() } else { None };
-        let mut given = 0;
-        for _ in 0..vms {
-            let jobs = each.min(left - given);
-            given += jobs;
-            let draft = self.drafts.len();
-            let (vo, pin) = (class.vo, pin.clone());
-            self.drafts.push(Draft { pool, vo, offer: number, lease: vec![(n, jobs)], pin, keeps: None });
-            let rest = lane.after(&class.need, full, pace, jobs);
-            if !rest.is_empty() {
-                self.keep_rest(vo, draft, &rest);
-            }
+        let Pool { pin, cpu_time, .. } = self.snapshot.pools[pool];
+        let pin = if pin { class.need.pin() } else { None };
+        let jobs = each.min(left);
+        let run = Run { first: self.drafts.len(), vms: usize::try_from(vms).unwrap_or(usize::MAX) };
+        if let (Some(lane), _) = Lane::largest(lane.after(&class.need, full, pace, jobs)) {
+            let rest = Rest { lane, full, says: self.says_of[pool], cpu_time, pin, leases: 1 };
+            self.rests[class.vo].keep(run, rest);
         }
-        self.placed[pool] += given;
+        let draft = || {
+            let lease = vec![Lease { class: class.key.clone(), jobs }];
+            Draft { pool, vo: class.vo, offer: number, lease, pin, why: Why::Class(n) }
+        };
+        self.drafts.extend(std::iter::repeat_with(draft).take(run.vms));
+        let given = vms * jobs;
+        self.placed[pool] = self.placed[pool].saturating_add(given);
         given
     }
 
-    /// A VM that no job needs, for the VO whose turn it is.
-    pub fn keep(&mut self, pool: usize, vo: usize, keeps: Keeps, turns: &mut Turns) -> bool {
-        let Some((rank, false)) = self.best_of(pool, vo, None, 0) else { return false };
-        let offer = self.market.offer(rank.offer);
-        let thought = self.thought(pool, vo, None, rank.offer);
+    /// A VM that no job needs, for a VO. Whether there is room for one.
+    pub fn keep(&mut self, pool: usize, vo: usize, why: Why, turns: &mut Turns) -> bool {
+        let Some((_, false, number)) = self.best_of(pool, vo, None, 0, |_| true) else { return false };
+        let offer = self.market.offer(number);
+        let thought = self.thought(pool, vo, None, number);
         self.books.take(thought, 1);
         turns.give(vo, None, offer.offering, 1);
-        let draft = Draft { pool, vo, offer: rank.offer, lease: Vec::new(), pin: None, keeps: Some(keeps) };
-        self.drafts.push(draft);
+        self.drafts.push(Draft { pool, vo, offer: number, lease: Vec::new(), pin: None, why });
         true
-    }
-
-    /// The pool and the offer that cost least for the cores that `left` jobs use.
-    fn choose(&mut self, n: usize, left: u64) -> Option<Choice> {
-        let classes = self.classes;
-        let (class, step) = (&classes[n], step(left));
-        if let Some((for_step, choice)) = self.last[n]
-            && for_step == step
-            && !self.closed_pools[choice.pool]
-            && self.books.obstacle(self.thought(choice.pool, class.vo, Some(n), choice.offer)).is_none()
-        {
-            return Some(choice);
-        }
-        // What is bought comes before what is waited for, where they cost alike.
-        let mut best: Option<((u8, i64, bool), Choice)> = None;
-        for i in 0..self.pools_of[class.vo].len() {
-            let pool = self.pools_of[class.vo][i];
-            if self.full {
-                return None;
-            }
-            if self.closed_pools[pool] || !self.may_run(n, pool) {
-                continue;
-            }
-            if let Some((rank, waits)) = self.best_of(pool, class.vo, Some(n), step) {
-                let (tier, cost) = rank.cost;
-                if best.as_ref().is_none_or(|(place, _)| (tier, cost, waits) < *place) {
-                    best = Some(((tier, cost, waits), Choice { pool, offer: rank.offer }));
-                }
-            }
-        }
-        let best = best.filter(|((_, _, waits), _)| !waits);
-        self.last[n] = best.map(|(_, choice)| (step, choice));
-        best.map(|(_, choice)| choice)
-    }
-
-    /// Whether jobs of the class with number `n` may run on VMs of this pool that are large enough.
-    pub fn may_run(&self, n: usize, pool: usize) -> bool {
-        self.classes[n].queue.cpu_time <= self.snapshot.pools[pool].cpu_time
-            && self.index.may_fit(n, self.says_of[pool])
-    }
-
-    /// A launch that is thought of.
-    pub fn thought(&self, pool: usize, vo: usize, class: Option<usize>, number: u32) -> Thought<'c>
-    where
-        'a: 'c,
-    {
-        let classes = self.classes;
-        Thought { pool, vo, class: class.map(|n| &*classes[n].key), offer: self.market.offer(number), number }
-    }
-
-    /// The best offer of a pool that has room; or, where jobs wait for one that costs less, that one and `true`.
-    fn best_of(&mut self, pool: usize, vo: usize, class: Option<usize>, step: usize) -> Option<(Rank, bool)> {
-        let number = class.map_or(self.needs[self.classes.len()], |n| self.needs[n]);
-        let one = Need::cores(1);
-        let classes = self.classes;
-        let need = (number, class.map_or(&one, |n| &classes[n].need));
-        let place = [pool, vo, number, step].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        if self.closed_pools[pool] || self.dead.contains(&place) {
-            return None;
-        }
-        let mut aside: Vec<Reverse<Rank>> = Vec::new();
-        let mut particular = false;
-        let mut waits: Option<Rank> = None;
-        let in_order = self.snapshot.pools[pool].strategy == Strategy::InOrder;
-        let found = loop {
-            let Some(Reverse(rank)) = self.market.queue(pool, need, step).peek().copied() else { break None };
-            if waits.is_some_and(|first| in_order || first.cost < rank.cost) {
-                break None;
-            }
-            match self.books.obstacle(self.thought(pool, vo, class, rank.offer)) {
-                None => break Some(rank),
-                Some(Concerns::Plan) => {
-                    self.full = true;
-                    break None;
-                }
-                Some(Concerns::Pool) => {
-                    self.closed_pools[pool] = true;
-                    break None;
-                }
-                Some(Concerns::Offer) => drop(self.market.queue(pool, need, step).pop()),
-                Some(Concerns::Waits) => {
-                    waits.get_or_insert(rank);
-                    aside.extend(self.market.queue(pool, need, step).pop());
-                }
-                Some(Concerns::Some) => {
-                    particular |= self.books.names_a_class(rank.offer);
-                    aside.extend(self.market.queue(pool, need, step).pop());
-                }
-            }
-        };
-        if found.is_none() && waits.is_none() && !particular {
-            self.dead.insert(place);
-        }
-        if !aside.is_empty() {
-            self.market.queue(pool, need, step).extend(aside);
-        }
-        found.map(|rank| (rank, false)).or(waits.map(|rank| (rank, true)))
     }
 }
 
-/// Numbers the needs of classes; the last is that of a job of one core.
-fn numbered(classes: &[Class<'_>]) -> Vec<usize> {
-    let mut all: HashMap<Need, usize> = HashMap::new();
-    let one = Need::cores(1);
-    let needs = classes.iter().map(|class| &class.need).chain([&one]);
-    needs
-        .map(|need| {
-            let next = all.len();
-            *all.entry(*need).or_insert(next)
-        })
-        .collect()
+/// By index of the VO: the pools that serve it, those that require most tags first.
+fn pools_of(snapshot: &Snapshot) -> Vec<Vec<usize>> {
+    let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, pool) in snapshot.pools.iter().enumerate() {
+        for vo in pool.vos.iter().collect::<HashSet<_>>() {
+            by_name.entry(vo).or_default().push(i);
+        }
+    }
+    by_name.values_mut().for_each(|pools| pools.sort_by_key(|i| Reverse(snapshot.pools[*i].required_tags.len())));
+    snapshot.vos.iter().map(|vo| by_name.get(vo.name.as_str()).cloned().unwrap_or_default()).collect()
 }

@@ -386,7 +386,8 @@ proptest! {
         let before = plan(&world);
         for unmet in before.unmet.iter().filter(|u| u.change.is_some()) {
             let change = unmet.change.as_ref().unwrap();
-            let mut after = world.clone();
+            let mut after = carried_out(&world, &before);
+            prop_assert_eq!(plan(&after).launches, vec![]);
             let raise = |limit: &mut Option<u64>| *limit = limit.map(|n| n + change.by);
             match change.reason {
                 Reason::PoolMax => {
@@ -398,8 +399,7 @@ proptest! {
                 Reason::CloudQuota => raise(&mut after.quotas[0].left.cores),
                 _ => continue,
             }
-            let jobs = |plan: &Plan| plan.unmet.iter().map(|u| u.jobs).sum::<u64>();
-            prop_assert!(jobs(&plan(&after)) < jobs(&before), "{:?}", unmet);
+            prop_assert!(!plan(&after).launches.is_empty(), "{:?}", unmet);
         }
     }
 

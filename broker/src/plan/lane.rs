@@ -1,5 +1,7 @@
 //! A lane: what of a VM is free from one moment on, and how many jobs begin in it before a new VM could have begun them.
 
+use std::cmp::Reverse;
+
 use super::{life::Free, need::Need};
 
 /// What is free of a VM from one moment on.
@@ -33,6 +35,13 @@ impl Lane {
     /// A lane that nobody uses yet.
     pub fn new(free: Free, at: u64, boots: bool) -> Self {
         Self { free, at: at / STEP * STEP, boots, used: false }
+    }
+
+    /// The lane with most cores, the soonest of several, and the others.
+    pub fn largest(mut lanes: Vec<Self>) -> (Option<Self>, Vec<Self>) {
+        let size = |lane: &Self| (lane.free.cores, Reverse(lane.at), lane.free);
+        let largest = (0..lanes.len()).max_by_key(|i| size(&lanes[*i]));
+        (largest.map(|i| lanes.swap_remove(i)), lanes)
     }
 
     /// How many jobs at once.
@@ -69,7 +78,7 @@ impl Lane {
             }
         }
         if rest > 0 && pace.runs > 0 {
-            lanes.push(kept(longer, self.at.saturating_add(pace.runs.saturating_mul(rounds + 1))));
+            lanes.push(kept(longer, self.at.saturating_add(pace.runs.saturating_mul(rounds.saturating_add(1)))));
         }
         lanes.retain(|lane| lane.free.cores > 0 && (lane.at <= pace.horizon || lane.at <= self.at));
         lanes

@@ -1,18 +1,15 @@
 //! What can be bought, and what comes first: the cheapest for each core that is used; where costs are alike, the manifest's order.
 //!
-//! Pools that may buy the same share one catalogue. A catalogue has one queue of its offers for each need of jobs and number of jobs; it is
-//! made when it is asked for, and what is closed is dropped from it for the rest of the plan.
+//! Pools that may buy the same share one catalogue. In a catalogue offers that differ only in where they are form one kind; kinds are
+//! ranked once for each need of jobs and number of jobs (`shelf.rs`), and what is closed is dropped for the rest of the plan.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
-    life::Free,
+    books::Books,
     need::Need,
-    snapshot::{CloudState, Offering, Pool, Requirements, Strategy, Unpriced},
+    shelf::{Cost, Kind, Rank, Shelf, Value, least},
+    snapshot::{CloudState, Offering, Pool, Requirements, Snapshot, Strategy, Unpriced},
 };
 
 /// One thing that can be bought on one cloud.
@@ -24,37 +21,39 @@ pub struct Offer<'a> {
     pub offering: &'a Arc<Offering>,
 }
 
-/// Costs that differ by less than this factor are alike.
-const ALIKE: f64 = 1.1;
-/// A GPU counts as so many cores where no price says more.
-const CORES_OF_A_GPU: u64 = 16;
-
-/// What comes first; the smallest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    /// Offerings with a price, and those without.
-    tier: u8,
-    /// The cost of a used core, in steps of ten in a hundred.
-    step: i64,
-    /// The place in the manifest.
-    order: u32,
-    /// The number of the offer.
-    pub offer: u32,
-    /// Which pool's best offer is better: its cost, whatever comes first within the pool.
-    pub cost: (u8, i64),
+/// What is to be done with an offer.
+pub enum Verdict {
+    /// It is bought.
+    Take,
+    /// It is not for this launch, and neither are others of its kind.
+    Pass,
+    /// It has no room for any launch of this catalogue any more.
+    Close,
+    /// Whatever the launch, jobs wait for it: others of its kind come first.
+    Wait,
+    /// Neither this nor a worse one is wanted.
+    Stop,
 }
 
 /// What pools with the same words may buy.
-#[derive(Default)]
 struct Catalogue {
-    /// Numbers of the offers, in the manifest's order.
-    offers: Vec<u32>,
+    /// Numbers of the offers, in the manifest's order, and the kind of each.
+    offers: Vec<(u32, usize)>,
+    kinds: Vec<Kind>,
+    /// Kinds of which an offer is open.
+    open: usize,
     strategy: Strategy,
-    /// By number of the need and of the step of jobs.
-    queues: Vec<Option<BinaryHeap<Reverse<Rank>>>>,
+    /// Whether there may be offers for which jobs wait, while others of their kind are open. Where the manifest's order decides, each
+    /// offer is a kind of its own.
+    may_wait: bool,
+    /// By number of the need.
+    shelves: Vec<Option<Shelf>>,
 }
 
 type Words<'a> = (&'a [String], &'a [String], &'a Requirements, Strategy, &'a str);
+
+/// What makes offers one kind: size, price and its currency, power, how full the cloud is, and the holds that concern only some launches.
+type Alike<'a> = ([u64; 3], Option<u64>, Option<&'a str>, Option<u64>, u64, Vec<usize>);
 
 /// All that can be bought.
 pub struct Market<'a> {
@@ -62,74 +61,40 @@ pub struct Market<'a> {
     catalogues: Vec<Catalogue>,
     /// By index of the pool.
     of_pool: Vec<usize>,
-    unpriced: Unpriced,
-    /// Power of a core where an offering does not say it.
-    power: f64,
-    /// By number of the offer: how much dearer it counts, since its cloud is nearly full; in hundredths.
-    dearer: Vec<u64>,
+    value: Value,
+}
+
+/// All offers, and those of each flavor of each cloud.
+struct Stock<'a> {
+    offers: Vec<Offer<'a>>,
+    of_cloud: HashMap<&'a str, Vec<u32>>,
+    of_flavor: HashMap<(&'a str, &'a str), Vec<u32>>,
+    /// By number of the offer: a number for what it is, the same for those that are alike.
+    alike: Vec<usize>,
 }
 
 impl<'a> Market<'a> {
-    /// The offers of all clouds, and what each pool may buy of them. `fullness` says how far an offer's cloud is used, in hundredths.
-    pub fn new(
-        clouds: &'a [CloudState],
-        pools: &'a [Pool],
-        unpriced: Unpriced,
-        fullness: impl Fn(usize) -> u64,
-    ) -> Self {
-        let mut offers = Vec::new();
-        let mut of_cloud: HashMap<&str, Vec<u32>> = HashMap::new();
-        for (c, cloud) in clouds.iter().enumerate() {
-            let here = of_cloud.entry(&cloud.name).or_default();
-            for offering in &cloud.offerings {
-                here.push(u32::try_from(offers.len()).unwrap_or(u32::MAX));
-                offers.push(Offer { cloud: c, offering });
-            }
-        }
-        let mut market =
-            Self { offers, catalogues: Vec::new(), of_pool: Vec::new(), unpriced, power: 1.0, dearer: Vec::new() };
-        market.power = market.mean_power();
-        market.dearer = market.offers.iter().map(|o| fullness(o.cloud).clamp(80, 120) - 80).collect();
+    /// The offers of all clouds, and what each pool may buy of them.
+    pub fn new(snapshot: &'a Snapshot, books: &Books<'_>) -> Self {
+        let stock = Stock::of(&snapshot.clouds, books);
+        let unpriced = snapshot.rules.unpriced;
+        let mut market = Self {
+            catalogues: Vec::new(),
+            of_pool: Vec::new(),
+            value: Value::of(stock.offers.iter().map(|o| &**o.offering), unpriced),
+            offers: Vec::new(),
+        };
         let mut by_words: HashMap<Words<'_>, usize> = HashMap::new();
-        for pool in pools {
+        for pool in &snapshot.pools {
             let words: Words<'_> = (&pool.clouds, &pool.flavors, &pool.requirements, pool.strategy, &pool.image);
             let place = *by_words.entry(words).or_insert_with(|| {
-                market.catalogues.push(market.catalogue(pool, &of_cloud));
+                market.catalogues.push(stock.catalogue(pool, unpriced, books));
                 market.catalogues.len() - 1
             });
             market.of_pool.push(place);
         }
+        market.offers = stock.offers;
         market
-    }
-
-    fn mean_power(&self) -> f64 {
-        let known: Vec<u64> = self.offers.iter().filter_map(|o| o.offering.power).collect();
-        if known.is_empty() { 1.0 } else { known.iter().sum::<u64>() as f64 / known.len() as f64 }
-    }
-
-    fn catalogue(&self, pool: &Pool, of_cloud: &HashMap<&str, Vec<u32>>) -> Catalogue {
-        let mut offers = Vec::new();
-        let rank: HashMap<&str, usize> = pool.flavors.iter().enumerate().map(|(i, f)| (f.as_str(), i)).collect();
-        for here in pool.clouds.iter().filter_map(|name| of_cloud.get(name.as_str())) {
-            let offering = |n: &u32| self.offers[*n as usize].offering;
-            if pool.flavors.is_empty() {
-                let mut fitting: Vec<u32> = here.iter().filter(|n| accepts(pool, offering(n))).copied().collect();
-                fitting.sort_by_key(|n| {
-                    let Offering { flavor, zone, .. } = &**offering(n);
-                    (flavor, zone)
-                });
-                offers.extend(fitting);
-            } else {
-                let mut named: Vec<(usize, u32)> =
-                    here.iter().filter_map(|n| Some((*rank.get(offering(n).flavor.as_str())?, *n))).collect();
-                named.sort_by_key(|(place, _)| *place);
-                offers.extend(named.into_iter().map(|(_, n)| n));
-            }
-        }
-        if self.unpriced == Unpriced::Refused {
-            offers.retain(|n| self.offers[*n as usize].offering.price_micros.is_some());
-        }
-        Catalogue { offers, strategy: pool.strategy, queues: Vec::new() }
     }
 
     /// The offer with this number.
@@ -137,62 +102,165 @@ impl<'a> Market<'a> {
         self.offers[number as usize]
     }
 
+    /// The number of the catalogue from which a pool buys.
+    pub fn catalogue_of(&self, pool: usize) -> usize {
+        self.of_pool[pool]
+    }
+
     /// Numbers of the offers of a pool, in the manifest's order.
-    pub fn offers_of(&self, pool: usize) -> &[u32] {
-        &self.catalogues[self.of_pool[pool]].offers
+    pub fn offers_of(&self, pool: usize) -> impl Iterator<Item = u32> {
+        self.catalogues[self.of_pool[pool]].offers.iter().map(|(offer, _)| *offer)
     }
 
-    /// The queue of offers of a pool for jobs of one need, and for so many of them as [`step`] says; the best first.
-    pub fn queue(&mut self, pool: usize, need: (usize, &Need), step: usize) -> &mut BinaryHeap<Reverse<Rank>> {
-        let place = self.of_pool[pool];
-        let at = need.0 * STEPS.len() + step;
-        if self.catalogues[place].queues.len() <= at {
-            self.catalogues[place].queues.resize_with(at + 1, || None);
-        }
-        if self.catalogues[place].queues[at].is_none() {
-            let catalogue = &self.catalogues[place];
-            let ranks = catalogue.offers.iter().enumerate();
-            let ranks =
-                ranks.filter_map(|(i, n)| self.rank(i, *n, catalogue.strategy, need.1, STEPS[step]).map(Reverse));
-            let made = ranks.collect::<Vec<_>>().into();
-            self.catalogues[place].queues[at] = Some(made);
-        }
-        self.catalogues[place].queues[at].get_or_insert_default()
+    /// Whether nothing was ever on offer in this catalogue.
+    pub fn has_nothing(&self, catalogue: usize) -> bool {
+        self.catalogues[catalogue].offers.is_empty()
     }
 
-    fn rank(&self, order: usize, number: u32, strategy: Strategy, need: &Need, jobs: u64) -> Option<Rank> {
-        let offering = self.offers[number as usize].offering;
-        let full = Free::all(offering);
-        let at_once = need.slots(full, full).min(jobs);
-        let order = u32::try_from(order).unwrap_or(u32::MAX);
-        if at_once == 0 {
+    /// The least that a VM of this catalogue takes: cores, memory, GPUs and price. `None`: nothing is on offer.
+    pub fn least_of_all(&self, catalogue: usize) -> Option<[u64; 4]> {
+        least(self.catalogues[catalogue].kinds.iter())
+    }
+
+    /// Less than this a used core costs nowhere in a catalogue, for jobs of one need and so many of them as `step` says. `None`: nothing
+    /// is on offer for them.
+    pub fn least_cost(&mut self, catalogue: usize, need: (usize, &Need), step: usize) -> Option<Cost> {
+        let Catalogue { kinds, open, strategy, may_wait, shelves, .. } = &mut self.catalogues[catalogue];
+        if *open == 0 {
             return None;
         }
-        let used = if need.whole { offering.cores } else { at_once.saturating_mul(need.cores) };
-        let (priced, cost) = match offering.price_micros {
-            Some(price) => (true, price as f64),
-            None => (false, (offering.cores + CORES_OF_A_GPU * offering.gpus) as f64 * 1e6),
+        let queue = shelf(shelves, kinds, need).queue(kinds, need.1, step, self.value, *strategy, *may_wait);
+        queue.peek().map(|Reverse(rank)| rank.first)
+    }
+
+    /// The best open offer of a catalogue that `judge` takes, for jobs of one need and so many of them as `step` says (`shelf::step`):
+    /// what a used core costs, and the number of the offer.
+    pub fn find(
+        &mut self,
+        catalogue: usize,
+        need: (usize, &Need),
+        step: usize,
+        mut judge: impl FnMut(Rank, u32, Offer<'a>) -> Verdict,
+    ) -> Option<(Cost, u32)> {
+        let value = self.value;
+        let Catalogue { kinds, open, strategy, may_wait, shelves, .. } = &mut self.catalogues[catalogue];
+        let queue = shelf(shelves, kinds, need).queue(kinds, need.1, step, value, *strategy, *may_wait);
+        let mut aside: Vec<Reverse<Rank>> = Vec::new();
+        let found = loop {
+            let Some(Reverse(rank)) = queue.peek().copied() else { break None };
+            let kind = &mut kinds[rank.kind as usize];
+            let Some((order, offer)) = kind.first(rank.waits) else {
+                // Offers may come to wait later; none is opened again.
+                aside.extend(queue.pop().filter(|_| rank.waits));
+                continue;
+            };
+            if order != rank.order && !rank.waits {
+                // Its first offer was closed or waits meanwhile.
+                queue.pop();
+                queue.push(Reverse(Rank { order, ..rank }));
+                continue;
+            }
+            match judge(rank, offer, self.offers[offer as usize]) {
+                Verdict::Take => break Some((rank.cost, offer)),
+                Verdict::Stop => break None,
+                Verdict::Wait if *may_wait && !rank.waits => kind.wait(),
+                Verdict::Pass | Verdict::Wait => aside.extend(queue.pop()),
+                Verdict::Close => *open -= usize::from(kind.close(rank.waits)),
+            }
         };
-        let power = offering.power.map_or(self.power, |power| power as f64).max(f64::MIN_POSITIVE);
-        let dearer = 1.0 + self.dearer[number as usize] as f64 / 100.0;
-        let each = cost / used as f64 / power * self.power * dearer;
-        // A price of nothing is the smallest step there is.
-        let step = if each > 0.0 { (each.ln() / ALIKE.ln()).floor() as i64 } else { i64::MIN };
-        let tier = u8::from(priced == (self.unpriced == Unpriced::Free));
-        let (offer, cost) = (number, (tier, step));
-        Some(match strategy {
-            Strategy::Cheapest => Rank { tier, step, order, offer, cost },
-            Strategy::InOrder => Rank { tier: 0, step: 0, order, offer, cost },
-        })
+        queue.extend(aside);
+        found
+    }
+
+    /// The least that a VM takes which has room for such a job: cores, memory, GPUs and price. `None`: nothing has room for one.
+    pub fn least(&mut self, catalogue: usize, need: (usize, &Need)) -> Option<[u64; 4]> {
+        let Catalogue { kinds, shelves, .. } = &mut self.catalogues[catalogue];
+        shelf(shelves, kinds, need).least
+    }
+
+    /// The first offers of a catalogue that have room for such a job, in the manifest's order, `most` of them.
+    pub fn fitting(&mut self, catalogue: usize, need: (usize, &Need), most: usize) -> Arc<[u32]> {
+        let Catalogue { kinds, shelves, offers, .. } = &mut self.catalogues[catalogue];
+        shelf(shelves, kinds, need).fitting(offers, most)
     }
 }
 
-/// Numbers of jobs from which on offers are compared alike.
-const STEPS: [u64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 512];
+/// The shelf for jobs of one need; made when it is asked for first.
+fn shelf<'s>(shelves: &'s mut Vec<Option<Shelf>>, kinds: &[Kind], need: (usize, &Need)) -> &'s mut Shelf {
+    if shelves.len() <= need.0 {
+        shelves.resize_with(need.0 + 1, || None);
+    }
+    shelves[need.0].get_or_insert_with(|| Shelf::new(kinds, need.1))
+}
 
-/// The step of a number of jobs: its number of jobs is never more than there are.
-pub fn step(jobs: u64) -> usize {
-    STEPS.iter().rposition(|step| *step <= jobs).unwrap_or(0)
+impl<'a> Stock<'a> {
+    fn of(clouds: &'a [CloudState], books: &Books<'_>) -> Self {
+        let mut stock =
+            Self { offers: Vec::new(), of_cloud: HashMap::new(), of_flavor: HashMap::new(), alike: Vec::new() };
+        let mut kinds: HashMap<Alike<'_>, usize> = HashMap::new();
+        for (c, cloud) in clouds.iter().enumerate() {
+            let here = stock.of_cloud.entry(&cloud.name).or_default();
+            let fullness = books.fullness(c);
+            for offering in &cloud.offerings {
+                let number = u32::try_from(stock.offers.len()).unwrap_or(u32::MAX);
+                here.push(number);
+                stock.of_flavor.entry((&cloud.name, &offering.flavor)).or_default().push(number);
+                stock.offers.push(Offer { cloud: c, offering });
+                let Offering { cores, ram_mib, gpus, price_micros, power, .. } = **offering;
+                let currency = cloud.currency.as_deref();
+                let holds = books.near.particular(number);
+                let alike = ([cores, ram_mib, gpus], price_micros, currency, power, fullness, holds);
+                let next = kinds.len();
+                stock.alike.push(*kinds.entry(alike).or_insert(next));
+            }
+        }
+        stock
+    }
+
+    /// Numbers of the offers that a pool may buy, in its manifest's order.
+    fn listed(&self, pool: &Pool) -> Vec<u32> {
+        let offering = |n: &u32| self.offers[*n as usize].offering;
+        if pool.flavors.is_empty() {
+            let of_cloud = |cloud: &String| {
+                let here = self.of_cloud.get(cloud.as_str()).into_iter().flatten();
+                let mut fitting: Vec<u32> = here.filter(|n| accepts(pool, offering(n))).copied().collect();
+                fitting.sort_by_key(|n| (&offering(n).flavor, &offering(n).zone));
+                fitting
+            };
+            return pool.clouds.iter().flat_map(of_cloud).collect();
+        }
+        let named = |cloud| pool.flavors.iter().filter_map(move |flavor| self.of_flavor.get(&(cloud, flavor.as_str())));
+        pool.clouds.iter().flat_map(|cloud| named(cloud.as_str())).flatten().copied().collect()
+    }
+
+    fn catalogue(&self, pool: &Pool, unpriced: Unpriced, books: &Books<'_>) -> Catalogue {
+        let mut listed = self.listed(pool);
+        if unpriced == Unpriced::Refused {
+            listed.retain(|n| self.offers[*n as usize].offering.price_micros.is_some());
+        }
+        let in_order = pool.strategy == Strategy::InOrder;
+        let mut kinds: Vec<Kind> = Vec::new();
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        let mut offers = Vec::with_capacity(listed.len());
+        for (order, n) in listed.into_iter().enumerate() {
+            let Offer { cloud, offering } = self.offers[n as usize];
+            let alike = if in_order { order } else { self.alike[n as usize] };
+            let kind = *places.entry(alike).or_insert_with(|| {
+                kinds.push(Kind::new(offering, books.fullness(cloud)));
+                kinds.len() - 1
+            });
+            kinds[kind].add(u32::try_from(order).unwrap_or(u32::MAX), n);
+            offers.push((n, kind));
+        }
+        Catalogue {
+            offers,
+            open: kinds.len(),
+            kinds,
+            strategy: pool.strategy,
+            may_wait: !in_order && books.near.anyone_waits(),
+            shelves: Vec::new(),
+        }
+    }
 }
 
 /// Whether an offering lies within the bounds of a pool that names bounds instead of flavors.

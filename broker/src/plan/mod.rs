@@ -3,6 +3,7 @@
 mod account;
 mod bits;
 mod books;
+mod choice;
 mod class;
 mod decide;
 #[cfg(test)]
@@ -16,19 +17,28 @@ mod golden_tests;
 pub mod hold;
 mod index;
 mod job_class;
+mod keep;
 mod lane;
 pub mod life;
 mod market;
+mod near;
 mod need;
+mod ours;
 mod reason;
 mod restraint;
+mod rests;
 mod share;
+mod shelf;
 pub mod snapshot;
 mod supply;
 mod surplus;
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
+mod there;
+#[cfg(test)]
+mod total_tests;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
 

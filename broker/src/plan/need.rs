@@ -1,5 +1,7 @@
 //! What one job takes of a VM: cores, memory and GPUs.
 
+use std::fmt;
+
 use super::{job_class::JobClass, life::Free, snapshot::Offering};
 use crate::demand::matching::same;
 
@@ -19,6 +21,24 @@ pub struct Need {
     numbered: bool,
     /// Whether the tag MultiProcessor is there, which a VM of one core does not offer.
     multi: bool,
+}
+
+/// A tag of the size that a pilot asks for, so that it takes such jobs alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pin {
+    /// Jobs that need the whole VM.
+    WholeNode,
+    /// Jobs of so many cores.
+    Processors(u64),
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WholeNode => f.write_str("WholeNode"),
+            Self::Processors(cores) => write!(f, "{cores}Processors"),
+        }
+    }
 }
 
 /// For more processors than this DIRAC makes no tags of their number (`Client/Matcher.py`, `_processResourceDescription`).
@@ -44,10 +64,10 @@ impl Need {
     }
 
     /// The tag that a pilot asks for which is to take such jobs alone; `None`: jobs of one core are taken by all.
-    pub fn pin(&self) -> Option<String> {
+    pub fn pin(&self) -> Option<Pin> {
         match (self.whole, self.numbered) {
-            (true, _) => Some("WholeNode".to_owned()),
-            (false, true) if self.cores > 1 => Some(format!("{}Processors", self.cores)),
+            (true, _) => Some(Pin::WholeNode),
+            (false, true) if self.cores > 1 => Some(Pin::Processors(self.cores)),
             _ => None,
         }
     }
@@ -70,11 +90,10 @@ impl Need {
     /// How many such jobs run at once in what is free of a VM of `full` size. A VM of which no GPU is known does not run short of GPUs:
     /// the tags decide then.
     pub fn slots(&self, full: Free, free: Free) -> u64 {
-        if free.cores == 0
-            || full.cores < self.cores
+        if free.cores < self.cores.max(1)
+            || free.ram_mib < self.ram_mib
             || (self.multi && full.cores < 2)
             || (self.numbered && full.cores > MOST_PROCESSORS)
-            || full.ram_mib < self.ram_mib
         {
             return 0;
         }

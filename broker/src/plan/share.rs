@@ -3,15 +3,12 @@
 //! Dominant-resource fairness (Ghodsi et al., NSDI 2011): a VO has as much as the largest part of any resource that it holds. What it held
 //! in the last hours counts too, so that who waited comes first. What one leaves, others may have.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     class::Class,
-    job_class::JobClass,
-    snapshot::{Offering, Resources, Snapshot, places},
+    ours::Ours,
+    snapshot::{Offering, Resources, Snapshot},
 };
 
 const SCALE: u128 = 1_000_000_000;
@@ -43,18 +40,17 @@ fn add(to: &mut [u128; 3], more: [u128; 3]) {
 
 impl Turns {
     /// The turns of these classes; `left` says how many jobs of each still need a VM.
-    pub fn new(snapshot: &Snapshot, classes: &[Class<'_>], left: &[u64]) -> Self {
-        let index = places(snapshot.vos.iter().map(|v| &v.name));
+    pub fn new(snapshot: &Snapshot, ours: &[Ours<'_>], classes: &[Class<'_>], left: &[u64]) -> Self {
         let mut held: Vec<[u128; 3]> = snapshot.vos.iter().map(|vo| of(vo.used)).collect();
-        let mut by_class: HashMap<(usize, &JobClass), u64> = HashMap::new();
+        let mut given: Vec<u64> = vec![0; classes.len()];
         let mut total = [0; 3];
         held.iter().for_each(|held| add(&mut total, *held));
-        for vm in &snapshot.vms {
+        for Ours { vm, vo, claims, .. } in ours {
             add(&mut total, of_vm(&vm.offering));
-            let Some(&vo) = index.get(vm.vo.as_str()) else { continue };
+            let Some(vo) = *vo else { continue };
             add(&mut held[vo], of_vm(&vm.offering));
-            if let Some(lease) = vm.lease.first() {
-                *by_class.entry((vo, &*lease.class)).or_default() += vm.offering.cores;
+            if let Some(&Some(class)) = claims.first() {
+                given[class] = given[class].saturating_add(vm.offering.cores);
             }
         }
         // Where no limit is known, what is on offer says how much one resource is worth against another.
@@ -63,7 +59,6 @@ impl Turns {
             let left = [quota.left.cores, quota.left.ram_mib, quota.left.gpus];
             add(&mut total, left.map(|n| u128::from(n.unwrap_or(0))));
         }
-        let given = classes.iter().map(|c| by_class.get(&(c.vo, &*c.key)).copied().unwrap_or(0)).collect();
         let wanted = classes.iter().map(|c| c.jobs.saturating_mul(c.need.cores).max(1)).collect();
         let mut turns = Self {
             vos: BinaryHeap::new(),

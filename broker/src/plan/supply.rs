@@ -21,6 +21,8 @@ pub struct Slots {
     pub cpu_time: u64,
     /// How many lanes there are of each kind.
     lanes: BTreeMap<Lane, u64>,
+    /// Cores of the largest of them.
+    largest: u64,
 }
 
 /// How many jobs were given to VMs.
@@ -44,27 +46,22 @@ impl Slots {
     pub fn add(&mut self, lane: Lane) {
         if lane.free.cores > 0 {
             *self.lanes.entry(lane).or_default() += 1;
+            self.largest = self.largest.max(lane.free.cores);
         }
     }
 
-    /// Whether these are the slots of that kind.
-    pub fn is(&self, kind: &Kind) -> bool {
-        let size = [self.full.gpus, self.full.cores, self.full.ram_mib];
-        (self.pool, self.says, self.cpu_time, size) == (kind.pool, kind.says, kind.cpu_time, kind.size)
-    }
-
-    /// Whether a lane may have room for this.
-    pub fn may_take(&self, need: &Need) -> bool {
-        self.lanes.last_key_value().is_some_and(|(lane, _)| lane.free.cores >= need.cores)
+    fn kind(&self) -> Kind {
+        let Self { pool, says, cpu_time, full: Free { cores, ram_mib, gpus }, .. } = *self;
+        Kind { pool, says, cpu_time, size: [gpus, cores, ram_mib] }
     }
 
     /// Lanes that nobody uses, of VMs that boot.
-    pub fn unused(&self) -> u64 {
+    fn unused(&self) -> u64 {
         self.lanes.iter().filter(|(lane, _)| lane.boots && !lane.used).map(|(_, n)| n).sum()
     }
 
     /// Gives up to `jobs` jobs to the VMs: first to what is smallest.
-    pub fn serve(&mut self, need: &Need, jobs: u64, pace: Pace) -> Given {
+    fn serve(&mut self, need: &Need, jobs: u64, pace: Pace) -> Given {
         let (mut left, mut given) = (jobs, Given::default());
         let kinds: Vec<Lane> = self.lanes.keys().filter(|lane| need.slots(self.full, lane.free) > 0).copied().collect();
         for lane in kinds {
@@ -84,6 +81,7 @@ impl Slots {
             left -= taken;
             *(if lane.boots { &mut given.booting } else { &mut given.running }) += taken;
         }
+        self.largest = self.lanes.last_key_value().map_or(0, |(lane, _)| lane.free.cores);
         given
     }
 
@@ -100,6 +98,8 @@ pub struct Supply {
     /// By index of the VO: its slots; those with the fewest GPUs, then the smallest, first.
     of: Vec<Vec<Slots>>,
     places: HashMap<(usize, Kind), usize>,
+    /// By index of the VO: no lane has more cores.
+    largest: Vec<u64>,
 }
 
 /// VMs of one VO and one kind share slots.
@@ -118,12 +118,42 @@ pub struct Kind {
 impl Supply {
     /// No VM yet.
     pub fn new(vos: usize) -> Self {
-        Self { of: vec![Vec::new(); vos], places: HashMap::new() }
+        Self { of: vec![Vec::new(); vos], places: HashMap::new(), largest: vec![u64::MAX; vos] }
     }
 
-    /// A VO's supply.
-    pub fn of(&mut self, vo: usize) -> &mut [Slots] {
-        &mut self.of[vo]
+    /// Gives up to `jobs` jobs of a VO to VMs that `fit` them: how many, by index of the pool.
+    pub fn serve(
+        &mut self,
+        vo: usize,
+        need: &Need,
+        jobs: u64,
+        pace: Pace,
+        fit: impl Fn(&Slots) -> bool,
+    ) -> Vec<(usize, Given)> {
+        let (mut left, mut served) = (jobs, Vec::new());
+        if self.largest[vo] < need.cores {
+            return served;
+        }
+        let mut largest = 0;
+        for slots in &mut self.of[vo] {
+            if left == 0 {
+                break;
+            }
+            if slots.largest >= need.cores && fit(slots) {
+                let given = slots.serve(need, left, pace);
+                left -= given.all();
+                served.push((slots.pool, given));
+            }
+            largest = largest.max(slots.largest);
+        }
+        // What is used up is not looked at again, and neither is all where nothing is large enough.
+        if left > 0 {
+            self.largest[vo] = largest;
+        }
+        if !served.is_empty() {
+            self.of[vo].retain(|slots| slots.largest > 0);
+        }
+        served
     }
 
     /// Puts plain VMs before those with GPUs and small before large, so that what many can use is not spent on what few need.
@@ -134,6 +164,12 @@ impl Supply {
         self.places.clear();
     }
 
+    /// By VO and kind: lanes that nobody uses, of VMs that boot.
+    pub fn unused(&self) -> HashMap<(usize, Kind), u64> {
+        let all = self.of.iter().enumerate().flat_map(|(vo, slots)| slots.iter().map(move |slots| (vo, slots)));
+        all.map(|(vo, slots)| ((vo, slots.kind()), slots.unused())).filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The slots of this VO and kind; made at the first call. Only before [`Self::sort`].
     pub fn slots(&mut self, vo: usize, kind: Kind) -> &mut Slots {
         let all = &mut self.of[vo];
@@ -141,7 +177,7 @@ impl Supply {
             let [gpus, cores, ram_mib] = kind.size;
             let full = Free { cores, ram_mib, gpus };
             let Kind { pool, says, cpu_time, .. } = kind;
-            all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new() });
+            all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new(), largest: 0 });
             all.len() - 1
         });
         &mut all[place]

@@ -1,32 +1,33 @@
 //! What is given back: VMs whose pilot has not asked for work yet, beyond a limit, or that nobody needs any more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     Reason, Surplus,
     account::{Account, amount},
     life::Life,
+    ours::Ours,
     snapshot::{Limits, LiveVm, Snapshot},
 };
 
 /// Unused VMs that boot, by name: no waiting job is planned for them.
-pub type Unused = BTreeSet<String>;
+pub type Unused<'a> = HashSet<&'a str>;
 
 /// VMs to give back. One that may have a job is never among them.
-pub fn surplus(snapshot: &Snapshot, unused: &Unused) -> Vec<Surplus> {
+pub fn surplus(snapshot: &Snapshot, ours: &[Ours<'_>], unused: &Unused<'_>) -> Vec<Surplus> {
     let mut all = Vec::new();
     let mut gone: BTreeSet<&str> = BTreeSet::new();
-    for bound in bounds(snapshot) {
-        let live = snapshot.vms.iter().filter(|vm| vm.life != Life::Ending && !gone.contains(vm.name.as_str()));
-        let ours: Vec<&LiveVm> = live.filter(|vm| (bound.counts)(vm)).collect();
+    let held = held(ours);
+    for bound in bounds(snapshot, &held) {
         let mut account = bound.account;
-        ours.iter().for_each(|vm| account.take(amount(&vm.offering, 0)));
+        let counted = held[&bound.whose].iter().filter(|vm| !gone.contains(vm.name.as_str()));
+        counted.clone().for_each(|vm| account.take(amount(&vm.offering, 0)));
         if !account.is_over() {
             continue;
         }
-        let mut booting: Vec<&LiveVm> = ours.into_iter().filter(|vm| matches!(vm.life, Life::Booting { .. })).collect();
+        let mut booting: Vec<&LiveVm> = counted.filter(|vm| matches!(vm.life, Life::Booting { .. })).copied().collect();
         // First what nobody needs, then the youngest.
-        booting.sort_by_key(|vm| (!unused.contains(&vm.name), vm.age_seconds, &vm.name));
+        booting.sort_by_key(|vm| (!unused.contains(vm.name.as_str()), vm.age_seconds, &vm.name));
         for vm in booting {
             if !account.is_over() {
                 break;
@@ -42,73 +43,64 @@ pub fn surplus(snapshot: &Snapshot, unused: &Unused) -> Vec<Surplus> {
     all
 }
 
-struct Bounded<'a> {
+/// What VMs are counted for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose {
+    Pool(usize),
+    Vo(usize),
+    Cloud(usize),
+    /// The site of the pool with this index.
+    Site(usize),
+    Installation,
+}
+
+type Held<'a> = HashMap<Whose, Vec<&'a LiveVm>>;
+
+struct Bounded {
     /// Of which only what others hold is used yet; whose it is is the reason for people.
     account: Account,
-    counts: Box<dyn Fn(&LiveVm) -> bool + 'a>,
+    whose: Whose,
 }
 
-fn bounds(snapshot: &Snapshot) -> Vec<Bounded<'_>> {
-    let mut all: Vec<Bounded<'_>> = Vec::new();
-    let held = held(snapshot);
-    for pool in snapshot.pools.iter().filter(|p| !p.borrows) {
-        if held.get(&(0, pool.name.as_str())).is_some_and(|n| *n > pool.max) {
-            all.push(Bounded {
-                account: Account::new(
-                    Reason::PoolMax,
-                    format!("pool {} has more than {} VMs (spec.scaling.max)", pool.name, pool.max),
-                    Limits { vms: Some(pool.max), ..Limits::default() },
-                ),
-                counts: Box::new(|vm| vm.pool == pool.name),
-            });
+/// What may be passed, where VMs are.
+fn bounds(snapshot: &Snapshot, held: &Held<'_>) -> Vec<Bounded> {
+    let pools = snapshot.pools.iter().enumerate().filter(|(_, pool)| !pool.borrows).map(|(i, pool)| {
+        let whose = format!("pool {} has more than {} VMs (spec.scaling.max)", pool.name, pool.max);
+        let limits = Limits { vms: Some(pool.max), ..Limits::default() };
+        (Whose::Pool(i), Reason::PoolMax, whose, limits)
+    });
+    let vos = snapshot.vos.iter().enumerate().map(|(i, vo)| {
+        (Whose::Vo(i), Reason::VoLimit, format!("VO {} has more than it may (spec.limits)", vo.name), vo.limits)
+    });
+    let clouds = snapshot.clouds.iter().enumerate().map(|(i, cloud)| {
+        let whose = format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name);
+        (Whose::Cloud(i), Reason::CloudCeiling, whose, cloud.ceiling)
+    });
+    let sites = snapshot.pools.iter().enumerate().map(|(i, pool)| {
+        let whose = format!("site {} has more than it may (spec.limits)", pool.site);
+        (Whose::Site(i), Reason::SiteLimit, whose, pool.site_limits)
+    });
+    let whose = "the installation has more than it may (spec.limits)".to_owned();
+    let installation = (Whose::Installation, Reason::InstallationLimit, whose, snapshot.limits);
+    let all = pools.chain(vos).chain(clouds).chain(sites).chain([installation]);
+    let all = all.filter(|(whose, _, _, limits)| *limits != Limits::default() && held.contains_key(whose));
+    let bounded = |(whose, reason, text, limits)| {
+        let mut account = Account::new(reason, text, limits);
+        if let Whose::Cloud(cloud) = whose {
+            account.take_others(snapshot.clouds[cloud].others);
         }
-    }
-    for vo in &snapshot.vos {
-        if vo.limits != Limits::default() && held.contains_key(&(1, vo.name.as_str())) {
-            all.push(Bounded {
-                account: Account::new(
-                    Reason::VoLimit,
-                    format!("VO {} has more than it may (spec.limits)", vo.name),
-                    vo.limits,
-                ),
-                counts: Box::new(|vm| vm.vo == vo.name),
-            });
-        }
-    }
-    for cloud in &snapshot.clouds {
-        if cloud.ceiling != Limits::default() && held.contains_key(&(2, cloud.name.as_str())) {
-            let mut account = Account::new(
-                Reason::CloudCeiling,
-                format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name),
-                cloud.ceiling,
-            );
-            account.take_others(cloud.others);
-            all.push(Bounded { account, counts: Box::new(|vm| vm.cloud == cloud.name) });
-        }
-    }
-    let mut sites: BTreeSet<&str> = BTreeSet::new();
-    for pool in snapshot.pools.iter().filter(|p| p.site_limits != Limits::default()) {
-        if sites.insert(&pool.site) {
-            let whose = format!("site {} has more than it may (spec.limits)", pool.site);
-            let account = Account::new(Reason::SiteLimit, whose, pool.site_limits);
-            all.push(Bounded { account, counts: Box::new(|vm| vm.says.site == pool.site) });
-        }
-    }
-    if snapshot.limits != Limits::default() {
-        let whose = "the installation has more than it may (spec.limits)".to_owned();
-        let account = Account::new(Reason::InstallationLimit, whose, snapshot.limits);
-        all.push(Bounded { account, counts: Box::new(|_| true) });
-    }
-    all
+        Bounded { account, whose }
+    };
+    all.map(bounded).collect()
 }
 
-/// VMs that are not ending, by pool (0), VO (1) and cloud (2).
-fn held(snapshot: &Snapshot) -> HashMap<(u8, &str), u64> {
-    let mut all = HashMap::new();
-    for vm in snapshot.vms.iter().filter(|vm| vm.life != Life::Ending) {
-        for place in [(0, vm.pool.as_str()), (1, vm.vo.as_str()), (2, vm.cloud.as_str())] {
-            *all.entry(place).or_default() += 1;
-        }
+/// VMs that are not ending.
+fn held<'a>(ours: &[Ours<'a>]) -> Held<'a> {
+    let mut all: Held<'a> = HashMap::new();
+    for Ours { vm, pool, vo, cloud, site, .. } in ours.iter().filter(|ours| ours.vm.life != Life::Ending) {
+        let of = [pool.map(Whose::Pool), vo.map(Whose::Vo), cloud.map(Whose::Cloud), site.map(Whose::Site)];
+        let of = of.into_iter().flatten().chain([Whose::Installation]);
+        of.for_each(|whose| all.entry(whose).or_default().push(vm));
     }
     all
 }

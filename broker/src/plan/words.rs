@@ -1,0 +1,61 @@
+//! The launches in words.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Launch,
+    fill::{Draft, Fill, Why},
+    need::Pin,
+};
+
+/// The drafts in words; afterwards there are none.
+pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
+    let drafts = std::mem::take(&mut fill.drafts);
+    let shared = |name: &String| -> Arc<str> { Arc::from(name.as_str()) };
+    let pools: Vec<Arc<str>> = fill.snapshot.pools.iter().map(|p| shared(&p.name)).collect();
+    let vos: Vec<Arc<str>> = fill.snapshot.vos.iter().map(|v| shared(&v.name)).collect();
+    let clouds: Vec<Arc<str>> = fill.snapshot.clouds.iter().map(|c| shared(&c.name)).collect();
+    let mut wanted: Vec<u64> = vec![0; fill.classes.len()];
+    for draft in &drafts {
+        if let (Why::Class(n), Some(lease)) = (draft.why, draft.lease.first()) {
+            wanted[n] = wanted[n].saturating_add(lease.jobs);
+        }
+    }
+    let mut of_classes: Vec<Option<Arc<str>>> = vec![None; fill.classes.len()];
+    let mut of_pools: HashMap<(usize, Why), Arc<str>> = HashMap::new();
+    let mut pins: HashMap<Pin, Arc<str>> = HashMap::new();
+    let launch = |draft: Draft| {
+        let offer = fill.market.offer(draft.offer);
+        let reason = match draft.why {
+            Why::Class(n) => of_classes[n].get_or_insert_with(|| Arc::from(sentence(fill, &draft, wanted[n]))),
+            why => of_pools.entry((draft.pool, why)).or_insert_with(|| Arc::from(sentence(fill, &draft, 0))),
+        };
+        let reason = reason.clone();
+        Launch {
+            pool: pools[draft.pool].clone(),
+            cloud: clouds[offer.cloud].clone(),
+            vo: vos[draft.vo].clone(),
+            offering: offer.offering.clone(),
+            jobs: draft.lease.iter().fold(0, |all, lease| lease.jobs.saturating_add(all)),
+            lease: draft.lease,
+            pin: draft.pin.map(|pin| pins.entry(pin).or_insert_with(|| Arc::from(pin.to_string())).clone()),
+            reason,
+        }
+    };
+    drafts.into_iter().map(launch).collect()
+}
+
+/// Why a VM is made.
+fn sentence(fill: &Fill<'_, '_>, draft: &Draft, jobs: u64) -> String {
+    let pool = &fill.snapshot.pools[draft.pool];
+    match draft.why {
+        Why::Min => format!("pool {} keeps {} VMs whatever waits (spec.scaling.min)", pool.name, pool.min),
+        Why::Spare => format!("pool {} keeps {} VMs without work (spec.scaling.spare)", pool.name, pool.spare),
+        Why::Class(n) => {
+            let tags = &fill.classes[n].key.tags;
+            let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+            let vo = &fill.snapshot.vos[draft.vo].name;
+            format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
+        }
+    }
+}
