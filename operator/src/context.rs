@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::{clock::Clock, cloud::openstack::Budget, pilot::user_data::Verdicts};
+use broker::{clock::Clock, cloud::openstack::Budget, experience::Lessons, pilot::user_data::Verdicts};
 use crds::PilotVM;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, cloud, expectations::Expectations, familiar::Familiar, installation, memory::Memory,
+        Registry, Shared, cloud, expectations::Expectations, familiar::Familiar, installation, memory::Memory,
         numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
@@ -29,6 +29,10 @@ pub struct State {
     pub clouds: Registry<cloud::Handle>,
     /// What is known of installations.
     pub installations: Registry<installation::Handle>,
+    /// What the VMs of each installation have shown.
+    pub lessons: Shared<Key, Lessons>,
+    /// PilotVMs of each installation that ended since its last round: some are gone before the next one looks.
+    pub ended: Shared<Key, Vec<PilotVM>>,
     /// What is known of single VMs and stands nowhere else.
     pub memory: Memory,
     /// PilotVMs that were made and have not come back through the watch.

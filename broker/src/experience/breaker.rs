@@ -4,7 +4,10 @@
 //! its VMs may be on their way. A few bad outcomes in a row open it; then one VM tries after each pause, at most 24 a day with the
 //! first handful. The first job that lives closes it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +18,7 @@ use super::{
 };
 
 /// As many VMs may be on their way before the first has had a job.
-const UNPROVEN: u64 = 8;
+pub const UNPROVEN: u64 = 8;
 /// As many bad outcomes, one after the other, are no accident.
 const NO_ACCIDENT: u32 = 3;
 /// The first pause; each is twice the one before.
@@ -97,9 +100,10 @@ pub struct Opened {
 impl Opened {
     /// The sentence.
     pub fn message(&self, circuit: &Circuit) -> String {
-        let Circuit { pool, lot, vo, .. } = circuit;
+        let Circuit { pool, lot, vo, profile } = circuit;
         format!(
-            "the last {} VMs of pool {pool} with flavor {} on cloud {} for VO {vo} {}; since {:.0} one VM at a time is made, the next at {:.0}",
+            "the last {} VMs of pool {pool} with flavor {} on cloud {} for jobs of VO {vo} ({profile}) {}; since {:.0} one VM at a time is \
+             made, the next at {:.0}",
             self.in_a_row,
             lot.flavor,
             lot.cloud,
@@ -117,6 +121,88 @@ pub struct Permitted {
     pub most: Option<u64>,
     /// The open breaker that keeps it from being more. `None`: it is closed, and VMs of the circuit have yet to show that they serve jobs.
     pub opened: Option<Opened>,
+}
+
+/// What all circuits allow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// Of those of which something is known, or VMs are not judged yet.
+    pub circuits: Vec<(Circuit, Permitted)>,
+    /// Of classes of jobs that have come to nothing, and have worked nowhere.
+    pub classes: Vec<OfClass>,
+}
+
+/// What a class of jobs allows, over all pools.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfClass {
+    /// VirtualOrganization object.
+    pub vo: Arc<str>,
+    /// What the jobs need.
+    pub profile: Arc<str>,
+    /// So many more VMs may be made.
+    pub most: u64,
+    /// The open circuit whose turn comes first.
+    pub circuit: Circuit,
+    /// The same.
+    pub opened: Opened,
+}
+
+/// What circuits have in common: the class of jobs, or the pool and the VO.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group<'a> {
+    Class(&'a Arc<str>, &'a Arc<str>),
+    Pool(&'a Arc<str>, &'a Arc<str>),
+}
+
+impl<'a> Group<'a> {
+    fn all(circuit: &'a Circuit) -> [Self; 2] {
+        [Self::Class(&circuit.vo, &circuit.profile), Self::Pool(&circuit.pool, &circuit.vo)]
+    }
+}
+
+/// What the circuits of a group have shown.
+#[derive(Default)]
+struct Common<'a> {
+    /// Whether one of them had a job lately.
+    works: bool,
+    open: u32,
+    unjudged: u64,
+    /// VMs that try for an open circuit.
+    trying: u64,
+    /// When the last of those that are open came to nothing.
+    last: Option<Timestamp>,
+    /// The open one whose pause ends first.
+    first: Option<(Timestamp, &'a Circuit)>,
+}
+
+impl<'a> Common<'a> {
+    fn count(&mut self, circuit: &'a Circuit, state: &State, unjudged: u64, now: Timestamp) {
+        self.works |= state.opened.is_none() && state.good.is_some_and(|at| seconds(at, now) < PROVEN_FOR);
+        self.unjudged += unjudged;
+        if let Some(opened) = state.opened {
+            self.open += 1;
+            self.trying += unjudged;
+            self.last = self.last.max(Some(opened.began));
+            let its = (opened.until, circuit);
+            self.first = Some(self.first.map_or(its, |first| first.min(its)));
+        }
+    }
+
+    /// How many VMs may try what is new.
+    fn most(&self, now: Timestamp) -> u64 {
+        if self.rests(now) { 0 } else { (UNPROVEN >> self.open.min(3)).max(1).saturating_sub(self.unjudged) }
+    }
+
+    fn is_its_turn(&self, circuit: &Circuit, now: Timestamp) -> bool {
+        let is_first = || self.first.is_some_and(|(_, first)| first == circuit);
+        self.open < 2 || self.works || self.trying == 0 && !self.rests(now) && is_first()
+    }
+
+    /// Whether the pause after the last that came to nothing lasts, where more than one has.
+    fn rests(&self, now: Timestamp) -> bool {
+        let pause = self.open.checked_sub(2).map(|more| FIRST.saturating_mul(2_u64.saturating_pow(more)).min(LONGEST));
+        pause.zip(self.last).is_some_and(|(pause, at)| lasts(at, after(at, pause), now))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +228,63 @@ impl Breakers {
         }
         let is_proven = state.good.is_some_and(|at| seconds(at, now) < PROVEN_FOR);
         Permitted { most: (!is_proven).then(|| UNPROVEN.saturating_sub(unjudged)), opened: None }
+    }
+
+    /// What each circuit allows of which something is known, or VMs are `unjudged`, and what each class of jobs does that has come to nothing
+    /// and has worked nowhere.
+    ///
+    /// Jobs that match nowhere would cost each pool and flavor its handful, and a pool at a banned site one for each class. So the more
+    /// circuits of a class, or of a VO in a pool, are open, the fewer VMs try what is new, down to one; and of open circuits of one class, or
+    /// of one VO in a pool, one tries at a time, and the later after the last came to nothing the more of them there are. What is not
+    /// `present` any more, since its image is another now, counts for nothing.
+    pub fn bounds(
+        &self,
+        unjudged: &BTreeMap<Circuit, u64>,
+        is_present: impl Fn(&Circuit) -> bool,
+        now: Timestamp,
+    ) -> Bounds {
+        let mut groups: BTreeMap<Group<'_>, Common<'_>> = BTreeMap::new();
+        let known = self.0.iter().map(|(circuit, _)| circuit);
+        let all: BTreeSet<&Circuit> = known.chain(unjudged.keys()).filter(|circuit| is_present(circuit)).collect();
+        let fresh = State::default();
+        let of = |circuit: &Circuit| {
+            let state = self.0.get(circuit).unwrap_or(&fresh);
+            (state, unjudged.get(circuit).copied().unwrap_or(0))
+        };
+        for &circuit in &all {
+            let (state, busy) = of(circuit);
+            for group in Group::all(circuit) {
+                groups.entry(group).or_default().count(circuit, state, busy, now);
+            }
+        }
+        let circuits = all.iter().map(|&circuit| {
+            let (state, busy) = of(circuit);
+            let mut permitted = self.permitted(circuit, busy, now);
+            for common in Group::all(circuit).iter().filter_map(|group| groups.get(group)) {
+                if state.opened.is_some() && !common.is_its_turn(circuit, now) {
+                    permitted.most = Some(0);
+                } else if state.opened.is_none() && !common.works {
+                    permitted.most = permitted.most.map(|most| most.min(common.most(now)));
+                }
+            }
+            (circuit.clone(), permitted)
+        });
+        let circuits = circuits.collect();
+        let classes = groups.into_iter().filter_map(|(group, common)| match group {
+            Group::Class(vo, profile) if !common.works => {
+                let (_, circuit) = common.first?;
+                let opened = self.0.get(circuit)?.opened?;
+                Some(OfClass {
+                    vo: vo.clone(),
+                    profile: profile.clone(),
+                    most: common.most(now),
+                    circuit: circuit.clone(),
+                    opened,
+                })
+            }
+            Group::Class(..) | Group::Pool(..) => None,
+        });
+        Bounds { circuits, classes: classes.collect() }
     }
 
     /// A VM of the circuit, ordered at `ordered`, came to nothing. Those that were ordered before it opened are known to be bad.

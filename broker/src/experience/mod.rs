@@ -8,6 +8,7 @@
 //! | how many VMs may be on their way at once | `budget` |
 //! | what do launch budgets mean for a plan | `holds` |
 //! | which purchases came to nothing, and are tried with one VM only | `breaker` |
+//! | what do VMs come to, and what follows for a plan | `lessons` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
 //! | what has each VO used lately | `usage` |
 //! | what has each VO spent, and what is it about to spend | `money` |
@@ -18,6 +19,7 @@ pub mod breaker;
 pub mod budget;
 mod holds;
 mod kept;
+mod lessons;
 mod lot;
 mod moment;
 pub mod money;
@@ -25,10 +27,11 @@ mod recent;
 pub mod times;
 pub mod usage;
 
-pub use breaker::{Breakers, Circuit, Opened, Outcome};
+pub use breaker::{Breakers, Circuit, Opened, Outcome, UNPROVEN};
 pub use budget::{Allowance, Budgets, FRESH, Flight, Held, Phase};
 pub use holds::{Shop, holds};
 pub use kept::Kept;
+pub use lessons::{End, Lessons, Sight, Wishes};
 pub use lot::{Lot, Reach};
 pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Written};
 pub use recent::Recent;

@@ -53,6 +53,8 @@ pub struct Books<'a> {
     restraint: Restraint,
     /// What binds where restraint does.
     restrained: Number,
+    /// What binds where nothing is known of a class.
+    untried: Number,
 }
 
 impl<'a> Books<'a> {
@@ -104,6 +106,7 @@ impl<'a> Books<'a> {
             .map(|q| open(Account::new(Reason::CloudQuota, format!("the provider's quota of {}", q.name), q.left)))
             .collect();
         let restrained = open(Restraint::account(snapshot.rules.fresh));
+        let untried = open(Restraint::account_of_class(snapshot.rules.untried));
         let holds =
             snapshot.holds.iter().map(|h| open(Account::new(h.reason, h.message.clone(), vms(h.most)))).collect();
         let near = Near::new(snapshot);
@@ -120,8 +123,9 @@ impl<'a> Books<'a> {
             ceilings,
             quotas,
             holds,
-            restraint: Restraint::new(snapshot.rules.fresh, near.is_known()),
+            restraint: Restraint::new(&snapshot.rules, near.is_known()),
             restrained,
+            untried,
             near,
         };
         books.charge_all(ours);
@@ -213,6 +217,9 @@ impl<'a> Books<'a> {
         let each = self.each(thought);
         let lacking = self.touched(thought).filter(|(n, _)| self.accounts[*n].lacks(each).is_some());
         let mut waits = (self.restraint.room(thought.number) == 0).then_some(Concerns::OfferWaits);
+        if waits.is_none() && self.room_of_class(thought) == 0 {
+            waits = Some(Concerns::SomeWait);
+        }
         for (_, concerns) in lacking {
             match concerns {
                 Concerns::OfferWaits => waits = Some(concerns),
@@ -228,14 +235,23 @@ impl<'a> Books<'a> {
         let each = self.each(thought);
         let restrained = (self.restraint.room(thought.number) == 0).then_some((self.restrained, Restraint::LACK));
         let lacking = self.touched(thought).filter_map(|(n, _)| Some((n, self.accounts[n].lacks(each)?)));
-        lacking.chain(restrained).collect()
+        let untried = (self.room_of_class(thought) == 0).then_some((self.untried, Restraint::LACK));
+        lacking.chain(restrained).chain(untried).collect()
     }
 
     /// How many such VMs have room.
     pub fn room(&self, thought: Thought<'_>) -> u64 {
         let each = self.each(thought);
         let room = self.touched(thought).map(|(n, _)| self.accounts[n].room(each)).min().unwrap_or(0);
-        room.min(self.restraint.room(thought.number))
+        room.min(self.restraint.room(thought.number)).min(self.room_of_class(thought))
+    }
+
+    /// How many VMs may be made for a class of which nothing is known.
+    fn room_of_class(&self, thought: Thought<'_>) -> u64 {
+        match thought.class.filter(|_| self.restraint.bounds_classes() && !self.near.knows(thought)) {
+            Some(class) => self.restraint.room_of_class((thought.pool, thought.number, thought.vo), class),
+            None => u64::MAX,
+        }
     }
 
     /// Takes `vms` such VMs from all accounts that they touch.
@@ -244,6 +260,9 @@ impl<'a> Books<'a> {
         let held: Vec<(Number, Concerns)> = self.held(thought).collect();
         self.fixed(thought).chain(held).for_each(|(n, _)| self.accounts[n].take(each));
         self.restraint.take(thought.number, vms);
+        if let Some(class) = thought.class.filter(|_| self.restraint.bounds_classes()) {
+            self.restraint.take_for((thought.pool, thought.number, thought.vo), class, vms);
+        }
     }
 
     /// Whether the pool has its maximum.

@@ -58,6 +58,19 @@ impl Hold {
         }
     }
 
+    /// Whether it says what VMs of one pool and offering may be made for one class of a VO: it takes the place of [`Rules::untried`] there.
+    ///
+    /// [`Rules::untried`]: super::Rules::untried
+    pub fn is_of_a_circuit(&self) -> bool {
+        let names = self.pool.is_some() && self.cloud.is_some() && self.flavor.is_some() && self.zone.is_some();
+        names && self.is_of_jobs() && self.quota.is_none() && self.image.is_none()
+    }
+
+    /// Whether it names a class of a VO.
+    pub fn is_of_jobs(&self) -> bool {
+        self.vo.is_some() && self.class.is_some()
+    }
+
     /// Whether it names one offering and nothing else: what is known of that is in it.
     pub fn is_of_an_offering(&self) -> bool {
         let Self {

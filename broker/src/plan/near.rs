@@ -115,6 +115,11 @@ impl<'a> Near<'a> {
         })
     }
 
+    /// Whether it is known what the class of the launch has shown on its pool and offer.
+    pub fn knows(&self, thought: Thought<'_>) -> bool {
+        self.of(thought).any(|(i, _)| self.snapshot.holds[i].is_of_a_circuit())
+    }
+
     /// By number of the offer: whether a hold names it alone.
     pub fn is_known(&self) -> impl Iterator<Item = bool> {
         self.of_offer.iter().map(|near| near.iter().any(|i| self.snapshot.holds[*i].is_of_an_offering()))
@@ -123,6 +128,7 @@ impl<'a> Near<'a> {
     /// Whether jobs may wait for what is held back.
     pub fn anyone_waits(&self) -> bool {
         self.snapshot.rules.fresh.is_some()
+            || self.snapshot.rules.untried.is_some()
             || self.snapshot.holds.iter().any(|hold| hold.waits || hold.reason == Reason::Ramp)
     }
 

@@ -91,3 +91,52 @@ fn each_class_meets_the_same_restraint() {
     w.rules.fresh = Some(3);
     assert_eq!(made(&plan(&w)), ["c8"; 3]);
 }
+
+/// What is known of the class of the first queue on the flavor c8 of the pool cpu.
+fn of_circuit(w: &Snapshot, most: u64, reason: Reason) -> Hold {
+    Hold {
+        pool: Some("cpu".into()),
+        zone: Some(None),
+        vo: Some("biomed".into()),
+        class: Some(JobClass::of(&w.queues[0])),
+        waits: reason == Reason::Ramp,
+        ..hold("c8", most, reason)
+    }
+}
+
+#[test]
+fn for_jobs_that_no_vm_has_had_yet_a_few_are_made_and_for_each_class_of_them() {
+    let mut w = cheap_and_dear(800);
+    w.queues.push(TaskQueue { cpu_time: 7_200, ..queue(2, "biomed_user", 8, &[]) });
+    w.rules.untried = Some(2);
+    let first = plan(&w);
+    assert_eq!(made(&first), ["c8"; 3]);
+    assert!(
+        first.unmet[0].message.contains("no VM of this pool and flavor has had such a job yet: 2 VMs"),
+        "{first:?}"
+    );
+    w.holds = vec![of_circuit(&w, u64::MAX, Reason::Ramp)];
+    assert_eq!(made(&plan(&w)).len(), 101, "one of them has had one");
+}
+
+#[test]
+fn jobs_that_never_match_in_a_pool_try_another_and_other_jobs_go_on_there() {
+    let mut w = cheap_and_dear(16);
+    w.queues.push(TaskQueue { cpu_time: 7_200, ..queue(2, "biomed_user", 8, &[]) });
+    w.holds = vec![of_circuit(&w, 0, Reason::NeverMatched)];
+    assert_eq!(made(&plan(&w)), ["d8", "d8", "c8"]);
+    w.pools.truncate(1);
+    let alone = plan(&w);
+    assert_eq!(made(&alone), ["c8"]);
+    assert_eq!((alone.unmet[0].reason, alone.unmet[0].jobs), (Reason::NeverMatched, 16));
+}
+
+#[test]
+fn what_a_class_allows_over_all_pools_is_shared_by_them() {
+    let mut w = cheap_and_dear(160);
+    let class = Some(JobClass::of(&w.queues[0]));
+    w.holds = vec![Hold { vo: Some("biomed".into()), class, ..Hold::new(1, Reason::NeverMatched, "never") }];
+    let plan = plan(&w);
+    assert_eq!(made(&plan), ["c8"]);
+    assert_eq!((plan.unmet[0].reason, plan.unmet[0].message.as_str()), (Reason::NeverMatched, "never"));
+}

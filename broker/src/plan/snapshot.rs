@@ -321,6 +321,8 @@ pub struct Rules {
     pub unpriced: Unpriced,
     /// As many VMs are made of an offering of which nothing is known: which no hold names alone. `None`: any number.
     pub fresh: Option<u64>,
+    /// As many VMs of one pool and offering are made for one class of jobs of which no hold names all three. `None`: any number.
+    pub untried: Option<u64>,
 }
 
 /// What an offering without a price counts as.

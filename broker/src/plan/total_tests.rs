@@ -150,7 +150,7 @@ prop_compose! {
             .map(|(i, (ceiling, others, offerings, currency))| CloudState { name: format!("cloud{i}"), ceiling, others, offerings, currency }).collect();
         let quotas = quotas.into_iter().map(|left| Quota { name: "q".into(), left }).collect();
         let run_times = queues.iter().take(2).map(|q| RunTime { vo: "vo0".into(), class: JobClass::of(q), seconds: runs }).collect();
-        let rules = Rules { most_launches: most, fresh, unpriced: [Unpriced::Last, Unpriced::Free, Unpriced::Refused][unpriced] };
+        let rules = Rules { most_launches: most, fresh, untried: None, unpriced: [Unpriced::Last, Unpriced::Free, Unpriced::Refused][unpriced] };
         Snapshot { queues, vos, pools, clouds, quotas, limits, holds, run_times, vms, rules }
     }
 }

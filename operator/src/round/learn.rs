@@ -1,18 +1,34 @@
-//! What is learnt of clouds from what a round sees: VMs that were made, and after a restart VMs that work. What single PilotVMs come to
-//! is told when it happens (`vm/write_down.rs`).
+//! What is learnt from what a round sees. Of clouds: VMs that were made, and after a restart VMs that work. Of pools, images, VOs and classes
+//! of jobs: what their VMs come to. What clouds refuse and what boots is told when it happens (`vm/write_down.rs`). Pure.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use broker::experience::Lot;
+use broker::{
+    experience::{Circuit, End, Lessons, Lot, Sight, UNPROVEN, Wishes, times::JobClass},
+    pilot::stamp,
+    plan::{self, Snapshot},
+};
 use crds::PilotVM;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::world::{CloudView, World};
+use super::{
+    lease::job_class,
+    world::{CloudView, World},
+};
 use crate::{
-    known::{cloud::Handle, lots::lot},
-    life::{is_ended, launched, ordered, ran},
+    ending::{Ending, Why},
+    known::{
+        cloud::Handle,
+        jobs::PilotJobs,
+        lots::{boots, lot},
+    },
+    life::{is_ended, launched, ordered, ran, served},
     names::deleting,
 };
+
+/// A job that runs for so long lives.
+const A_LIFE: SignedDuration = SignedDuration::from_secs(120);
 
 /// Tells each cloud what is seen of it, and takes over what is known of it then.
 pub fn learn(world: &mut World, cloud: impl Fn(&str) -> Arc<Handle>) {
@@ -44,13 +60,112 @@ fn lot_of(world: &World, view: &CloudView, vm: &PilotVM) -> Lot {
     lot(vm, world.pool(&vm.spec.pool_ref.name).map(Arc::as_ref), view.offers.as_deref())
 }
 
+/// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows.
+pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM]) {
+    let (waiting, classes) = waiting(taken);
+    lessons.retain(|circuit| world.pool(&circuit.pool).is_some());
+    lessons.look(&sights(world, ended), &waiting, world.asking, world.now);
+    let wishes = Wishes { classes: &classes, is_present: &|circuit| is_present(world, circuit) };
+    taken.holds.extend(lessons.holds(&wishes, world.now));
+    taken.rules.untried = Some(UNPROVEN);
+}
+
+type Classes = (BTreeMap<JobClass, u64>, BTreeMap<JobClass, plan::JobClass>);
+
+/// How many jobs of each class wait, and what lessons call the class.
+fn waiting(taken: &Snapshot) -> Classes {
+    let mut groups: BTreeMap<&str, &str> = BTreeMap::new();
+    for vo in &taken.vos {
+        for group in &vo.groups {
+            groups.entry(group).or_insert(&vo.name);
+        }
+    }
+    let (mut waiting, mut classes) = Classes::default();
+    for queue in &taken.queues {
+        let Some(vo) = groups.get(queue.owner_group.as_str()) else { continue };
+        let class = plan::JobClass::of(queue);
+        let kind = JobClass { vo: (*vo).into(), profile: class.words().into() };
+        let jobs: &mut u64 = waiting.entry(kind.clone()).or_default();
+        *jobs = jobs.saturating_add(queue.jobs);
+        classes.insert(kind, class);
+    }
+    (waiting, classes)
+}
+
+/// Whether VMs that are made now are of this circuit.
+fn is_present(world: &World, circuit: &Circuit) -> bool {
+    let (Some(pool), Some(view)) = (world.pool(&circuit.pool), world.cloud(&circuit.lot.cloud)) else { return false };
+    boots(&pool.spec.machine.image, Some(pool), view.offers.as_deref()) == circuit.lot.image
+}
+
+/// What is seen of the VMs of the installation that were made for jobs.
+fn sights(world: &World, ended: &[PilotVM]) -> Vec<Sight> {
+    let is_ours = |vm: &&PilotVM| vm.spec.installation_ref.name == world.installation.name;
+    let is_gone = |vm: &&PilotVM| !world.vms.iter().any(|other| other.metadata.uid == vm.metadata.uid);
+    let all = world.vms.iter().map(Arc::as_ref).chain(ended.iter().filter(is_gone));
+    all.filter(is_ours).filter_map(|vm| sight(world, vm)).collect()
+}
+
+fn sight(world: &World, vm: &PilotVM) -> Option<Sight> {
+    let class = job_class(vm.spec.for_jobs.first()?);
+    let pool = world.pool(&vm.spec.pool_ref.name)?;
+    let offers = world.cloud(&vm.spec.cloud_ref.name).and_then(|view| view.offers.as_deref());
+    let uid = vm.uid()?;
+    let reference = stamp::reference(&uid);
+    let jobs = world.rows.as_deref().and_then(|rows| rows.jobs.get(&reference)).map(Arc::as_ref);
+    let row = world.rows.as_deref().and_then(|rows| rows.by_reference.get(&reference));
+    let has_had = served(vm) || row.is_some_and(|row| row.current_job > 0);
+    Some(Sight {
+        vm: uid.into(),
+        circuit: Circuit {
+            pool: pool.name_any().into(),
+            lot: lot(vm, Some(pool), offers),
+            vo: vm.spec.vo.as_str().into(),
+            profile: class.words().into(),
+        },
+        ordered: ordered(vm),
+        made: launched(vm),
+        took: jobs.map_or(0, |jobs| jobs.took).max(u64::from(has_had)),
+        lived: match jobs {
+            Some(jobs) => lived(jobs, world.now),
+            // Nobody says what its jobs came to.
+            None => has_had && runs_since(vm).is_some_and(|at| world.now.duration_since(at) >= A_LIFE),
+        },
+        died: jobs.map_or(0, |jobs| jobs.failed_soon),
+        idle_timeout: vm.spec.idle_timeout.as_secs(),
+        end: end(vm),
+    })
+}
+
+fn runs_since(vm: &PilotVM) -> Option<Timestamp> {
+    Some(vm.status.as_ref()?.running_since.as_ref()?.0)
+}
+
+/// Whether a job ended otherwise than by dying soon, or has been running for long enough.
+fn lived(jobs: &PilotJobs, now: Timestamp) -> bool {
+    jobs.ended > jobs.failed_soon || jobs.running.iter().any(|job| now.duration_since(job.since) >= A_LIFE)
+}
+
+fn end(vm: &PilotVM) -> Option<End> {
+    match Ending::recorded(vm).map(|ending| ending.why) {
+        Some(Why::Idle | Why::NeverRan) => Some(End::Stopped),
+        Some(Why::PilotSilent) => Some(End::Silent),
+        Some(Why::BootDeadlineMissed) => Some(End::Late),
+        Some(_) => Some(End::Other),
+        None => deleting(vm).then_some(End::Other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use broker::cloud::Scope;
-    use serde_json::json;
+    use broker::{cloud::Scope, plan::plan};
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::round::snapshot::tests::world;
+    use crate::round::snapshot::{
+        snapshot,
+        tests::{queue, world},
+    };
 
     /// A world whose VM was ordered a minute ago, after a refusal; what is allowed after a round.
     fn after(change: impl FnOnce(&mut serde_json::Value)) -> (Arc<Handle>, World) {
@@ -93,5 +208,66 @@ mod tests {
         assert_eq!((may_boot(&Handle::default()), may_boot(&handle)), (8, 16));
         learn(&mut world, |_| handle.clone());
         assert_eq!(handle.learnt().budgets.proof(&lot, &flight, world.now).most, 16, "it is told once");
+    }
+
+    /// A world with three VMs that were made eleven minutes ago for jobs that wait, and have this status.
+    fn with(status: Value) -> World {
+        world(|w| {
+            let one = w["vms"][0].clone();
+            let vms = (0..3).map(|n| {
+                let mut vm = one.clone();
+                (vm["metadata"]["name"], vm["metadata"]["uid"]) = (json!(format!("cpu-{n}")), json!(format!("u{n}")));
+                vm["metadata"]["creationTimestamp"] = json!("2026-11-24T11:40:00Z");
+                vm["spec"]["forJobs"] = json!([{"jobs": 8, "cpuTime": 3600}]);
+                vm["status"] = status.clone();
+                vm
+            });
+            w["vms"] = vms.collect();
+        })
+    }
+    fn ended(reason: &str) -> Value {
+        json!({"launchedAt": "2026-11-24T11:41:00Z", "conditions": [{"type": "Ended", "status": "True", "reason": reason,
+            "message": "", "lastTransitionTime": "2026-11-24T12:00:00Z"}]})
+    }
+    /// What a round plans for eight more jobs after these VMs ended so, and whether the objects are gone already.
+    fn after_an_end(reason: &str, gone: bool) -> plan::Plan {
+        let mut lessons = Lessons::default();
+        let mut before = with(json!({"launchedAt": "2026-11-24T11:41:00Z"}));
+        before.now -= SignedDuration::from_mins(19);
+        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        let mut now = with(ended(reason));
+        let vms: Vec<PilotVM> = now.vms.iter().map(|vm| (**vm).clone()).collect();
+        if gone {
+            now.vms.clear();
+        }
+        let mut taken = snapshot(&now, vec![queue(8)]);
+        restrain(&mut taken, &mut lessons, &now, &vms);
+        plan(&taken)
+    }
+
+    #[test]
+    fn jobs_that_no_pilot_gets_wait_and_say_so_also_where_their_vms_are_gone() {
+        for gone in [false, true] {
+            let plan = after_an_end("NeverRan", gone);
+            assert_eq!(plan.launches, []);
+            assert_eq!(plan.unmet[0].reason, plan::Reason::NeverMatched, "{plan:?}");
+            assert!(plan.unmet[0].message.contains("jobs of VO biomed (3600 s of CPU time)"), "{plan:?}");
+        }
+        assert_eq!(after_an_end("BootDeadlineMissed", false).unmet[0].reason, plan::Reason::VmsFail);
+        assert_eq!(after_an_end("Surplus", false).launches.len(), 1, "that says nothing of them");
+    }
+
+    #[test]
+    fn another_image_is_tried_at_once() {
+        let mut lessons = Lessons::default();
+        let before = with(ended("BootDeadlineMissed"));
+        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        assert_eq!(lessons.opened().count(), 1);
+        let mut now = with(ended("BootDeadlineMissed"));
+        let offers = Arc::make_mut(now.clouds[0].offers.as_mut().unwrap());
+        offers.images.get_mut("default").unwrap().id = "2".into();
+        let mut taken = snapshot(&now, vec![queue(8)]);
+        restrain(&mut taken, &mut lessons, &now, &[]);
+        assert!(taken.holds.iter().all(|hold| hold.class.is_none()), "{:?}", taken.holds);
     }
 }

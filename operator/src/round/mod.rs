@@ -1,7 +1,7 @@
 //! The planning round of one installation; nothing else makes PilotVM objects.
 //!
 //! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
-//! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches of the clouds; 5. the
+//! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches; 5. the
 //! snapshot, the plan and what of it is done, all pure; 6. PilotVMs given back and made; 7. what was decided is kept for the statuses.
 
 mod apply;
@@ -19,15 +19,18 @@ mod snapshot;
 mod wishes;
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use broker::demand::Demand;
+use broker::{
+    demand::Demand,
+    experience::{Circuit, Opened, Outcome},
+};
 use crds::{DiracInstallation, PilotVM, Reason};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use decide::{Hands, hands, respect_pauses};
-use learn::learn;
+use learn::{learn, restrain};
 use snapshot::snapshot;
 use world::World;
 
@@ -116,7 +119,16 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     for vm in &world.unread {
         ctx.state.numbers.saw(&key.beside(&vm.pool), &vm.name);
     }
-    let taken = snapshot(&world, queues);
+    let mut taken = snapshot(&world, queues);
+    let ended = ctx.state.ended.with(|all| all.remove(key).unwrap_or_default());
+    let opened = ctx.state.lessons.with(|all| {
+        let lessons = all.entry(key.clone()).or_default();
+        let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
+        restrain(&mut taken, lessons, &world, &ended);
+        let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));
+        new.map(|(circuit, opened)| (circuit.clone(), *opened)).collect::<Vec<_>>()
+    });
+    say_opened(ctx, &world, &opened).await;
     let began = Instant::now();
     let plan = respect_pauses(&world, broker::plan::plan(&taken));
     ctx.metrics.planned(began.elapsed());
@@ -144,6 +156,19 @@ fn keep_accounts(ctx: &Context, key: &Key, handle: &Handle) {
     let (installation, now) = (key.name.as_str(), ctx.clock.now());
     let seen = Seen { installation, vms: &vms, vos: &vos, pools: &pools, clouds: &clouds, now };
     handle.update(|facts| Arc::make_mut(&mut facts.accounts).round(&seen));
+}
+
+/// Tells of each breaker that has just opened, at its pool.
+async fn say_opened(ctx: &Context, world: &World, opened: &[(Circuit, Opened)]) {
+    for (circuit, opened) in opened {
+        let Some(pool) = world.pool(&circuit.pool) else { continue };
+        let reason = match opened.by {
+            Outcome::NeverMatched => Reason::NeverMatched,
+            Outcome::JobsDied => Reason::JobsDie,
+            Outcome::NeverAsked => Reason::VmsFail,
+        };
+        ctx.events.warn(pool.as_ref(), reason, opened.message(circuit)).await;
+    }
 }
 
 /// Whether all own writes have been seen, and no name is in doubt; what is late or in doubt is looked for in the API server.

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::AtomicU64;
 
-use broker::cloud::Allowance;
+use broker::{
+    cloud::Allowance,
+    experience::{Circuit, Opened},
+};
 use crds::ConditionType;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use prometheus_client::{
@@ -44,6 +47,10 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let ready = family("ready", "Readiness of an object: 1 it is, 0 it is not, -1 unknown");
     let waiting = family("demand_jobs", "Waiting jobs by VO, as last read");
     let unmet = family("unmet_jobs", "Waiting jobs that get no VM, by VO and reason");
+    let breakers = family(
+        "breakers_open",
+        "Breakers that are open by pool, VO, cloud, flavor and reason: VMs came to nothing, and one at a time is made",
+    );
     let read = family("demand_read_timestamp_seconds", "When the task queues were last read");
     let unreadable = family("task_queues_unreadable", "Task queues that could not be read at the last reading");
     let rows = family("rows_read_timestamp_seconds", "When the pilots' rows were last read");
@@ -113,6 +120,23 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
                 let reason = lacking.reason.to_string();
                 unmet.get_or_create(&own(&[("vo", &lacking.vo), ("reason", &reason)])).inc_by(whole(lacking.jobs));
             }
+        }
+        let open: Vec<Labels> = state.lessons.with(|all| {
+            let opened = all.get(&key).into_iter().flat_map(|lessons| lessons.opened());
+            let label = |(circuit, opened): (&Circuit, &Opened)| {
+                let (cloud, flavor, by) = (&circuit.lot.cloud, &circuit.lot.flavor, opened.by.as_str());
+                own(&[
+                    ("pool", &circuit.pool),
+                    ("vo", &circuit.vo),
+                    ("cloud", cloud),
+                    ("flavor", flavor),
+                    ("reason", by),
+                ])
+            };
+            opened.map(label).collect()
+        });
+        for labels in open {
+            breakers.get_or_create(&labels).inc();
         }
         if let Some(dirac) = &facts.simulated {
             let s = dirac.statistics();

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{api, context::Context, known::cloud::Question, life::ordered, names::Key, resolve::currency};
 
+/// As many ends are kept for a round that does not come.
+const MOST_ENDED: usize = 1_000;
+
 /// Writes it down. `Ok` is the object as it is then, where it was written.
 pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<Option<PilotVM>, Error> {
     let uid = vm.uid().unwrap_or_default();
@@ -96,7 +99,16 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
             }
         }
         Effect::Launched => ctx.metrics.launched(&pool),
-        Effect::Ended { reason, wasted } => ctx.metrics.ended(&pool, reason.as_str(), *wasted),
+        Effect::Ended { reason, wasted } => {
+            ctx.metrics.ended(&pool, reason.as_str(), *wasted);
+            let ended = written.unwrap_or(vm).clone();
+            ctx.state.ended.with(|all| {
+                let of = all.entry(installation.clone()).or_default();
+                if of.len() < MOST_ENDED {
+                    of.push(ended);
+                }
+            });
+        }
         Effect::Spent(seconds) => {
             if let Some(price) = vm.spec.offering.per_hour {
                 let stores = &ctx.state.stores;

@@ -7,7 +7,7 @@ use testbeds::{host::until::until, real::NAMESPACE};
 use super::{pool::Sleepers, scene::Scene};
 
 /// The VMs that are forgotten.
-pub const FORGOTTEN: Sleepers = Sleepers { name: "sleepers", tag: "Sleepers", vms: 10, first_job: 1_000_000 };
+pub const FORGOTTEN: Sleepers = Sleepers { name: "sleepers", tag: "Sleepers", vms: 8, first_job: 1_000_000 };
 /// How long they must live although nobody acknowledged: many times what an orphan of this operator lives.
 const LIVES: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ pub async fn vms_that_a_restored_etcd_forgot_live_until_a_person_says_so(scene: 
     let words = ["annotate", "cloud", "lyon", "--namespace", NAMESPACE];
     scene.kubectl.run(&[&words[..], &["diracgrid.org/acknowledge-orphans=3"]].concat()).unwrap();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(scene.alive_of(FORGOTTEN.name), ids, "three are not ten");
+    assert_eq!(scene.alive_of(FORGOTTEN.name), ids, "three are not all");
     let all = format!("diracgrid.org/acknowledge-orphans={}", FORGOTTEN.vms);
     scene.kubectl.run(&[&words[..], &["--overwrite", &all]].concat()).unwrap();
     until("they are deleted", Duration::from_secs(120), async || match scene.alive_of(FORGOTTEN.name).len() {

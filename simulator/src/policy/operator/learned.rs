@@ -1,4 +1,5 @@
-//! What the operator learns by buying, as it does itself: launch budgets, told of what clouds answer and of what VMs come to.
+//! What the operator learns by buying, as it does itself: launch budgets, told of what clouds answer and of what boots; and lessons, told of
+//! what VMs come to. Which jobs died is not seen here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,16 +8,20 @@ use std::{
 
 use broker::{
     cloud::{Purchase, Scope as Reached},
-    experience::{self, Budgets, Flight, Lot, Phase, Shop},
-    plan::Hold,
+    experience::{self, Budgets, Circuit, End, Flight, Lessons, Lot, Phase, Shop, Sight, Wishes, times::JobClass},
+    plan::{self, Hold},
 };
 use jiff::Timestamp;
 
-use super::super::{Listed, Seen, VmSeen};
+use super::{
+    super::{Listed, Seen, VmSeen},
+    words::task_queue,
+};
 use crate::{
     cloud::{Answer, Scope},
+    dirac::JobId,
     scenario::{Limits, Model},
-    time::Ms,
+    time::{Ms, SECOND},
     world::{Order, VmId},
 };
 
@@ -31,6 +36,54 @@ pub struct Learned {
     told: BTreeSet<VmId>,
     /// What was left of each quota, by cloud.
     headroom: Vec<Vec<Limits>>,
+    lessons: Lessons,
+    /// What each VM was seen to run.
+    had: BTreeMap<VmId, Had>,
+    /// The classes of jobs that wait.
+    classes: BTreeMap<JobClass, plan::JobClass>,
+}
+
+/// What a VM was seen to run.
+#[derive(Default)]
+struct Had {
+    took: u64,
+    /// The jobs that it has, and since when.
+    running: BTreeMap<JobId, Ms>,
+    last: Option<JobId>,
+    lived: bool,
+}
+
+impl Had {
+    fn look(&mut self, now: Ms, vm: &VmSeen<'_>) {
+        let before = self.running.len();
+        self.running.retain(|job, _| vm.running.contains(job));
+        // Which of them died is not seen.
+        self.lived |= self.running.len() < before;
+        for job in vm.running {
+            self.running.entry(*job).or_insert_with(|| {
+                self.took += 1;
+                now
+            });
+        }
+        if vm.row.current_job != self.last && vm.row.current_job.is_some_and(|job| !vm.running.contains(&job)) {
+            (self.took, self.lived) = (self.took + 1, true);
+        }
+        self.last = vm.row.current_job;
+        self.lived |= self.running.values().any(|since| now.saturating_sub(*since) >= A_LIFE);
+    }
+}
+
+/// A job that runs for so long lives.
+const A_LIFE: Ms = experience::breaker::A_LIFE * SECOND;
+
+/// A VM and what is known of it beside what is seen.
+pub struct Made<'a> {
+    /// It.
+    pub vm: VmSeen<'a>,
+    /// The class of jobs that it was made for.
+    pub class: &'a plan::JobClass,
+    /// How it ended.
+    pub end: Option<End>,
 }
 
 /// A moment of the simulation.
@@ -88,6 +141,46 @@ impl Learned {
         }
     }
 
+    /// What all VMs come to.
+    pub fn look(&mut self, seen: &Seen<'_>, made: &[Made<'_>]) {
+        let (model, now) = (seen.model(), seen.now());
+        let kind = |vo: usize, class: &plan::JobClass| JobClass {
+            vo: model.vos[vo].name.as_str().into(),
+            profile: class.words().into(),
+        };
+        let mut waiting: BTreeMap<JobClass, u64> = BTreeMap::new();
+        self.classes.clear();
+        for queue in seen.queues() {
+            let Some(vo) = model.vo_of(&queue.definition.owner_group) else { continue };
+            let class = plan::JobClass::of(&task_queue(queue));
+            *waiting.entry(kind(vo, &class)).or_default() += queue.jobs;
+            self.classes.insert(kind(vo, &class), class);
+        }
+        let sights: Vec<Sight> = made
+            .iter()
+            .map(|Made { vm, class, end }| {
+                let had = self.had.entry(vm.id).or_default();
+                had.look(now, vm);
+                let JobClass { vo, profile } = kind(vm.order.vo, class);
+                let pool = &model.pools[vm.order.pool];
+                Sight {
+                    vm: vm.id.to_string().into(),
+                    circuit: Circuit { pool: pool.name.as_str().into(), lot: lot(model, &vm.order).0, vo, profile },
+                    ordered: at(vm.ordered),
+                    made: vm.made.map(at),
+                    took: had.took,
+                    lived: had.lived,
+                    died: 0,
+                    idle_timeout: pool.idle_timeout / SECOND,
+                    end: *end,
+                }
+            })
+            .collect();
+        let there: BTreeSet<VmId> = made.iter().map(|made| made.vm.id).collect();
+        self.had.retain(|vm, _| there.contains(vm));
+        self.lessons.look(&sights, &waiting, Timestamp::UNIX_EPOCH, at(now));
+    }
+
     /// Whether an order still goes out.
     pub fn may_order(&mut self, now: Ms, model: &Model, order: &Order) -> bool {
         let (lot, class) = lot(model, order);
@@ -143,6 +236,8 @@ impl Learned {
                 at(seen.now()),
             )
         };
-        flights.iter().enumerate().flat_map(of_cloud).collect()
+        let wishes = Wishes { classes: &self.classes, is_present: &|_| true };
+        let lessons = self.lessons.holds(&wishes, at(seen.now()));
+        flights.iter().enumerate().flat_map(of_cloud).chain(lessons).collect()
     }
 }

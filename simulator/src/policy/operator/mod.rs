@@ -11,12 +11,12 @@ use std::{
 };
 
 use broker::{
-    experience::FRESH,
+    experience::{End, FRESH, UNPROVEN},
     plan::{self, Free, Lease, Life, LiveVm, Quota, Rules, Says, Snapshot},
 };
 use crds::pool::Purchase;
 
-use learned::Learned;
+use learned::{Learned, Made};
 use words::{cloud, limits, offering, order, pool, task_queue};
 
 use super::{Hands, Listed, Policy, Seen, VmSeen};
@@ -63,8 +63,8 @@ impl Operator {
         }
     }
 
-    /// Whether a VM is to be deleted, beside what the plan says. Notes what it has shown.
-    fn is_over(&mut self, now: Ms, vm: &VmSeen<'_>) -> bool {
+    /// How a VM ended that is to be deleted, beside what the plan says. Notes what it has shown.
+    fn end_of(&mut self, now: Ms, vm: &VmSeen<'_>) -> Option<End> {
         let pool = &self.model.pools[vm.order.pool];
         let ran = vm.row.running_since.is_some();
         if !vm.running.is_empty() {
@@ -79,7 +79,13 @@ impl Operator {
         let idle_since = vm.row.running_since.map(|first| self.busy.get(&vm.id).copied().unwrap_or(first));
         let is_silent = idle_since.is_some_and(|at| since(at) > pool.idle_timeout + SILENT_AFTER);
         let is_too_old = since(vm.ordered) > pool.max_lifetime + pool.cpu_time * SECOND + SILENT_AFTER;
-        is_late || is_silent || is_too_old || matches!(vm.listed, Some(Listed::Stopped | Listed::Error))
+        match vm.listed {
+            Some(Listed::Stopped) => Some(End::Stopped),
+            Some(Listed::Error) => Some(End::Other),
+            _ if is_late => Some(End::Late),
+            _ if is_silent => Some(End::Silent),
+            _ => is_too_old.then_some(End::Other),
+        }
     }
 
     fn snapshot(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>) -> Snapshot {
@@ -116,7 +122,7 @@ impl Operator {
             clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
             quotas,
             holds: self.learned.holds(seen, over, &first),
-            rules: Rules { fresh: Some(FRESH), ..Rules::default() },
+            rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
             vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), (&first, &said))).collect(),
             ..Snapshot::default()
         };
@@ -194,7 +200,14 @@ impl Policy for Operator {
             hands.calls.push(("list", seen.model().clouds.len() as u64));
         }
         self.learned.read(seen);
-        let over: BTreeSet<VmId> = seen.vms().filter(|vm| self.is_over(now, vm)).map(|vm| vm.id).collect();
+        let ends: HashMap<VmId, End> = seen.vms().filter_map(|vm| Some((vm.id, self.end_of(now, &vm)?))).collect();
+        let over: BTreeSet<VmId> = ends.keys().copied().collect();
+        let made = seen.vms().filter_map(|vm| {
+            let class = &self.leases.get(&vm.id)?.first()?.class;
+            Some(Made { vm, class, end: ends.get(&vm.id).copied() })
+        });
+        let made: Vec<Made<'_>> = made.collect();
+        self.learned.look(seen, &made);
         hands.deletions.extend(over.iter().copied());
         let snapshot = self.snapshot(seen, &over);
         let plan = plan::plan(&snapshot);
