@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use super::{
     Reason,
     account::{Account, Amount, Lack, Number, amount},
-    job_class::JobClass,
-    market::Offer,
     near::{Concerns, Near},
+    offer::{Offer, Thought},
     ours::Ours,
     restraint::Restraint,
     snapshot::{Limits, LiveVm, Offering, Snapshot, Vo},
@@ -16,21 +15,6 @@ use crate::experience::money::Unit;
 
 /// As many VMs one plan makes, whatever the snapshot allows: a plan has an end.
 pub const MOST_LAUNCHES: u64 = 100_000;
-
-/// A launch that is thought of.
-#[derive(Clone, Copy)]
-pub struct Thought<'a> {
-    /// Index of the pool.
-    pub pool: usize,
-    /// Index of the VO.
-    pub vo: usize,
-    /// The class of the jobs; `None`: it is made for none.
-    pub class: Option<&'a JobClass>,
-    /// What is bought.
-    pub offer: Offer<'a>,
-    /// The number of the offer.
-    pub number: u32,
-}
 
 /// All accounts.
 pub struct Books<'a> {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
+    aisles::{Aisles, Choice, aisles, numbered},
     books::Books,
-    choice::{Aisles, Choice, aisles, numbered},
     class::Class,
     index::Index,
     lane::{Lane, Pace},

@@ -8,18 +8,10 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 use super::{
     books::Books,
     need::Need,
+    offer::Offer,
     shelf::{Cost, Kind, Rank, Shelf, Value, least},
     snapshot::{CloudState, Offering, Pool, Requirements, Snapshot, Strategy, Unpriced},
 };
-
-/// One thing that can be bought on one cloud.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
-    /// Index of the cloud.
-    pub cloud: usize,
-    /// What it is.
-    pub offering: &'a Arc<Offering>,
-}
 
 /// What is to be done with an offer.
 pub enum Verdict {

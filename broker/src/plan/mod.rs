@@ -1,6 +1,7 @@
 //! The decision: from one snapshot to launches and give-backs, each with its reason. Pure: no clock, no client, no async.
 
 mod account;
+mod aisles;
 mod bits;
 mod books;
 mod choice;
@@ -23,6 +24,7 @@ pub mod life;
 mod market;
 mod near;
 mod need;
+mod offer;
 mod ours;
 mod reason;
 mod restraint;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{
     Reason,
-    books::Thought,
     job_class::JobClass,
+    offer::Thought,
     snapshot::{Snapshot, places},
 };
 
