@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use testbeds::{
     host::until::until,
@@ -97,6 +98,11 @@ impl Scene {
         let mut operator = Operator::start(kubeconfig, &self.log, &all).unwrap();
         operator.ready().await.unwrap();
         operator
+    }
+
+    /// Sends a signal to the operator.
+    pub fn signal(&mut self, signal: Signal) {
+        self.operator.as_mut().unwrap().process().signal(signal).unwrap();
     }
 
     /// Kills the operator, without a chance to end in order.
