@@ -60,7 +60,8 @@ pub struct Sleepers {
 impl Sleepers {
     /// Has the jobs wait: of two classes, since few VMs are made for a class of which no VM has had a job yet.
     pub fn wait(&self, scene: &Scene) {
-        let job = |cpu: u64| json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": cpu, "Tags": [self.tag]});
+        let job =
+            |cpu: u64| json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": cpu, "Tags": [self.tag]});
         let classes = [3_600, 80_000];
         let jobs: Vec<_> = (0..self.vms).map(|n| (self.first_job + n as u64, job(classes[n % 2]))).collect();
         assert_eq!(scene.real.dirac.fill_task_queues(&jobs).unwrap(), []);
