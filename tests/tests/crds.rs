@@ -246,7 +246,7 @@ async fn kubectl_explains_lists_selects_and_scales() {
     // Short names, columns and their wide ones.
     for (name, columns, wide) in [
         ("dirac", "NAME READY REASON WAITING VMS AGE", "MATCHER"),
-        ("vo", "NAME READY REASON WAITING VMS CORES SHARE AGE", "INSTALLATION"),
+        ("vo", "NAME READY REASON WAITING VMS CORES SHARE SPENT LEFT ENDS AGE", "RESERVED"),
         ("site", "NAME READY REASON DIRAC CLOUDS POOLS VMS AGE", "GOCDB"),
         ("cloud", "NAME READY REASON SITE VMS CORES QUOTA AGE", "EXPIRES"),
         ("pool", "NAME READY REASON WAITING VMS BOOTING RUNNING MAX AGE", "MET"),

@@ -28,8 +28,8 @@ struct Before {
 }
 
 pub async fn a_cell_that_is_away_twice_costs_no_job_and_no_vm(scene: &mut Scene) {
-    // Four cores a VM: a VM for each job of the first kind, and one for both of the second. Four are many at once; one is not.
-    scene.run_jobs(&[(&FORTY[1], 3), (&FORTY[0], 2)], 220).await;
+    // Of a GPU, long and of one core: each has a VM of its own, whatever is bought first. Four are many at once; one is not.
+    scene.run_jobs(&[(&FORTY[2], 2), (&FORTY[3], 1), (&FORTY[0], 1)], 260).await;
     let (before, ids) = (Before { servers: ends(&scene.history()), objects: pilotvms(scene) }, scene.alive());
     assert!(ids.len() >= 4, "{ids:?}");
     let times = ["the first time", "the second time"];
