@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use broker::cloud::{Purchase, Shape, Wanted};
-use crds::{PilotPool, pool};
+use broker::cloud::{Shape, Wanted};
+use crds::PilotPool;
 use kube::ResourceExt;
 
-use crate::{names::deleting, resolve::requirements};
+use crate::{known::lots::purchase, names::deleting, resolve::requirements};
 
 /// What these pools may buy from this cloud; everything where none of them names it, so that a person sees what there is.
 pub fn wanted(cloud: &str, pools: &[Arc<PilotPool>]) -> Wanted {
@@ -31,15 +31,13 @@ pub fn covers(before: &Wanted, now: &Wanted) -> bool {
 fn shape(pool: &PilotPool) -> Shape {
     let machine = &pool.spec.machine;
     let bounds = requirements(machine.requirements.as_ref());
-    let purchase = machine.purchase.iter().map(|way| match way {
-        pool::Purchase::OnDemand => Purchase::OnDemand,
-        pool::Purchase::Spot => Purchase::Spot,
-    });
+    let purchase = machine.purchase.iter().copied().map(purchase);
     Shape { flavors: machine.flavors.clone(), cores: bounds.cores, gpus: bounds.gpus, purchase: purchase.collect() }
 }
 
 #[cfg(test)]
 mod tests {
+    use broker::cloud::Purchase;
     use serde_json::{Value, json};
 
     use super::*;

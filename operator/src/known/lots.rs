@@ -32,15 +32,15 @@ pub fn boots(image: &str, pool: Option<&PilotPool>, offers: Option<&Offers>) -> 
     format!("{image}{}{}", id.unwrap_or_default(), template.unwrap_or_default()).into()
 }
 
-/// The lot of a VM, as it was wished.
-pub fn lot(vm: &PilotVM, pool: Option<&PilotPool>, offers: Option<&Offers>) -> Lot {
+/// The lot of a VM, as it was wished; `image`: see [`boots`].
+pub fn lot(vm: &PilotVM, image: Arc<str>) -> Lot {
     let offering = &vm.spec.offering;
     Lot {
         cloud: vm.spec.cloud_ref.name.as_str().into(),
         zone: offering.zone.as_deref().map(Arc::from),
         flavor: offering.flavor.as_str().into(),
         purchase: purchase(offering.purchase),
-        image: boots(&vm.spec.image, pool, offers),
+        image,
     }
 }
 

@@ -10,11 +10,12 @@ use broker::{
 use kube::ResourceExt;
 
 use super::{
+    lots::Lots,
     quotas::Quotas,
     world::{CloudView, World},
 };
 use crate::{
-    known::lots::{boots, class, lot},
+    known::lots::{boots, class},
     life::{is_ended, launched, ran},
     names::deleting,
 };
@@ -63,7 +64,7 @@ fn of_class(cloud: &str, class: &str, offers: Option<&Offers>, quotas: &Quotas<'
 /// The VMs that are on their way on this cloud.
 fn flight(world: &World, view: &CloudView) -> Flight {
     let (cloud, offers) = (view.object.name_any(), view.offers.as_deref());
-    let mut flight = Flight::default();
+    let (mut flight, mut lots) = (Flight::default(), Lots::of(world));
     for vm in world.vms.iter().filter(|vm| vm.spec.cloud_ref.name == cloud) {
         let uid = vm.metadata.uid.as_deref().unwrap_or_default();
         if deleting(vm.as_ref()) || is_ended(vm) || ran(vm) || view.stopped.contains(uid) {
@@ -74,8 +75,7 @@ fn flight(world: &World, view: &CloudView) -> Flight {
             Some(_) if view.up.contains(uid) || view.bought.made.contains(uid) => Phase::Booting,
             Some(_) => Phase::Making,
         };
-        let pool = world.pool(&vm.spec.pool_ref.name);
-        let lot = lot(vm, pool.map(Arc::as_ref), offers);
+        let lot = lots.lot(vm, Some(view));
         flight.add(&lot, class(&lot, offers).as_ref(), phase);
     }
     flight

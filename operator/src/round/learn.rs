@@ -1,48 +1,48 @@
 //! What is learnt from what a round sees. Of clouds: VMs that were made, and after a restart VMs that work. Of pools, images, VOs and classes
 //! of jobs: what their VMs come to. What clouds refuse and what boots is told when it happens (`vm/write_down.rs`). Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use broker::{
-    experience::{Circuit, End, Lessons, Lot, Sight, UNPROVEN, Wishes, times::JobClass},
+    experience::{Circuit, End, Lessons, Lot, Sight, UNPROVEN, Wishes, breaker::A_LIFE, times::JobClass},
     pilot::stamp,
     plan::{self, Snapshot},
 };
 use crds::PilotVM;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
+    elsewhere::is_ours,
     lease::job_class,
+    lots::Lots,
     world::{CloudView, World},
 };
 use crate::{
+    amounts::count,
     ending::{Ending, Why},
-    known::{
-        cloud::Handle,
-        jobs::PilotJobs,
-        lots::{boots, lot},
-    },
+    known::{cloud::Handle, jobs::PilotJobs, lots::boots},
     life::{is_ended, launched, ordered, ran, served},
     names::deleting,
 };
 
-/// A job that runs for so long lives.
-const A_LIFE: SignedDuration = SignedDuration::from_secs(120);
-
 /// Tells each cloud what is seen of it, and takes over what is known of it then.
 pub fn learn(world: &mut World, cloud: impl Fn(&str) -> Arc<Handle>) {
-    let mut learnt = Vec::new();
+    let (mut learnt, mut lots) = (Vec::new(), Lots::of(world));
     for view in &world.clouds {
         let (name, handle) = (view.object.name_any(), cloud(&view.object.name_any()));
         let here: Vec<&Arc<PilotVM>> = world.vms.iter().filter(|vm| vm.spec.cloud_ref.name == name).collect();
-        handle.retain_made(|uid| here.iter().any(|vm| vm.metadata.uid.as_deref() == Some(uid)));
+        let uids = uids(here.iter().map(|vm| vm.as_ref()));
+        handle.retain_made(|uid| uids.contains(uid));
         for vm in here.iter().filter(|vm| was_made(vm, view)) {
-            handle.granted(&vm.uid().unwrap_or_default(), &lot_of(world, view, vm), ordered(vm), world.now);
+            handle.granted(&vm.uid().unwrap_or_default(), &lots.lot(vm, Some(view)), ordered(vm), world.now);
         }
         let mut works: BTreeMap<Lot, u64> = BTreeMap::new();
         for vm in here.iter().filter(|vm| ran(vm) && !deleting(vm.as_ref()) && !is_ended(vm)) {
-            *works.entry(lot_of(world, view, vm)).or_default() += 1;
+            *works.entry(lots.lot(vm, Some(view))).or_default() += 1;
         }
         works.into_iter().for_each(|(lot, vms)| handle.works(&lot, vms, world.now));
         learnt.push(handle.learnt());
@@ -56,8 +56,8 @@ fn was_made(vm: &PilotVM, view: &CloudView) -> bool {
     launched(vm).is_some() && !ran(vm) && view.up.contains(uid) && !view.bought.made.contains(uid)
 }
 
-fn lot_of(world: &World, view: &CloudView, vm: &PilotVM) -> Lot {
-    lot(vm, world.pool(&vm.spec.pool_ref.name).map(Arc::as_ref), view.offers.as_deref())
+fn uids<'a>(vms: impl Iterator<Item = &'a PilotVM>) -> HashSet<&'a str> {
+    vms.filter_map(|vm| vm.metadata.uid.as_deref()).collect()
 }
 
 /// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows.
@@ -100,16 +100,15 @@ fn is_present(world: &World, circuit: &Circuit) -> bool {
 
 /// What is seen of the VMs of the installation that were made for jobs.
 fn sights(world: &World, ended: &[PilotVM]) -> Vec<Sight> {
-    let is_ours = |vm: &&PilotVM| vm.spec.installation_ref.name == world.installation.name;
-    let is_gone = |vm: &&PilotVM| !world.vms.iter().any(|other| other.metadata.uid == vm.metadata.uid);
+    let (there, mut lots) = (uids(world.vms.iter().map(Arc::as_ref)), Lots::of(world));
+    let is_gone = |vm: &&PilotVM| vm.metadata.uid.as_deref().is_none_or(|uid| !there.contains(uid));
     let all = world.vms.iter().map(Arc::as_ref).chain(ended.iter().filter(is_gone));
-    all.filter(is_ours).filter_map(|vm| sight(world, vm)).collect()
+    all.filter(|vm| is_ours(world, vm)).filter_map(|vm| sight(world, &mut lots, vm)).collect()
 }
 
-fn sight(world: &World, vm: &PilotVM) -> Option<Sight> {
+fn sight<'a>(world: &World, lots: &mut Lots<'a>, vm: &'a PilotVM) -> Option<Sight> {
     let class = job_class(vm.spec.for_jobs.first()?);
-    let pool = world.pool(&vm.spec.pool_ref.name)?;
-    let offers = world.cloud(&vm.spec.cloud_ref.name).and_then(|view| view.offers.as_deref());
+    let pool = lots.pool(vm)?;
     let uid = vm.uid()?;
     let reference = stamp::reference(&uid);
     let jobs = world.rows.as_deref().and_then(|rows| rows.jobs.get(&reference)).map(Arc::as_ref);
@@ -119,7 +118,7 @@ fn sight(world: &World, vm: &PilotVM) -> Option<Sight> {
         vm: uid.into(),
         circuit: Circuit {
             pool: pool.name_any().into(),
-            lot: lot(vm, Some(pool), offers),
+            lot: lots.lot(vm, world.cloud(&vm.spec.cloud_ref.name)),
             vo: vm.spec.vo.as_str().into(),
             profile: class.words().into(),
         },
@@ -129,7 +128,7 @@ fn sight(world: &World, vm: &PilotVM) -> Option<Sight> {
         lived: match jobs {
             Some(jobs) => lived(jobs, world.now),
             // Nobody says what its jobs came to.
-            None => has_had && runs_since(vm).is_some_and(|at| world.now.duration_since(at) >= A_LIFE),
+            None => has_had && runs_since(vm).is_some_and(|at| is_a_life(at, world.now)),
         },
         died: jobs.map_or(0, |jobs| jobs.failed_soon),
         idle_timeout: vm.spec.idle_timeout.as_secs(),
@@ -143,7 +142,12 @@ fn runs_since(vm: &PilotVM) -> Option<Timestamp> {
 
 /// Whether a job ended otherwise than by dying soon, or has been running for long enough.
 fn lived(jobs: &PilotJobs, now: Timestamp) -> bool {
-    jobs.ended > jobs.failed_soon || jobs.running.iter().any(|job| now.duration_since(job.since) >= A_LIFE)
+    jobs.ended > jobs.failed_soon || jobs.running.iter().any(|job| is_a_life(job.since, now))
+}
+
+/// Whether a job that runs since then lives.
+fn is_a_life(since: Timestamp, now: Timestamp) -> bool {
+    count(now.duration_since(since).as_secs()) >= A_LIFE
 }
 
 fn end(vm: &PilotVM) -> Option<End> {
@@ -172,7 +176,7 @@ mod tests {
         let handle = Arc::new(Handle::default());
         let mut world = world(change);
         let now = world.now;
-        let lot = lot_of(&world, &world.clouds[0], &world.vms[0]);
+        let lot = Lots::of(&world).lot(&world.vms[0], Some(&world.clouds[0]));
         assert!(handle.may_order(&lot, ordered(&world.vms[0])));
         handle.refused(&lot, Scope::Offer, ordered(&world.vms[0]) - jiff::SignedDuration::from_secs(9), now);
         learn(&mut world, |_| handle.clone());
@@ -203,7 +207,7 @@ mod tests {
                 json!({"launchedAt": "2026-11-24T11:59:10Z", "runningSince": "2026-11-24T11:59:30Z"});
         });
         let flight = broker::experience::Flight::default();
-        let lot = lot_of(&world, &world.clouds[0], &world.vms[0]);
+        let lot = Lots::of(&world).lot(&world.vms[0], Some(&world.clouds[0]));
         let may_boot = |handle: &Handle| handle.learnt().budgets.proof(&lot, &flight, world.now).most;
         assert_eq!((may_boot(&Handle::default()), may_boot(&handle)), (8, 16));
         learn(&mut world, |_| handle.clone());
@@ -233,7 +237,7 @@ mod tests {
     fn after_an_end(reason: &str, gone: bool) -> plan::Plan {
         let mut lessons = Lessons::default();
         let mut before = with(json!({"launchedAt": "2026-11-24T11:41:00Z"}));
-        before.now -= SignedDuration::from_mins(19);
+        before.now -= jiff::SignedDuration::from_mins(19);
         restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
         let mut now = with(ended(reason));
         let vms: Vec<PilotVM> = now.vms.iter().map(|vm| (**vm).clone()).collect();

@@ -12,6 +12,7 @@ mod held;
 mod learn;
 mod lease;
 mod live;
+mod lots;
 mod money;
 mod order;
 mod quotas;

@@ -173,17 +173,17 @@ impl World {
 
     /// The pool of this name.
     pub fn pool(&self, name: &str) -> Option<&Arc<PilotPool>> {
-        self.pools.iter().find(|pool| pool.name_any() == name)
+        self.pools.iter().find(|pool| pool.metadata.name.as_deref() == Some(name))
     }
 
     /// The cloud of this name.
     pub fn cloud(&self, name: &str) -> Option<&CloudView> {
-        self.clouds.iter().find(|view| view.object.name_any() == name)
+        self.clouds.iter().find(|view| view.object.metadata.name.as_deref() == Some(name))
     }
 
     /// The VM of this name.
     pub fn vm(&self, name: &str) -> Option<&Arc<PilotVM>> {
-        self.vms.iter().find(|vm| vm.name_any() == name)
+        self.vms.iter().find(|vm| vm.metadata.name.as_deref() == Some(name))
     }
 
     /// Which object says that nothing is made or taken away in this pool on any of these clouds.

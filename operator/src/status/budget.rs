@@ -37,8 +37,8 @@ pub fn standing(
 fn budget(told: &Told) -> BudgetStatus {
     let (standing, unit) = (&told.standing, &told.written.unit);
     BudgetStatus {
-        spent: unit.amount(standing.spent.saturating_add(standing.accrued)),
-        reserved: unit.amount(standing.reserved.saturating_sub(standing.accrued)),
+        spent: unit.amount(standing.so_far()),
+        reserved: unit.amount(standing.ahead()),
         left: unit.amount(standing.left),
         ends: standing.ends.map(Time),
         ledger: ledger(&told.written),
@@ -67,8 +67,8 @@ pub fn funded(accounts: Option<&Accounts>, vo: &VirtualOrganization, beside: &Be
     if standing.left == 0 {
         let text = format!(
             "nothing of spec.budget is left for new VMs: {} are spent and {} reserved for VMs that are there{more}",
-            unit.amount(standing.spent.saturating_add(standing.accrued)),
-            unit.amount(standing.reserved.saturating_sub(standing.accrued)),
+            unit.amount(standing.so_far()),
+            unit.amount(standing.ahead()),
         );
         return conditions.says(funded, Some(false), Reason::Budget, &text);
     }

@@ -14,7 +14,7 @@ use super::{Error, pilot};
 use crate::{
     context::State,
     ending::{Ending, Why},
-    known::lots::{lot, purchase},
+    known::lots::{boots, lot, purchase},
     names::{Key, server},
     trouble::Trouble,
 };
@@ -69,7 +69,8 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
 pub fn lot_of(state: &State, vm: &PilotVM) -> Lot {
     let key = Key::of(vm);
     let offers = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts().offers;
-    lot(vm, state.stores.pools.get(&key.beside(&vm.spec.pool_ref.name)).as_deref(), offers.as_deref())
+    let pool = state.stores.pools.get(&key.beside(&vm.spec.pool_ref.name));
+    lot(vm, boots(&vm.spec.image, pool.as_deref(), offers.as_deref()))
 }
 
 /// The sentence about a cloud or an installation that cannot be used now.

@@ -83,6 +83,18 @@ pub struct Standing {
     pub ends: Option<Timestamp>,
 }
 
+impl Standing {
+    /// What was spent so far, by VMs that are there too.
+    pub fn so_far(&self) -> u64 {
+        self.spent.saturating_add(self.accrued)
+    }
+
+    /// What is reserved for what VMs have yet to cost.
+    pub fn ahead(&self) -> u64 {
+        self.reserved.saturating_sub(self.accrued)
+    }
+}
+
 impl Purse {
     /// Nothing was spent.
     pub fn new(terms: Terms) -> Self {

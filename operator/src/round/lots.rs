@@ -1,0 +1,40 @@
+//! The lots of a round's VMs: what boots in a pool is put into words once, and not for each of its VMs. Pure.
+
+use std::{collections::HashMap, sync::Arc};
+
+use broker::experience::Lot;
+use crds::{PilotPool, PilotVM};
+
+use super::world::{CloudView, World};
+use crate::known::lots::{boots, lot};
+
+/// Cloud, pool and image, by name.
+type Place<'a> = (&'a str, &'a str, &'a str);
+
+/// The lots of a world's VMs.
+pub struct Lots<'a> {
+    pools: HashMap<&'a str, &'a PilotPool>,
+    images: HashMap<Place<'a>, Arc<str>>,
+}
+
+impl<'a> Lots<'a> {
+    /// Those of this world.
+    pub fn of(world: &'a World) -> Self {
+        let name = |pool: &'a Arc<PilotPool>| Some((pool.metadata.name.as_deref()?, pool.as_ref()));
+        Self { pools: world.pools.iter().filter_map(name).collect(), images: HashMap::new() }
+    }
+
+    /// The pool of a VM; it may be gone.
+    pub fn pool(&self, vm: &PilotVM) -> Option<&'a PilotPool> {
+        self.pools.get(vm.spec.pool_ref.name.as_str()).copied()
+    }
+
+    /// The lot of a VM; `view` is its cloud, `None`: it is gone.
+    pub fn lot(&mut self, vm: &'a PilotVM, view: Option<&CloudView>) -> Lot {
+        let (pool, spec) = (self.pool(vm), &vm.spec);
+        let place = (spec.cloud_ref.name.as_str(), spec.pool_ref.name.as_str(), spec.image.as_str());
+        let offers = view.and_then(|view| view.offers.as_deref());
+        let image = self.images.entry(place).or_insert_with(|| boots(&spec.image, pool, offers));
+        lot(vm, image.clone())
+    }
+}
