@@ -25,6 +25,8 @@ use crate::{
     simulated::{cpu_ticks, until, writes},
 };
 
+/// So many VMs run before the burst: enough that what boots in them is no longer new.
+const HANDFUL: u64 = 8;
 /// How long CPU time and writes at rest are counted.
 const WATCHED: Duration = Duration::from_secs(60);
 /// The first wave, whose time is measured apart.
@@ -45,16 +47,18 @@ pub async fn measure(vms: u64, pools: u64) -> Result<()> {
     until(&operator, "the jobs wait", 600, &["simulated_jobs{", "waiting"], move |n| n >= jobs).await?;
     let with = format!("{vms} VMs in {pools} pools");
 
-    // One VM of each pool works first: until it does the operator buys ten and waits.
-    wanted(&plane, pools, 1).await?;
+    // A handful of VMs works first: until their pilots ask for jobs, the operator buys no more (broker, `experience/budget`).
+    let each = HANDFUL.div_ceil(pools).min(vms / pools);
+    let proven = each * pools;
+    wanted(&plane, pools, each).await?;
     let running = ["dirac_operator_vms{", "phase=\"Running\""];
-    until(&operator, "a VM of each pool runs", 1_800, &running, move |n| n >= pools as f64).await?;
-    let burst = BURST.min(vms.saturating_sub(pools));
-    let first = pools + burst.min(1);
-    wanted(&plane, pools, 1 + burst.div_ceil(pools)).await?;
+    until(&operator, "the first VMs run", 1_800, &running, move |n| n >= proven as f64).await?;
+    let burst = BURST.min(vms.saturating_sub(proven));
+    let first = proven + burst.min(1);
+    wanted(&plane, pools, each + burst.div_ceil(pools)).await?;
     until(&operator, "the burst begins", 1_800, &["dirac_operator_vms{"], move |n| n >= first as f64).await?;
     let begun = Instant::now();
-    until(&operator, "the burst is made", 1_800, &["dirac_operator_vms{"], move |n| n >= (pools + burst) as f64)
+    until(&operator, "the burst is made", 1_800, &["dirac_operator_vms{"], move |n| n >= (proven + burst) as f64)
         .await?;
     row(
         &format!("PilotVMs of a burst of {burst} VMs made, {pools} pools"),
@@ -66,7 +70,7 @@ pub async fn measure(vms: u64, pools: u64) -> Result<()> {
     until(&operator, "all VMs run", 7_200, &running, move |n| n >= jobs).await?;
     row(&format!("until {with} run, after the burst"), &format!("{:.0} s", began.elapsed().as_secs_f64()), "");
     let used = (cpu_ticks(operator.process().pid())? - ticks) as f64 * 10.0;
-    let others = vms.saturating_sub(burst + pools);
+    let others = vms.saturating_sub(burst + proven);
     if others > 0 {
         row(&format!("CPU per VM made, {with}"), &format!("{:.1} ms", used / others as f64), "");
     }
