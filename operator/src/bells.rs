@@ -19,7 +19,6 @@ use crate::{known::Registry, names::Key};
 /// As many PilotVMs may wait to be looked at; when there are more, all are looked at.
 const WAITING: usize = 65_536;
 
-/// The bells.
 pub struct Bells {
     vms: broadcast::Sender<Key>,
     rounds: Registry<Notify>,

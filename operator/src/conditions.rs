@@ -110,7 +110,6 @@ impl Conditions {
         &self.all
     }
 
-    /// The conditions.
     pub fn finish(self) -> Vec<Condition> {
         self.all
     }

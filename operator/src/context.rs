@@ -25,9 +25,7 @@ use crate::{
 pub struct State {
     /// The objects.
     pub stores: Stores,
-    /// What is known of clouds.
     pub clouds: Registry<cloud::Handle>,
-    /// What is known of installations.
     pub installations: Registry<installation::Handle>,
     /// What the VMs of each installation have shown.
     pub lessons: Shared<Key, Lessons>,
@@ -67,15 +65,12 @@ impl State {
 
 /// What every loop is given.
 pub struct Context {
-    /// What is known.
     pub state: State,
     /// The command line.
     pub args: Run,
     /// Reads and writes single objects.
     pub api: Api,
-    /// Events.
     pub events: Events,
-    /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Who is told that there is news.
     pub bells: Bells,
@@ -83,7 +78,6 @@ pub struct Context {
     pub errands: Errands,
     /// Whether each loop turns.
     pub progress: Progress,
-    /// The time.
     pub clock: Clock,
 }
 

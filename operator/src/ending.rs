@@ -3,21 +3,20 @@
 use broker::{cloud::CloudError, pilot::rows::PilotStatus};
 use crds::{ConditionType, PilotVM, Reason, condition};
 
-/// An end.
+/// Why a VM ended, and what follows for its row in DIRAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// The reason.
     pub why: Why,
-    /// The sentence.
+    /// A sentence for people.
     pub message: String,
-    /// How the row is closed.
+    /// The status that the row is given when it is closed.
     pub row: PilotStatus,
 }
 
 /// What an end says of the offering that was bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// Nothing.
+    /// The end says nothing of the offering.
     Nothing,
     /// It cannot be had now.
     Refused,
@@ -48,7 +47,6 @@ macro_rules! reasons {
         }
 
         impl Why {
-            /// All reasons.
             const ALL: &'static [Self] = &[$(Self::$why,)*];
 
             fn facts(self) -> Facts {
@@ -120,7 +118,7 @@ impl Why {
         self.facts().reason
     }
 
-    /// The end that has this reason.
+    /// The end that has this reason; [`Why::Other`] where none has it.
     fn of(reason: Option<Reason>) -> Self {
         Self::ALL.iter().copied().find(|why| Some(why.reason()) == reason).unwrap_or(Why::Other)
     }

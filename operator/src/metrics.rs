@@ -109,7 +109,6 @@ pub struct Metrics {
     api_writes: Family<Write, Counter>,
     reconcile_errors: Family<Error, Counter>,
     leader: Gauge,
-    /// Calls to clouds.
     pub clouds: CloudMetrics,
 }
 
@@ -157,7 +156,6 @@ impl Metrics {
         self.order_seconds.observe(after.as_secs_f64());
     }
 
-    /// A VM was made.
     pub fn launched(&self, pool: &Key) {
         self.launches.of(of_pool(pool)).inc();
     }
@@ -190,7 +188,6 @@ impl Metrics {
         self.demand_failures.of(labels).inc();
     }
 
-    /// An orphan was deleted.
     pub fn orphan(&self, key: &Key) {
         self.orphans.of(OfCloud { namespace: key.namespace.clone(), cloud: key.name.clone() }).inc();
     }
@@ -200,7 +197,6 @@ impl Metrics {
         self.api_writes.get_or_create(&Write { kind: kind.to_owned(), verb: verb.to_owned() }).inc();
     }
 
-    /// A step of an object of this kind failed.
     pub fn step_failed(&self, kind: &str, reason: &str) {
         self.reconcile_errors.get_or_create(&Error { kind: kind.to_owned(), reason: reason.to_owned() }).inc();
     }

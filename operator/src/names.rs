@@ -17,13 +17,10 @@ pub const POOL_FINALIZER: &str = "diracgrid.org/vms";
 pub const INSTALLATION_FINALIZER: &str = "diracgrid.org/vms";
 /// Finalizer of a Secret: VMs can be deleted, or rows closed, only with it.
 pub const SECRET_FINALIZER: &str = "diracgrid.org/in-use";
-/// Label: the PilotPool.
+/// Label of a PilotVM, and of the ConfigMap with its console log: the name of its pool. The next three name its other objects.
 pub const POOL_LABEL: &str = "diracgrid.org/pool";
-/// Label: the Cloud.
 pub const CLOUD_LABEL: &str = "diracgrid.org/cloud";
-/// Label: the VirtualOrganization.
 pub const VO_LABEL: &str = "diracgrid.org/vo";
-/// Label: the DiracInstallation.
 pub const INSTALLATION_LABEL: &str = "diracgrid.org/installation";
 /// Label of ConfigMaps that keep a console log; the value is `true`.
 pub const CONSOLE_LABEL: &str = "diracgrid.org/console";
@@ -33,14 +30,11 @@ pub const OPERATOR: &str = "dirac-operator";
 /// Namespace and name of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
-    /// Namespace.
     pub namespace: String,
-    /// Name.
     pub name: String,
 }
 
 impl Key {
-    /// The key of an object.
     pub fn of<K: Resource>(object: &K) -> Self {
         Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
     }

@@ -20,9 +20,7 @@ use crate::{
 /// What a pool's references name.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
-    /// Its site.
     pub site: Option<Arc<Site>>,
-    /// Its VOs.
     pub vos: Vec<Arc<VirtualOrganization>>,
     /// Its clouds, in order of preference.
     pub clouds: Vec<Arc<Cloud>>,
@@ -114,7 +112,6 @@ pub fn resolve(
     found
 }
 
-/// The object of this name.
 fn named<'a, K: Resource>(objects: &'a [Arc<K>], name: &str) -> Option<&'a Arc<K>> {
     objects.iter().find(|object| object.meta().name.as_deref() == Some(name))
 }

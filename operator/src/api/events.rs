@@ -31,7 +31,7 @@ const LONGEST_NOTE: usize = 1000;
 /// As many are told at once.
 const AT_ONCE: usize = 8;
 
-/// Tells events.
+/// Tells Kubernetes events, at most [`AT_ONCE`] at a time.
 pub struct Events {
     client: Client,
     clock: Clock,

@@ -37,7 +37,6 @@ pub struct Server {
 pub struct Fake(pub Arc<Mutex<Server>>);
 
 impl Fake {
-    /// A client of this server.
     pub fn client(&self) -> Client {
         let server = self.0.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -57,14 +56,13 @@ impl Fake {
         Client::new(service, "default")
     }
 
-    /// Puts an object there.
     pub fn put(&self, plural: &str, object: &impl serde::Serialize) {
         let value = serde_json::to_value(object).unwrap();
         let name = value["metadata"]["name"].as_str().unwrap().to_owned();
         self.0.lock().unwrap().objects.insert(format!("{plural}/{name}"), value);
     }
 
-    /// The objects of a kind, by name.
+    /// The names of all objects of a kind.
     pub fn names(&self, plural: &str) -> Vec<String> {
         let prefix = format!("{plural}/");
         self.0.lock().unwrap().objects.keys().filter_map(|k| k.strip_prefix(&prefix)).map(str::to_owned).collect()

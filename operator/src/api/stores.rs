@@ -12,19 +12,12 @@ use crate::names::Key;
 /// The stores, one a kind.
 #[derive(Clone, Default)]
 pub struct Stores {
-    /// Installations.
     pub installations: Objects<DiracInstallation>,
-    /// VOs.
     pub vos: Objects<VirtualOrganization>,
-    /// Sites.
     pub sites: Objects<Site>,
-    /// Clouds.
     pub clouds: Objects<Cloud>,
-    /// Pools.
     pub pools: Objects<PilotPool>,
-    /// VMs.
     pub vms: Objects<PilotVM>,
-    /// Downtimes.
     pub downtimes: Objects<Downtime>,
 }
 
@@ -56,7 +49,6 @@ impl Stores {
         .concat()
     }
 
-    /// The PilotVMs of a cloud.
     pub fn vms_of_cloud(&self, cloud: &Key) -> Vec<Arc<PilotVM>> {
         self.vms_where(cloud, |vm| vm.spec.cloud_ref.name == cloud.name)
     }

@@ -7,15 +7,13 @@ use crds::PilotVM;
 
 use crate::{life::phase, names::Key};
 
-/// The phases of a PilotVM.
+/// The phases of a PilotVM, in the order of its life.
 pub const PHASES: [&str; 4] = ["Pending", "Booting", "Running", "Ending"];
 
 /// PilotVMs that belong to one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many.
     pub vms: i64,
-    /// Their cores.
     pub cores: i64,
     /// How many in each of the [`PHASES`].
     pub phases: [i64; PHASES.len()],
@@ -43,14 +41,12 @@ impl Count {
         self.phases.iter_mut().zip(other.phases).for_each(|(own, others)| *own += others);
     }
 
-    /// How many in this phase.
     pub fn in_phase(&self, wanted: &str) -> i64 {
         PHASES.iter().zip(self.phases).filter(|(phase, _)| **phase == wanted).map(|(_, vms)| vms).sum()
     }
 }
 
 impl Tally {
-    /// Counts these.
     pub fn of<'a>(vms: impl IntoIterator<Item = &'a PilotVM>) -> Self {
         // One look-up for each VM: of those that belong to the same things there are some hundred groups at most.
         let mut groups: HashMap<[&str; 5], Count> = HashMap::new();
@@ -77,22 +73,18 @@ impl Tally {
         tally
     }
 
-    /// The PilotVMs of a pool.
     pub fn pool(&self, key: &Key) -> Count {
         self.pools.get(key).copied().unwrap_or_default()
     }
 
-    /// The PilotVMs of a cloud.
     pub fn cloud(&self, key: &Key) -> Count {
         self.clouds.get(key).copied().unwrap_or_default()
     }
 
-    /// The PilotVMs of a VO.
     pub fn vo(&self, key: &Key) -> Count {
         self.vos.get(key).copied().unwrap_or_default()
     }
 
-    /// The PilotVMs of an installation.
     pub fn installation(&self, key: &Key) -> Count {
         self.installations.get(key).copied().unwrap_or_default()
     }

@@ -22,7 +22,6 @@ const LONGEST: usize = 300;
 /// An object that this version cannot read.
 #[derive(Clone, Debug)]
 pub struct Unread<K: Kind> {
-    /// Which one it is.
     pub key: Key,
     /// What stands in its metadata.
     pub object: PartialObjectMeta<K>,
@@ -47,12 +46,10 @@ impl<K: Kind> Unread<K> {
         Self { key, object: meta.into_response_partial(), error: error.chars().take(LONGEST).collect() }
     }
 
-    /// The UID.
     pub fn uid(&self) -> Option<String> {
         self.object.metadata.uid.clone()
     }
 
-    /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.object.metadata.labels.as_ref()?.get(name).map(String::as_str)
     }
@@ -111,7 +108,6 @@ impl<K: Kind> Unreads<K> {
         }
     }
 
-    /// All of them.
     pub fn all(&self) -> Vec<Arc<Unread<K>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).there.values().cloned().collect()
     }

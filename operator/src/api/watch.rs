@@ -40,7 +40,7 @@ pub struct Objects<K: Kind> {
 /// Whether a store was filled once.
 #[derive(Debug)]
 struct Filled {
-    /// Nothing: all namespaces.
+    /// The namespace that the store holds; `None`: all namespaces.
     namespace: Option<String>,
     once: AtomicBool,
 }
@@ -56,23 +56,19 @@ impl<K: Kind> Objects<K> {
         }
     }
 
-    /// The object, if it is there.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         let reference = ObjectRef::new(&key.name).within(&key.namespace);
         self.stores.iter().find_map(|store| store.get(&reference))
     }
 
-    /// All of them.
     pub fn all(&self) -> Vec<Arc<K>> {
         self.those(|_| true)
     }
 
-    /// Those of one namespace.
     pub fn within(&self, namespace: &str) -> Vec<Arc<K>> {
         self.those(|object| object.meta().namespace.as_deref() == Some(namespace))
     }
 
-    /// Those that `belong`.
     pub fn those(&self, belong: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
         self.stores.iter().flat_map(|store| store.state_filter(|object| self.look(object, &belong))).collect()
     }
@@ -259,7 +255,6 @@ fn slim(meta: &mut ObjectMeta) {
     }
 }
 
-/// A reference to an object of a store.
 pub fn reference<K: Kind + Lookup<DynamicType = ()>>(object: &K) -> ObjectRef<K> {
     ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
 }

@@ -36,7 +36,6 @@ impl Api {
         kube::Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Makes a PilotVM.
     pub async fn create(&self, vm: &PilotVM) -> Result<PilotVM, kube::Error> {
         let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
         self.metrics.api_write("PilotVM", "create");

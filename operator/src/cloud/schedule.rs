@@ -21,7 +21,6 @@ pub struct Intervals {
     pub busy: Duration,
     /// Lists otherwise.
     pub quiet: Duration,
-    /// The headroom.
     pub headroom: Duration,
 }
 
@@ -59,7 +58,6 @@ impl Looks {
         self.offers = Some(now + if is_complete { i.headroom * OFFERS_EVERY } else { i.headroom });
     }
 
-    /// The headroom was read.
     pub fn headroom_read(&mut self, i: Intervals, now: Instant) {
         self.headroom = Some(now + i.headroom);
     }

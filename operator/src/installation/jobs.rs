@@ -22,13 +22,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub struct RowsWithJobs {
     /// The DiracInstallation object.
     pub installation: Key,
-    /// The rows.
     pub rows: Arc<dyn PilotRows>,
-    /// The states.
     pub states: Arc<dyn JobStates>,
-    /// What is known of the jobs.
     pub jobs: Arc<Jobs>,
-    /// The time.
     pub clock: Clock,
 }
 

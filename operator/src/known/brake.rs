@@ -47,7 +47,7 @@ pub struct Sight<'a> {
     pub said: Option<&'a str>,
 }
 
-/// How it stands.
+/// How many subjects are in doubt or have passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// In doubt, and not acknowledged.
@@ -60,7 +60,6 @@ pub struct Standing {
     pub is_spent: bool,
 }
 
-/// A brake.
 #[derive(Debug)]
 pub struct Brake {
     limit: Limit,
@@ -135,7 +134,6 @@ impl Brake {
         true
     }
 
-    /// How it stands.
     pub fn standing(&self) -> Standing {
         let passed = self.passed.keys().filter(|id| !self.acknowledged.contains(*id));
         Standing {

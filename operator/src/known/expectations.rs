@@ -18,14 +18,12 @@ pub struct Expectations {
     fulfilled: Notify,
 }
 
-/// One write.
+/// One write of a PilotVM that the watch has not shown yet.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// The installation whose round must wait.
     pub installation: Key,
-    /// The PilotVM.
     pub vm: Key,
-    /// Its UID.
     pub uid: String,
     version: u64,
 }
@@ -96,7 +94,7 @@ impl Expectations {
         }
     }
 
-    /// What this installation waits for.
+    /// The writes that this installation's round still waits for.
     pub fn outstanding(&self, installation: &Key) -> Vec<Expected> {
         self.expected.with(|map| map.values().filter(|e| e.installation == *installation).cloned().collect())
     }

@@ -30,7 +30,7 @@ impl Familiar {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This PilotVM exists.
+    /// The PilotVM with this UID was seen to exist.
     pub fn exists(&self, uid: &str) {
         let mut seen = self.seen();
         if !seen.there.contains(uid) {

@@ -40,7 +40,6 @@ impl What {
 pub struct Frozen {
     /// What is held back.
     pub what: What,
-    /// How it stands.
     pub standing: Standing,
     /// Of how many VMs.
     pub all: usize,

@@ -29,7 +29,6 @@ pub struct Round {
     pub unreadable: Option<Unreadable>,
     /// Waiting jobs.
     pub jobs: u64,
-    /// The decision.
     pub plan: Plan,
     /// PilotVMs that could not be made, by pool.
     pub failed: BTreeMap<String, String>,
@@ -74,7 +73,6 @@ impl Facts {
 pub struct Rows {
     /// When all of them were asked for.
     pub started: Timestamp,
-    /// The rows, by reference.
     pub by_reference: BTreeMap<String, PilotRow>,
     /// When those were asked for that were read again since, by reference.
     pub again: BTreeMap<String, Timestamp>,

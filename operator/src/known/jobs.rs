@@ -28,11 +28,10 @@ const LATELY: usize = 32;
 /// A pilot whose row lists more jobs is not followed: what it runs is unknown.
 const MOST_JOBS: usize = 20_000;
 
-/// A job that a pilot has.
+/// A job that a pilot has got and that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningJob {
-    /// Its number.
     pub job: u64,
     /// When the row that first listed it was asked for. It began no later.
     pub since: Timestamp,
@@ -263,7 +262,6 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Works on the book.
     pub fn with<T>(&self, work: impl FnOnce(&mut Book) -> T) -> T {
         work(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -40,7 +40,6 @@ pub struct Remembered {
     pub row: Option<(Timestamp, Option<PilotRow>)>,
     /// What is known of the last attempt to make its VM.
     pub tried: Option<Tried>,
-    /// When its row was last written.
     pub row_written: Option<Timestamp>,
     /// When the demand was read for which it was made, until its VM is first ordered.
     pub planned: Option<Timestamp>,
@@ -49,9 +48,8 @@ pub struct Remembered {
 /// An attempt to make a VM that this process knows of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// Its number.
     pub n: u32,
-    /// How it went.
+    /// How the call to the provider went.
     pub call: Call,
 }
 
@@ -75,16 +73,14 @@ pub struct Answer {
     pub moment: Instant,
     /// How often it was asked in a row without a proof of absence.
     pub times: u32,
-    /// What it said.
     pub found: Found,
 }
 
-/// What was found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// The provider asserts that there is no such VM.
     Nothing,
-    /// It is there.
+    /// The provider has it.
     Present(Box<Vm>),
     /// Nobody knows, and why.
     Unclear(String),
@@ -102,7 +98,7 @@ impl Answer {
 pub struct Memory(Shared<String, Box<Remembered>>);
 
 impl Memory {
-    /// A copy.
+    /// A copy of what is remembered of this PilotVM; empty where nothing is.
     pub fn of(&self, uid: &str) -> Remembered {
         self.0.with(|map| map.get(uid).map(|remembered| Remembered::clone(remembered)).unwrap_or_default())
     }
@@ -112,7 +108,6 @@ impl Memory {
         self.0.with(|map| map.get(uid).and_then(|remembered| remembered.touched))
     }
 
-    /// Remembers something.
     pub fn note(&self, uid: &str, change: impl FnOnce(&mut Remembered)) {
         self.0.with(|map| change(map.entry(uid.to_owned()).or_default()));
     }

@@ -67,7 +67,6 @@ impl Lacking {
         Self { vms, of }
     }
 
-    /// How many are lacking.
     pub fn len(&self) -> usize {
         self.vms.len()
     }

@@ -39,7 +39,6 @@ impl<F: Clone + Default> Known<F> {
         self.facts.read().map(|f| f.clone()).unwrap_or_default()
     }
 
-    /// Changes what is known.
     pub fn update(&self, change: impl FnOnce(&mut F)) {
         if let Ok(mut facts) = self.facts.write() {
             change(&mut facts);
@@ -87,7 +86,6 @@ impl<K, V> Default for Shared<K, V> {
 }
 
 impl<K: Eq + Hash, V> Shared<K, V> {
-    /// Works on the map.
     pub fn with<T: Default>(&self, work: impl FnOnce(&mut HashMap<K, V>) -> T) -> T {
         self.0.lock().map(|mut map| work(&mut map)).unwrap_or_default()
     }

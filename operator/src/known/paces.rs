@@ -25,7 +25,6 @@ enum Whom {
 
 struct Kept {
     pace: Arc<Pace>,
-    /// The Cloud for which it was made.
     cloud: Key,
 }
 

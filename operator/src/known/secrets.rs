@@ -19,7 +19,6 @@ const SOON: Duration = Duration::from_secs(10);
 /// What was last seen of a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// When.
     pub at: Instant,
     /// Whether it carries our finalizer. One that is not there carries none.
     pub is_held: bool,

@@ -10,10 +10,9 @@ use crate::{
     names::{POOL_FINALIZER, deleting, holds, is_paused, let_go},
 };
 
-/// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Nothing.
+    /// Nothing is to be done.
     Rest,
     /// Put the finalizer on: no VM is made before.
     Hold,

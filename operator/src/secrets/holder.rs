@@ -11,21 +11,16 @@ use crate::{
     names::{CLOUD_FINALIZER, INSTALLATION_FINALIZER, INSTALLATION_LABEL, Key, deleting, holds, let_go},
 };
 
-/// Which kind of object it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A Cloud.
     Cloud,
-    /// A DiracInstallation.
     Installation,
 }
 
 /// An object that names Secrets.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    /// Its kind.
     pub kind: Kind,
-    /// Which one it is.
     pub key: Key,
     /// The Secrets that its spec names.
     pub named: BTreeSet<String>,
@@ -33,7 +28,6 @@ pub struct Holder {
     pub recorded: BTreeSet<String>,
     /// Whether its own finalizer is on, without which it could be gone in a moment.
     pub is_held: bool,
-    /// Whether it was deleted.
     pub is_deleted: bool,
     /// Whether somebody said that it goes without what it waits for.
     pub is_let_go: bool,

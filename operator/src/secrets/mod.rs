@@ -46,7 +46,6 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
-/// One look at all of them.
 async fn look(ctx: &Context) {
     let secrets = &ctx.state.secrets;
     let holders = holders(&ctx.state);

@@ -25,7 +25,6 @@ use crate::{
     names::Key,
 };
 
-/// Labels by name and value.
 type Labels = Vec<(&'static str, String)>;
 type Numbers = Family<Labels, Gauge>;
 
@@ -34,7 +33,6 @@ fn labels(object: &'static str, key: &Key, more: &[(&'static str, &str)]) -> Lab
     own.into_iter().chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect()
 }
 
-/// Gauges of all objects.
 pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let mut r = Registry::with_prefix(PREFIX);
     let mut family = |name: &str, help: &str| {

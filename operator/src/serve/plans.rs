@@ -25,11 +25,8 @@ const LONGEST: usize = 300;
 /// What is asked: names of objects, plain or as `namespace/name`. What is absent is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// An installation.
     pub installation: Option<String>,
-    /// A VO.
     pub vo: Option<String>,
-    /// A pool.
     pub pool: Option<String>,
 }
 
@@ -150,7 +147,7 @@ fn explained(key: &Key, facts: &Facts, asked: &Asked, each: usize) -> Option<Val
     }))
 }
 
-/// Launches that are alike are one entry.
+/// One entry for all launches that are alike, with their number.
 fn alike(launches: &[Launch]) -> Vec<Value> {
     type Kind<'a> = (&'a str, &'a str, &'a str, &'a str, &'a Option<String>, &'a Arc<str>);
     let mut all: BTreeMap<Kind<'_>, (u64, u64)> = BTreeMap::new();
@@ -193,7 +190,7 @@ fn most(mut list: Vec<Value>, most: usize) -> (Vec<Value>, usize) {
     (list, left_out)
 }
 
-/// The first of a map.
+/// The first `most` entries.
 fn first<V: Clone>(map: &BTreeMap<String, V>, most: usize) -> BTreeMap<String, V> {
     map.iter().take(most).map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -32,17 +32,11 @@ const PART: u64 = 8;
 
 /// The objects of an installation's namespace, as one round sees them.
 pub struct Seen<'a> {
-    /// The installation.
     pub installation: &'a str,
-    /// The VMs.
     pub vms: &'a [Arc<PilotVM>],
-    /// The VOs.
     pub vos: &'a [Arc<VirtualOrganization>],
-    /// The pools.
     pub pools: &'a [Arc<PilotPool>],
-    /// The clouds.
     pub clouds: &'a [Arc<Cloud>],
-    /// The clock.
     pub now: Timestamp,
 }
 
@@ -68,7 +62,7 @@ struct Account {
 /// How a budget stands, as people are told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// The sums.
+    /// Spent, reserved and left, in the budget's unit.
     pub standing: Standing,
     /// What is written down for a restart.
     pub written: Written,
@@ -89,7 +83,7 @@ pub struct Figures {
 }
 
 impl Accounts {
-    /// One round.
+    /// Counts what the VMs hold and cost since the last round. The first round goes on from what the statuses say.
     pub fn round(&mut self, seen: &Seen<'_>) {
         // Whole seconds, as they are written down.
         let now = Timestamp::from_second(seen.now.as_second()).unwrap_or(seen.now);

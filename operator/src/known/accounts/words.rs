@@ -14,7 +14,7 @@ use crate::{
     resolve::currency,
 };
 
-/// In what a budget counts.
+/// Money where the budget has an `amount`, else core-hours.
 pub fn unit(budget: &organization::Budget) -> Unit {
     let currency = budget.currency.as_deref().unwrap_or_default();
     if budget.amount.is_some() { Unit::Money(currency.into()) } else { Unit::CoreHours }
@@ -48,7 +48,7 @@ pub fn rate(vm: &PilotVM, unit: &Unit, clouds: &[Arc<Cloud>], vos: &[Arc<Virtual
     unit.per_hour(count(bought.cores), price.as_ref())
 }
 
-/// As the status has it.
+/// As the VO's status holds it: [`written`] reads it back.
 pub fn ledger(written: &Written) -> Ledger {
     Ledger {
         currency: match &written.unit {
@@ -63,7 +63,7 @@ pub fn ledger(written: &Written) -> Ledger {
     }
 }
 
-/// As it is counted with.
+/// As the budget counts with it, read from the VO's status.
 pub fn written(ledger: &Ledger) -> Written {
     Written {
         unit: ledger.currency.as_deref().map_or(Unit::CoreHours, |currency| Unit::Money(currency.into())),

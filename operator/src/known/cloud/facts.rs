@@ -46,18 +46,17 @@ pub struct Failure {
 /// What the provider announced about one VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announced {
-    /// What happens.
     pub what: Coming,
-    /// When.
+    /// When it will happen, by the provider.
     pub at: Timestamp,
-    /// When that was heard.
+    /// When the operator heard of it.
     pub heard: Timestamp,
 }
 
 /// What a Cloud that was deleted waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needed {
-    /// Nothing.
+    /// It waits for nothing, and may go.
     No,
     /// PilotVMs that name it.
     PilotVms(usize),
@@ -76,7 +75,6 @@ pub struct Facts {
     pub simulated: Option<Arc<SimulatedCloud>>,
     /// Why no driver of the present spec and credential could be made.
     pub not_driven: Option<Trouble>,
-    /// Since when that is so.
     pub not_driven_since: Option<Instant>,
     /// What it offers, of what was wanted.
     pub offers: Option<Arc<Offers>>,
