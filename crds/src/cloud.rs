@@ -38,7 +38,7 @@ pub use crate::{
     printcolumn(
         name = "VMs",
         type_ = "integer",
-        description = "VMs of ours that are alive",
+        description = "PilotVMs that wait for their VM, boot, run or end",
         json_path = ".status.vms"
     ),
     printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
@@ -166,7 +166,7 @@ pub struct FlavorFacts {
     pub gpus: Option<FlavorGpus>,
 }
 
-/// The GPUs of a flavor.
+/// The GPUs of one VM of a flavor, said by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("self.count > 0 || !has(self.model)", "a flavor without GPUs has no model of them: remove model, or write how many there are in count"),
@@ -182,7 +182,7 @@ pub struct FlavorGpus {
     pub model: Option<String>,
 }
 
-/// A VM image, by name or id.
+/// A VM image at the provider, by its name or its id.
 pub type Image = NamedOrId;
 
 /// How many requests a provider may get.
@@ -225,7 +225,7 @@ fn burst() -> i64 {
     20
 }
 
-/// Price of a flavor.
+/// What an hour of one flavor costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlavorPrice {
@@ -251,7 +251,8 @@ pub struct CloudStatus {
     /// The provider's quota, and what everybody in the project uses of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<CloudQuota>,
-    /// Flavors found.
+    /// Flavors that pools may buy here, at most 200 of them in the order of their names; every flavor while no pool names the cloud.
+    /// Absent until the provider was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flavors: Vec<CloudFlavor>,
     /// Images found: the provider's id, by the name that pools use.
@@ -264,10 +265,10 @@ pub struct CloudStatus {
     /// while there are PilotVMs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// VMs of ours that are alive.
+    /// PilotVMs of the cloud: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
-    /// Cores of those VMs.
+    /// Cores of these PilotVMs.
     #[serde(default)]
     pub cores: i64,
     /// VMs of ours that the provider's lists lack and that nobody has proved gone: the provider is asked for each of them by its id.
@@ -302,20 +303,20 @@ pub struct CloudQuota {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudFlavor {
-    /// Name.
+    /// Name of the flavor at the provider.
     pub name: String,
-    /// Cores.
+    /// Cores of a VM.
     pub cores: i64,
-    /// Memory in MiB.
+    /// Memory of a VM in MiB.
     #[serde(rename = "ramMiB")]
     pub ram_mib: i64,
-    /// GPUs.
+    /// GPUs of a VM. A part of a GPU counts as one.
     #[serde(default)]
     pub gpus: i64,
     /// Model of the GPUs, where known: what machine.requirements.gpus.models of a pool is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_model: Option<String>,
-    /// Price of an hour, where known.
+    /// Price of an hour: that of the spec's `prices`, or else what the provider says. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub per_hour: Option<Price>,

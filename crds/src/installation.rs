@@ -39,7 +39,12 @@ use crate::{
         description = "jobs that wait in task queues",
         json_path = ".status.waitingJobs"
     ),
-    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(
+        name = "VMs",
+        type_ = "integer",
+        description = "PilotVMs that wait for their VM, boot, run or end",
+        json_path = ".status.vms"
+    ),
     printcolumn(
         name = "Met",
         type_ = "string",
@@ -85,7 +90,7 @@ pub struct DiracInstallationSpec {
     /// condition Supported says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
-    /// How demand is read.
+    /// How often the task queues are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({})))]
     pub demand: Option<DemandSettings>,
@@ -169,7 +174,7 @@ fn no_inline_certificate(schema: &mut Schema) {
     refuse_inline(schema, &["certificate", "key", "password"], Some("certificateSecretRef"));
 }
 
-/// How demand is read.
+/// How often the task queues are read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemandSettings {
@@ -260,7 +265,7 @@ pub struct DiracInstallationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
-    /// VMs of the installation that are alive.
+    /// PilotVMs of the installation: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
     /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
@@ -272,8 +277,8 @@ pub struct DiracInstallationStatus {
 /// A group with waiting jobs that belongs to no VirtualOrganization object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnclaimedGroup {
-    /// The DIRAC group.
+    /// Name of the group in DIRAC.
     pub group: String,
-    /// Its waiting jobs.
+    /// Jobs of this group that wait in task queues, as last read.
     pub jobs: i64,
 }

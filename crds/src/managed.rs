@@ -44,7 +44,7 @@ pub struct Managed {
     /// Which DIRAC components run, and how many instances of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Components>,
-    /// The web portal.
+    /// Whether DIRAC's web portal runs. Absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<Web>,
     /// Sections and options merged into DIRAC's configuration: anything that the other objects do not say, for example
@@ -100,7 +100,7 @@ pub struct Tls {
 /// A cert-manager issuer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuerRef {
-    /// Name of the issuer.
+    /// Name (metadata.name) of the Issuer or ClusterIssuer.
     #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: String,
     /// `Issuer` (of this namespace) or `ClusterIssuer`.
@@ -133,10 +133,10 @@ pub struct Database {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalDatabase {
-    /// Host name.
+    /// Host name or address of the server, without a port, for example `db.example.org`.
     #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
     pub host: String,
-    /// TCP port.
+    /// TCP port of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535), extend("default" = 3306))]
     pub port: Option<i64>,
@@ -161,7 +161,7 @@ pub struct Search {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = only_clean(&["url"])))]
 pub struct ExternalSearch {
-    /// Its address.
+    /// Address of the server with its port, for example `https://search.example.org:9200`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub url: String,
     /// Secret with `username` and `password`.
@@ -188,14 +188,14 @@ pub struct Bucket {
     /// Address of the store, for example `https://s3.example.org`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub endpoint: String,
-    /// Name of the bucket.
+    /// Name of the bucket, for example `sandboxes`.
     #[schemars(length(min = 3, max = 63))]
     pub bucket: String,
     /// Secret with `access_key_id` and `secret_access_key`.
     pub secret_ref: SecretRef,
 }
 
-/// Which components run.
+/// Which DIRAC components run: a profile, and what differs from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Components {
     /// `workload`: what is needed to submit, match, run and watch jobs. `full`: also data, transformations, productions.
@@ -249,7 +249,7 @@ pub struct Resources {
     pub limits: BTreeMap<String, Amount>,
 }
 
-/// The web portal.
+/// DIRAC's web portal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Web {
     /// Whether it runs.
@@ -271,10 +271,10 @@ pub struct Backup {
     pub target: BackupTarget,
 }
 
-/// Where backups are kept.
+/// Where backups are kept: a bucket of an S3 store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupTarget {
-    /// A bucket.
+    /// The bucket that takes the backups.
     pub s3: Bucket,
 }
 

@@ -38,7 +38,12 @@ const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
         description = "jobs that wait in task queues",
         json_path = ".status.waitingJobs"
     ),
-    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(
+        name = "VMs",
+        type_ = "integer",
+        description = "PilotVMs that wait for their VM, boot, run or end",
+        json_path = ".status.vms"
+    ),
     printcolumn(name = "Cores", type_ = "integer", description = "cores of those VMs", json_path = ".status.cores"),
     printcolumn(name = "Share", type_ = "integer", json_path = ".spec.share"),
     printcolumn(
@@ -141,7 +146,7 @@ pub struct IdentityProvider {
     pub entitlement: Option<String>,
 }
 
-/// A DIRAC group.
+/// A DIRAC group of the VO, with its properties.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The group's name in DIRAC's registry, for example `biomed_user`.
@@ -195,10 +200,10 @@ pub struct Budget {
 /// What becomes of flavors without a price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WithoutPrice {
-    /// They are not bought.
+    /// They are not bought for this VO.
     #[default]
     NotBought,
-    /// They cost nothing.
+    /// They are bought as if they cost nothing.
     Free,
 }
 
@@ -229,30 +234,30 @@ pub struct VirtualOrganizationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
-    /// VMs of the VO that are alive.
+    /// PilotVMs of the VO: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
-    /// Cores of those VMs.
+    /// Cores of these PilotVMs.
     #[serde(default)]
     pub cores: i64,
     /// What its VMs held on average lately: half of what was held counts no more after one hour. Fair shares go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<Used>,
-    /// How the budget stands.
+    /// What of the budget is spent, reserved and left. Absent: the spec has no budget, or nothing was counted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetStatus>,
 }
 
-/// What VMs held on average.
+/// What VMs held on average, rounded down.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Used {
-    /// Cores.
+    /// Cores that the VMs held.
     pub cores: i64,
-    /// Memory in GiB.
+    /// Memory that the VMs held, in GiB.
     #[serde(rename = "ramGiB")]
     pub ram_gib: i64,
-    /// GPUs.
+    /// GPUs that the VMs held.
     pub gpus: i64,
 }
 
@@ -284,7 +289,7 @@ pub struct Ledger {
     pub at: i64,
     /// What the VMs that were there had cost until then.
     pub accrued: i64,
-    /// The period has parts of so many seconds.
+    /// Length of a part of the period, in seconds.
     pub step: i64,
     /// The number of the first part, counted from 1970.
     pub first: i64,

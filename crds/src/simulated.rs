@@ -35,21 +35,21 @@ pub struct SimulatedCloud {
     pub faults: Option<SimulatedFaults>,
 }
 
-/// A flavor of a simulated cloud.
+/// A size of VM that the simulated cloud sells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFlavor {
     /// Name, for example `c8`.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
-    /// Cores of a VM.
+    /// Cores of a VM, for example 8.
     #[schemars(range(min = 1, max = 4096))]
     pub cores: i64,
     /// Memory of a VM in GiB.
     #[serde(rename = "ramGiB")]
     #[schemars(range(min = 1, max = 65_536))]
     pub ram_gib: i64,
-    /// GPUs of a VM.
+    /// GPUs of a VM. Absent: none.
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,

@@ -35,7 +35,12 @@ use crate::{
     ),
     printcolumn(name = "Clouds", type_ = "integer", json_path = ".status.clouds"),
     printcolumn(name = "Pools", type_ = "integer", json_path = ".status.pools"),
-    printcolumn(name = "VMs", type_ = "integer", description = "VMs that are alive", json_path = ".status.vms"),
+    printcolumn(
+        name = "VMs",
+        type_ = "integer",
+        description = "PilotVMs that wait for their VM, boot, run or end",
+        json_path = ".status.vms"
+    ),
     printcolumn(name = "GOCDB", type_ = "string", priority = 1, json_path = ".spec.gocdbName"),
     printcolumn(name = "Installation", type_ = "string", priority = 1, json_path = ".spec.installationRef.name"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -79,7 +84,7 @@ pub struct SiteSpec {
     pub computing_elements: Vec<ComputingElement>,
 }
 
-/// A computing element that is not a cloud.
+/// A computing element (CE) that is not a cloud, and that DIRAC reaches by itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComputingElement {
     /// Host name of the CE, for example `htc01.example.org`.
@@ -125,13 +130,13 @@ pub struct SiteStatus {
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
-    /// Cloud objects of the site.
+    /// Number of Cloud objects whose siteRef names the site.
     #[serde(default)]
     pub clouds: i64,
-    /// PilotPool objects of the site.
+    /// Number of PilotPool objects whose siteRef names the site.
     #[serde(default)]
     pub pools: i64,
-    /// VMs of the site that are alive.
+    /// PilotVMs of these pools: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
 }

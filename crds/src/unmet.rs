@@ -10,9 +10,9 @@ pub const MOST: usize = 50;
 /// Waiting jobs that get no VM, and why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnmetDemand {
-    /// VirtualOrganization object.
+    /// Name of the VirtualOrganization object whose jobs they are.
     pub vo: String,
-    /// Waiting jobs.
+    /// Number of these jobs.
     pub jobs: i64,
     /// Machine-readable reason; docs/conditions.md lists them with what to do.
     pub reason: String,
