@@ -25,10 +25,10 @@ pub struct Policy {
 /// Why an address is not asked. Nothing was sent, and the text does not tell what is there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
-    /// The scheme.
+    /// It is http; the text names the address.
     #[error("{0} is not asked, since it is not https: use https, or install the chart with allowHttp")]
     Http(String),
-    /// The address itself, or all that the name stands for.
+    /// It is private or loopback: the address itself, or all that the name stands for.
     #[error(
         "{0} is not asked, since its address is not public: use a public one, or install the chart with allowPrivateAddresses"
     )]

@@ -22,7 +22,7 @@ const FOLLOWS: i32 = 60;
 /// What a machine's two clocks show at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The date.
+    /// What the machine takes for the date. It may jump.
     pub wall: Timestamp,
     /// Time since some moment that stays the same; it never goes back.
     pub steady: Duration,

@@ -24,7 +24,7 @@ pub enum Scope {
 /// What a provider said, reduced to what one can do about it. Texts are lower-case sentences without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {
-    /// What was named is not there.
+    /// The provider has no such thing; the text says which.
     #[error("not found: {0}")]
     NotFound(String),
     /// The state of the thing does not allow it now.
@@ -33,23 +33,23 @@ pub enum CloudError {
     /// The provider has no room.
     #[error("no capacity: {message}")]
     NoCapacity {
-        /// What was said.
+        /// The provider's words, shortened.
         message: String,
-        /// For what.
+        /// What else has no room now.
         scope: Scope,
     },
     /// A quota is used up.
     #[error("quota: {message}")]
     Quota {
-        /// What was said.
+        /// The provider's words, shortened.
         message: String,
-        /// Whose.
+        /// What else the quota stops.
         scope: Scope,
     },
     /// Too many requests. It was not carried out.
     #[error("throttled: {message}")]
     Throttled {
-        /// What was said.
+        /// The provider's words, shortened.
         message: String,
         /// When to come back, where anybody knows.
         retry_after: Option<Duration>,
@@ -69,14 +69,14 @@ pub enum CloudError {
     /// An order that may have been carried out, or may still be: the reply was lost, or a gateway answered in its stead.
     #[error("it is not clear whether the VM was made: {message}")]
     Unclear {
-        /// What was said.
+        /// What happened to the call, in words.
         message: String,
         /// Until then the same attempt is repeated, which only looks. What has not appeared by then will not appear.
         until: Timestamp,
     },
 }
 
-/// What to do next.
+/// What the caller does next, by the error alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// Repeat the call after a growing pause; a create as the next attempt.

@@ -22,31 +22,29 @@ use tracing::{Instrument, debug, debug_span};
 use super::{Cloud, CloudError, Headroom, Limits, Notices, Offers, Order, Owner, Vm, Wanted};
 use crate::clock::moment;
 
-/// Labels of a call.
+/// Labels of the metric `cloud_calls`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallLabels {
     /// Namespace of the Cloud object.
     pub namespace: String,
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub cloud: String,
-    /// What was asked.
+    /// The method of [`super::Cloud`], for example `create`.
     pub operation: &'static str,
     /// `ok`, or the error's reason.
     pub outcome: &'static str,
 }
 
-/// Labels of a call's duration.
+/// Labels of the metric `cloud_call_seconds`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TimeLabels {
     /// Namespace of the Cloud object.
     pub namespace: String,
-    /// Cloud object.
     pub cloud: String,
-    /// What was asked.
     pub operation: &'static str,
 }
 
-/// Metrics of all clouds' calls.
+/// The metrics `cloud_calls` and `cloud_call_seconds`, for all clouds.
 #[derive(Clone, Debug)]
 pub struct CloudMetrics {
     calls: Family<CallLabels, Counter>,
@@ -56,7 +54,7 @@ pub struct CloudMetrics {
 }
 
 impl CloudMetrics {
-    /// Metrics, registered in `registry`.
+    /// New metrics, registered in `registry`.
     pub fn new(registry: &mut Registry) -> Self {
         let calls = Family::default();
         let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
@@ -69,7 +67,7 @@ impl CloudMetrics {
         Self { calls, seconds, known: Arc::default() }
     }
 
-    /// Calls of this kind so far.
+    /// Calls with these labels since the operator started.
     pub fn calls(&self, labels: &CallLabels) -> u64 {
         self.calls.get_or_create(labels).get()
     }

@@ -11,9 +11,9 @@ pub type Notices = BoxStream<'static, Notice>;
 pub struct Notice {
     /// The VM, by the provider's id.
     pub id: String,
-    /// When it happens.
+    /// When it will happen, by the provider's word.
     pub at: Timestamp,
-    /// What happens.
+    /// What will happen.
     pub what: Coming,
 }
 

@@ -20,9 +20,9 @@ pub struct Wanted {
 pub struct Shape {
     /// Flavors by name; empty: any.
     pub flavors: Vec<String>,
-    /// Cores.
+    /// The fewest and the most cores of a VM; `None`: no bound at this end.
     pub cores: (Option<u64>, Option<u64>),
-    /// GPUs, parts of one counted as one.
+    /// The fewest and the most GPUs; a part of one counts as one.
     pub gpus: (Option<u64>, Option<u64>),
     /// How it may be paid; empty: on demand.
     pub purchase: Vec<Purchase>,
@@ -52,7 +52,7 @@ impl Shape {
 pub struct Offers {
     /// The flavors that the offers name, each once.
     pub flavors: Vec<Flavor>,
-    /// What can be bought.
+    /// Each flavor in each zone and way of paying in which it can be bought.
     pub offers: Vec<Offer>,
     /// Images found, by the pools' name for them.
     pub images: BTreeMap<String, Image>,
@@ -70,11 +70,11 @@ pub struct Offers {
 /// One thing that can be bought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// Flavor by name.
+    /// Name of the flavor at the provider. EC2: the instance type.
     pub flavor: String,
     /// Availability zone; `None`: the provider chooses. Zones come from the driver, which knows what it was told and what there is.
     pub zone: Option<String>,
-    /// How it is paid.
+    /// On demand or as a spot VM.
     pub purchase: Purchase,
     /// Price of an hour in millionths, where the provider says so.
     pub price_micros: Option<u64>,
@@ -85,61 +85,61 @@ pub struct Offer {
 /// The shape of a VM.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flavor {
-    /// Name.
+    /// The provider's name of it. EC2: the instance type.
     pub name: String,
-    /// Cores.
+    /// Virtual cores of a VM.
     pub cores: u32,
-    /// Memory in MiB.
+    /// Memory of a VM in MiB.
     pub ram_mib: u64,
     /// Its own disk in GiB; `None`: the image's or a volume's.
     pub disk_gib: Option<u64>,
     /// Processor architecture as the Linux kernel calls it (`x86_64`, `aarch64`), where the provider says so.
     pub arch: Option<String>,
-    /// Its GPUs.
+    /// GPUs of a VM; `None`: it has none.
     pub gpu: Option<Gpu>,
 }
 
-/// The GPUs of a flavor.
+/// The GPUs that each VM of a flavor has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     /// How much of a GPU in thousandths: 2000 is two, 500 half a one.
     pub thousandths: u64,
     /// Maker, where known.
     pub vendor: Option<String>,
-    /// Model, where known.
+    /// Model, for example `A100`, where known.
     pub model: Option<String>,
-    /// Memory of each in MiB, where known.
+    /// Memory of one GPU in MiB, where known.
     pub memory_mib: Option<u64>,
 }
 
 impl Flavor {
-    /// GPUs; a part of one is one.
+    /// How many GPUs a VM has; a part of one counts as one.
     pub fn gpus(&self) -> u32 {
         let thousandths = self.gpu.as_ref().map_or(0, |gpu| gpu.thousandths);
         u32::try_from(thousandths.div_ceil(1000)).unwrap_or(u32::MAX)
     }
 
-    /// Model of its GPUs, where known.
+    /// Model of the GPUs; `None`: unknown, or there are none.
     pub fn gpu_model(&self) -> Option<&str> {
         self.gpu.as_ref()?.model.as_deref()
     }
 }
 
 impl Gpu {
-    /// So many whole GPUs of this model.
+    /// `n` whole GPUs of this model; `None` where `n` is 0.
     pub fn whole(n: u32, model: Option<String>) -> Option<Self> {
         (n > 0).then(|| Self { thousandths: u64::from(n) * 1000, model, ..Self::default() })
     }
 }
 
-/// An image.
+/// An image from which VMs boot, as it was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// The provider's id.
     pub id: String,
     /// Processor architecture, where the provider says so.
     pub arch: Option<String>,
-    /// The disk that it needs, in GiB; 0: any.
+    /// The smallest disk in GiB on which it fits; 0: any.
     pub min_disk_gib: u64,
 }
 
@@ -167,7 +167,7 @@ pub struct Headroom {
 }
 
 impl Headroom {
-    /// The class of this name.
+    /// The class with this name; `None`: the provider told of none.
     pub fn class(&self, name: &str) -> Option<&QuotaClass> {
         self.classes.iter().find(|class| class.name == name)
     }
@@ -186,19 +186,19 @@ impl Headroom {
 /// A bound that several offers share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaClass {
-    /// Name, which [`Offer::quota_class`] gives.
+    /// The name that [`Offer::quota_class`] repeats. It is unique within the cloud.
     pub name: String,
-    /// VMs.
+    /// How many VMs the class allows, and how many exist.
     pub vms: Allowance,
-    /// Cores.
+    /// The same for cores.
     pub cores: Allowance,
-    /// Memory in MiB.
+    /// The same for memory, in MiB.
     pub ram_mib: Allowance,
-    /// GPUs.
+    /// The same for GPUs.
     pub gpus: Allowance,
     /// Ports on networks, or addresses.
     pub ports: Allowance,
-    /// Ports that one VM takes.
+    /// How many ports a new VM takes; 0: ports do not bound VMs.
     pub ports_per_vm: u64,
 }
 

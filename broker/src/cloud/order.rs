@@ -15,12 +15,12 @@ pub struct Owner {
     pub uid: String,
 }
 
-/// Order for one VM.
+/// Order for one VM, with all that a driver needs to make it.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// Whose it will be. One owner has one VM.
     pub owner: Owner,
-    /// Which attempt this is.
+    /// The attempt that this call belongs to.
     pub attempt: Attempt,
     /// Name of the VM, derived from the PilotVM.
     pub name: String,
@@ -62,7 +62,7 @@ pub struct Choice {
     pub flavor: String,
     /// Availability zone; `None`: the provider chooses.
     pub zone: Option<String>,
-    /// How it is paid.
+    /// On demand or as a spot VM.
     pub purchase: Purchase,
     /// The most that an hour may cost, in millionths of the currency, for a spot VM; `None`: the on-demand price.
     pub max_price_micros: Option<u64>,

@@ -52,14 +52,14 @@ impl Default for Rate {
     }
 }
 
-/// Classes of action.
+/// Classes of calls. Each has a rate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
-    /// Makes a VM.
+    /// Orders a VM.
     Create,
     /// Takes one away.
     Delete,
-    /// Lists VMs.
+    /// Lists our VMs.
     List,
     /// Looks at one VM, or at one other thing.
     Look,
@@ -76,7 +76,7 @@ impl Action {
 
 /// A pace that all who send to one cloud keep together.
 pub struct Pace {
-    /// By action.
+    /// Calls under way, by action.
     in_flight: [Arc<Semaphore>; 5],
     state: Mutex<State>,
 }
@@ -107,7 +107,7 @@ pub struct Turn<'a> {
 }
 
 impl Pace {
-    /// A pace of this rate.
+    /// A pace at this rate, with nothing sent yet.
     pub fn new(rate: Rate) -> Self {
         let in_flight = std::array::from_fn(|_| Arc::new(Semaphore::new(IN_FLIGHT)));
         let state = State { rate, lanes: HashMap::new(), services: HashMap::new() };
@@ -214,7 +214,7 @@ impl Lane {
 }
 
 impl Turn<'_> {
-    /// The cloud answered, with success or an error.
+    /// The cloud answered this call: with success, or with an error that may slow the lane down.
     pub fn answered(self, error: Option<&CloudError>) {
         let now = moment();
         let mut state = self.pace.locked();

@@ -11,21 +11,21 @@ use super::{Choice, CloudError, Owner};
 pub struct Vm {
     /// The provider's id.
     pub id: String,
-    /// Whose it is.
+    /// The cluster and the PilotVM that it was made for.
     pub owner: Owner,
-    /// Its name.
+    /// The name that it was given when it was made.
     pub name: String,
-    /// What it does.
+    /// What it does now, in our words.
     pub state: VmState,
     /// The provider's own word for the state, for people.
     pub provider_status: String,
-    /// When the provider made it.
+    /// When the provider made it, by the provider's clock.
     pub created: Timestamp,
     /// What was bought, as far as the provider says so.
     pub bought: Option<Choice>,
 }
 
-/// What a VM does.
+/// What a VM does, in words that are the same for all providers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VmState {
     /// Being made. Nova: BUILD, REBUILD. EC2: `pending`.

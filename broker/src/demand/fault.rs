@@ -11,11 +11,11 @@ pub enum Fault {
     BadCredentials,
     /// Our certificate has ended.
     CertificateExpired,
-    /// Our certificate is not valid yet.
+    /// Our certificate will be valid only later.
     CertificateNotYetValid,
     /// The operator may not ask this address.
     AddressNotAllowed,
-    /// Nothing answers.
+    /// No connection comes about.
     Unreachable,
     /// One side refused the other's certificate.
     CertificateRefused,
@@ -23,7 +23,7 @@ pub enum Fault {
     NoTls,
     /// DIRAC does not let us do this.
     Unauthorized,
-    /// There is no such method.
+    /// The service has no such method.
     UnknownMethod,
     /// The service answered with an error of its own.
     ServiceError,

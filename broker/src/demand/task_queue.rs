@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 pub struct TaskQueue {
     /// DIRAC's number of the queue. Queues with equal requirements may stand side by side.
     pub id: u64,
-    /// Owner of the jobs.
+    /// DIRAC user name of the jobs' owner.
     pub owner: String,
     /// DIRAC group of the jobs; the VO follows from it.
     pub owner_group: String,
     /// CPU time asked for, in normalised seconds, rounded up to one of DIRAC's segments.
     pub cpu_time: u64,
-    /// Waiting jobs.
+    /// Jobs that wait in the queue.
     pub jobs: u64,
     /// DIRAC's priority.
     pub priority: f64,
-    /// Sites allowed.
+    /// The jobs may run only at these sites.
     pub sites: Vec<String>,
-    /// CEs allowed.
+    /// The jobs may run only on these CEs.
     pub grid_ces: Vec<String>,
-    /// Sites refused.
+    /// The jobs may not run at these sites.
     pub banned_sites: Vec<String>,
-    /// Platforms allowed.
+    /// The jobs need one of these platforms.
     pub platforms: Vec<String>,
-    /// Job types allowed.
+    /// Types of the jobs, for example `User`.
     pub job_types: Vec<String>,
     /// Tags the resource must offer, all of them.
     pub tags: Vec<String>,

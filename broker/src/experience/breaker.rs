@@ -34,7 +34,7 @@ pub const A_LIFE: u64 = 120;
 pub struct Circuit {
     /// PilotPool object.
     pub pool: Arc<str>,
-    /// What was bought.
+    /// Where the VMs are bought, and what boots on them.
     pub lot: Lot,
     /// VirtualOrganization object.
     pub vo: Arc<str>,
@@ -54,7 +54,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes, for whoever counts each of them.
     pub const ALL: [Self; 3] = [Self::NeverMatched, Self::JobsDied, Self::NeverAsked];
 
     /// The word, in CamelCase. It never changes: alerts are written with it.
@@ -80,12 +80,12 @@ impl Outcome {
     }
 }
 
-/// An open breaker.
+/// Why a breaker is open, and when the next VM tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// The outcome that opened it; of the last VM that tried, when that came to nothing in another way.
     pub by: Outcome,
-    /// Since when it is open.
+    /// When it opened.
     pub since: Timestamp,
     /// When one VM tries.
     pub until: Timestamp,
@@ -93,12 +93,12 @@ pub struct Opened {
     pub in_a_row: u32,
     /// When the present pause began.
     began: Timestamp,
-    /// Pauses so far.
+    /// How many pauses there were since it opened.
     pauses: u32,
 }
 
 impl Opened {
-    /// The sentence.
+    /// The sentence for people: what happened, and when the next VM is made.
     pub fn message(&self, circuit: &Circuit) -> String {
         let Circuit { pool, lot, vo, profile } = circuit;
         format!(
@@ -117,7 +117,7 @@ impl Opened {
 /// How many VMs of a circuit may be made now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permitted {
-    /// So many more than are on their way; `None`: any number.
+    /// As many VMs more than are on their way; `None`: any number.
     pub most: Option<u64>,
     /// The open breaker that keeps it from being more. `None`: it is closed, and VMs of the circuit have yet to show that they serve jobs.
     pub opened: Option<Opened>,
@@ -139,11 +139,11 @@ pub struct OfClass {
     pub vo: Arc<str>,
     /// What the jobs need.
     pub profile: Arc<str>,
-    /// So many more VMs may be made.
+    /// As many VMs more may be made.
     pub most: u64,
     /// The open circuit whose turn comes first.
     pub circuit: Circuit,
-    /// The same.
+    /// Why that circuit is open.
     pub opened: Opened,
 }
 
@@ -213,7 +213,7 @@ struct State {
     good: Option<Timestamp>,
 }
 
-/// All breakers.
+/// The breakers, one for each circuit of which something is known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Breakers(Kept<Circuit, State>);
 

@@ -12,9 +12,9 @@ use crate::{
 
 /// What is known of a cloud beside what was learnt.
 pub struct Shop<'a> {
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub cloud: &'a str,
-    /// What is on its way there.
+    /// The VMs that are on their way there.
     pub flight: &'a Flight,
     /// What boots in the pools that buy there: as the plan's pools name it, and as lots do.
     pub images: &'a BTreeSet<(Arc<str>, Arc<str>)>,
@@ -58,7 +58,7 @@ pub fn holds(
     holds
 }
 
-/// On one offering.
+/// The hold on one offering.
 fn of_offer(allowance: &Allowance, lot: &Lot) -> Hold {
     Hold {
         cloud: Some(lot.cloud.to_string()),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// At most so many entries.
+/// The most entries.
 pub const MOST: usize = 4096;
-/// So many are forgotten at once, so that the oldest need not be looked for each time.
+/// This many are forgotten at once, so that the oldest need not be looked for each time.
 const AT_ONCE: usize = MOST / 16;
 
 /// A bounded map, written as a list of entries, since keys are more than a word.
@@ -21,7 +21,7 @@ impl<K, V> Default for Kept<K, V> {
 }
 
 impl<K: Ord + Clone, V> Kept<K, V> {
-    /// What is kept of this key.
+    /// The value of this key; `None`: there is none, or it was forgotten.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.0.get(key).map(|(_, value)| value)
     }
@@ -49,12 +49,12 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         self.0.remove(key);
     }
 
-    /// Keeps only these.
+    /// Keeps the entries for which `keep` holds.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain(|key, (_, value)| keep(key, value));
     }
 
-    /// All that is kept, in the order of the keys.
+    /// All entries, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, (_, value))| (key, value))
     }

@@ -20,10 +20,10 @@ use super::{
 };
 use crate::plan::{self, Hold, Reason};
 
-/// As many jobs that died, and none that lived, are no accident.
+/// This many jobs that died, and none that lived, are no accident.
 const FEW: u64 = 3;
-/// Between the moment when a class of jobs is seen to be fewer and that at which a pilot is seen to have one of them there may be so many
-/// seconds.
+/// The most seconds between the moment when fewer jobs of a class wait and that at which a pilot is seen to have one of
+/// them.
 const BESIDE: u64 = 120;
 
 /// What is seen of a VM.
@@ -31,11 +31,11 @@ const BESIDE: u64 = 120;
 pub struct Sight {
     /// A name that no other VM ever has.
     pub vm: Arc<str>,
-    /// What it was made for.
+    /// The circuit that it was made for.
     pub circuit: Circuit,
-    /// When it was ordered.
+    /// When the provider was asked for it.
     pub ordered: Timestamp,
-    /// When it was made.
+    /// When the provider had made it; `None`: not yet.
     pub made: Option<Timestamp>,
     /// Jobs that its pilot got so far.
     pub took: u64,
@@ -43,16 +43,16 @@ pub struct Sight {
     pub lived: bool,
     /// How many of them died sooner.
     pub died: u64,
-    /// For so many seconds its pilot goes on asking when it has no job.
+    /// Seconds for which its pilot goes on asking when it has no job.
     pub idle_timeout: u64,
-    /// How it ended.
+    /// How it ended; `None`: it has not.
     pub end: Option<End>,
 }
 
-/// How a VM ended.
+/// How a VM ended, as far as it says something of its circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It stopped by itself.
+    /// It stopped by itself, as a pilot without work does.
     Stopped,
     /// It did not stop although its pilot had no job.
     Silent,
@@ -83,7 +83,7 @@ struct Waits {
     moved: Option<Timestamp>,
 }
 
-/// All lessons.
+/// What VMs have shown of the circuits that they were made for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lessons {
     breakers: Breakers,
@@ -182,7 +182,7 @@ impl Lessons {
         circuits.chain(classes).collect()
     }
 
-    /// The breakers that are open.
+    /// The open breakers, each with its circuit.
     pub fn opened(&self) -> impl Iterator<Item = (&Circuit, &Opened)> {
         self.breakers.opened()
     }

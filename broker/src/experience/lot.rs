@@ -9,37 +9,37 @@ use crate::cloud::{Purchase, Scope};
 /// VMs that are made alike: what one of them shows holds for the next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lot {
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub cloud: Arc<str>,
     /// Availability zone; `None`: the provider chooses.
     pub zone: Option<Arc<str>>,
-    /// Flavor by name.
+    /// Name of the flavor at the provider.
     pub flavor: Arc<str>,
-    /// How it is paid.
+    /// On demand or as a spot VM.
     pub purchase: Purchase,
     /// What boots: the image, and whatever else decides whether a pilot comes up, in the caller's words.
     pub image: Arc<str>,
 }
 
-/// What a refusal reaches.
+/// Everything that the provider would refuse together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reach {
     /// This flavor in this zone, bought in this way.
     Offer {
-        /// Cloud object.
+        /// Name of the Cloud object.
         cloud: Arc<str>,
-        /// Availability zone.
+        /// Availability zone; `None`: the provider chooses.
         zone: Option<Arc<str>>,
-        /// Flavor by name.
+        /// Name of the flavor at the provider.
         flavor: Arc<str>,
-        /// How it is paid.
+        /// On demand or as a spot VM.
         purchase: Purchase,
     },
     /// All offers of this zone: the cloud, and the zone.
     Zone(Arc<str>, Option<Arc<str>>),
     /// All offers of this class of quota: the cloud, and the class.
     Class(Arc<str>, Arc<str>),
-    /// All offers of this cloud.
+    /// All offers of this cloud, by the name of its object.
     Cloud(Arc<str>),
 }
 
@@ -71,7 +71,7 @@ impl Reach {
         [Some(Self::offer(lot)), Some(zone), class, Some(Self::Cloud(lot.cloud.clone()))].into_iter().flatten()
     }
 
-    /// The cloud in which it lies.
+    /// Name of the Cloud object in which it lies.
     pub fn cloud(&self) -> &str {
         match self {
             Self::Offer { cloud, .. } | Self::Zone(cloud, _) | Self::Class(cloud, _) | Self::Cloud(cloud) => cloud,

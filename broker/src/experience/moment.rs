@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// The moment so many seconds later.
+/// The moment this many seconds later.
 pub fn after(at: Timestamp, seconds: u64) -> Timestamp {
     let milliseconds = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
     Timestamp::from_millisecond(at.as_millisecond().saturating_add(milliseconds)).unwrap_or(Timestamp::MAX)
@@ -14,7 +14,7 @@ pub fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(milliseconds).unwrap_or(0) / 1_000
 }
 
-/// A clock may go back by so much without anything being concluded from it.
+/// A clock may go back by this without anything being concluded from it.
 const SLIP: u64 = 60;
 
 /// Whether a pause that began at `since` lasts. One that begins in the future was noted by a clock that was wrong, and is none.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// So many measurements are kept: what is older no longer says how it is now.
+/// This many measurements are kept: what is older no longer says how it is now.
 const KEPT: usize = 32;
 
 /// The last measurements, as whole numbers in whatever unit the caller has.
@@ -37,7 +37,7 @@ impl Recent {
         sorted.get(rank - 1).copied()
     }
 
-    /// The mean.
+    /// The mean of the measurements, rounded down; `None`: there is none.
     pub fn mean(&self) -> Option<u64> {
         let sum: u64 = self.0.iter().copied().map(u64::from).sum();
         sum.checked_div(self.0.len() as u64)

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kept, Lot, Recent};
 
-/// So many jobs of a class are seen to the end before its run time is known.
+/// This many jobs of a class are seen to the end before its run time is known.
 const JOBS: usize = 5;
-/// So many VMs of a lot show a thing before it is known.
+/// This many VMs of a lot show a thing before it is known.
 const VMS: usize = 3;
 /// The success of a lot that nothing is known of, as if so many of so many VMs had worked. In thousandths of a VM.
 const PRIOR: (u64, u64) = (4_750, 5_000);
@@ -25,7 +25,7 @@ pub struct Measured {
     pub median: u64,
     /// Nine of ten are shorter.
     pub ninetieth: u64,
-    /// The mean.
+    /// The mean, rounded down.
     pub mean: u64,
     /// How far they lie from the mean, in the middle.
     pub spread: u64,
@@ -48,7 +48,7 @@ impl Measured {
 pub struct JobClass {
     /// VirtualOrganization object.
     pub vo: Arc<str>,
-    /// What the jobs need.
+    /// What the jobs need, as one text.
     pub profile: Arc<str>,
 }
 
@@ -65,7 +65,7 @@ struct Vms {
     tried: u64,
 }
 
-/// All measured times.
+/// The times that were measured, by class of jobs and by lot of VMs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     jobs: Kept<JobClass, Recent>,
@@ -73,12 +73,13 @@ pub struct Times {
 }
 
 impl Times {
-    /// A job of this class ended after so many seconds of running, in whatever way that used the VM: one that the VM killed does not count.
+    /// A job of this class ended, well or badly, after this many seconds of running. A job that its VM killed is not
+    /// told here.
     pub fn ran(&mut self, class: &JobClass, seconds: u64, now: Timestamp) {
         self.jobs.entry(class, now, Recent::default).note(seconds);
     }
 
-    /// How long jobs of this class run.
+    /// How long jobs of this class run; `None`: too few have ended.
     pub fn run_time(&self, class: &JobClass) -> Option<Measured> {
         Measured::of(self.jobs.get(class)?, JOBS)
     }
@@ -93,7 +94,7 @@ impl Times {
         longer.get((longer.len() - 1) / 2).map(|middle| middle - running)
     }
 
-    /// The pilot of a VM asked for work so many seconds after the VM was ordered.
+    /// The pilot of a VM asked for work this many seconds after the VM was ordered.
     pub fn booted(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
         self.of(lot, now).boot.note(seconds);
     }
@@ -103,7 +104,7 @@ impl Times {
         Measured::of(&self.vms.get(lot)?.boot, VMS)
     }
 
-    /// A pilot got its first job so many seconds after it first asked, while jobs waited all the time.
+    /// A pilot got its first job this many seconds after it first asked, while jobs waited all the time.
     pub fn matched(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
         self.of(lot, now).match_wait.note(seconds);
     }
@@ -113,7 +114,7 @@ impl Times {
         Measured::of(&self.vms.get(lot)?.match_wait, VMS)
     }
 
-    /// While its VM filled, a pilot took so many jobs in so many seconds.
+    /// While its VM filled, a pilot took this many jobs in this many seconds.
     pub fn filled(&mut self, lot: &Lot, jobs: u64, seconds: u64, now: Timestamp) {
         if let Some(milliseconds) = seconds.saturating_mul(1_000).checked_div(jobs) {
             self.of(lot, now).fill.note(milliseconds);

@@ -21,14 +21,14 @@ const LONGEST: u64 = 600;
 /// Usage is kept in thousandths of a second.
 const MILLI: f64 = 1_000.0;
 
-/// What VMs hold, or used.
+/// What VMs hold now, or used over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
-    /// Cores.
+    /// Cores of the VMs, with or without a job.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory of the VMs in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of the VMs.
     pub gpus: u64,
 }
 
@@ -51,7 +51,7 @@ impl Amounts {
     }
 }
 
-/// The usage of all VOs.
+/// What VOs have used. What was used long ago counts less.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     half_life: u64,

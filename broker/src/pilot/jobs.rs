@@ -12,11 +12,11 @@ use super::rows::RowsError;
 pub enum JobStatus {
     /// Its submission is not complete.
     Submitting,
-    /// Submitted.
+    /// DIRAC has it, and has not looked at it.
     Received,
     /// The optimizers look at it.
     Checking,
-    /// It waits for a scout job.
+    /// Jobs like it are tried first: it waits for the result of a scout job.
     Scouting,
     /// Its input is brought from tape.
     Staging,
@@ -26,7 +26,7 @@ pub enum JobStatus {
     Matched,
     /// It goes back to the task queues.
     Rescheduled,
-    /// It runs.
+    /// A pilot runs it.
     Running,
     /// It has not been heard of for long: its VM may be gone, or cut off.
     Stalled,
@@ -38,7 +38,7 @@ pub enum JobStatus {
     Completed,
     /// It ended badly. It may be rescheduled.
     Failed,
-    /// Somebody deleted it.
+    /// Somebody deleted it: its owner, or an administrator.
     Deleted,
     /// Somebody ended it.
     Killed,
@@ -115,7 +115,7 @@ impl JobStatus {
 /// Where a job is that some pilot got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A pilot has it.
+    /// Some pilot has it, running or not.
     OnPilot,
     /// It ended. Only a word that says so means this.
     Ended,
@@ -125,7 +125,7 @@ pub enum Place {
     Unknown,
 }
 
-/// Where the states of jobs are read.
+/// Where the states of jobs are read: in DIRAC, from JobMonitoring.
 #[async_trait]
 pub trait JobStates: Send + Sync {
     /// The states of these jobs, by number, thousands in a request. A job of which nothing is said is left out, which does not mean that

@@ -16,7 +16,7 @@ pub struct Pilot {
     pub stamp: String,
     /// The VO's name in DIRAC.
     pub vo: String,
-    /// DIRAC group of the pilot.
+    /// DIRAC group as which the pilot acts.
     pub group: String,
     /// DIRAC groups whose jobs it may take (those of its VO).
     pub owner_groups: Vec<String>,
@@ -26,19 +26,19 @@ pub struct Pilot {
     pub ce: String,
     /// DIRAC name of the queue.
     pub queue: String,
-    /// Cores.
+    /// Cores of the VM.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory of the VM in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of the VM.
     pub gpus: u64,
     /// CPU time offered, in normalised seconds.
     pub cpu_time: u64,
-    /// Tags offered.
+    /// Tags that it offers to the Matcher.
     pub tags: Vec<String>,
-    /// Tags jobs must have.
+    /// Tags that a job must have to be given to it.
     pub required_tags: Vec<String>,
-    /// DIRAC platform.
+    /// DIRAC platform that it offers; `None`: none, and jobs match whichever platform they ask for.
     pub platform: Option<String>,
     /// Seconds without a job after which the VM stops by itself.
     pub idle_timeout: u64,

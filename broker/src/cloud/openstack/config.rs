@@ -27,7 +27,7 @@ pub struct Config {
     pub security_groups: Vec<String>,
     /// Availability zones that may be asked for; only looked up here, the order says which.
     pub zones: Vec<String>,
-    /// Images, by the pools' name for them.
+    /// Images by the name that pools use. Each names an image at Glance.
     pub images: BTreeMap<String, NameOrId>,
     /// Whether VMs get their user-data on a config drive, too. True is right nearly everywhere: where no metadata agent serves their
     /// network they get it no other way, and would miss their boot deadline one and all.
@@ -46,32 +46,32 @@ pub enum Credential {
     Password {
         /// User by name.
         username: String,
-        /// The user's domain.
+        /// The domain in which the user's name is unique.
         user_domain: NameOrId,
-        /// The password.
+        /// The user's password.
         password: SecretString,
-        /// The project.
+        /// The project that is entered.
         project: Project,
     },
     /// An application credential, which belongs to one project.
     Application {
-        /// Its id.
+        /// The application credential's id, not its name.
         id: String,
-        /// Its secret.
+        /// The application credential's secret, which Keystone showed once.
         secret: SecretString,
     },
 }
 
-/// Which project is entered.
+/// Which project a user with a password enters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Project {
-    /// By its id, which is enough.
+    /// By its id, which is enough alone.
     Id(String),
     /// By its name, which is unique in its domain.
     Named {
-        /// Its name.
+        /// The project's name.
         name: String,
-        /// Its domain.
+        /// The domain in which that name is unique.
         domain: NameOrId,
     },
 }
@@ -81,6 +81,6 @@ pub enum Project {
 pub enum NameOrId {
     /// By its name, which must be unique where it is looked up.
     Name(String),
-    /// By its id.
+    /// By its id at the provider.
     Id(String),
 }

@@ -24,16 +24,14 @@ use crate::{
     pilot::Pilot,
 };
 
-/// The password that the site is entered with.
 pub const PASSWORD: &str = "hunter2-of-the-site";
 
-/// A request.
+/// A request that the site got.
 pub struct Asked {
     /// As `GET /compute/v2.1/servers/detail?limit=1000`.
     pub line: String,
-    /// Its body.
     pub body: String,
-    /// The token that came with it.
+    /// The token of the header `X-Auth-Token`.
     pub token: String,
 }
 
@@ -43,7 +41,6 @@ impl Asked {
     }
 }
 
-/// An answer.
 pub struct Said {
     status: u16,
     headers: Vec<(String, String)>,

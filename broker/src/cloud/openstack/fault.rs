@@ -15,7 +15,7 @@ use crate::{
     cloud::{CloudError, Scope},
 };
 
-/// Longest silence that is believed.
+/// A provider that wishes for a longer silence is not believed.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
 
 /// What the fault texts of a cloud have in them that has no host for the flavor.

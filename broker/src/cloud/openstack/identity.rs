@@ -38,9 +38,8 @@ pub struct Token {
     pub value: HeaderValue,
     /// The project that it opens.
     pub project: String,
-    /// The user.
     pub user: String,
-    /// The application credential that it was made with.
+    /// Id of the application credential that it was made with; `None`: it was made with a password.
     pub application_credential: Option<String>,
     /// When the user's password ends, where Keystone says so.
     pub password_expires: Option<Timestamp>,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::cloud::{CloudError, Image};
 
-/// Names that a sentence has.
+/// A sentence names at most this many things.
 const MOST_NAMED: usize = 10;
 
 /// What was found, and a sentence for each that was not.
@@ -107,7 +107,7 @@ pub async fn groups(session: &Session) -> Found<()> {
     Ok(((), missing))
 }
 
-/// Zones that are not there.
+/// The zones of the configuration that Nova does not have.
 pub async fn zones(session: &Session) -> Found<()> {
     if session.config.zones.is_empty() {
         return Ok(((), Vec::new()));

@@ -25,9 +25,9 @@ const LONGEST_ID: usize = 64;
 /// A list whose marker vanished begins again this often.
 const NEW_BEGINNINGS: usize = 3;
 
-/// Which servers.
+/// Which servers are asked for.
 pub enum Filter<'a> {
-    /// All of these tags.
+    /// Those that have all of these tags.
     Tags(&'a [String]),
     /// Changed after this moment, deleted ones included.
     ChangedSince(Timestamp),

@@ -17,7 +17,7 @@ pub fn of(owner: &Owner) -> [String; 3] {
     [OURS.to_owned(), cluster(&owner.cluster), format!("{PVM}{}", owner.uid)]
 }
 
-/// The tag of a cluster.
+/// The tag by which all VMs of one cluster are found.
 pub fn cluster(cluster: &str) -> String {
     format!("{CLUSTER}{cluster}")
 }

@@ -29,10 +29,8 @@ fn cut(text: &mut String) {
     }
 }
 
-/// A page of servers.
 #[derive(Debug, Deserialize)]
 pub struct Servers {
-    /// The servers.
     #[serde(deserialize_with = "page")]
     pub servers: Vec<Server>,
     /// Where the next page is, where there is one.
@@ -40,19 +38,15 @@ pub struct Servers {
     pub servers_links: Vec<Link>,
 }
 
-/// A link.
 #[derive(Debug, Deserialize)]
 pub struct Link {
     /// What it leads to: `next` is the next page.
     pub rel: String,
 }
 
-/// A server.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Server {
-    /// Its id.
     pub id: String,
-    /// Its name.
     #[serde(default)]
     pub name: String,
     /// BUILD, ACTIVE, SHUTOFF, ERROR, DELETED...
@@ -66,7 +60,6 @@ pub struct Server {
     /// Its tags. A deleted server has lost them.
     #[serde(default, deserialize_with = "few")]
     pub tags: Vec<String>,
-    /// Its flavor.
     #[serde(default)]
     pub flavor: Option<ServerFlavor>,
     /// The availability zone of its host.
@@ -114,17 +107,15 @@ impl Server {
     }
 }
 
-/// The flavor of a server.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ServerFlavor {
-    /// Its name when the server was made.
+    /// The name that the flavor had when the server was made.
     pub original_name: Option<String>,
 }
 
 /// Why a server failed.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Fault {
-    /// In words.
     #[serde(default)]
     pub message: String,
 }
@@ -132,18 +123,13 @@ pub struct Fault {
 /// A server that was just asked for.
 #[derive(Debug, Deserialize)]
 pub struct Made {
-    /// Its id.
     pub id: String,
 }
 
-/// A flavor.
 #[derive(Debug, Deserialize)]
 pub struct Flavor {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// Cores.
     pub vcpus: u32,
     /// Memory in MiB.
     pub ram: u64,
@@ -208,7 +194,6 @@ pub struct AbsoluteLimits {
     pub total_ram_used: i64,
 }
 
-/// An image.
 #[derive(Debug, Deserialize)]
 pub struct Image {
     /// Its id and status.
@@ -225,7 +210,6 @@ pub struct Image {
 /// A project's quota of the network.
 #[derive(Debug, Deserialize)]
 pub struct NetworkQuota {
-    /// Ports.
     #[serde(default)]
     pub port: Option<NetworkUse>,
 }
@@ -235,9 +219,8 @@ pub struct NetworkQuota {
 pub struct NetworkUse {
     /// The bound; -1 is unlimited.
     pub limit: i64,
-    /// In use.
     pub used: i64,
-    /// About to be in use.
+    /// Set aside for requests that are under way.
     #[serde(default)]
     pub reserved: i64,
 }
@@ -245,22 +228,19 @@ pub struct NetworkUse {
 /// An image, a network or a security group.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Named {
-    /// Its id.
     pub id: String,
     /// As `active` or `ACTIVE`.
     #[serde(default)]
     pub status: Option<String>,
 }
 
-/// A port of a network.
 #[derive(Debug, Deserialize)]
 pub struct Port {
-    /// Its id.
     pub id: String,
     /// Its name; Nova gives none.
     #[serde(default)]
     pub name: String,
-    /// The server whose it is.
+    /// Id of the server that has the port; empty: none has it.
     #[serde(default)]
     pub device_id: String,
     /// What made it: `compute:ZONE` is Nova.
@@ -271,17 +251,13 @@ pub struct Port {
     pub tenant_id: String,
 }
 
-/// An availability zone.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Zone {
-    /// Its name.
     pub zone_name: String,
 }
 
-/// A console log.
 #[derive(Debug, Deserialize)]
 pub struct Console {
-    /// Its text.
     pub output: String,
 }

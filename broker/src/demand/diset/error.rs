@@ -30,10 +30,10 @@ pub enum DisetError {
     /// The operator may not ask this address. Nothing was sent.
     #[error("{0}")]
     AddressNotAllowed(String),
-    /// Nothing answers.
+    /// No connection to the address comes about.
     #[error("{url} cannot be reached: {what}; check that the service runs and that the address is right")]
     Unreachable {
-        /// The service.
+        /// The service's address.
         url: String,
         /// The system's words.
         what: String,
@@ -41,7 +41,7 @@ pub enum DisetError {
     /// One side refused the other's certificate.
     #[error("{url}: the TLS handshake failed: {what}")]
     CertificateRefused {
-        /// The service.
+        /// The service's address.
         url: String,
         /// Whose certificate was refused, and what to do.
         what: String,
@@ -49,9 +49,9 @@ pub enum DisetError {
     /// What answers does not speak TLS, or no version of it that we speak.
     #[error("{url}: no TLS connection could be made: {what}; check that the address is that of a DIRAC service")]
     NoTls {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// What was wrong.
+        /// What the TLS library says.
         what: String,
     },
     /// DIRAC does not let us do this.
@@ -59,19 +59,19 @@ pub enum DisetError {
         "{url} does not let us call {method}: {what}; check the group in the credentials and its properties in DIRAC's registry"
     )]
     Unauthorized {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
         /// DIRAC's words.
         what: String,
     },
-    /// There is no such method.
+    /// The service has no such method.
     #[error("{url} does not have the method {method}: {what}; check that the address is that of the right service")]
     UnknownMethod {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
         /// DIRAC's words.
         what: String,
@@ -79,9 +79,9 @@ pub enum DisetError {
     /// The service answered with an error of its own.
     #[error("{url} answered {method} with an error ({errno}): {what}")]
     Service {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
         /// DIRAC's number of the error; 0: none said.
         errno: i64,
@@ -91,11 +91,11 @@ pub enum DisetError {
     /// No answer within the deadline of the call.
     #[error("{url} has not answered {method} within {} s; it may be down or overloaded", deadline.as_secs())]
     Timeout {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
-        /// The deadline.
+        /// The time that the whole call had.
         deadline: Duration,
     },
     /// The answer is larger than we read.
@@ -103,25 +103,25 @@ pub enum DisetError {
         "the answer of {url} to {method} has {size} {of}, more than the {limit} that are read at most; check that the address is that of the right service"
     )]
     TooLarge {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
-        /// Its size, in `of`.
+        /// How large the answer is, counted in `of`.
         size: usize,
         /// The largest size that is read, in `of`.
         limit: usize,
         /// The unit: `bytes` or `JSON values`.
         of: &'static str,
     },
-    /// The answer is not DISET.
+    /// The answer cannot be read as DISET.
     #[error("the answer of {url} to {method} is not DISET: {what}; check that the address is that of a DIRAC service")]
     Garbage {
-        /// The service.
+        /// The service's address.
         url: String,
-        /// The method.
+        /// The method that was called.
         method: String,
-        /// What was wrong.
+        /// What in the answer could not be read.
         what: String,
     },
 }

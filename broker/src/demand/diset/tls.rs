@@ -19,7 +19,7 @@ const MOST_AUTHORITIES: usize = 2_000;
 pub struct Credentials {
     /// The client certificate, followed by those that chain it to the CA.
     pub certificate: SecretString,
-    /// Its private key.
+    /// The private key of the client certificate.
     pub key: SecretString,
     /// The CA certificates against which servers are checked.
     pub ca: SecretString,

@@ -4,12 +4,12 @@ use std::{fmt, str::FromStr};
 
 use super::DisetError;
 
-/// Where a service is, and what it is called.
+/// The address of one service of DIRAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUrl {
     /// Host name or address.
     pub host: String,
-    /// TCP port.
+    /// TCP port. It must be written: DISET has no default port.
     pub port: u16,
     /// `System/Service`, for example `WorkloadManagement/Matcher`.
     pub service: String,

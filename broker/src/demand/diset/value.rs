@@ -11,13 +11,13 @@ pub const NO_PILOT: i64 = 1550;
 /// What a service answers.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    /// `S_OK`.
+    /// DIRAC's `S_OK`, with its value.
     Ok(Value),
     /// `S_ERROR`.
     Err {
         /// The number; 0: none said.
         errno: i64,
-        /// The words.
+        /// DIRAC's words.
         message: String,
     },
 }

@@ -18,13 +18,13 @@ use super::TaskQueue;
 /// What a resource says of itself when it asks for task queues. An empty list means that the field is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resource {
-    /// DIRAC site.
+    /// DIRAC names of its sites, for example `CLOUD.CPPM.fr`; a pilot has one.
     pub site: Vec<String>,
-    /// Computing element.
+    /// DIRAC names of its computing elements (CEs).
     pub grid_ce: Vec<String>,
-    /// Platforms.
+    /// DIRAC platforms that it has.
     pub platform: Vec<String>,
-    /// Job types.
+    /// Types of jobs that it takes.
     pub job_type: Vec<String>,
     /// CPU time offered, in normalised seconds.
     pub cpu_time: u64,

@@ -8,30 +8,30 @@ use super::super::{Lot, Reach};
 /// What keeps a launch budget from being larger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Held {
-    /// So many orders are on their way, and as many may be until the provider grants one.
+    /// The orders on their way are as many as may be until the provider grants one.
     OnTheirWay {
         /// What may be under way.
         most: u64,
     },
-    /// The provider refused.
+    /// The provider refused, and one VM tries from time to time.
     Refused {
         /// What it would refuse too.
         reach: Reach,
-        /// When it began to.
+        /// Since when it refuses.
         since: Timestamp,
         /// When one VM tries.
         until: Timestamp,
     },
     /// VMs boot, and more are made when one has asked for work.
     Unproven {
-        /// As many may boot.
+        /// At most this many may boot.
         most: u64,
         /// Whether one ever asked.
         has_asked: bool,
     },
     /// The last VMs never asked for work.
     NeverAsked {
-        /// So many in a row.
+        /// How many in a row.
         in_a_row: u32,
         /// When one VM tries.
         until: Timestamp,

@@ -28,21 +28,21 @@ use room::Room;
 use super::{Kept, Lot, Reach};
 use crate::cloud::Scope;
 
-/// As many orders may be under way of an offer of which nothing is known.
+/// The most orders under way for an offer of which nothing is known.
 pub const FRESH: u64 = 1;
-/// Of the VMs that are seen to work after a restart as many count: each doubles what may boot.
+/// Of the VMs that are seen to work after a restart at most this many count: each doubles what may boot.
 const MOST_THAT_COUNT: u64 = 32;
 
 /// How many VMs of a lot may be ordered now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// So many more than are on their way.
+    /// This many may be ordered beyond those that are on their way.
     pub most: u64,
     /// What keeps it from being more.
     pub why: Held,
 }
 
-/// All launch budgets.
+/// Launch budgets: one for all that may be refused together, and one for each lot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Budgets {
     rooms: Kept<Reach, Room>,

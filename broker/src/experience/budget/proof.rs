@@ -8,16 +8,17 @@ use super::{
     held::Held,
 };
 
-/// As many VMs of a lot may boot before the first has asked for work: each may cost a boot for nothing.
+/// The most VMs of a lot that boot before the first has asked for work: each may cost a boot for nothing.
 const UNPROVEN: u32 = 8;
-/// As many that never asked, one after the other, are no accident.
+/// This many that never asked, one after the other, are no accident.
 const NO_ACCIDENT: u32 = 5;
 /// The first pause, and the longest; each is four times the one before.
 const FIRST: u64 = 300;
 const LONGEST: u64 = 6 * 3_600;
-/// A VM that tries, and of which nothing was heard for so long, does not keep others from trying.
+/// A VM that tries and is not heard of within this time does not keep others from trying.
 const TRIAL: u64 = 1_800;
-/// After so long without a pilot that asks, what boots may have been changed: not more than a few times the handful.
+/// When no pilot has asked for work within this time, what boots may have been changed: at most [`LONG_AGO`] VMs boot
+/// then.
 const PROVEN_FOR: u64 = 6 * 3_600;
 const LONG_AGO: u32 = 8 * UNPROVEN;
 const WIDEST: u32 = 1 << 20;
@@ -25,7 +26,7 @@ const WIDEST: u32 = 1 << 20;
 /// What the VMs of one lot have shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
-    /// So many may boot at once.
+    /// The most VMs that may boot at once.
     window: u32,
     in_a_row: u32,
     level: u32,

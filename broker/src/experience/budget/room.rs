@@ -18,25 +18,24 @@ use super::{
     held::Held,
 };
 
-/// An hour.
 const HOUR: u64 = 3_600;
-/// So many VMs try within an hour while nothing is granted.
+/// The most VMs that try within an hour while nothing is granted.
 const TRIES_AN_HOUR: usize = 20;
 /// Pauses after the first refusal, the second, and each further one. 190 s is what twenty tries an hour leave.
 const PAUSES: [u64; 3] = [10, 40, 190];
-/// Pauses differ by so many hundredths from offer to offer, so that not all try in the same second.
+/// Pauses differ by up to this many hundredths from offer to offer, so that not all try in the same second.
 const JITTER: u64 = 5;
-/// A VM that tries, and of which nothing was heard for so long, does not keep others from trying.
+/// A VM that tries and is not heard of within this time does not keep others from trying.
 const TRIAL: u64 = 120;
-/// When there may be room again, the next VM tries so long after the last.
+/// When there may be room again, the next VM tries this long after the last.
 const SOON: u64 = 30;
 /// Refusals in a row that are no accident.
 const NO_ACCIDENT: u32 = 2;
-/// So long after a refusal an order that was merely taken proves nothing.
+/// For this time after a refusal an order that was merely taken proves nothing.
 const WARY: u64 = 600;
-/// At most so many orders under way: more would only wait in the operator.
+/// The most orders under way: more would only wait in the operator.
 const WIDEST: u32 = 4_096;
-/// What was shut reopens with at most so many.
+/// The most orders under way when what was shut reopens.
 const WIDEST_AGAIN: u32 = 64;
 /// No provider's wish for silence is kept for longer.
 const LONGEST_WISH: u64 = HOUR;
@@ -44,9 +43,9 @@ const LONGEST_WISH: u64 = HOUR;
 /// Orders within one reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// So many orders may be under way.
+    /// The most orders that may be under way.
     window: u32,
-    /// So many may be when it opens again.
+    /// The most that may be under way when it opens again.
     again: u32,
     in_a_row: u32,
     /// Refusals so far, less those that grants have made good.

@@ -28,14 +28,14 @@ use super::{
     moment::{after, seconds},
 };
 
-/// What may be spent.
+/// What a budget allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// In what it counts.
+    /// Money or core-hours.
     pub unit: Unit,
     /// The sum, in the unit's smallest part (a millionth of the currency, a core-second).
     pub sum: u64,
-    /// The period in seconds.
+    /// Length of the period in seconds: the sum counts for any time of this length.
     pub period: u64,
 }
 
@@ -53,7 +53,7 @@ pub struct Purse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Reserved {
     amount: u64,
-    /// What an hour costs.
+    /// In the smallest part of the unit.
     per_hour: u64,
     /// Since when it costs.
     began: Option<Timestamp>,
@@ -62,13 +62,13 @@ struct Reserved {
 /// There is not enough left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Short {
-    /// What was asked for.
+    /// What was asked for, in the smallest part of the unit.
     pub wanted: u64,
-    /// What is left.
+    /// What may still be reserved, in the smallest part of the unit.
     pub left: u64,
 }
 
-/// How a budget stands.
+/// What became of a budget, in the smallest part of its unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Spent within the period that ends now, by VMs that are gone.
@@ -96,13 +96,13 @@ impl Standing {
 }
 
 impl Purse {
-    /// Nothing was spent.
+    /// A purse of which nothing is spent.
     pub fn new(terms: Terms) -> Self {
         let spent = Spent::new(terms.period);
         Self { terms, spent, reserved: BTreeMap::new(), settled: Kept::default() }
     }
 
-    /// The terms.
+    /// What the budget allows.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -148,7 +148,7 @@ impl Purse {
         self.reserved.contains_key(vm)
     }
 
-    /// Since when this VM costs.
+    /// When this VM began to cost; `None`: not yet, or it is not known here.
     pub fn since(&self, vm: &str) -> Option<Timestamp> {
         self.reserved.get(vm).and_then(|reserved| reserved.began)
     }
@@ -170,7 +170,7 @@ impl Purse {
         Some(cost)
     }
 
-    /// The VM was never made.
+    /// Gives back what was reserved for a VM that was never made.
     pub fn release(&mut self, vm: &str, now: Timestamp) {
         if let Some((name, _)) = self.reserved.remove_entry(vm) {
             self.settled.entry(&name, now, || ());

@@ -13,7 +13,7 @@ pub enum Unit {
     CoreHours,
 }
 
-/// A price of an hour.
+/// What an hour of a VM costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// Millionths of the currency.
@@ -25,15 +25,15 @@ pub struct Price {
 /// Why it is not known what an hour costs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoRate {
-    /// The flavor has no price.
+    /// Nothing names a price of the flavor.
     #[error("no price is known: name one in the cloud's spec.prices")]
     NoPrice,
     /// The price is in another currency, and nothing converts it.
     #[error("the price is in {price} and the budget in {budget}: name a price in {budget} in the cloud's spec.prices")]
     OtherCurrency {
-        /// That of the price.
+        /// The currency of the price.
         price: Arc<str>,
-        /// That of the budget.
+        /// The currency of the budget.
         budget: Arc<str>,
     },
 }
@@ -51,7 +51,7 @@ impl Unit {
         }
     }
 
-    /// What so many seconds cost, in whole cents, or whole core-seconds.
+    /// What this many seconds cost, in whole cents or whole core-seconds.
     pub fn cost(&self, per_hour: u64, seconds: u64) -> u64 {
         let exact = (u128::from(per_hour) * u128::from(seconds)).div_ceil(3_600);
         let grain = u128::from(self.grain());

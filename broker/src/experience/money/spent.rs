@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A period has so many parts.
+/// A period has this many parts.
 const PARTS: i64 = 96;
 
 /// Sums by part of time.
@@ -19,7 +19,7 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Nothing, for a period of so many seconds.
+    /// Nothing spent, for a period of this many seconds.
     pub fn new(period: u64) -> Self {
         Self {
             step: i64::try_from(period.div_ceil(PARTS.unsigned_abs())).unwrap_or(i64::MAX).max(1),

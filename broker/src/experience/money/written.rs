@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Purse, Spent, Terms, Unit};
 
-/// What is written down.
+/// What is written down of a purse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// In what it counts.
+    /// Money or core-hours. What was written in another unit is forgotten.
     pub unit: Unit,
-    /// The moment.
+    /// When it was written down.
     pub at: Timestamp,
     /// What the VMs that were there had cost until then.
     pub accrued: u64,
@@ -28,12 +28,12 @@ pub struct Written {
     pub sums: Vec<u64>,
 }
 
-/// A VM that is there.
+/// A VM that exists when a purse is read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Living {
-    /// Its name.
+    /// Name of the PilotVM object.
     pub vm: Arc<str>,
-    /// What an hour costs.
+    /// What an hour of it costs, in the smallest part of the unit.
     pub per_hour: u64,
     /// Seconds that it is expected to live.
     pub life: u64,
@@ -42,7 +42,7 @@ pub struct Living {
 }
 
 impl Purse {
-    /// What is to be written down.
+    /// What is to be written down at this moment.
     pub fn written(&self, now: Timestamp) -> Written {
         let (first, sums) = self.spent.written(now);
         let (unit, step) = (self.terms.unit.clone(), self.spent.step());
