@@ -12,7 +12,7 @@ use crate::time::{Ms, ms};
 pub struct Dice(Xoshiro256PlusPlus);
 
 impl Dice {
-    /// Dice for this purpose.
+    /// Dice for one purpose: other purposes of the same seed do not change what they show.
     pub fn new(seed: u64, purpose: &str) -> Self {
         // FNV-1a: only two purposes of one seed must not share a stream.
         let hash =
@@ -35,7 +35,7 @@ impl Dice {
         ((self.unit() * n as f64) as usize).min(n.saturating_sub(1))
     }
 
-    /// The time until the next of events that come at random, so many an hour on average. `None`: there are none.
+    /// The time until the next of events that come at random: this many an hour on average. `None`: there are none.
     pub fn until_next(&mut self, per_hour: f64) -> Option<Ms> {
         (per_hour > 0.0).then(|| (-(1.0 - self.unit()).ln() / per_hour * 3_600_000.0).min(1e15) as Ms)
     }

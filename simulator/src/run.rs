@@ -8,7 +8,7 @@ use crate::{
     world::{Event, JobState, Stage, VmId, World},
 };
 
-/// So many moments are kept for the plots.
+/// This many moments are kept for the plots.
 const SAMPLES: u64 = 240;
 
 /// Runs a scenario to its end.

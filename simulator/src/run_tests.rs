@@ -11,7 +11,7 @@ use crate::{
     world::{Order, PilotManners, RowStatus},
 };
 
-/// Makes so many VMs at once, and deletes what stopped.
+/// Makes this many VMs at once, and deletes what stopped.
 struct Fixed {
     vms: u64,
     manners: PilotManners,
@@ -231,7 +231,7 @@ fn a_burst_is_served_by_both_and_site_director_serves_the_same_jobs_again_and_ag
     assert!(operator.core_hours_bought < director.core_hours_bought);
 }
 
-/// A SiteDirector in a world where VMs boot in ten minutes, after so many minutes.
+/// A SiteDirector in a world where VMs boot in ten minutes, after this many minutes.
 fn directed(arrivals: &str, more: &str, minutes: u64) -> (u64, BTreeMap<&'static str, u64>) {
     let more = format!("{more}\nclouds: {{c: {{boot: 10m}}}}\nsiteDirector: {{maxWaitingJobs: 50}}");
     let loaded = loaded(arrivals, &more);

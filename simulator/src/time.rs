@@ -5,9 +5,9 @@ use crds::Duration;
 /// Milliseconds since the scenario began.
 pub type Ms = u64;
 
-/// One second.
+/// One second, in milliseconds.
 pub const SECOND: Ms = 1_000;
-/// One hour.
+/// One hour, in milliseconds.
 pub const HOUR: Ms = 3_600 * SECOND;
 
 /// A duration of a manifest or a scenario.
@@ -15,7 +15,7 @@ pub fn ms(duration: Duration) -> Ms {
     duration.as_secs().saturating_mul(SECOND)
 }
 
-/// So many hours.
+/// This time in hours.
 pub fn hours(ms: Ms) -> f64 {
     ms as f64 / HOUR as f64
 }

@@ -11,20 +11,20 @@ use crate::{
 pub enum Scope {
     /// This flavor in this zone.
     Offer,
-    /// This zone.
+    /// Every flavor in this zone.
     Zone,
     /// The quota of the flavor's class in the project.
     Quota,
-    /// The whole cloud.
+    /// Everything in the cloud.
     Cloud,
 }
 
 /// What a provider answers to a creation, as the caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It makes the VM.
+    /// It makes the VM, and says so.
     Made,
-    /// It has no room.
+    /// It makes no VM, and would refuse this too.
     Refused(Scope),
     /// A server error, and no VM.
     Failed,

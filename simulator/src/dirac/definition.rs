@@ -8,21 +8,21 @@ const SEGMENTS: [u64; 13] =
 /// rangeValueDefFields). An empty list is no requirement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Definition {
-    /// Owner.
+    /// DIRAC user name of the jobs' owner.
     pub owner: String,
-    /// Group of the owner.
+    /// DIRAC group as which the owner submitted them.
     pub owner_group: String,
     /// CPU time in normalised seconds.
     pub cpu_time: u64,
-    /// Sites allowed.
+    /// The jobs may run only at these sites.
     pub sites: Vec<String>,
-    /// CEs allowed.
+    /// The jobs may run only on these CEs.
     pub grid_ces: Vec<String>,
-    /// Sites refused.
+    /// The jobs may not run at these sites.
     pub banned_sites: Vec<String>,
-    /// Platforms allowed.
+    /// The jobs need one of these platforms.
     pub platforms: Vec<String>,
-    /// Job types.
+    /// Types of the jobs, for example `User`.
     pub job_types: Vec<String>,
     /// Tags that the resource must offer.
     pub tags: Vec<String>,

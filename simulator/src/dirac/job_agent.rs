@@ -9,17 +9,17 @@ use crate::time::{Ms, SECOND};
 pub struct Settings {
     /// `PollingTime`; the pilot of a Pool makes it at most 20 s.
     pub polling_time: Ms,
-    /// `SubmissionDelay`.
+    /// `SubmissionDelay`: the time that the agent sleeps after it gave a job to the pool.
     pub submission_delay: Ms,
     /// `StopAfterFailedMatches`, before the pilot raises it to the number of processors.
     pub stop_after_failed_matches: u32,
     /// `MinimumTimeLeft`, in normalised seconds.
     pub minimum_time_left: f64,
-    /// `StopMargin`.
+    /// `StopMargin`: this much of the time left is kept back.
     pub stop_margin: Ms,
-    /// `StopAfterHostFailures`.
+    /// `StopAfterHostFailures`: the agent stops when the pool has refused more jobs than this.
     pub stop_after_host_failures: u32,
-    /// `MaxCycles`.
+    /// `MaxCycles`: the agent stops after this many cycles.
     pub max_cycles: u32,
     /// Time that a request takes.
     pub match_time: Ms,
@@ -32,7 +32,7 @@ pub struct Settings {
 pub struct Ask {
     /// CPU time left, in normalised seconds.
     pub cpu_time: i64,
-    /// Free processors.
+    /// Processors of the VM that no job holds.
     pub processors: u32,
     /// Free memory in MB.
     pub max_ram: u64,
@@ -41,7 +41,7 @@ pub struct Ask {
 /// What comes of a cycle, or of a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It asks for a job.
+    /// It asks the Matcher for a job.
     Ask(Ask),
     /// No processor is free: nothing happens in any cycle until a job ends.
     Full,
@@ -86,7 +86,7 @@ impl JobAgent {
         }
     }
 
-    /// Jobs taken so far.
+    /// How many jobs the agent has taken so far.
     pub fn jobs_taken(&self) -> u32 {
         self.jobs
     }

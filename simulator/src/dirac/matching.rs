@@ -12,11 +12,11 @@ use super::{
 /// What a pilot says of itself when it asks for a job. An empty list is a field that is not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Description {
-    /// Site.
+    /// DIRAC names of its sites.
     pub site: Vec<String>,
-    /// CE.
+    /// DIRAC names of its computing elements (CEs).
     pub grid_ce: Vec<String>,
-    /// Platform.
+    /// DIRAC platforms that it has.
     pub platform: Vec<String>,
     /// Job types. The Matcher writes "Test" here when the site is banned.
     pub job_type: Vec<String>,

@@ -4,7 +4,7 @@
 /// What a job asks of the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Need {
-    /// `NumberOfProcessors`.
+    /// `NumberOfProcessors` of the job.
     pub processors: u32,
     /// Whether its tags name MultiProcessor (`mpTag`): without it a job gets one processor whatever else it says.
     pub multi: bool,
@@ -17,13 +17,13 @@ pub struct Need {
 /// What a job holds while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Task {
-    /// Processors.
+    /// Processors that it holds.
     pub processors: u32,
     /// Memory in MB.
     pub ram: u64,
 }
 
-/// The pool of one VM.
+/// The processors and memory of one VM, and the jobs that hold them.
 #[derive(Clone, Debug)]
 pub struct PoolCe {
     processors: u32,
@@ -33,7 +33,7 @@ pub struct PoolCe {
 }
 
 impl PoolCe {
-    /// A pool of so many processors and so much memory in MB, of which none is used.
+    /// A pool with this many processors and this much memory in MB, of which none is used.
     pub fn new(processors: u32, ram: u64) -> Self {
         Self { processors, ram, used: Task::default(), tasks: 0 }
     }
@@ -43,7 +43,7 @@ impl PoolCe {
         self.tasks
     }
 
-    /// Processors in use.
+    /// Processors that jobs hold.
     pub fn in_use(&self) -> u32 {
         self.used.processors
     }

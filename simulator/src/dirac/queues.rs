@@ -8,7 +8,7 @@ use crate::dice::Dice;
 /// A job's number.
 pub type JobId = u32;
 
-/// `__maxJobsInTQ`: a queue with so many jobs takes no more, and another of the same definition is made.
+/// `__maxJobsInTQ`: a queue with this many jobs takes no more, and another of the same definition is made.
 const MOST_JOBS: usize = 5_000;
 /// `DEFAULT_GROUP_SHARE`.
 const DEFAULT_SHARE: f64 = 1_000.0;
@@ -17,14 +17,12 @@ const LEAST_PRIORITY: f64 = 0.001;
 /// `numJobsPerTry` of `matchAndGetJob`.
 const OLDEST: usize = 50;
 
-/// One task queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     /// DIRAC's number.
     pub id: u64,
-    /// Number of its definition.
+    /// Its definition, by its number in [`TaskQueues`].
     pub definition: usize,
-    /// Priority.
     pub priority: f64,
     /// Jobs by their own priority, the oldest first.
     jobs: BTreeMap<u32, VecDeque<JobId>>,
@@ -70,7 +68,7 @@ fn real_priority(priority: u32) -> f64 {
     }
 }
 
-/// All task queues.
+/// All task queues of DIRAC, with the definitions that they share.
 #[derive(Clone, Debug, Default)]
 pub struct TaskQueues {
     definitions: Vec<Definition>,
@@ -88,7 +86,7 @@ impl TaskQueues {
         Self { shares, ..Self::default() }
     }
 
-    /// The number of a definition.
+    /// The number of this definition, which it gets now if it is new.
     pub fn define(&mut self, definition: Definition) -> usize {
         let definition = definition.fitted();
         if let Some(number) = self.numbers.get(&definition) {
@@ -101,7 +99,7 @@ impl TaskQueues {
         number
     }
 
-    /// A definition by its number.
+    /// The definition with this number.
     pub fn definition(&self, number: usize) -> &Definition {
         &self.definitions[number]
     }

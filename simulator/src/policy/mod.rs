@@ -16,13 +16,13 @@ use crate::{
 
 /// A way to decide.
 pub trait Policy {
-    /// Its name.
+    /// The name by which the command line and the figures call it.
     fn name(&self) -> &'static str;
     /// How often it looks at the world.
     fn period(&self) -> Ms;
     /// How its VMs treat their pilots.
     fn manners(&self) -> PilotManners;
-    /// Looks, and decides.
+    /// Looks at the world and puts what is to be done into `hands`.
     fn decide(&mut self, seen: &Seen<'_>, hands: &mut Hands);
     /// Whether an order still goes out: asked when the cloud's request rate lets it.
     fn may_launch(&mut self, _now: Ms, _order: &Order) -> bool {
@@ -36,7 +36,7 @@ pub trait Policy {
 #[derive(Debug)]
 pub struct Hands {
     next: VmId,
-    /// VMs to make.
+    /// VMs to make, in the order in which the requests are sent.
     pub orders: Vec<Order>,
     /// VMs to delete.
     pub deletions: Vec<VmId>,

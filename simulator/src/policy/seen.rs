@@ -11,39 +11,39 @@ use crate::{
 /// A VM as a list shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// It is built.
+    /// The provider makes it.
     Building,
-    /// ACTIVE.
+    /// Nova's ACTIVE: it is up for the provider, whatever its pilot does.
     Active,
-    /// SHUTOFF.
+    /// Nova's SHUTOFF: it stopped by itself.
     Stopped,
-    /// ERROR.
+    /// Nova's ERROR: the provider could not make it.
     Error,
 }
 
-/// A task queue.
+/// A task queue, as `getActiveTaskQueues` tells of it.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueSeen<'s> {
     /// DIRAC's number.
     pub id: u64,
     /// What its jobs need.
     pub definition: &'s Definition,
-    /// Waiting jobs.
+    /// How many jobs wait in it.
     pub jobs: u64,
-    /// Priority.
+    /// DIRAC's priority of the queue: queues are drawn in proportion to it.
     pub priority: f64,
 }
 
-/// A VM.
+/// A VM that the policy has ordered, and what can be known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct VmSeen<'s> {
-    /// Its number.
+    /// The number that [`super::Hands::order`] gave.
     pub id: VmId,
-    /// What was ordered.
+    /// The order that it was made for.
     pub order: Order,
-    /// Cores.
+    /// Cores of its flavor.
     pub cores: u64,
-    /// When it was ordered.
+    /// When the policy ordered it.
     pub ordered: Ms,
     /// When it was made, where the caller knows that it was: by the answer, or since it is listed.
     pub made: Option<Ms>,
@@ -51,25 +51,25 @@ pub struct VmSeen<'s> {
     pub listed: Option<Listed>,
     /// Whether its deletion was ordered.
     pub is_deleting: bool,
-    /// Its pilot's row.
+    /// The row of its pilot in PilotAgentsDB.
     pub row: Row,
-    /// Jobs that run on it.
+    /// The jobs that its pilot runs now.
     pub running: &'s [JobId],
 }
 
-/// What can be seen at one moment.
+/// What a policy can see of the world at one moment.
 #[derive(Clone, Copy)]
 pub struct Seen<'s> {
     world: &'s World<'s>,
 }
 
 impl<'s> Seen<'s> {
-    /// What can be seen of this world.
+    /// The view of this world as it is now.
     pub fn new(world: &'s World<'s>) -> Self {
         Self { world }
     }
 
-    /// The time.
+    /// Virtual time.
     pub fn now(&self) -> Ms {
         self.world.heap.now()
     }

@@ -13,11 +13,11 @@ use crate::{
 /// One moment, for the plots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    /// When, in milliseconds.
+    /// Milliseconds since the scenario began.
     pub at: Ms,
     /// Jobs that wait in task queues.
     pub waiting: u64,
-    /// VMs that exist.
+    /// VMs that exist, in whatever state.
     pub vms: u64,
     /// Of these, VMs whose pilot has not asked for work.
     pub booting: u64,
@@ -30,11 +30,11 @@ pub struct Sample {
 /// What became of the jobs of one VO and class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Class {
-    /// VO.
+    /// Name of the VirtualOrganization object.
     pub vo: String,
-    /// What the jobs ask for.
+    /// What the jobs ask for, in words.
     pub asks: String,
-    /// Jobs that arrived.
+    /// Jobs of it that arrived.
     pub arrived: u64,
     /// Jobs that ended as they should.
     pub done: u64,
@@ -52,27 +52,25 @@ pub struct Class {
     pub core_hours: f64,
 }
 
-/// A limit that was passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PassedLimit {
-    /// Which.
     pub limit: String,
-    /// By how many VMs.
+    /// VMs that were made, or were there, above it.
     pub vms: u64,
-    /// When first, in seconds.
+    /// Seconds from the beginning of the scenario until it was first passed.
     pub first_seconds: u64,
 }
 
-/// The figures of a run.
+/// What one run of a scenario under a policy came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
-    /// The scenario.
+    /// Name of the scenario: that of its file.
     pub scenario: String,
-    /// The policy.
+    /// Name of the policy.
     pub policy: String,
-    /// The seed.
+    /// The seed from which jobs and faults were drawn.
     pub seed: u64,
-    /// VMs that the clouds made.
+    /// VMs that the clouds made, those included whose reply was lost.
     pub vms_made: u64,
     /// Of these, VMs that never ran a job.
     pub vms_idle: u64,
@@ -84,7 +82,7 @@ pub struct Figures {
     pub core_hours_used: f64,
     /// And what jobs held that were lost.
     pub core_hours_lost: f64,
-    /// Money.
+    /// What all VMs cost, in the currency of the manifests.
     pub cost: f64,
     /// Jobs: waiting, running, done, failed, lost at the end.
     pub jobs: [u64; 5],
@@ -94,13 +92,13 @@ pub struct Figures {
     pub wait_95: u32,
     /// When the last job ended, in seconds, where all have ended.
     pub all_ended: Option<u64>,
-    /// Calls to the clouds, by kind.
+    /// How many calls of each kind the clouds got.
     pub calls: BTreeMap<String, u64>,
-    /// Limits that were passed.
+    /// Every limit that was passed, with how far and since when.
     pub passed: Vec<PassedLimit>,
-    /// By VO and class.
+    /// What became of the jobs, by VO and class.
     pub classes: Vec<Class>,
-    /// Moments.
+    /// Moments of the run, for the plots.
     pub samples: Vec<Sample>,
 }
 

@@ -17,7 +17,7 @@ const PANELS: [Panel; 3] = [
     ("cores bought; dashed: cores that jobs hold", &[(|s| s.cores, ""), (|s| s.busy, "4 3")]),
 ];
 
-/// The picture of these runs, as SVG.
+/// One picture of the runs, each in a colour of its own, as SVG.
 pub fn picture(title: &str, runs: &[Figures]) -> String {
     let full = (LEFT + WIDTH + 20.0, 60.0 + PANELS.len() as f64 * (HEIGHT + 50.0));
     let mut out = format!(

@@ -11,7 +11,6 @@ pub fn time(seconds: u64) -> String {
     }
 }
 
-/// A part of a whole, in percent.
 pub fn percent(part: f64, whole: f64) -> String {
     if whole > 0.0 { format!("{:.1} %", 100.0 * part / whole) } else { "-".to_owned() }
 }
@@ -21,7 +20,7 @@ pub fn wait(started: u64, seconds: u32) -> String {
     if started > 0 { time(seconds.into()) } else { "-".to_owned() }
 }
 
-/// All of the figures.
+/// The figures of one run as text for a terminal.
 pub fn text(f: &Figures) -> String {
     let mut out = format!("{}, policy {}, seed {}\n", f.scenario, f.policy, f.seed);
     let mut line = |name: &str, value: String| out.push_str(&format!("  {name:<27} {value}\n"));

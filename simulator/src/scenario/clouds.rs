@@ -29,7 +29,7 @@ pub struct CloudWords {
     pub power: f64,
     /// Time that a call takes.
     pub latency: Duration,
-    /// A new VM is not in the list for so long, and one that is gone still is.
+    /// For this time a new VM is not in the list, and one that is gone still is.
     pub list_lag: Duration,
     /// Part of the creations that are refused for lack of capacity.
     pub refused: f64,
@@ -80,23 +80,16 @@ impl Default for CloudWords {
     }
 }
 
-/// A flavor.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlavorWords {
-    /// Name.
     pub name: String,
-    /// Cores.
     pub cores: u64,
-    /// Memory in GiB.
     #[serde(rename = "ramGiB")]
     pub ram_gib: u64,
-    /// GPUs.
     #[serde(default)]
     pub gpus: u64,
-    /// Model of the GPUs.
     pub gpu_model: Option<String>,
-    /// Price of an hour.
     pub per_hour: Option<Price>,
     /// Price of an hour as Spot. Absent: not sold so.
     pub spot_per_hour: Option<Price>,
@@ -108,9 +101,7 @@ pub struct FlavorWords {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaClass {
-    /// The flavors.
     pub flavors: Vec<String>,
-    /// The quota.
     pub quota: Ceiling,
 }
 
@@ -118,9 +109,9 @@ pub struct QuotaClass {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FullWindow {
-    /// Only this flavor.
+    /// Only this flavor. Absent: every flavor.
     pub flavor: Option<String>,
-    /// Only this zone.
+    /// Only this zone. Absent: every zone.
     pub zone: Option<String>,
     /// From when.
     pub from: Duration,
@@ -134,7 +125,6 @@ pub struct FullWindow {
 pub struct BadImage {
     /// Its name in `images` of the Cloud.
     pub image: String,
-    /// From when.
     #[serde(default)]
     pub from: Duration,
     /// Until when. Absent: to the end.
@@ -145,8 +135,7 @@ pub struct BadImage {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storm {
-    /// When.
     pub at: Duration,
-    /// Which part of them.
+    /// The part of the Spot VMs that it takes, 0 to 1.
     pub part: f64,
 }

@@ -23,7 +23,6 @@ struct Objects {
     downtimes: Vec<Downtime>,
 }
 
-/// The model of a scenario.
 pub(super) fn model(words: &Scenario) -> Result<Model> {
     let mut objects = Objects::default();
     for (i, manifest) in words.manifests.iter().enumerate() {

@@ -8,20 +8,20 @@ use crate::time::Ms;
 /// Everything that is said, once and for all.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    /// The VOs.
+    /// The VOs; elsewhere one is named by its index here.
     pub vos: Vec<Vo>,
-    /// The pools, by name.
+    /// The pools in the order of their names; elsewhere by index.
     pub pools: Vec<Pool>,
-    /// The clouds.
+    /// The clouds; elsewhere by index.
     pub clouds: Vec<Cloud>,
-    /// Projects at providers.
+    /// Projects at providers, each with the quota that its clouds share.
     pub projects: Vec<Project>,
     /// Times when a cloud is closed.
     pub closed: Vec<Closed>,
 }
 
 impl Model {
-    /// The VO to which a group belongs.
+    /// Index of the VO to which a DIRAC group belongs.
     pub fn vo_of(&self, group: &str) -> Option<usize> {
         self.vos.iter().position(|vo| vo.groups.iter().any(|g| g == group))
     }
@@ -43,40 +43,40 @@ impl Limits {
     }
 }
 
-/// A VO.
+/// A VirtualOrganization object.
 #[derive(Clone, Debug, Default)]
 pub struct Vo {
-    /// Name of the object.
+    /// Name (metadata.name) of the object.
     pub name: String,
-    /// DIRAC groups.
+    /// Names of its DIRAC groups.
     pub groups: Vec<String>,
     /// Weight when capacity is short.
     pub share: u64,
-    /// What it may hold.
+    /// What it may hold at once; a bound that is absent does not exist.
     pub limits: Limits,
-    /// What it may spend.
+    /// What it may spend; `None`: any sum.
     pub budget: Option<Budget>,
 }
 
 /// What a VO may spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// In millionths.
+    /// Millionths of the currency.
     pub micros: u64,
     /// In any time of this length.
     pub period: Ms,
 }
 
-/// A pool.
+/// A PilotPool object.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
-    /// Name of the object.
+    /// Name (metadata.name) of the object.
     pub name: String,
     /// DIRAC name of the site.
     pub site: String,
     /// DIRAC name of the CE.
     pub ce: String,
-    /// The VOs, by index.
+    /// Indices of the VOs whose jobs it takes.
     pub vos: Vec<usize>,
     /// The clouds, by index, in order of preference.
     pub clouds: Vec<usize>,
@@ -86,15 +86,15 @@ pub struct Pool {
     pub requirements: Option<Requirements>,
     /// Ways of buying, in order of preference; never empty.
     pub purchase: Vec<Purchase>,
-    /// Image.
+    /// Name of the image in the clouds' `images`.
     pub image: String,
     /// `matching.maxCpuTime`, in normalised seconds.
     pub cpu_time: u64,
-    /// Tags offered.
+    /// Tags that its pilots offer.
     pub tags: Vec<String>,
     /// Tags that jobs must have.
     pub required_tags: Vec<String>,
-    /// Platform.
+    /// DIRAC platform that its pilots offer; `None`: they name none.
     pub platform: Option<String>,
     /// The most VMs.
     pub max: u64,
@@ -106,33 +106,33 @@ pub struct Pool {
     pub max_lifetime: Ms,
 }
 
-/// A cloud.
+/// A Cloud object, and how it behaves.
 #[derive(Clone, Debug, Default)]
 pub struct Cloud {
-    /// Name of the object.
+    /// Name (metadata.name) of the object.
     pub name: String,
-    /// What can be bought.
+    /// The flavors that it sells.
     pub flavors: Vec<Flavor>,
     /// Zones; never empty.
     pub zones: Vec<Option<String>>,
-    /// Index of the project.
+    /// Index of the project whose quota it uses.
     pub project: usize,
     /// The administrator's ceiling.
     pub ceiling: Limits,
-    /// Requests a second.
+    /// Requests that the provider gets in a second at most.
     pub per_second: u64,
-    /// How it behaves.
+    /// What goes wrong here, and how slowly it answers.
     pub behaviour: CloudWords,
 }
 
-/// A flavor.
+/// A flavor of one cloud.
 #[derive(Clone, Debug, Default)]
 pub struct Flavor {
-    /// Name.
+    /// Name of the flavor at the provider.
     pub name: String,
     /// What a VM of it takes: one VM, its cores, memory and GPUs.
     pub size: Size,
-    /// Model of the GPUs.
+    /// Model of its GPUs; `None`: it has none, or the model is unknown.
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths; `None`: unknown.
     pub price: Option<u64>,
@@ -144,10 +144,10 @@ pub struct Flavor {
     pub class: usize,
 }
 
-/// A project at a provider.
+/// A project at a provider: clouds that name the same one share its quota.
 #[derive(Clone, Debug, Default)]
 pub struct Project {
-    /// Its name.
+    /// The name that the scenario gives it, or that of its only cloud.
     pub name: String,
     /// Quota by class; the first is that of all flavors without a class of their own.
     pub quotas: Vec<Limits>,
@@ -158,11 +158,11 @@ pub struct Project {
 /// A time when a cloud is closed by a Downtime, but for what may stay.
 #[derive(Clone, Debug)]
 pub struct Closed {
-    /// Index of the cloud.
+    /// Index of the cloud that is closed.
     pub cloud: usize,
-    /// From when.
+    /// When the Downtime begins.
     pub from: Ms,
-    /// Until when.
+    /// When the Downtime ends.
     pub until: Ms,
     /// What may stay, over all clouds that the Downtime closes.
     pub keep: Limits,

@@ -3,7 +3,7 @@
 /// One thing that can be bought, by the indices of cloud, flavor and zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offer {
-    /// Index of the cloud.
+    /// Index of the cloud that sells it.
     pub cloud: usize,
     /// Index of the flavor among those of the cloud.
     pub flavor: usize,
@@ -16,13 +16,13 @@ pub struct Offer {
 /// How much of each thing: VMs, cores, memory in MiB, GPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// VMs.
+    /// Number of VMs.
     pub vms: u64,
-    /// Cores.
+    /// Cores of these VMs.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory of these VMs in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of these VMs.
     pub gpus: u64,
 }
 

@@ -9,9 +9,9 @@ use super::{Arrivals, Model, Scenario, manifest};
 /// A scenario with its manifests resolved.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Its name: that of its file.
+    /// That of its file, without the ending.
     pub name: String,
-    /// As it is written.
+    /// The scenario as its file says it.
     pub words: Scenario,
     /// What the manifests say.
     pub model: Model,
@@ -24,7 +24,7 @@ pub fn load(path: &Path) -> Result<Loaded> {
     parse(&name, &text).with_context(|| path.display().to_string())
 }
 
-/// Reads a text.
+/// Reads a scenario from a text; `name` is what the figures call it.
 pub fn parse(name: &str, text: &str) -> Result<Loaded> {
     let words: Scenario = serde_saphyr::from_str(text)?;
     ensure!(words.lasts.as_secs() > 0, "lasts is 0s: say how long the scenario lasts");

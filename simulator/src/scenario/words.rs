@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::CloudWords;
 use crate::dice::Spread;
 
-/// A scenario, as it is written.
+/// A scenario as its file says it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scenario {
@@ -19,7 +19,7 @@ pub struct Scenario {
     /// The date on which it begins, for manifests that name dates (Downtime).
     #[serde(default)]
     pub begins: Timestamp,
-    /// How long it lasts.
+    /// How long the scenario lasts.
     #[serde(default = "day")]
     pub lasts: Duration,
     /// How often the operator looks at the world.
@@ -36,7 +36,7 @@ pub struct Scenario {
     pub site_director: SiteDirectorWords,
     /// Objects of `diracgrid.org`: VirtualOrganization, Site, Cloud, PilotPool, Downtime.
     pub manifests: Vec<Value>,
-    /// The jobs.
+    /// Streams of jobs that arrive.
     pub arrivals: Vec<Arrivals>,
     /// How each Cloud behaves, by the name of its object.
     #[serde(default)]
@@ -117,9 +117,9 @@ pub struct SiteDirectorWords {
     pub max_waiting_jobs: u64,
     /// `MaxTotalJobs` of each queue. Absent: `scaling.max` of the pool.
     pub max_total_jobs: Option<u64>,
-    /// `FailedQueueCycleFactor`.
+    /// SiteDirector `FailedQueueCycleFactor`: cycles for which a queue rests after a submission failed.
     pub failed_queue_cycle_factor: u64,
-    /// `PilotStatusUpdateCycleFactor`.
+    /// SiteDirector `PilotStatusUpdateCycleFactor`: stopped VMs are deleted once in this many cycles.
     pub pilot_status_update_cycle_factor: u64,
     /// `Context_MaxLifetime` of the CE.
     pub max_lifetime: Duration,
@@ -148,17 +148,17 @@ impl Default for SiteDirectorWords {
 pub struct Arrivals {
     /// DIRAC group of their owner.
     pub group: String,
-    /// Owner.
+    /// DIRAC user name of their owner.
     #[serde(default = "somebody")]
     pub owner: String,
     /// How many, all at once.
     pub jobs: Option<u64>,
-    /// When, with `jobs`.
+    /// When all `jobs` arrive, from the beginning of the scenario.
     #[serde(default)]
     pub at: Duration,
-    /// How many an hour.
+    /// How many arrive in an hour on average, instead of `jobs`.
     pub per_hour: Option<f64>,
-    /// From when, with `perHour`.
+    /// From when they arrive, with `perHour`.
     #[serde(default)]
     pub from: Duration,
     /// Until when, with `perHour`. Absent: to the end.
@@ -185,13 +185,13 @@ pub struct Arrivals {
     /// Sites where it may not run.
     #[serde(default)]
     pub banned_sites: Vec<String>,
-    /// Platforms that it needs.
+    /// The jobs need one of these DIRAC platforms. Empty: any.
     #[serde(default)]
     pub platforms: Vec<String>,
-    /// `JobType`.
+    /// `JobType` of the JDL.
     #[serde(default = "user")]
     pub job_type: String,
-    /// `Priority` of the JDL, 0 to 10.
+    /// `Priority` of the JDL, 0 to 10: a job of a higher one is drawn more often.
     #[serde(default = "one")]
     pub priority: u32,
     /// Part of the jobs that die after some seconds.
@@ -221,13 +221,11 @@ pub struct Faults {
     pub banned_sites: Vec<Banned>,
 }
 
-/// A site that is banned.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Banned {
     /// DIRAC name of the site.
     pub site: String,
-    /// From when.
     #[serde(default)]
     pub from: Duration,
     /// Until when. Absent: to the end.

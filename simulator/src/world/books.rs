@@ -13,12 +13,12 @@ use crate::{
 /// What a limit counts.
 const WHAT: [&str; 4] = ["VMs", "cores", "memory", "GPUs"];
 
-/// A limit that was passed.
+/// How far a limit was passed, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
     /// How many VMs were made, or were there, above it.
     pub vms: u64,
-    /// When first.
+    /// When it was first passed.
     pub first: Ms,
 }
 
@@ -65,7 +65,7 @@ pub struct Served {
     pub waits: Vec<u32>,
 }
 
-/// The books.
+/// What exists and what it costs, counted beside the policy and never shown to it.
 pub struct Books<'a> {
     model: &'a Model,
     pools: Vec<Size>,
@@ -87,7 +87,7 @@ pub struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    /// Empty books.
+    /// Books with nothing in them.
     pub fn new(model: &'a Model, streams: usize) -> Self {
         Self {
             model,
@@ -104,12 +104,12 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// VMs that exist.
+    /// How many VMs exist, in all clouds.
     pub fn vms(&self) -> u64 {
         self.clouds.iter().map(|c| c.vms).sum()
     }
 
-    /// What exists in these clouds.
+    /// Size of all VMs that exist in these clouds.
     pub fn in_clouds(&self, clouds: impl Iterator<Item = usize>) -> Size {
         let mut all = Size::default();
         clouds.for_each(|cloud| all += self.clouds[cloud]);
@@ -122,7 +122,7 @@ impl<'a> Books<'a> {
         (flavor.size, price.unwrap_or(0) as f64)
     }
 
-    /// A VM is there.
+    /// Counts a VM that was made.
     pub fn born(&mut self, now: Ms, order: Order) {
         let (size, rate) = self.flavor(order);
         self.pools[order.pool] += size;
@@ -135,7 +135,7 @@ impl<'a> Books<'a> {
         meter.rate += rate;
     }
 
-    /// A VM is gone.
+    /// Counts a VM off that is gone.
     pub fn gone(&mut self, now: Ms, order: Order) {
         let (size, rate) = self.flavor(order);
         self.pools[order.pool] -= size;
@@ -183,12 +183,12 @@ impl<'a> Books<'a> {
         self.passed.entry(name).or_insert(Passed { vms: 0, first: now }).vms += vms;
     }
 
-    /// A job began.
+    /// Counts a job that began, with what it holds.
     pub fn job_began(&mut self, task: Task) {
         self.busy += u64::from(task.processors);
     }
 
-    /// A job ended after so long.
+    /// Counts a job that ended after this time.
     pub fn job_ended(&mut self, task: Task, took: Ms, is_lost: bool) {
         self.busy -= u64::from(task.processors);
         let held = u64::from(task.processors) * took;

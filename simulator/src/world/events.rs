@@ -24,7 +24,7 @@ pub enum Event {
     Create(VmId),
     /// The provider gets the request to delete a VM.
     Delete(VmId),
-    /// A VM is built: it is ACTIVE.
+    /// A VM is ready at the provider: it becomes ACTIVE.
     Built(VmId),
     /// A VM's pilot asks for work for the first time.
     FirstAsk(VmId),
@@ -34,9 +34,9 @@ pub enum Event {
     Hang(VmId),
     /// A VM that was idle since this moment may have been so for too long.
     IdleCheck(VmId, Ms),
-    /// A VM's pilot ends.
+    /// A VM's pilot has no more to do and ends.
     PilotEnds(VmId),
-    /// A VM stops by itself.
+    /// A VM stops by itself after its pilot has ended.
     Stops(VmId),
     /// The provider takes a Spot VM back.
     Reclaimed(VmId),

@@ -3,12 +3,12 @@
 use super::VmId;
 use crate::{dirac::Task, time::Ms};
 
-/// Where a job is. Each job is in exactly one of these.
+/// Where a job is: exactly one of these at any moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
     /// In a task queue, or on the way to one.
     Waiting,
-    /// On a VM.
+    /// A pilot runs it.
     Running,
     /// It ended as it should.
     Done,
@@ -18,7 +18,7 @@ pub enum JobState {
     Lost,
 }
 
-/// A job.
+/// A job and where it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
     /// Index of the arrivals that it is one of.
@@ -27,17 +27,17 @@ pub struct Job {
     pub definition: u32,
     /// When it came into a task queue for the first time.
     pub submitted: Ms,
-    /// How long it runs.
+    /// How long it runs if nothing ends it sooner.
     pub runs: Ms,
     /// Whether it ends as it should.
     pub ends_well: bool,
-    /// Where it is.
+    /// Waiting, running, ended or lost.
     pub state: JobState,
     /// How often it was matched and put back.
     pub attempt: u8,
     /// Its VM, while it runs.
     pub vm: VmId,
-    /// When it began to run.
+    /// When it began to run, in the present attempt.
     pub began: Ms,
     /// What it holds while it runs.
     pub task: Task,

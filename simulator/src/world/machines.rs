@@ -21,7 +21,7 @@ impl World<'_> {
         at + ms(of.behaviour.latency)
     }
 
-    /// Notes calls.
+    /// Counts calls of this kind to clouds.
     pub fn count(&mut self, kind: &'static str, calls: u64) {
         *self.calls.entry(kind).or_default() += calls;
     }
@@ -103,7 +103,7 @@ impl World<'_> {
         answer
     }
 
-    /// A VM is ACTIVE.
+    /// A VM that was being made becomes ACTIVE.
     pub fn built(&mut self, vm: VmId) {
         let of = &mut self.vms[vm as usize];
         if of.stage == Stage::Building {
@@ -111,7 +111,7 @@ impl World<'_> {
         }
     }
 
-    /// A VM is gone, with what is on it.
+    /// A VM is gone, with the jobs on it.
     pub fn vanish(&mut self, vm: VmId) {
         let now = self.heap.now();
         let of = &mut self.vms[vm as usize];

@@ -14,7 +14,7 @@ struct Profile {
     known: Vec<Vec<u8>>,
 }
 
-/// The profiles.
+/// Which task queues match which pilots, remembered for each pair of a definition and what pilots say.
 #[derive(Default)]
 pub struct MatchMaker {
     profiles: Vec<Profile>,

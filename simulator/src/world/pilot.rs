@@ -74,7 +74,6 @@ impl World<'_> {
         bans.iter().any(|b| b.site == site && ms(b.from) <= now && b.until.is_none_or(|until| now < ms(until)))
     }
 
-    /// A pilot gets a job.
     fn give(&mut self, vm: VmId, job: JobId) -> Step {
         let (now, set) = (self.heap.now(), self.settings);
         let definition = self.jobs[job as usize].definition as usize;
@@ -111,7 +110,7 @@ impl World<'_> {
         step
     }
 
-    /// A job ends.
+    /// A job ends on its VM, unless it was put back before: `attempt` says which run is meant.
     pub fn job_ends(&mut self, job: JobId, attempt: u8) {
         let (now, set) = (self.heap.now(), self.settings);
         let of = &mut self.jobs[job as usize];
@@ -197,7 +196,7 @@ impl World<'_> {
         }
     }
 
-    /// A VM stops by itself.
+    /// A VM stops by itself, unless it is gone already.
     pub fn stops(&mut self, vm: VmId) {
         let of = &mut self.vms[vm as usize];
         if of.exists() {

@@ -19,23 +19,23 @@ const EMPTY_QUEUE_STAYS: Ms = 300 * SECOND;
 /// How long a job that dies early lives.
 const EARLY_DEATH: Ms = 30 * SECOND;
 
-/// The world.
+/// Everything that exists in a run: jobs, queues, pilots, VMs and clouds.
 pub struct World<'a> {
-    /// The scenario.
+    /// The scenario that is run.
     pub loaded: &'a Loaded,
-    /// What happens when.
+    /// What will happen, by its time.
     pub heap: Heap<Event>,
-    /// The task queues.
+    /// DIRAC's task queues.
     pub queues: TaskQueues,
-    /// All jobs, by number.
+    /// All jobs that ever arrived, by number.
     pub jobs: Vec<Job>,
     /// All VMs that were ever ordered, by number.
     pub vms: Vec<Vm>,
     /// Those that are not gone, or not for long.
     pub live: Vec<VmId>,
-    /// The providers.
+    /// The providers' side: capacity, quotas and faults.
     pub provider: Provider<'a>,
-    /// The books.
+    /// The counts for the report.
     pub books: Books<'a>,
     /// How pilots are set.
     pub settings: Settings,
@@ -47,7 +47,7 @@ pub struct World<'a> {
     streams: Vec<(Dice, usize)>,
     /// When each cloud may get the next request.
     pub(super) next_call: Vec<Ms>,
-    /// Calls to clouds, by kind.
+    /// How many calls of each kind the clouds got.
     pub calls: BTreeMap<&'static str, u64>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Jobs of a stream arrive.
+    /// The next jobs of a stream arrive.
     pub fn arrive(&mut self, stream: usize) {
         let (now, loaded) = (self.heap.now(), self.loaded);
         let arrivals = &loaded.words.arrivals[stream];

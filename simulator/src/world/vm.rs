@@ -9,14 +9,14 @@ use crate::{
 /// A VM's number, in the order in which they were ordered.
 pub type VmId = u32;
 
-/// What is ordered.
+/// A VM that a policy orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Index of the pool.
+    /// Index of the pool that it belongs to.
     pub pool: usize,
     /// Index of the VO whose pilot it runs.
     pub vo: usize,
-    /// What to buy.
+    /// What is bought: cloud, flavor, zone and way of paying.
     pub offer: Offer,
     /// `CPUTimeLeft` of its pilot, in normalised seconds.
     pub cpu_time: u64,
@@ -29,15 +29,15 @@ pub enum Stage {
     Ordered,
     /// The provider did not make it.
     Refused,
-    /// The provider builds it.
+    /// The provider makes it, and it is not up.
     Building,
-    /// It runs.
+    /// It is up, with or without a pilot.
     Active,
-    /// It stopped by itself.
+    /// It stopped by itself, and is still there.
     Stopped,
     /// The provider could not build it.
     Error,
-    /// It is gone.
+    /// It exists no more at the provider.
     Gone,
 }
 
@@ -54,7 +54,7 @@ pub struct PilotManners {
 /// How a pilot's row in PilotAgentsDB stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowStatus {
-    /// As it was made.
+    /// No job yet: as the row was made.
     Submitted,
     /// The pilot got a job at least once: the Matcher writes Running only then (`Matcher.selectJob`, `_updatePilotInfo`).
     Running,
@@ -65,7 +65,7 @@ pub enum RowStatus {
 /// A pilot's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its status.
+    /// What stands in its status.
     pub status: RowStatus,
     /// The job that it got last; it is never reset.
     pub current_job: Option<JobId>,
@@ -73,7 +73,7 @@ pub struct Row {
     pub running_since: Option<Ms>,
 }
 
-/// How a pilot does.
+/// What a pilot does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PilotLife {
     /// A cycle of its JobAgent is set.
@@ -82,37 +82,33 @@ pub enum PilotLife {
     Full,
     /// It takes no more jobs, and ends after those that run.
     Stopping,
-    /// It hangs.
+    /// It asks no more, and never ends.
     Hung,
-    /// It has ended.
+    /// It ended; its VM may still be there.
     Ended,
 }
 
 /// A pilot that has asked for work.
 #[derive(Clone, Debug)]
 pub struct Pilot {
-    /// Its JobAgent.
     pub agent: JobAgent,
-    /// How it does.
     pub life: PilotLife,
-    /// Jobs that run.
     pub running: Vec<JobId>,
-    /// Since when it has no job.
     pub idle_since: Ms,
 }
 
-/// A VM.
+/// A VM, from its order on.
 #[derive(Clone, Debug)]
 pub struct Vm {
-    /// What was ordered.
+    /// What it was ordered as.
     pub order: Order,
-    /// When it was ordered.
+    /// When the policy ordered it.
     pub ordered: Ms,
-    /// How far it is.
+    /// What the provider has made of it so far.
     pub stage: Stage,
-    /// When the provider made it.
+    /// When the provider made it; `None`: not yet, or never.
     pub born: Option<Ms>,
-    /// When it was gone.
+    /// When it ceased to exist at the provider; `None`: it is there.
     pub gone: Option<Ms>,
     /// Whether the caller knows that the provider made it: not when the reply was lost.
     pub is_answered: bool,
@@ -124,7 +120,7 @@ pub struct Vm {
     pub pilot: Option<Pilot>,
     /// From the birth: when the pilot starts, and how much later it first asks. `None`: never.
     pub boots: Option<(Ms, Ms)>,
-    /// Cores.
+    /// Cores of its flavor.
     pub cores: u64,
     /// Number of what its pilot says of itself.
     pub profile: usize,
