@@ -24,15 +24,15 @@ pub struct Life {
     pub id: String,
     /// The pool, as its metadata say.
     pub pool: String,
-    /// Name of its flavor.
+    /// Name of the flavor that the server was made with.
     pub flavor: String,
-    /// Cores of its flavor.
+    /// Cores of that flavor.
     pub cores: u64,
-    /// When it was asked for.
+    /// When the server was asked for, as seconds of MariaDB's `to_seconds`: only differences mean something.
     pub began: u64,
     /// When it was gone; `None`: it is there.
     pub ended: Option<u64>,
-    /// Its user-data.
+    /// The user-data that the server was made with, decoded.
     pub user_data: String,
 }
 

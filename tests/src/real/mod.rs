@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Namespace of the manifests.
+/// The namespace in which the manifests are applied.
 pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
 const CE: &str = "openstack.lyon.fr";
@@ -36,22 +36,22 @@ pub const IMAGE: &str = "/opt/dirac-pilot";
 
 /// The three systems. They end when this is dropped.
 pub struct Real {
-    /// Kubernetes.
+    /// The Kubernetes API server.
     pub plane: ControlPlane,
-    /// DIRAC.
+    /// DIRAC's real services.
     pub dirac: Dirac,
-    /// OpenStack.
+    /// Real Nova, Glance, Neutron, Keystone and Placement.
     pub openstack: OpenStack,
 }
 
 /// A kind of job: who submits it, how many, and what it asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// In a word.
+    /// A word for it, for people.
     pub name: &'static str,
     /// DIRAC group of its owner.
     pub group: &'static str,
-    /// How many.
+    /// How many jobs of it are submitted.
     pub jobs: usize,
     /// Requirements, in JDL.
     pub asks: &'static str,

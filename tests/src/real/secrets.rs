@@ -24,18 +24,18 @@ const SHORTEST: usize = 8;
 /// Kinds of Kubernetes in which the operator writes; those of the operator itself are asked for by their group.
 const WRITTEN: [&str; 3] = ["events", "configmaps", "leases.coordination.k8s.io"];
 
-/// The secrets of a testbed.
+/// Every secret of a testbed, by a name that may be told.
 #[derive(Default)]
 pub struct Secrets(Vec<(String, String)>);
 
 /// What the operator has written, beside the objects of the cluster.
 #[derive(Default)]
 pub struct Written<'a> {
-    /// Its logs.
+    /// Paths of the logs of all processes.
     pub logs: &'a [PathBuf],
     /// Operators that run: their metrics are read.
     pub operators: &'a [&'a Operator],
-    /// The user-data of servers.
+    /// User-data of servers, as Nova has it.
     pub user_data: &'a [&'a str],
 }
 

@@ -9,14 +9,14 @@ use anyhow::Result;
 
 use crate::host::process::run;
 
-/// `helm` with one kubeconfig.
+/// `helm` with a kubeconfig of its own, whatever the environment says.
 pub struct Helm {
     program: PathBuf,
     kubeconfig: PathBuf,
 }
 
 impl Helm {
-    /// `program` with `kubeconfig`.
+    /// The program `program`, always called with `kubeconfig`.
     pub fn new(program: PathBuf, kubeconfig: &Path) -> Self {
         Self { program, kubeconfig: kubeconfig.to_owned() }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{host::process::output, systems::controlplane::build::is_on_path};
 
-/// `kubectl` with one kubeconfig.
+/// `kubectl` with a kubeconfig of its own, whatever the environment says.
 #[derive(Clone)]
 pub struct Kubectl {
     program: PathBuf,
@@ -18,7 +18,7 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// `program` with `kubeconfig`.
+    /// The program `program`, always called with `kubeconfig`.
     pub fn new(program: PathBuf, kubeconfig: &Path) -> Self {
         Self { program, kubeconfig: kubeconfig.to_owned() }
     }
@@ -76,7 +76,7 @@ impl Kubectl {
         self.apply(&secret(namespace, name, field, values)).map(|_| ())
     }
 
-    /// Runs `kubectl ARGS` with `input`.
+    /// Runs `kubectl ARGS` and gives it `input` on its standard input.
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.program);
         command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.kubeconfig.with_file_name("kube-cache"));
@@ -96,9 +96,9 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// In a word.
+    /// The machine-readable reason.
     pub reason: String,
-    /// For people.
+    /// The sentence for people.
     pub message: String,
 }
 

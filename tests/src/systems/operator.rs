@@ -25,7 +25,7 @@ pub fn install(chart: &str) -> [&str; 9] {
     ["upgrade", "--install", NAMESPACE, chart, "--namespace", NAMESPACE, "--create-namespace", "--set", values]
 }
 
-/// A running operator.
+/// An operator that runs as a process of this machine.
 pub struct Operator {
     process: Process,
     port: u16,
@@ -62,7 +62,7 @@ impl Operator {
         Ok((operator, kubeconfig))
     }
 
-    /// Starts it as it is shipped.
+    /// Starts the program as it is shipped, without what tests build into it.
     pub fn start(kubeconfig: &Path, log: &Path, args: &[&str]) -> Result<Self> {
         let program = Self::program("dirac-operator", "cargo build --package operator")?;
         Self::spawn(Command::new(program), kubeconfig, log, args)
@@ -153,7 +153,7 @@ impl Operator {
         Ok(fitting.fold(0.0, |sum, (_, value)| sum + value))
     }
 
-    /// The process.
+    /// The operator's process, to stop it or to read its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -6,19 +6,19 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 
-/// A certificate authority.
+/// A certificate authority that signs for one testbed.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its certificate.
+    /// Its certificate in PEM.
     pub certificate: String,
 }
 
 /// A certificate and its key, both PEM.
 #[derive(Clone)]
 pub struct Identity {
-    /// The certificate.
+    /// The certificate in PEM.
     pub certificate: String,
-    /// The key, PKCS #8.
+    /// The private key in PEM (PKCS #8).
     pub key: String,
 }
 
@@ -38,7 +38,7 @@ fn name(parts: &[(&str, &str)]) -> DistinguishedName {
 }
 
 impl Authority {
-    /// A new authority.
+    /// An authority whose subject has these parts, for example `("CN", "DIRAC CA")`.
     pub fn new(parts: &[(&str, &str)]) -> Result<Self> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();

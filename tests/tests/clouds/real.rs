@@ -18,7 +18,6 @@ use testbeds::systems::openstack::{
 use super::bed::{Bed, Cannot, Done, Loss};
 use crate::{order, password};
 
-/// The real services.
 pub struct Real<'a> {
     it: &'a OpenStack,
     way: Arc<Lossy>,

@@ -14,7 +14,6 @@ use crate::order;
 /// Time that a test calls "for ever".
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A simulated cloud.
 pub struct Simulated(Arc<SimulatedCloud>);
 
 /// A simulated cloud with two flavors of one core.

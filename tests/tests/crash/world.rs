@@ -186,7 +186,6 @@ impl World {
         }
     }
 
-    /// All PilotVMs of a track.
     pub fn pilotvms(&self, track: &Track) -> Vec<Value> {
         self.kubectl.objects(track.name, "pilotvms").unwrap()
     }

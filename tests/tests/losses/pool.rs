@@ -47,11 +47,9 @@ impl Pool {
 
 /// VMs that only sleep, each for a job that no pilot ever takes.
 pub struct Sleepers {
-    /// The pool.
     pub name: &'static str,
     /// What its jobs ask for and no other pool has.
     pub tag: &'static str,
-    /// How many.
     pub vms: usize,
     /// Number of the first of their jobs, which JobDB does not know.
     pub first_job: u64,

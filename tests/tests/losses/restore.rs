@@ -6,7 +6,6 @@ use testbeds::{host::until::until, real::NAMESPACE};
 
 use super::{pool::Sleepers, scene::Scene};
 
-/// The VMs that are forgotten.
 pub const FORGOTTEN: Sleepers = Sleepers { name: "sleepers", tag: "Sleepers", vms: 10, first_job: 1_000_000 };
 /// How long they must live although nobody acknowledged: many times what an orphan of this operator lives.
 const LIVES: Duration = Duration::from_secs(60);

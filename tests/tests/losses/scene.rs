@@ -139,7 +139,6 @@ impl Scene {
         history.filter(|life| life.pool == pool && life.ended.is_none()).map(|life| life.id).collect()
     }
 
-    /// The PilotVMs of a pool.
     pub fn pilotvms_of(&self, pool: &str) -> Vec<Value> {
         let all = self.kubectl.objects(NAMESPACE, "pilotvms").unwrap();
         all.into_iter().filter(|vm| vm["spec"]["poolRef"]["name"] == pool).collect()

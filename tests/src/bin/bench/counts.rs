@@ -21,7 +21,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Reads them.
     pub async fn read(operator: &Operator) -> Result<Self> {
         let sum = async |words: &[&str]| operator.metric(words).await;
         Ok(Self {
@@ -38,7 +37,7 @@ impl Counts {
         })
     }
 
-    /// What was counted since.
+    /// The counts of what happened after `then` was read.
     pub fn since(&self, then: &Self) -> Self {
         let [n, seconds, soon] = self.orders;
         Self {

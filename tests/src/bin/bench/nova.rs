@@ -27,7 +27,7 @@ pub enum Mood {
     Throttles,
 }
 
-/// What was asked of Nova.
+/// A request that Nova got, as far as the bench asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asked {
     /// A server was ordered.
@@ -122,9 +122,8 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What was asked.
+/// A request of HTTP, as it came in.
 pub struct Request {
-    /// As GET.
     pub method: String,
     /// Without what follows the question mark.
     pub path: String,
@@ -149,7 +148,6 @@ async fn serve(mut client: TcpStream, state: &Mutex<Inner>) -> Result<()> {
     Ok(())
 }
 
-/// Reads a request.
 pub async fn read(client: &mut TcpStream) -> Result<Request> {
     let (mut all, mut buffer) = (Vec::new(), [0; 16_384]);
     loop {
@@ -172,7 +170,7 @@ pub async fn read(client: &mut TcpStream) -> Result<Request> {
 }
 
 impl Inner {
-    /// Nothing: never.
+    /// The answer to this request; `None`: none, and the connection hangs.
     fn answer(&mut self, request: &Request) -> Option<Said> {
         let path = request.path.trim_end_matches('/');
         let Some(nova) = path.strip_prefix("/compute/v2.1") else { return Some(self.others(&request.method, path)) };

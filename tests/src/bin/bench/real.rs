@@ -27,7 +27,6 @@ const JOB: u32 = 5;
 
 /// How the pilots are set, and what the pools may have.
 struct Manner {
-    /// In words.
     words: &'static str,
     /// What a guest does before it starts its pilot.
     before: &'static str,

@@ -86,7 +86,6 @@ impl Home {
         Ok(())
     }
 
-    /// Starts the operator.
     pub fn start_operator(&self, log: &Path) -> Result<Operator> {
         let mut options = vec!["--busy-interval=2", "--rows-interval=5", "--list-interval=5"];
         if let Lives::Elsewhere(_) = self.lives {

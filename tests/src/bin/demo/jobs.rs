@@ -8,11 +8,9 @@ use crate::home::SIMULATED;
 /// Jobs so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Numbers {
-    /// Arrived.
     pub arrived: u64,
     /// Waiting for a pilot.
     pub waiting: u64,
-    /// Running.
     pub running: u64,
     /// Ended.
     pub served: u64,
@@ -20,7 +18,7 @@ pub struct Numbers {
     pub requeued: u64,
 }
 
-/// Where the jobs are.
+/// Where the jobs are counted: in a simulated DIRAC or a real one.
 pub enum Jobs<'a> {
     /// In the operator's memory.
     Simulated,
@@ -29,7 +27,6 @@ pub enum Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// Counts them.
     pub async fn count(&self, operator: &Operator) -> Result<Numbers> {
         match self {
             Self::Simulated => {

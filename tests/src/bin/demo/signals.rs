@@ -6,12 +6,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The signals that are heard.
 pub struct Signals([(Cut, Signal); 3]);
 
-/// Which of them came.
+/// The signal that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM.
     Terminate,
     /// The terminal is gone.
     Hangup,

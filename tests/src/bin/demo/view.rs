@@ -24,7 +24,6 @@ pub struct View {
 }
 
 impl View {
-    /// Of what is in this namespace.
     pub fn new(namespace: &'static str) -> Self {
         Self { namespace, drawn: 0, said: BTreeSet::new() }
     }

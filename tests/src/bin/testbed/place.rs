@@ -16,7 +16,6 @@ use crate::system::{Running, System};
 
 /// A system's place in the state folder.
 pub struct Place {
-    /// Which.
     pub system: System,
     /// The system's own folder. Its logs are in `log` there.
     pub folder: PathBuf,
@@ -51,7 +50,7 @@ pub enum Found {
     Stale(Record),
     /// Being started.
     Starting(Record),
-    /// Up.
+    /// It is up.
     Up(Record, Ready),
 }
 
@@ -66,7 +65,7 @@ impl Place {
         self.beside("log")
     }
 
-    /// What there is.
+    /// Finds out what is in the place, and whether it runs.
     pub fn look(&self) -> Result<Found> {
         if !self.lock_file().exists() {
             return Ok(Found::Nothing);

@@ -24,7 +24,7 @@ use crate::host::{
     process::{Process, output, run},
 };
 
-/// The site of the testbed.
+/// The DIRAC site that the testbed's configuration has.
 pub const SITE: &str = "CLOUD.Lyon.fr";
 /// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -65,9 +65,9 @@ const FILES: [(&str, &str); 7] = [
 /// A computing element that the configuration knows: pilots may say they are of it.
 #[derive(Clone, Debug)]
 pub struct Ce {
-    /// Its name.
+    /// DIRAC name of the CE.
     pub name: String,
-    /// Its queues.
+    /// DIRAC names of its queues.
     pub queues: Vec<String>,
 }
 
@@ -269,7 +269,7 @@ impl Dirac {
         self.await_service(name)
     }
 
-    /// Ends a service.
+    /// Ends a service and its process.
     pub fn stop_service(&mut self, name: &str) {
         self.services.remove(name);
     }

@@ -19,21 +19,21 @@ const TOKEN_SERVES: Duration = Duration::from_secs(120);
 /// A server as the administrator sees it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Server {
-    /// Its id.
+    /// Nova's id of the server.
     pub id: String,
-    /// Its name.
+    /// The name that it was made with.
     pub name: String,
-    /// As in `ACTIVE`.
+    /// Nova's status, for example `ACTIVE`.
     pub status: String,
-    /// Its tags.
+    /// Nova's tags of the server.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Its metadata.
+    /// Nova's metadata of the server.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
-    /// Its flavor.
+    /// The flavor that it was made with.
     pub flavor: ServerFlavor,
-    /// Addresses by network.
+    /// Its addresses, by the name of the network.
     #[serde(default)]
     pub addresses: BTreeMap<String, Value>,
     /// The user-data, base64; only the administrator sees it.
@@ -42,7 +42,7 @@ pub struct Server {
     /// Where it was asked for or runs.
     #[serde(rename = "OS-EXT-AZ:availability_zone", default)]
     pub zone: Option<String>,
-    /// The node that it runs on.
+    /// Host name of the node that it runs on; `None`: none yet.
     #[serde(rename = "OS-EXT-SRV-ATTR:hypervisor_hostname", default)]
     pub node: Option<String>,
     /// Why it is in `ERROR`; it may come later than that status.
@@ -57,10 +57,10 @@ pub struct ServerFault {
     pub message: String,
 }
 
-/// The flavor of a server.
+/// What Nova tells of a server's flavor.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ServerFlavor {
-    /// Its name.
+    /// The name that the flavor had when the server was made.
     pub original_name: String,
 }
 

@@ -63,7 +63,7 @@ struct Fate {
 
 /// The way; it ends when dropped.
 pub struct Lossy {
-    /// Where it listens on 127.0.0.1.
+    /// The port of 127.0.0.1 where it listens.
     pub port: u16,
     fate: Arc<Mutex<Fate>>,
     task: JoinHandle<()>,

@@ -74,17 +74,17 @@ const NODES: &str = "cpu:8:64:262144:4000:0 gpu:2:64:524288:8000:8";
 pub enum Service {
     /// Keystone, with the usual life of its tokens.
     Keystone,
-    /// Nova's API.
+    /// Nova's API service.
     NovaApi,
-    /// Nova's conductor.
+    /// Nova's conductor, through which all writes of the cell go.
     NovaConductor,
-    /// The hypervisor.
+    /// Nova's compute service: the hypervisor.
     NovaCompute,
-    /// Neutron.
+    /// Neutron's API service.
     Neutron,
-    /// Glance.
+    /// Glance's API service.
     Glance,
-    /// The database.
+    /// The MariaDB server of all services.
     MariaDb,
 }
 

@@ -29,7 +29,7 @@ impl OpenStack {
         Ok(made["server"]["id"].as_str().context("a server has no id")?.to_owned())
     }
 
-    /// The id of a network.
+    /// The id of the network with this name.
     pub async fn network_id(&self, name: &str) -> Result<String> {
         let token = self.token("admin", "admin").await?;
         let url = format!("http://127.0.0.1:{}/v2.0/networks?name={name}", self.ports.neutron);

@@ -46,7 +46,6 @@ pub enum Malice {
 }
 
 impl Malice {
-    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Huge,
         Self::Surprise,
@@ -94,7 +93,6 @@ impl Server {
         format!("{}/v3", self.own)
     }
 
-    /// How often it was asked.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
