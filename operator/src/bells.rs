@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::{known::Registry, names::Key};
 
-/// As many PilotVMs may wait to be looked at; when there are more, all are looked at.
+/// The most PilotVMs that may wait to be looked at; when there are more, all are looked at.
 const WAITING: usize = 65_536;
 
 pub struct Bells {

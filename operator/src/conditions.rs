@@ -118,7 +118,7 @@ impl Conditions {
 /// Sentences of others are kept so short in conditions.
 const LONGEST: usize = 1024;
 
-/// A text of at most so many characters.
+/// The text, cut to this many characters.
 pub fn clip(text: &str, longest: usize) -> String {
     if text.len() <= longest { text.to_owned() } else { text.chars().take(longest).chain(['…']).collect() }
 }

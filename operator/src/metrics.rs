@@ -1,5 +1,5 @@
-//! What the operator counts over time, each metric with its labels. What is true at one moment is told anew for each reader:
-//! `serve/gauges.rs`. docs/metrics.md lists all of them.
+//! What the operator counts over time, each metric with its labels. What is true at one moment is made again for each
+//! reader: `serve/gauges.rs`. docs/metrics.md lists all of them.
 
 use std::{
     collections::HashSet,

@@ -86,8 +86,8 @@ pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
     Err(format!("{name}: {}", command.args(args).exec()))
 }
 
-/// The program `name` that was built with this profile. `cargo run` would build it anew, and silently, with the features of its own
-/// package alone.
+/// The program `name` that was built with this profile. `cargo run` would build it again, and silently, with the
+/// features of its own package alone.
 fn built(profile: &str, name: &str) -> Result<Command, String> {
     let own = env::current_exe().map_err(|e| format!("where are we? {e}"))?;
     let targets = own.ancestors().nth(2).ok_or_else(|| format!("{} is in no target folder", own.display()))?;

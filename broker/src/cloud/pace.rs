@@ -27,7 +27,7 @@ const IN_FLIGHT: usize = 8;
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 /// The longest silence that nobody asked for.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
-/// So many calls in a row without any answer, and the lane is silent for a while.
+/// After this many calls in a row without any answer the lane is silent for a while.
 const UNANSWERED: u32 = 5;
 /// The first silence of such a lane.
 const UNANSWERED_SILENCE: Duration = Duration::from_secs(5);

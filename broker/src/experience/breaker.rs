@@ -17,14 +17,14 @@ use super::{
     moment::{after, lasts, seconds},
 };
 
-/// As many VMs may be on their way before the first has had a job.
+/// The most VMs that may be on their way before the first has had a job.
 pub const UNPROVEN: u64 = 8;
-/// As many bad outcomes, one after the other, are no accident.
+/// This many bad outcomes, one after the other, are no accident.
 const NO_ACCIDENT: u32 = 3;
 /// The first pause; each is twice the one before.
 const FIRST: u64 = 600;
 const LONGEST: u64 = 2 * 3_600;
-/// After so long without a job, what was good may have changed: sites are banned, images replaced.
+/// After this time without a job, what was good may have changed: sites are banned, images replaced.
 const PROVEN_FOR: u64 = 3_600;
 /// A job that dies sooner than this, and not by its own end, counts as one that the VM killed.
 pub const A_LIFE: u64 = 120;

@@ -22,7 +22,7 @@ fn sight(vm: u64, ordered: u64) -> Sight {
 fn waiting(jobs: u64) -> BTreeMap<JobClass, u64> {
     [(class_of(&circuit("cpu", "a")), jobs)].into()
 }
-/// Looks at these VMs each ten seconds from `from` to `to`, while so many jobs wait.
+/// Looks at these VMs each ten seconds from `from` to `to`, while this many jobs wait.
 fn look(lessons: &mut Lessons, sights: &[Sight], jobs: impl Fn(u64) -> u64, from: u64, to: u64) {
     for second in (from..=to).step_by(10) {
         lessons.look(sights, &waiting(jobs(second)), Timestamp::UNIX_EPOCH, at(second));

@@ -13,7 +13,8 @@ use super::{Kept, Lot, Recent};
 const JOBS: usize = 5;
 /// This many VMs of a lot show a thing before it is known.
 const VMS: usize = 3;
-/// The success of a lot that nothing is known of, as if so many of so many VMs had worked. In thousandths of a VM.
+/// The success of a lot of which nothing is known, as if the first number of VMs had worked, of the second. In
+/// thousandths of a VM.
 const PRIOR: (u64, u64) = (4_750, 5_000);
 /// An outcome counts this part of one that is one outcome younger: about the last fifty count.
 const FADES: (u64, u64) = (49, 50);
@@ -84,8 +85,8 @@ impl Times {
         Measured::of(self.jobs.get(class)?, JOBS)
     }
 
-    /// How much longer a job of this class runs that has been running for so long, in the middle of those that ran longer. `None`: not
-    /// known, also where it runs longer already than nearly all that were measured.
+    /// How much longer a job of this class runs that has been running for this time, in the middle of those that ran
+    /// longer. `None`: not known, also where it runs longer already than nearly all that were measured.
     pub fn rest(&self, class: &JobClass, running: u64) -> Option<u64> {
         let recent = self.jobs.get(class)?;
         (recent.len() >= JOBS).then_some(())?;

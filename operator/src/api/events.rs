@@ -28,7 +28,7 @@ const QUIET: Duration = Duration::from_secs(300);
 const FORGETS: Duration = Duration::from_secs(30);
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1000;
-/// As many are told at once.
+/// The most events that are told at one time.
 const AT_ONCE: usize = 8;
 
 /// Tells Kubernetes events, at most [`AT_ONCE`] at a time.

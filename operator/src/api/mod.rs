@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 
 /// A call that has no answer after this time has failed. The time in which it waits for its turn counts.
 pub const LONGEST_CALL: Duration = Duration::from_secs(20);
-/// As many calls for single objects are under way at once. Of 20,000 PilotVMs any number may have something to write, and an API server
-/// gives one client some tens of its seats.
+/// The most calls for single objects that are under way at one time. Of 20,000 PilotVMs any number may have something
+/// to write, and an API server gives one client some tens of its seats.
 const AT_ONCE: usize = 32;
 
 /// The hand that reads and writes single objects.

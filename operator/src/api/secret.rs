@@ -13,7 +13,7 @@ use crate::{names::Key, trouble::Trouble};
 #[derive(Clone)]
 pub struct Opened {
     key: Key,
-    /// Its version: credentials are made anew when it changes.
+    /// Its version: credentials are read again when it changes.
     pub version: String,
     object: Secret,
 }

@@ -150,7 +150,7 @@ impl<K: Kind> Objects<K> {
 pub enum Seen<K> {
     /// This object appeared, changed or went.
     Touched(K),
-    /// The store was filled anew.
+    /// The store was filled again, from a whole list.
     Refilled,
 }
 

@@ -65,7 +65,7 @@ fn pilot_vm(id: &str) -> PilotVM {
     vm
 }
 
-/// Servers of that PilotVM, so many seconds old.
+/// Servers of that PilotVM, of this age in seconds.
 fn listing(ids: &[&str], age: i64) -> Listing {
     let server = |id: &&str| Vm {
         id: (*id).to_owned(),

@@ -33,7 +33,7 @@ pub fn address(openstack: &OpenStack) -> String {
     format!("{} {}", openstack.auth_url.trim_end_matches('/'), openstack.region)
 }
 
-/// The driver's configuration, and the versions of the Secrets in it: the driver is made anew when they change.
+/// The driver's configuration, and the versions of the Secrets in it: another driver is made when they change.
 pub async fn config(
     api: &Api,
     addresses: Policy,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{args::Run, known::cloud::Question};
 
-/// As many readings of the headroom go by before the offers are read again.
+/// This many readings of the headroom go by before the offers are read again.
 const OFFERS_EVERY: u32 = 15;
 /// No rest is longer, whatever a provider asks for: the pace keeps its silences, and a new credential is taken up in the meantime.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -113,7 +113,7 @@ pub struct Rest {
     pub at_most: Duration,
 }
 
-/// The rest after a list that took so long: at least twice that, so that a slow provider has time for others.
+/// The rest after a list that took this time: at least twice that, so that a slow provider has time for others.
 pub fn rest(answer: Result<(), &CloudError>, took: Duration, is_busy: bool, i: Intervals) -> Rest {
     let at_least = match answer {
         Ok(()) => i.busy,

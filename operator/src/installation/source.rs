@@ -1,4 +1,4 @@
-//! The way to an installation: made from its object and Secret, and made anew when either changes.
+//! The way to an installation: made from its object and Secret, and another one when either changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -130,8 +130,8 @@ async fn make(
     Ok(())
 }
 
-/// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when the way is made anew: a
-/// Secret was renewed, and the pilots are the same.
+/// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when another
+/// way is made: a Secret was renewed, and the pilots are the same.
 fn follow_jobs(ctx: &Context, key: &Key, handle: &Handle, rows: Arc<dyn PilotRows>, states: Arc<dyn JobStates>) {
     let jobs = handle.facts().jobs.unwrap_or_default();
     jobs.went(None);

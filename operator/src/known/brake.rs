@@ -17,9 +17,9 @@ const WINDOW: Duration = Duration::from_secs(300);
 /// How much passes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// As many always do.
+    /// This many always pass.
     pub few: usize,
-    /// And one in this number of all; 0: no part of them.
+    /// One in this number of all passes too; 0: no part of them.
     pub one_in: usize,
 }
 
@@ -41,7 +41,7 @@ impl Limit {
 pub struct Sight<'a> {
     /// What is in doubt now: UIDs or ids.
     pub doubtful: BTreeSet<String>,
-    /// All there are, of which a part may pass.
+    /// How many there are in all, of which a part may pass.
     pub all: usize,
     /// The annotation with which a person acknowledges, as it stands.
     pub said: Option<&'a str>,

@@ -8,7 +8,7 @@ fn sight(doubtful: usize, all: usize, said: Option<&str>) -> Sight<'_> {
     Sight { doubtful: ids(doubtful), all, said }
 }
 
-/// A brake on losses that has seen so many in doubt, of so many.
+/// A brake on losses that has seen this many in doubt, of this many in all.
 fn losses(doubtful: usize, all: usize) -> (Brake, Instant) {
     let (mut brake, now) = (Brake::new(Limit::LOSSES), Instant::now());
     brake.see(sight(doubtful, all, None), now);

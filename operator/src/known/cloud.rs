@@ -159,7 +159,7 @@ impl Handle {
         self.bought(|b| Arc::make_mut(&mut b.budgets).asked(lot, now));
     }
 
-    /// So many VMs of this lot work.
+    /// This many VMs of this lot work.
     pub fn works(&self, lot: &Lot, vms: u64, now: Timestamp) {
         self.bought(|b| Arc::make_mut(&mut b.budgets).works(lot, vms, now));
     }

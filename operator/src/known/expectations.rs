@@ -106,8 +106,8 @@ impl Expectations {
         });
     }
 
-    /// Waits until nothing is outstanding for the installation, at most so long. `current` is what the store shows: a write may
-    /// come back before it is expected.
+    /// Waits until nothing is outstanding for the installation, at most for this time. `current` is what the store
+    /// shows: a write may come back before it is expected.
     pub async fn settle(
         &self,
         installation: &Key,

@@ -23,7 +23,7 @@ use crate::trouble::Trouble;
 const SOON: SignedDuration = SignedDuration::from_mins(2);
 /// Of a job whose state was not read for longer, nobody knows when it ended.
 const SEEN_WITHIN: SignedDuration = SignedDuration::from_mins(2);
-/// As many run times of a pilot's last jobs are kept.
+/// The run times of a pilot's last jobs: at most this many are kept.
 const LATELY: usize = 32;
 /// A pilot whose row lists more jobs is not followed: what it runs is unknown.
 const MOST_JOBS: usize = 20_000;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 /// A VM that stays missing is asked for by its id this often.
 const AGAIN: Duration = Duration::from_secs(60);
-/// As many are asked for in one turn: the others have their turn later. A cloud of which a part is down is not asked for each VM at once.
+/// The most VMs that are asked for in one turn: the others have their turn later. A cloud of which a part is down is
+/// not asked for each VM at once.
 const AT_ONCE: usize = 50;
 /// While VMs have just gone missing the cloud is listed often: they may be back at once.
 const FRESH: Duration = Duration::from_secs(120);

@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use super::Shared;
 use crate::{names::Key, trouble::Trouble};
 
-/// A Secret is looked at again after this time: so long may one that nobody needs stay after somebody deleted it.
+/// A Secret is looked at again after this time. One that nobody needs may stay this long after somebody deleted it.
 const AGAIN: Duration = Duration::from_secs(20);
 /// One that should carry our finalizer and does not, for example since it is not there yet, after this time.
 const SOON: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! What is true at this moment, told anew for each reader: of an object that is gone nothing stays.
+//! What is true at this moment, made again for each reader: of an object that is gone nothing stays.
 
 use std::sync::atomic::AtomicU64;
 

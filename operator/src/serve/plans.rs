@@ -15,11 +15,11 @@ use crate::{
     names::Key,
 };
 
-/// As many entries of one list are told, over all installations.
+/// The most entries of one list in an answer, over all installations.
 const MOST: usize = 500;
-/// As many installations are told of.
+/// The most installations of which an answer tells.
 const MOST_INSTALLATIONS: usize = 100;
-/// A sentence is cut to so many characters: tags and sites of jobs stand in it, which users write.
+/// A sentence is cut to this many characters: it quotes tags and sites of jobs, which users write.
 const LONGEST: usize = 300;
 
 /// What is asked: names of objects, plain or as `namespace/name`. What is absent is not asked for.
@@ -178,7 +178,7 @@ fn why(unmet: &Unmet) -> Value {
     })
 }
 
-/// As many entries of one list are told of each of these.
+/// The most entries of one list that an answer has for each of these.
 fn each(installations: &[(Key, Facts)]) -> usize {
     MOST / installations.len().max(1)
 }

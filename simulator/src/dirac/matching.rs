@@ -48,7 +48,7 @@ pub fn is_large_enough(definition: &Definition, cpu_time: i64, max_ram: Option<u
     enough && (!has_row || max_ram.is_none_or(|ram| ram >= definition.min_ram))
 }
 
-/// All else: groups, tags, site, CE, platform, job type; with so many free processors.
+/// All else: groups, tags, site, CE, platform, job type; with this many free processors.
 pub fn lists_agree(definition: &Definition, pilot: &Description, processors: u32) -> bool {
     let group = pilot.owner_groups.is_empty() || names(&pilot.owner_groups, &definition.owner_group);
     group

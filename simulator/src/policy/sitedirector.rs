@@ -19,7 +19,7 @@ use crate::{
 struct Queue {
     order: Order,
     resource: Description,
-    /// `MaxTotalJobs`.
+    /// `MaxTotalJobs` of the queue.
     max_total: u64,
     /// `SiteDirector.failedQueues`.
     failed: u64,

@@ -9,7 +9,7 @@ use super::{pool::Sleepers, scene::Scene};
 
 /// The VMs. All but one are deleted: four at once are too many to be believed.
 pub const VANISHING: Sleepers = Sleepers { name: "vanishing", tag: "Vanishing", vms: 5, first_job: 2_000_000 };
-/// As many are deleted.
+/// How many are deleted.
 const GONE: usize = 4;
 /// How long nothing may follow from it: many lists.
 const DOUBTED: Duration = Duration::from_secs(30);

@@ -40,7 +40,7 @@ const OWN: usize = 512 << 10;
 const ALL_KEPT: usize = 96 << 20;
 /// Of these, bytes of the clouds of one tenant.
 const TENANT_KEPT: usize = 32 << 20;
-/// So much may be remembered of each cloud whatever is remembered of others: a hundred servers.
+/// This much may always be remembered of each cloud, whatever is remembered of others: a hundred servers.
 const OWN_KEPT: usize = 64 << 10;
 /// The longest that an answer waits for room. Its caller goes on as where there was no answer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -48,7 +48,7 @@ pub fn sentence(status: StatusCode, body: &[u8]) -> String {
     whole.split("Value:").next().unwrap_or_default().to_owned()
 }
 
-/// At most so much of a provider's text, on one line, without what does not print.
+/// The beginning of a provider's text, on one line, without what does not print.
 pub fn shortened(text: &str) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut printable = flat.chars().filter(|c| prints(*c));

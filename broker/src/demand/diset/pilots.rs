@@ -41,7 +41,7 @@ const LONGEST_NAME: usize = 128;
 #[derive(Clone)]
 pub struct PilotManager {
     client: Client,
-    /// As many rows are read in one request.
+    /// The most rows that are read in one request.
     rows_a_request: Arc<AtomicUsize>,
     looks: Arc<Gatherer<String, Found>>,
     makes: Arc<Gatherer<NewPilot, HashMap<String, Row>>>,

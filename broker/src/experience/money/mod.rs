@@ -120,8 +120,8 @@ impl Purse {
         true
     }
 
-    /// Takes what a VM costs that is expected to live for so many seconds; of a life beyond the period, only what falls into one. Twice
-    /// for one VM counts once.
+    /// Reserves what a VM costs that is expected to live for this many seconds; of a life beyond the period, only what
+    /// falls into one. Twice for one VM counts once.
     pub fn reserve(&mut self, vm: &Arc<str>, per_hour: u64, life: u64, now: Timestamp) -> Result<(), Short> {
         if self.reserved.contains_key(vm) || self.settled.get(vm).is_some() {
             return Ok(());

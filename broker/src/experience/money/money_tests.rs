@@ -12,7 +12,7 @@ fn at(second: u64) -> Timestamp {
 fn vm(n: u64) -> Arc<str> {
     format!("vm-{n}").into()
 }
-/// So many euros a day.
+/// A budget of this many euros a day.
 fn purse(euros: u64) -> Purse {
     Purse::new(Terms { unit: Unit::Money("EUR".into()), sum: euros * 100 * CENT, period: DAY })
 }

@@ -81,12 +81,12 @@ pub fn render(pilot: &Pilot, template: Option<&str>) -> Result<SecretString, Use
     if size > LARGEST { Err(UserDataError::TooLarge(size)) } else { Ok(text.into()) }
 }
 
-/// The size of so many bytes after base64.
+/// The size of this many bytes after base64.
 const fn encoded(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// Our part.
+/// The cloud-config that every pilot's VM gets: a file with its description, and the environment.
 fn ours(pilot: &Pilot) -> Value {
     let pairs = [
         ("DIRAC_PILOT_REFERENCE", pilot.reference.clone()),

@@ -21,7 +21,7 @@ fn vo(budget: Value, status: Option<VirtualOrganizationStatus>) -> Arc<VirtualOr
     object("v", spec, json!(status))
 }
 
-/// So many euros a day.
+/// A budget of this many euros a day.
 fn euros(amount: &str) -> Value {
     json!({"amount": amount, "currency": "EUR", "period": "1d"})
 }

@@ -181,7 +181,7 @@ impl Accounts {
         self.purses.insert(name, account);
     }
 
-    /// A VM of the pool has lived so long.
+    /// A VM of the pool has ended after a life of this many seconds.
     fn lived(&mut self, pool: String, seconds: u64) {
         let mean = self.lives.entry(pool).or_insert(seconds);
         *mean = mean.saturating_mul(PART - 1).saturating_add(seconds) / PART;

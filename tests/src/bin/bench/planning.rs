@@ -106,7 +106,7 @@ struct World {
     spent: bool,
     /// Holds, each on one flavor of one cloud for jobs of one kind.
     holds: usize,
-    /// Queues, flavors and VMs are so many times as many.
+    /// There are this many times as many queues, flavors and VMs.
     size: usize,
 }
 

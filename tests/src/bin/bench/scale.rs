@@ -32,7 +32,7 @@ const WATCHED: Duration = Duration::from_secs(60);
 /// The first wave, whose time is measured apart.
 const BURST: u64 = 2_000;
 
-/// Measures with so many VMs in so many pools, and prints its rows.
+/// Measures with this many VMs in this many pools, and prints its rows.
 pub async fn measure(vms: u64, pools: u64) -> Result<()> {
     ensure!(pools > 0 && vms >= pools, "there are {vms} VMs and {pools} pools: each pool needs a VM");
     let step = Step::start(format!(

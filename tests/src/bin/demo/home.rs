@@ -17,7 +17,7 @@ use crate::{Args, borrowed::Borrowed, jobs::Jobs};
 
 /// Namespace of the simulated manifests.
 pub const SIMULATED: &str = "demo";
-/// What runs in a job of the real demo: a sleep of so many seconds.
+/// What runs in a job of the real demo: a sleep of this many seconds.
 const REAL_JOB: u32 = 15;
 
 /// Where the demo lives.

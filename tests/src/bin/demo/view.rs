@@ -15,7 +15,7 @@ use testbeds::systems::kubectl::Kubectl;
 
 use crate::jobs::Numbers;
 
-/// The picture, drawn anew each second on a terminal; a line now and then elsewhere.
+/// The picture, drawn again each second on a terminal; a line now and then elsewhere.
 pub struct View {
     namespace: &'static str,
     drawn: usize,
@@ -131,7 +131,7 @@ fn about(vm: &Value) -> (String, String, String, String) {
     )
 }
 
-/// Rows and columns of the terminal, each time anew: it may be made smaller.
+/// Rows and columns of the terminal, asked for each time: it may be made smaller.
 fn size() -> (usize, usize) {
     let ask = || {
         let answer = Command::new("stty").arg("size").stdin(File::open("/dev/tty").ok()?).output().ok()?;

@@ -41,7 +41,7 @@ const SERVICES: [(&str, &str); 10] = [
     ("SANDBOXSTORE", "WorkloadManagement/SandboxStore"),
     ("OPTIMIZATIONMIND", "WorkloadManagement/OptimizationMind"),
 ];
-/// The first so many are what matching needs.
+/// This many of them, from the first, are what matching needs.
 const FOR_MATCHING: usize = 3;
 const DATABASES: [&str; 7] = [
     "WorkloadManagement/JobDB",

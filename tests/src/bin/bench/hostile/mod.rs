@@ -135,7 +135,7 @@ impl Window {
 struct Orders {
     n: f64,
     seconds: f64,
-    /// How many orders came within so many seconds.
+    /// How many orders came within this many seconds.
     within: Vec<(f64, f64)>,
 }
 
