@@ -17,7 +17,7 @@ pub struct Arrival {
     pub run_time: u64,
     /// Cores a job needs.
     pub processors: u64,
-    /// Tags asked for.
+    /// Tags that the jobs require.
     pub tags: Vec<String>,
     /// Arrivals end after this many jobs.
     pub jobs: Option<u64>,

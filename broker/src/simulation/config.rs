@@ -11,29 +11,29 @@ use crate::{
 /// The one class of quota that a simulated cloud has.
 pub const CLASS: &str = "simulated";
 
-/// A flavor of a simulated cloud.
+/// A size of VM that a simulated cloud sells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SimulatedFlavor {
-    /// Name.
+    /// The name by which orders and pools know it.
     pub name: String,
-    /// Cores.
+    /// Cores of a VM.
     pub cores: u32,
-    /// Memory in MiB.
+    /// Memory of a VM in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of a VM.
     pub gpus: u32,
-    /// Model of the GPUs.
+    /// Model of the GPUs; `None`: no pool that asks for a model takes the flavor.
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths.
     pub price_micros: Option<u64>,
 }
 
-/// What a simulated cloud is.
+/// All that is set of a simulated cloud.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CloudConfig {
     /// Seed of the faults. It counts when the cloud is made, not when it is changed.
     pub seed: u64,
-    /// Flavors.
+    /// The flavors that it sells.
     pub flavors: Vec<SimulatedFlavor>,
     /// Availability zones; none: orders name none.
     pub zones: Vec<String>,
@@ -41,7 +41,7 @@ pub struct CloudConfig {
     pub capacity: BTreeMap<String, u64>,
     /// Images by name, which is also their id; any name is found when this is empty.
     pub images: Vec<String>,
-    /// The quota.
+    /// What its one class of quota allows; a bound that is absent does not exist.
     pub quota: Limits,
     /// Seconds from the order to the pilot's first request.
     pub boot_seconds: u64,
@@ -50,7 +50,6 @@ pub struct CloudConfig {
 }
 
 impl CloudConfig {
-    /// What can be bought of what is wanted.
     pub(super) fn offers(&self, wanted: &Wanted) -> Offers {
         let zones: Vec<Option<String>> = match self.zones.as_slice() {
             [] => vec![None],

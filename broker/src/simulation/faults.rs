@@ -38,21 +38,21 @@ pub const LATE: u64 = 30;
 /// The kinds of calls, one for each method of [`crate::cloud::Cloud`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `offers`.
+    /// [`crate::cloud::Cloud::offers`].
     Offers,
-    /// `headroom`.
+    /// [`crate::cloud::Cloud::headroom`].
     Headroom,
-    /// `create`.
+    /// [`crate::cloud::Cloud::create`].
     Create,
-    /// `list`.
+    /// [`crate::cloud::Cloud::list`].
     List,
-    /// `get`.
+    /// [`crate::cloud::Cloud::get`].
     Get,
-    /// `find`.
+    /// [`crate::cloud::Cloud::find`].
     Find,
-    /// `delete`.
+    /// [`crate::cloud::Cloud::delete`].
     Delete,
-    /// `console`.
+    /// [`crate::cloud::Cloud::console`].
     Console,
 }
 
@@ -91,7 +91,6 @@ impl Script {
 pub struct Dice(StdRng);
 
 impl Dice {
-    /// The dice of a seed.
     pub fn new(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }

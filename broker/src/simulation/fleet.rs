@@ -14,17 +14,12 @@ use crate::cloud::{Owner, Vm};
 /// What VMs use of a quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
-    /// VMs.
     pub vms: u64,
-    /// Cores.
     pub cores: u64,
-    /// Memory in MiB.
     pub ram_mib: u64,
-    /// GPUs.
     pub gpus: u64,
 }
 
-/// The VMs.
 #[derive(Default)]
 pub struct Fleet {
     vms: BTreeMap<String, Machine>,
@@ -37,23 +32,20 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// This VM.
     pub fn get(&self, id: &str) -> Option<&Machine> {
         self.vms.get(id)
     }
 
-    /// All of them, by id.
     pub fn all(&self) -> impl Iterator<Item = &Machine> {
         self.vms.values()
     }
 
-    /// Those of an owner, by id.
     pub fn of(&self, owner: &Owner) -> Vec<Vm> {
         let ids = self.owned.get(&name(owner));
         ids.into_iter().flatten().filter_map(|id| self.vms.get(id)).map(|machine| machine.vm.clone()).collect()
     }
 
-    /// What all use that are held.
+    /// What all VMs use that count against the quota.
     pub fn used(&self) -> Use {
         self.held.values().fold(Use::default(), |sum, of_flavor| sum.with(of_flavor))
     }

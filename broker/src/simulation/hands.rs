@@ -18,7 +18,7 @@ impl SimulatedCloud {
         self.now().config = config;
     }
 
-    /// The next call fails with this error and does nothing.
+    /// The next call, of any kind, gives this error and does nothing.
     pub fn fail_next(&self, error: CloudError) {
         self.now().script.push(None, error);
     }

@@ -17,9 +17,7 @@ const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 pub struct Machine {
     /// What a list shows of it.
     pub vm: Vm,
-    /// The pilot.
     pub pilot: Pilot,
-    /// What was bought.
     pub flavor: SimulatedFlavor,
     /// When the pilot first asks for work; `None`: never.
     pub works_at: Option<Timestamp>,
@@ -27,7 +25,7 @@ pub struct Machine {
     pub works: bool,
     /// When the provider takes the VM away, if it still runs; `None`: never.
     pub reclaimed_at: Option<Timestamp>,
-    /// Whether that was announced.
+    /// Whether the provider has announced that.
     pub is_announced: bool,
 }
 

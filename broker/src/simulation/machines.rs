@@ -23,9 +23,7 @@ const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// The state of a simulated cloud.
 pub struct State {
-    /// What the cloud is.
     pub config: CloudConfig,
-    /// What it holds.
     pub fleet: Fleet,
     /// Ids of VMs that are not ours.
     pub strangers: Vec<String>,
@@ -39,13 +37,12 @@ pub struct State {
     pub now: Timestamp,
     /// What the provider announced and nobody was told yet.
     pub announced: Vec<Notice>,
-    /// Chance.
     pub dice: Dice,
     ids: u64,
 }
 
 impl State {
-    /// An empty cloud.
+    /// An empty cloud at this moment.
     pub fn new(config: CloudConfig, now: Timestamp) -> Self {
         let dice = Dice::new(config.seed);
         let (fleet, strangers, script) = (Fleet::default(), Vec::new(), Script::default());
@@ -90,7 +87,6 @@ impl State {
         self.ids
     }
 
-    /// The fault of a call, if it has one.
     pub fn fault(&mut self, call: Call) -> Result<(), CloudError> {
         if let Some(error) = self.script.next(call) {
             return Err(error);
@@ -163,7 +159,6 @@ impl State {
         vm
     }
 
-    /// The VMs of an owner.
     pub fn of(&self, owner: &Owner) -> Vec<Vm> {
         self.fleet.of(owner)
     }

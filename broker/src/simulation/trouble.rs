@@ -21,7 +21,6 @@ pub enum Loss {
     Late(Duration),
 }
 
-/// The troubles of a cloud.
 #[derive(Debug, Default)]
 pub struct Trouble {
     losses: VecDeque<Loss>,

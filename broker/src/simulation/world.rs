@@ -29,7 +29,7 @@ use crate::{
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Statistics {
-    /// Jobs that arrived.
+    /// Jobs that arrived since the start.
     pub arrived: u64,
     /// Jobs that wait now.
     pub waiting: u64,
@@ -93,7 +93,7 @@ struct Worker {
 }
 
 impl World {
-    /// A world that begins at `start`.
+    /// A world that begins at `start`, with these streams of jobs.
     pub fn new(seed: u64, arrivals: Vec<Arrival>, start: Timestamp) -> Self {
         let mut world = Self {
             seed,
@@ -228,7 +228,7 @@ impl World {
         }
     }
 
-    /// A row.
+    /// A pilot's row, as DIRAC would tell it; `None`: there is none.
     pub fn row(&self, reference: &str) -> Option<PilotRow> {
         self.rows.get(reference).map(|row| PilotRow {
             reference: reference.to_owned(),
