@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     LocalRef, Price, condition,
     quantity::{Ceiling, Reported},
+    restraint::{Refusal, Silent},
     rule::rules,
 };
 pub use crate::{
@@ -282,6 +283,14 @@ pub struct CloudStatus {
     /// VMs that carried our tag, had no PilotVM and were deleted since the operator started.
     #[serde(default)]
     pub orphans_deleted: i64,
+    /// What the provider refuses at present: no VM is ordered of it but one that tries now and then. Kept over restarts of the operator. At
+    /// most 32 entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// What was bought here and does not come up: the pilots of the last VMs never asked for work, and one VM tries now and then. Their
+    /// console logs say why. Kept over restarts of the operator. At most 32 entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<Silent>,
     /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
     /// names, and earlier ones that are not let go yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

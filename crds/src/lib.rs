@@ -21,6 +21,7 @@ pub mod pool;
 pub mod quantity;
 pub mod reason;
 pub mod reference;
+pub mod restraint;
 pub mod rule;
 pub mod simulated;
 pub mod site;

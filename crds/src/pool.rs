@@ -11,6 +11,7 @@ use crate::{
     duration::{between, seconds},
     quantity::Range,
     reference::DNS_LABEL,
+    restraint::Breaker,
     rule::{WORD, no_name_twice, no_text_twice, rules},
     unmet,
 };
@@ -381,6 +382,10 @@ pub struct PilotPoolStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
+    /// VMs that came to nothing: they are made one at a time, with longer and longer pauses, until one of them runs a job of the kind for
+    /// which it was made. Kept over restarts of the operator. At most 32 entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<Breaker>,
     /// Seconds that VMs of the pool live on average, as far as they belong to VOs with a budget: for so long a budget reserves what a new
     /// one costs. Absent: none has ended yet, and bootDeadline, maxCpuTime and idleTimeout together count.
     #[serde(default, skip_serializing_if = "Option::is_none")]

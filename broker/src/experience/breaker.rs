@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Kept, Lot,
+    Closed, Kept, Lot,
     moment::{after, lasts, seconds},
 };
 
@@ -330,6 +330,28 @@ impl Breakers {
     /// All that are open, in a stable order.
     pub fn opened(&self) -> impl Iterator<Item = (&Circuit, &Opened)> {
         self.0.iter().filter_map(|(circuit, state)| Some((circuit, state.opened.as_ref()?)))
+    }
+
+    /// The same, for whoever keeps it over a restart.
+    pub fn closed(&self) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
+        self.opened().map(|(circuit, opened)| Closed {
+            what: (circuit.clone(), opened.by),
+            since: opened.since,
+            until: opened.until,
+            in_a_row: opened.in_a_row,
+            pauses: opened.pauses,
+        })
+    }
+
+    /// What was written down before a restart. What was learnt since is newer, and stays.
+    pub fn remember(&mut self, all: impl IntoIterator<Item = Closed<(Circuit, Outcome)>>, now: Timestamp) {
+        for old in all {
+            let (began, until) = old.pause(LONGEST, now);
+            let Closed { what: (circuit, by), since, in_a_row, pauses, .. } = old;
+            let since = since.min(now);
+            let opened = Some(Opened { by, since, until, in_a_row, began, pauses });
+            self.0.entry(&circuit, now, || State { in_a_row, opened, good: None });
+        }
     }
 
     /// Forgets the circuits that are no more.

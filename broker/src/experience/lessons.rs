@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Breakers, Circuit, Kept, Opened, Outcome,
+    Breakers, Circuit, Closed, Kept, Opened, Outcome,
     breaker::{OfClass, Permitted},
     moment::{after, seconds},
     times::JobClass,
@@ -185,6 +185,16 @@ impl Lessons {
     /// The open breakers, each with its circuit.
     pub fn opened(&self) -> impl Iterator<Item = (&Circuit, &Opened)> {
         self.breakers.opened()
+    }
+
+    /// The same, for whoever keeps it over a restart.
+    pub fn closed(&self) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
+        self.breakers.closed()
+    }
+
+    /// What was written down before a restart. What was learnt since is newer, and stays.
+    pub fn remember(&mut self, all: impl IntoIterator<Item = Closed<(Circuit, Outcome)>>, now: Timestamp) {
+        self.breakers.remember(all, now);
     }
 
     /// Forgets the circuits that are no more.

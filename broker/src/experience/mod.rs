@@ -9,6 +9,7 @@
 //! | what do launch budgets mean for a plan | `holds` |
 //! | which purchases came to nothing, and are tried with one VM only | `breaker` |
 //! | what do VMs come to, and what follows for a plan | `lessons` |
+//! | what of it outlives a restart | `closed` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
 //! | what has each VO used lately | `usage` |
 //! | what has each VO spent, and what is it about to spend | `money` |
@@ -17,6 +18,7 @@
 
 pub mod breaker;
 pub mod budget;
+mod closed;
 mod holds;
 mod kept;
 mod lessons;
@@ -29,6 +31,7 @@ pub mod usage;
 
 pub use breaker::{Breakers, Circuit, Opened, Outcome, UNPROVEN};
 pub use budget::{Allowance, Budgets, FRESH, Flight, Held, Phase};
+pub use closed::Closed;
 pub use holds::{Shop, holds};
 pub use kept::Kept;
 pub use lessons::{End, Lessons, Sight, Wishes};

@@ -35,6 +35,8 @@ type MadeFrom = (CloudSpec, String);
 impl Driven {
     /// Makes the driver again where spec or Secret changed; whether it did.
     pub async fn refresh(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> bool {
+        // Before anything can be bought.
+        handle.remember(cloud, ctx.clock.now());
         let going = ctx.state.secrets.deleted(&Key::of(cloud), &cloud.spec.secrets());
         let is_same = self.made_from.as_ref().is_some_and(|(spec, _)| *spec == cloud.spec);
         let is_young = self.looked.is_some_and(|at| moment().duration_since(at) < ctx.args.catalogue_interval);

@@ -5,14 +5,22 @@ mod facts;
 use std::{
     collections::BTreeSet,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use broker::{
     cloud::{CloudError, Coming, Notice, Scope},
     experience::{Budgets, Lot},
 };
+use crds::{
+    Cloud,
+    restraint::{Refusal, Silent},
+};
 use jiff::Timestamp;
+use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -24,6 +32,7 @@ use super::{
     brake::{Brake, Limit},
     listing::Listing,
     lots::class,
+    restraints::{never_asked, refusals, refused, silent},
 };
 
 /// What was learnt of a cloud by buying from it.
@@ -39,6 +48,8 @@ pub struct Bought {
 pub struct Handle {
     known: Known<Facts>,
     bought: Mutex<Bought>,
+    /// Whether it is known what was learnt before the operator started.
+    remembers: AtomicBool,
     losses: Mutex<Brake>,
     orphans: Mutex<Brake>,
 }
@@ -48,6 +59,7 @@ impl Default for Handle {
         Self {
             known: Known::default(),
             bought: Mutex::default(),
+            remembers: AtomicBool::default(),
             losses: Mutex::new(Brake::new(Limit::LOSSES)),
             orphans: Mutex::new(Brake::new(Limit::ORPHANS)),
         }
@@ -172,6 +184,23 @@ impl Handle {
     /// There may be room again at the provider's.
     pub fn may_have_room(&self, cloud: &str, now: Timestamp) {
         self.bought(|b| Arc::make_mut(&mut b.budgets).may_have_room(cloud, now));
+    }
+
+    /// Takes over what was learnt before the operator started, once.
+    pub fn remember(&self, cloud: &Cloud, now: Timestamp) {
+        if self.remembers.swap(true, Relaxed) {
+            return;
+        }
+        let Some(status) = &cloud.status else { return };
+        let name = cloud.name_any();
+        let (refused, silent) = (refused(&name, &status.refusals), never_asked(&name, &status.silent));
+        self.bought(|b| Arc::make_mut(&mut b.budgets).remember(refused, silent, now));
+    }
+
+    /// What was learnt by buying, for a status; `None` as long as it is not known what was learnt before the operator started.
+    pub fn written(&self) -> Option<(Vec<Refusal>, Vec<Silent>)> {
+        let words = |b: &mut Bought| (refusals(b.budgets.refusals()), silent(b.budgets.silent()));
+        self.remembers.load(Relaxed).then(|| self.bought(words))
     }
 
     /// What was learnt by buying.

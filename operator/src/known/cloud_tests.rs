@@ -172,3 +172,28 @@ fn no_vm_is_lost_before_a_first_list() {
     handle.losses(|brake| brake.see(super::super::brake::Sight { all: 1, ..Default::default() }, now));
     assert!(handle.may_lose("a", now));
 }
+
+#[test]
+fn what_was_refused_before_the_start_is_taken_over_once_and_before_anything_is_bought() {
+    let now: Timestamp = "2026-11-24T12:05:00Z".parse().unwrap();
+    let status = serde_json::json!({"conditions": [], "vms": 0, "cores": 0, "refusals": [{"reach": "Offering", "flavor": "c8", "purchase": "OnDemand",
+        "since": "2026-11-24T12:00:00Z", "nextTry": "2026-11-24T12:06:00Z", "inARow": 4, "pauses": 4}]});
+    let spec = serde_json::json!({"siteRef": {"name": "lyon"}, "images": {}, "simulated": {"flavors": []}});
+    let mut cloud = Cloud::new("lyon", serde_json::from_value(spec).unwrap());
+    cloud.status = Some(serde_json::from_value(status).unwrap());
+    let lot = Lot {
+        cloud: "lyon".into(),
+        zone: None,
+        flavor: "c8".into(),
+        purchase: Purchase::OnDemand,
+        image: "el9".into(),
+    };
+    let handle = Handle::default();
+    assert_eq!(handle.written(), None, "nothing may be written over it yet");
+    handle.remember(&cloud, now);
+    assert_eq!(handle.written().unwrap().0, cloud.status.as_ref().unwrap().refusals);
+    assert!(!handle.may_order(&lot, now) && handle.may_order(&lot, now + Duration::from_secs(60)));
+    handle.granted("u", &lot, now + Duration::from_secs(60), now + Duration::from_secs(70));
+    handle.remember(&cloud, now);
+    assert_eq!(handle.written().unwrap().0, [], "it is over");
+}

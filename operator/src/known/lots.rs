@@ -20,6 +20,14 @@ pub fn purchase(said: crds::pool::Purchase) -> Purchase {
     }
 }
 
+/// How it is bought, in the words of objects.
+pub fn bought(said: Purchase) -> crds::pool::Purchase {
+    match said {
+        Purchase::OnDemand => crds::pool::Purchase::OnDemand,
+        Purchase::Spot => crds::pool::Purchase::Spot,
+    }
+}
+
 /// What decides whether a pilot comes up: the image, as the cloud has it now, and the user-data where the pool has its own. Where one of
 /// them is changed, nothing that was learnt of the others counts.
 pub fn boots(image: &str, pool: Option<&PilotPool>, offers: Option<&Offers>) -> Arc<str> {

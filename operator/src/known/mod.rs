@@ -15,6 +15,7 @@ pub mod missing;
 pub mod numbers;
 pub mod paces;
 pub mod permits;
+pub mod restraints;
 pub mod secrets;
 
 use std::{

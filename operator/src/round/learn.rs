@@ -24,7 +24,7 @@ use super::{
 use crate::{
     amounts::count,
     ending::{Ending, Why},
-    known::{cloud::Handle, jobs::PilotJobs, lots::boots},
+    known::{cloud::Handle, jobs::PilotJobs, lots::boots, restraints::opened},
     life::{is_ended, launched, ordered, ran, served},
     names::deleting,
 };
@@ -58,6 +58,16 @@ fn was_made(vm: &PilotVM, view: &CloudView) -> bool {
 
 fn uids<'a>(vms: impl Iterator<Item = &'a PilotVM>) -> HashSet<&'a str> {
     vms.filter_map(|vm| vm.metadata.uid.as_deref()).collect()
+}
+
+/// What the pools' statuses say that was learnt before the operator started.
+pub fn learnt_before(world: &World) -> Lessons {
+    let mut lessons = Lessons::default();
+    for pool in &world.pools {
+        let breakers = pool.status.as_ref().map_or(&[][..], |status| &status.breakers);
+        lessons.remember(opened(&pool.name_any(), breakers), world.now);
+    }
+    lessons
 }
 
 /// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows.
@@ -259,6 +269,30 @@ mod tests {
         }
         assert_eq!(after_an_end("BootDeadlineMissed", false).unmet[0].reason, plan::Reason::VmsFail);
         assert_eq!(after_an_end("Surplus", false).launches.len(), 1, "that says nothing of them");
+    }
+
+    #[test]
+    fn after_a_restart_what_came_to_nothing_is_still_tried_with_one_vm() {
+        let mut lessons = Lessons::default();
+        let before = with(ended("NeverRan"));
+        let mut earlier = with(json!({"launchedAt": "2026-11-24T11:41:00Z"}));
+        earlier.now -= jiff::SignedDuration::from_mins(19);
+        restrain(&mut snapshot(&earlier, vec![queue(8)]), &mut lessons, &earlier, &[]);
+        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        // The VMs are gone, and what is left is in the pool's status.
+        let written = json!(crate::known::restraints::breakers(lessons.closed()));
+        let now = world(|w| {
+            w["vms"] = json!([]);
+            w["pools"][0]["status"] =
+                json!({"vms": 0, "booting": 0, "running": 0, "waitingJobs": 0, "breakers": written});
+        });
+        let mut taken = snapshot(&now, vec![queue(8)]);
+        restrain(&mut taken, &mut learnt_before(&now), &now, &[]);
+        let unmet = plan(&taken).unmet;
+        assert!(
+            unmet[0].reason == plan::Reason::NeverMatched && unmet[0].message.contains("the last 3 VMs"),
+            "{unmet:?}"
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use decide::{Hands, hands, respect_pauses};
-use learn::{learn, restrain};
+use learn::{learn, learnt_before, restrain};
 use snapshot::snapshot;
 use world::World;
 
@@ -123,7 +123,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let mut taken = snapshot(&world, queues);
     let ended = ctx.state.ended.with(|all| all.remove(key).unwrap_or_default());
     let opened = ctx.state.lessons.with(|all| {
-        let lessons = all.entry(key.clone()).or_default();
+        let lessons = all.entry(key.clone()).or_insert_with(|| learnt_before(&world));
         let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
         restrain(&mut taken, lessons, &world, &ended);
         let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));

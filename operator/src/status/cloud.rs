@@ -25,7 +25,8 @@ use crate::{
 /// The status of this cloud now.
 pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     let key = Key::of(cloud);
-    let facts = pass.state.clouds.get(&key).facts();
+    let handle = pass.state.clouds.get(&key);
+    let facts = handle.facts();
     let old = cloud.status.as_ref();
     let ours = pass.tally.cloud(&key);
     let mut conditions = Conditions::of(old.map(|s| &s.conditions), cloud.metadata.generation, pass.now);
@@ -55,6 +56,8 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     }
     let offers = facts.offers.as_deref();
     let quota = facts.headroom.as_ref().and_then(|(_, headroom)| headroom.classes.first());
+    let before = || old.map(|s| (s.refusals.clone(), s.silent.clone())).unwrap_or_default();
+    let (refusals, silent) = handle.written().unwrap_or_else(before);
     let status = CloudStatus {
         observed_generation: cloud.metadata.generation,
         conditions: conditions.finish(),
@@ -65,6 +68,8 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         orphans: whole(facts.orphans),
         orphans_deleted: whole(facts.orphans_deleted),
         secrets: pass.state.secrets.recorded(&key, cloud.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
+        refusals,
+        silent,
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.

@@ -36,7 +36,7 @@ pub fn change(old: &Value, new: &Value) -> Change {
             let field = |(name, a): (&String, &Value), b: &Value| match (name.as_str(), a, b) {
                 (_, a, b) if a == b => Change::Nothing,
                 ("message" | "spent" | "reserved" | "left", Value::String(a), Value::String(b)) => sentences(a, b),
-                ("lastDemandTime" | "ends" | "ledger", _, _) => Change::Drift,
+                ("lastDemandTime" | "ends" | "ledger" | "nextTry", _, _) => Change::Drift,
                 _ => change(a, b),
             };
             a.iter().zip(b.values()).map(|(a, b)| field(a, b)).max().unwrap_or(Change::Nothing)

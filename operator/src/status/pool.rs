@@ -6,6 +6,7 @@ use broker::clock::moment;
 use crds::{
     Cloud, ConditionType, PilotPool, Reason,
     pool::{PilotPoolStatus, Purchase},
+    restraint::Breaker,
 };
 use kube::ResourceExt;
 
@@ -20,6 +21,7 @@ use crate::{
     known::{
         cloud,
         installation::{Facts, Round},
+        restraints,
     },
     names::{Key, POOL_LABEL, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
@@ -65,6 +67,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
         (None, Some(old)) if facts.is_some() => (old.waiting_jobs, old.unmet.clone()),
         (None, _) => (0, Vec::new()),
     };
+    let breakers = resolved.installation().and_then(|name| breakers(pass, &key.beside(name), &key));
     PilotPoolStatus {
         observed_generation: pool.metadata.generation,
         vms: tally.vms,
@@ -72,9 +75,18 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
         running: tally.in_phase("Running"),
         waiting_jobs,
         unmet,
+        breakers: breakers.or_else(|| old.map(|old| old.breakers.clone())).unwrap_or_default(),
         life_seconds: life_seconds(facts, &key, old),
         conditions: conditions.finish(),
     }
+}
+
+/// What VMs of the pool came to; `None` as long as it is not known what was learnt before the operator started.
+fn breakers(pass: &Pass<'_>, installation: &Key, pool: &Key) -> Option<Vec<Breaker>> {
+    pass.state.lessons.with(|all| {
+        let its = all.get(installation)?.closed().filter(|closed| *closed.what.0.pool == *pool.name);
+        Some(restraints::breakers(its))
+    })
 }
 
 /// How long the VMs live on average. What was not counted since the start is not nothing: the last number stays.

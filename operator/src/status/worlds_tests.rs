@@ -548,6 +548,36 @@ fn numbers_that_were_not_read_since_the_start_stay_as_they_were() {
 }
 
 #[test]
+fn what_was_refused_before_the_start_stays_written_until_it_is_known_again() {
+    let pause = json!({"since": "2026-11-24T12:00:00Z", "nextTry": "2026-11-24T12:10:00Z", "inARow": 3, "pauses": 1});
+    let bought = |more: Value| {
+        let mut entry = json!({"flavor": "c8", "purchase": "OnDemand", "image": "el9"});
+        for part in [&pause, &more] {
+            entry.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        }
+        entry
+    };
+    let refusal = bought(json!({"reach": "Offering"}));
+    let refusal =
+        Value::Object(refusal.as_object().unwrap().clone().into_iter().filter(|(k, _)| k != "image").collect());
+    let breaker = bought(json!({"cameTo": "JobsDied", "vo": "v", "jobs": "8 cores", "cloud": "c"}));
+    let world = well()
+        .change("Cloud", "/status", json!({"conditions": [], "refusals": [refusal], "silent": [bought(json!({}))]}))
+        .change("PilotPool", "/status", json!({"conditions": [], "waitingJobs": 0, "breakers": [breaker]}));
+    let state = world.state();
+    let pass = Pass::of(&state, Timestamp::UNIX_EPOCH);
+    let (cloud, pool) = (state.stores.clouds.get(&key("c")).unwrap(), state.stores.pools.get(&key("p")).unwrap());
+    let says = || (json!(cloud::status(&pass, &cloud)), json!(pool::status(&pass, &pool)));
+    let (of_cloud, of_pool) = says();
+    assert_eq!((&of_cloud["refusals"], &of_cloud["silent"]), (&json!([refusal]), &json!([bought(json!({}))])));
+    assert_eq!(of_pool["breakers"], json!([breaker]));
+    state.clouds.get(&key("c")).remember(&cloud, "2026-11-24T12:05:00Z".parse().unwrap());
+    assert_eq!(says(), (of_cloud, of_pool), "it is what is known now");
+    state.lessons.with(|all| all.insert(key("i"), broker::experience::Lessons::default()));
+    assert_eq!(says().1["breakers"], Value::Null, "nothing is open any more");
+}
+
+#[test]
 fn a_pass_over_500_pools_looks_at_each_of_20_000_vms_once() {
     let mut world = well().without("PilotPool");
     for n in 0..500 {

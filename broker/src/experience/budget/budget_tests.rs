@@ -270,3 +270,45 @@ proptest! {
         prop_assert_eq!(seconds(at(0), now), 0);
     }
 }
+
+#[test]
+fn what_is_refused_or_never_asks_is_as_it_was_after_a_restart() {
+    let mut before = refused(Scope::Class);
+    for n in 0..5 {
+        before.never_asked(&c8(), at(0), at(n));
+    }
+    let mut after = Budgets::default();
+    after.remember(before.refusals(), before.silent(), at(5));
+    for second in [5, 9, 10, 299, 304, 305] {
+        let now = at(second);
+        let most = |budgets: &Budgets| {
+            budgets.rooms(&Flight::default(), now).iter().map(|(reach, a)| (reach.clone(), a.most)).collect::<Vec<_>>()
+        };
+        // What was not shut begins anew with one order.
+        assert_eq!(most(&after), most(&before).into_iter().filter(|(reach, _)| reach.is_wide()).collect::<Vec<_>>());
+        assert_eq!(after.proof(&c8(), &Flight::default(), now).most, before.proof(&c8(), &Flight::default(), now).most);
+    }
+    // The next refusal makes the pause as long as it would have been.
+    for budgets in [&mut before, &mut after] {
+        assert!(may(budgets, &c8(), 305));
+        refuse(budgets, &c8(), Scope::Class, 305, 306);
+    }
+    assert_eq!(before.refusals().collect::<Vec<_>>(), after.refusals().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_written_down_by_a_wrong_clock_or_a_person_shuts_nothing_for_long_and_what_was_learnt_since_stays() {
+    let reach = Reach::Cloud("cppm".into());
+    let old = |since, until| Closed { what: reach.clone(), since, until, in_a_row: u32::MAX, pauses: u32::MAX };
+    let mut budgets = Budgets::default();
+    budgets.remember([old(Timestamp::MAX, Timestamp::MAX)], [], at(0));
+    assert_eq!(most(&budgets, &c8(), &Flight::default(), 3_599), 0);
+    assert_eq!(most(&budgets, &c8(), &Flight::default(), 3_600), 1);
+    let mut known = refused(Scope::Cloud);
+    let is: Vec<_> = known.refusals().collect();
+    known.remember([old(Timestamp::MIN, Timestamp::MIN)], [], at(1));
+    assert_eq!(known.refusals().collect::<Vec<_>>(), is);
+    assert!(may(&mut budgets, &c8(), 3_600));
+    refuse(&mut budgets, &c8(), Scope::Cloud, 3_600, 3_601);
+    assert!(budgets.refusals().all(|closed| seconds(at(3_601), closed.until) < 300), "no number overflows");
+}

@@ -25,7 +25,7 @@ pub use held::Held;
 use proof::Proof;
 use room::Room;
 
-use super::{Kept, Lot, Reach};
+use super::{Closed, Kept, Lot, Reach};
 use crate::cloud::Scope;
 
 /// The most orders under way for an offer of which nothing is known.
@@ -168,6 +168,31 @@ impl Budgets {
     pub fn retain_clouds(&mut self, is_there: impl Fn(&str) -> bool) {
         self.rooms.retain(|reach, _| is_there(reach.cloud()));
         self.proofs.retain(|lot, _| is_there(&lot.cloud));
+    }
+
+    /// What is refused at present.
+    pub fn refusals(&self) -> impl Iterator<Item = Closed<Reach>> {
+        self.rooms.iter().filter_map(|(reach, room)| room.closed(reach))
+    }
+
+    /// The lots whose last VMs never asked for work.
+    pub fn silent(&self) -> impl Iterator<Item = Closed<Lot>> {
+        self.proofs.iter().filter_map(|(lot, proof)| proof.closed(lot))
+    }
+
+    /// What was written down before a restart. What was learnt since is newer, and stays.
+    pub fn remember(
+        &mut self,
+        refusals: impl IntoIterator<Item = Closed<Reach>>,
+        silent: impl IntoIterator<Item = Closed<Lot>>,
+        now: Timestamp,
+    ) {
+        for old in refusals {
+            self.rooms.entry(&old.what, now, || Room::again(&old, now));
+        }
+        for old in silent {
+            self.proofs.entry(&old.what, now, || Proof::again(&old, now));
+        }
     }
 
     fn each_room(&mut self, lot: &Lot, class: Option<&Arc<str>>, now: Timestamp, mut what: impl FnMut(&mut Room)) {

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::moment::{after, lasts, seconds},
+    super::{
+        Closed, Lot,
+        moment::{after, lasts, seconds},
+    },
     held::Held,
 };
 
@@ -48,6 +51,18 @@ impl Default for Proof {
 }
 
 impl Proof {
+    /// As it was before a restart.
+    pub fn again(old: &Closed<Lot>, now: Timestamp) -> Self {
+        let shut = Some(Shut { since: old.since.min(now), pause: old.pause(LONGEST, now) });
+        Self { window: 1, in_a_row: old.in_a_row, level: old.pauses, shut, asked: None }
+    }
+
+    /// Where the last VMs never asked for work.
+    pub fn closed(&self, lot: &Lot) -> Option<Closed<Lot>> {
+        let Shut { since, pause: (_, until) } = self.shut?;
+        Some(Closed { what: lot.clone(), since, until, in_a_row: self.in_a_row, pauses: self.level })
+    }
+
     /// Whether a pilot ever asked, or too many never did.
     pub fn is_told_of(&self) -> bool {
         self.asked.is_some() || self.shut.is_some()

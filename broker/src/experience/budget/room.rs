@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Reach,
+        Closed, Reach,
         moment::{after, lasts, seconds},
     },
     flight::Open,
@@ -75,6 +75,25 @@ impl Room {
     /// A new one. An offer has to show that there is room; that there is some in a zone or cloud is shown by its offers.
     pub fn of(reach: &Reach) -> Self {
         Self { window: if reach.is_wide() { WIDEST } else { 1 }, ..Self::default() }
+    }
+
+    /// As it was before a restart.
+    pub fn again(old: &Closed<Reach>, now: Timestamp) -> Self {
+        let shut = Some(Shut { since: old.since.min(now), pause: old.pause(LONGEST_WISH, now) });
+        Self {
+            window: 0,
+            in_a_row: old.in_a_row,
+            level: old.pauses,
+            shut,
+            refused: Some(old.since.min(now)),
+            ..Self::default()
+        }
+    }
+
+    /// Where nothing is ordered but one VM after each pause.
+    pub fn closed(&self, reach: &Reach) -> Option<Closed<Reach>> {
+        let Shut { since, pause: (_, until) } = self.shut?;
+        Some(Closed { what: reach.clone(), since, until, in_a_row: self.in_a_row, pauses: self.level })
     }
 
     /// How many more may be ordered, and what binds.
