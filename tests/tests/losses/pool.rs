@@ -50,18 +50,17 @@ pub struct Sleepers {
     pub name: &'static str,
     /// What its jobs ask for and no other pool has.
     pub tag: &'static str,
+    /// Fewer than eight: no more are made of a pool for a VO until one of them has had such a job.
     pub vms: usize,
     /// Number of the first of their jobs, which JobDB does not know.
     pub first_job: u64,
 }
 
 impl Sleepers {
-    /// Has the jobs wait: of two classes, since few VMs are made for a class of which no VM has had a job yet.
+    /// Has the jobs wait.
     pub fn wait(&self, scene: &Scene) {
-        let job =
-            |cpu: u64| json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": cpu, "Tags": [self.tag]});
-        let classes = [3_600, 80_000];
-        let jobs: Vec<_> = (0..self.vms).map(|n| (self.first_job + n as u64, job(classes[n % 2]))).collect();
+        let job = json!({"Owner": "opuser", "OwnerGroup": "biomed_user", "CPUTime": 3_600, "Tags": [self.tag]});
+        let jobs: Vec<_> = (0..self.vms).map(|n| (self.first_job + n as u64, job.clone())).collect();
         assert_eq!(scene.real.dirac.fill_task_queues(&jobs).unwrap(), []);
     }
 

@@ -24,11 +24,12 @@ pub const REGION: &str = "Lossy";
 const QUICK: [&str; 5] =
     ["--busy-interval=1", "--list-interval=2", "--rows-interval=2", "--catalogue-interval=5", "--orphan-age=15"];
 /// Most VMs of each pool of the manifests.
-const POOLS: [(&str, usize); 9] = [
+const POOLS: [(&str, usize); 10] = [
     ("cpu", 4),
     ("gpu", 2),
     ("long", 2),
-    (super::restore::FORGOTTEN.name, super::restore::FORGOTTEN.vms),
+    (super::restore::FORGOTTEN[0].name, super::restore::FORGOTTEN[0].vms),
+    (super::restore::FORGOTTEN[1].name, super::restore::FORGOTTEN[1].vms),
     (super::vanished::VANISHING.name, super::vanished::VANISHING.vms),
     ("silent", 1),
     ("stuck", 1),
