@@ -64,7 +64,12 @@ async fn in_turn<T>(slots: &Semaphore, call: impl Future<Output = Result<T, kube
         let _slot = slots.acquire().await;
         call.await
     };
-    tokio::time::timeout(LONGEST_CALL, in_turn).await.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(NoAnswer))))
+    in_time(in_turn).await
+}
+
+/// A call that ends in time, with an error where it has no answer.
+async fn in_time<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    tokio::time::timeout(LONGEST_CALL, call).await.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(NoAnswer))))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Api, watch::Kind};
+use super::{Api, in_time, watch::Kind};
 use crate::names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL};
 
 /// Whether the API server says that the object is not there.
@@ -39,7 +39,8 @@ impl Api {
     pub async fn create(&self, vm: &PilotVM) -> Result<PilotVM, kube::Error> {
         let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
         self.metrics.api_write("PilotVM", "create");
-        self.call(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
+        // It takes no slot: the round, which makes few at once, would stand in line with all that its VMs have to write.
+        in_time(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
     }
 
     /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.

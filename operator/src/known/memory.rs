@@ -19,7 +19,7 @@ pub struct Remembered {
     /// No further attempt before this moment, whatever wakes the PilotVM, unless the object asks for another step.
     pub pause: Option<(Instant, Wish)>,
     /// Version of the object after our last write: an older one from the watch is not looked at.
-    pub written: Option<String>,
+    pub written: Option<(String, Instant)>,
     /// When the VM was last made or deleted by us: only a list asked for later knows.
     pub touched: Option<Timestamp>,
     /// When its labels were put back.
@@ -130,13 +130,11 @@ impl Memory {
 }
 
 impl Remembered {
-    /// Whether this version of the object is older than our last write.
-    pub fn is_stale(&self, version: Option<&str>) -> bool {
+    /// When we last wrote the object, where this version of it is older than that.
+    pub fn stale_since(&self, version: Option<&str>) -> Option<Instant> {
         let number = |v: &str| v.parse::<u64>().ok();
-        match (self.written.as_deref().and_then(number), version.and_then(number)) {
-            (Some(written), Some(seen)) => seen < written,
-            _ => false,
-        }
+        let (written, at) = self.written.as_ref()?;
+        (version.and_then(number)? < number(written)?).then_some(*at)
     }
 
     /// The pause after this number of failures: 1 s, doubled up to a minute.
@@ -151,10 +149,12 @@ mod tests {
 
     #[test]
     fn an_object_older_than_our_last_write_is_stale() {
-        let remembered = Remembered { written: Some("10".into()), ..Remembered::default() };
-        assert!(remembered.is_stale(Some("9")));
-        assert!(!remembered.is_stale(Some("10")));
-        assert!(!Remembered::default().is_stale(Some("9")));
+        let now = Instant::now();
+        let remembered = Remembered { written: Some(("10".into(), now)), ..Remembered::default() };
+        assert_eq!(remembered.stale_since(Some("9")), Some(now));
+        assert_eq!(remembered.stale_since(Some("10")), None);
+        assert_eq!(remembered.stale_since(None), None);
+        assert_eq!(Remembered::default().stale_since(Some("9")), None);
     }
 
     #[test]

@@ -55,6 +55,9 @@ const IN_A_ROW: usize = 8;
 /// A step ends within this time: some calls of a minute each.
 const STEP: Duration = Duration::from_secs(900);
 
+/// After this time a write that did not come back is looked for in the API server.
+const WATCH_IS_LATE: Duration = Duration::from_secs(5);
+
 /// Looks after every PilotVM of one store, until dropped.
 pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
     let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
@@ -88,12 +91,14 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     let _pulse = ctx.progress.begins(format!("PilotVM {}", Key::of(vm.as_ref())), STEP);
     let uid = vm.uid().unwrap_or_default();
     // What is remembered is large, and is not kept while others are waited for.
-    let (is_stale, pause) = {
+    let (stale_since, pause) = {
         let remembered = ctx.state.memory.of(&uid);
-        (remembered.is_stale(vm.resource_version().as_deref()), remembered.pause)
+        (remembered.stale_since(vm.resource_version().as_deref()), remembered.pause)
     };
-    if is_stale {
-        return Ok(Box::pin(recall(&ctx, &vm)).await);
+    if let Some(since) = stale_since {
+        // The watch brings our write in a moment, and rings.
+        let rest = WATCH_IS_LATE.saturating_sub(since.elapsed());
+        return Ok(if rest.is_zero() { Box::pin(recall(&ctx, &vm)).await } else { Action::requeue(rest) });
     }
     if let Some((until, wish)) = pause
         && Instant::now() < until
@@ -109,8 +114,8 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     Ok(action)
 }
 
-/// The store shows an older object than our last write. The watch brings ours in a moment; where it does not, versions may have gone
-/// back, as after etcd was restored: then the API server says so, and what was remembered of our write is forgotten.
+/// The store still shows an older object than our last write. Versions may have gone back, for example after etcd was restored: then the
+/// API server says so, and what was remembered of our write is forgotten.
 async fn recall(ctx: &Context, vm: &PilotVM) -> Action {
     let uid = vm.uid().unwrap_or_default();
     match ctx.api.read::<PilotVM>(&Key::of(vm)).await {

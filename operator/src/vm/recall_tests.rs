@@ -15,20 +15,23 @@ async fn remembered(there: Option<&str>) -> Option<String> {
     if let Some(version) = there {
         fake.put("pilotvms", &at(version));
     }
-    let ctx = Context::of(fake.client(), State::default());
-    ctx.state.memory.note("u", |m| m.written = Some("10".into()));
-    assert!(ctx.state.memory.of("u").is_stale(Some("7")));
-    recall(&ctx, &at("7")).await;
-    ctx.state.memory.of("u").written.clone()
+    let ctx = Arc::new(Context::of(fake.client(), State::default()));
+    ctx.state.memory.note("u", |m| m.written = Some(("10".into(), Instant::now())));
+    let look = async || reconcile(Arc::new(at("7")), ctx.clone()).await.unwrap();
+    assert_eq!(look().await, Action::requeue(WATCH_IS_LATE), "the watch has its time");
+    assert_eq!(fake.asked("GET"), Vec::<String>::new(), "nobody is asked meanwhile");
+    tokio::time::advance(WATCH_IS_LATE).await;
+    look().await;
+    ctx.state.memory.of("u").written.map(|(version, _)| version)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn versions_that_went_back_are_believed_where_the_api_server_says_so_too() {
     assert_eq!(remembered(Some("7")).await, None);
     assert_eq!(remembered(None).await, None, "the object is gone");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_store_that_is_merely_late_makes_nothing_forgotten() {
     assert_eq!(remembered(Some("10")).await.as_deref(), Some("10"));
 }

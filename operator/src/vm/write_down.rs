@@ -51,7 +51,7 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     };
     remember(learnt);
     if let Some(written) = &written {
-        ctx.state.memory.note(&uid, |m| m.written = written.resource_version());
+        ctx.state.memory.note(&uid, |m| m.written = written.resource_version().map(|version| (version, moment)));
     }
     for effect in done.effects.drain(..) {
         tell(ctx, vm, written.as_ref(), &effect, moment);
