@@ -18,6 +18,7 @@ pub mod openstack;
 pub mod organization;
 pub mod page;
 pub mod pool;
+pub mod purchase;
 pub mod quantity;
 pub mod reason;
 pub mod reference;

@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::unmet::UnmetDemand;
+pub use crate::{purchase::Purchase, unmet::UnmetDemand};
 use crate::{
     Duration, LocalRef, condition,
     duration::{between, seconds},
@@ -160,17 +160,6 @@ pub struct Machine {
 
 fn default_image() -> String {
     "default".to_owned()
-}
-
-/// How a VM is bought. `OnDemand`: at the list price, until it is given back. `Spot`: cheaper, and the provider may take it back at any
-/// time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Purchase {
-    /// At the list price, until it is given back.
-    #[default]
-    OnDemand,
-    /// Cheaper, and the provider may take it back at any time.
-    Spot,
 }
 
 /// Bounds on flavors. A flavor must fulfil all bounds that are given.

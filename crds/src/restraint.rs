@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::pool::Purchase;
+use crate::purchase::Purchase;
 
 /// A status has at most so many entries of each kind: those of which one VM tries last.
 pub const MOST: usize = 32;
