@@ -5,7 +5,6 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::{purchase::Purchase, unmet::UnmetDemand};
 use crate::{
     Duration, LocalRef, condition,
     duration::{between, seconds},
@@ -15,6 +14,7 @@ use crate::{
     rule::{WORD, no_name_twice, no_text_twice, rules},
     unmet,
 };
+pub use crate::{purchase::Purchase, unmet::UnmetDemand};
 
 /// A pool of pilot VMs: for which VOs, on which clouds, of what kind, for what jobs, how many and how long.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
