@@ -29,7 +29,7 @@ const FORGETS: Duration = Duration::from_secs(30);
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1000;
 /// The most events that are told at one time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// Tells Kubernetes events, at most [`AT_ONCE`] at a time.
 pub struct Events {

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 pub const LONGEST_CALL: Duration = Duration::from_secs(20);
 /// The most calls for single objects that are under way at one time. Of 20,000 PilotVMs any number may have something
 /// to write, and an API server gives one client some tens of its seats.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 16;
 
 /// The hand that reads and writes single objects.
 #[derive(Clone)]

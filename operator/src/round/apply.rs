@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// As many objects are made at once.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 32;
 
 /// Deletes and makes PilotVMs as the plan says; gives what went wrong, by pool.
 pub async fn apply(
