@@ -10,6 +10,7 @@ pub mod condition;
 pub mod downtime;
 pub mod duration;
 pub mod ec2;
+pub mod flavor;
 pub mod generate;
 pub mod installation;
 pub mod managed;

@@ -8,13 +8,15 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+
+use crate::request::{Request, read};
 
 /// How Nova answers. Keystone and Neutron always work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,15 +124,6 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A request of HTTP, as it came in.
-pub struct Request {
-    pub method: String,
-    /// Without what follows the question mark.
-    pub path: String,
-    query: String,
-    body: Value,
-}
-
 /// Status, further headers, body.
 type Said = (u16, &'static str, Value);
 
@@ -146,27 +139,6 @@ async fn serve(mut client: TcpStream, state: &Mutex<Inner>) -> Result<()> {
     );
     client.write_all(format!("{head}{body}").as_bytes()).await?;
     Ok(())
-}
-
-pub async fn read(client: &mut TcpStream) -> Result<Request> {
-    let (mut all, mut buffer) = (Vec::new(), [0; 16_384]);
-    loop {
-        if let Some(end) = all.windows(4).position(|w| w == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&all[..end]).into_owned();
-            let length =
-                head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-            if all.len() >= end + 4 + length.unwrap_or(0) {
-                let mut words = head.split_whitespace();
-                let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-                let (path, query) = target.split_once('?').unwrap_or((target, ""));
-                let body = serde_json::from_slice(&all[end + 4..]).unwrap_or_default();
-                return Ok(Request { method: method.into(), path: path.into(), query: query.into(), body });
-            }
-        }
-        let n = client.read(&mut buffer).await?;
-        anyhow::ensure!(n > 0, "the client broke off");
-        all.extend_from_slice(&buffer[..n]);
-    }
 }
 
 impl Inner {
@@ -282,23 +254,9 @@ fn not_found() -> Said {
     (404, "", json!({"itemNotFound": {"code": 404, "message": "There is no such thing."}}))
 }
 
-/// The value below which 99 of 100 of these are.
-pub fn percentile_99(mut all: Vec<f64>) -> Result<f64> {
-    all.sort_by(f64::total_cmp);
-    let index = (all.len() * 99).div_ceil(100).saturating_sub(1);
-    all.get(index).copied().context("nothing was measured")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_99th_percentile_is_what_99_of_100_do_not_pass() {
-        assert_eq!(percentile_99((1..=100).map(f64::from).collect()).unwrap(), 99.0);
-        assert_eq!(percentile_99(vec![2.0, 1.0]).unwrap(), 2.0);
-        assert!(percentile_99(Vec::new()).is_err());
-    }
 
     #[tokio::test]
     async fn a_server_is_ordered_listed_by_its_tags_and_deleted_and_a_site_in_a_bad_mood_does_none_of_it() {

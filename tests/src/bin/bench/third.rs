@@ -11,7 +11,8 @@ use kube::{
 };
 
 use crate::{
-    nova::{Asked, Site, percentile_99},
+    nova::{Asked, Site},
+    percentile::percentile_99,
     row,
 };
 

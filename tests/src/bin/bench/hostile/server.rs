@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::nova::{read, token};
+use crate::{nova::token, request::read};
 
 /// Of the answers that have an end.
 const HUGE: usize = 100 << 20;

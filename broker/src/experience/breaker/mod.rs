@@ -4,6 +4,9 @@
 //! its VMs may be on their way. A few bad outcomes in a row open it; then one VM tries after each pause, at most 24 a day with the
 //! first handful. The first job that lives closes it.
 
+mod circuit;
+mod group;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -12,8 +15,11 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use circuit::{Circuit, Opened, Outcome};
+use group::{Common, Group};
+
 use super::{
-    Closed, Kept, Lot,
+    Closed, Kept,
     moment::{after, lasts, seconds},
 };
 
@@ -28,91 +34,6 @@ const LONGEST: u64 = 2 * 3_600;
 const PROVEN_FOR: u64 = 3_600;
 /// A job that dies sooner than this, and not by its own end, counts as one that the VM killed.
 pub const A_LIFE: u64 = 120;
-
-/// VMs that are made alike, for the same jobs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Circuit {
-    /// PilotPool object.
-    pub pool: Arc<str>,
-    /// Where the VMs are bought, and what boots on them.
-    pub lot: Lot,
-    /// VirtualOrganization object.
-    pub vo: Arc<str>,
-    /// What the jobs need: a text that stays the same over restarts.
-    pub profile: Arc<str>,
-}
-
-/// How a VM came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Outcome {
-    /// Its pilot asked for work and never got a job, though jobs of its class waited all the time.
-    NeverMatched,
-    /// Its jobs died within [`A_LIFE`] seconds, and none lived.
-    JobsDied,
-    /// Its pilot never asked for work.
-    NeverAsked,
-}
-
-impl Outcome {
-    /// All outcomes, for whoever counts each of them.
-    pub const ALL: [Self; 3] = [Self::NeverMatched, Self::JobsDied, Self::NeverAsked];
-
-    /// The word, in CamelCase. It never changes: alerts are written with it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NeverMatched => "NeverMatched",
-            Self::JobsDied => "JobsDied",
-            Self::NeverAsked => "NeverAsked",
-        }
-    }
-
-    /// What happened, and where to look.
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::NeverMatched => {
-                "asked for work and got no job while jobs waited: DIRAC does not give these jobs to them (site mask, platform, CPU time, tags)"
-            }
-            Self::JobsDied => {
-                "got jobs that died within two minutes: look at the jobs' logs, and at what the image lacks"
-            }
-            Self::NeverAsked => "never asked for work: look at their console logs",
-        }
-    }
-}
-
-/// Why a breaker is open, and when the next VM tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
-    /// The outcome that opened it; of the last VM that tried, when that came to nothing in another way.
-    pub by: Outcome,
-    /// When it opened.
-    pub since: Timestamp,
-    /// When one VM tries.
-    pub until: Timestamp,
-    /// VMs that came to nothing, one after the other.
-    pub in_a_row: u32,
-    /// When the present pause began.
-    began: Timestamp,
-    /// How many pauses there were since it opened.
-    pauses: u32,
-}
-
-impl Opened {
-    /// The sentence for people: what happened, and when the next VM is made.
-    pub fn message(&self, circuit: &Circuit) -> String {
-        let Circuit { pool, lot, vo, profile } = circuit;
-        format!(
-            "the last {} VMs of pool {pool} with flavor {} on cloud {} for jobs of VO {vo} ({profile}) {}; since {:.0} one VM at a time is \
-             made, the next at {:.0}",
-            self.in_a_row,
-            lot.flavor,
-            lot.cloud,
-            self.by.sentence(),
-            self.since,
-            self.until
-        )
-    }
-}
 
 /// How many VMs of a circuit may be made now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,64 +66,6 @@ pub struct OfClass {
     pub circuit: Circuit,
     /// Why that circuit is open.
     pub opened: Opened,
-}
-
-/// What circuits have in common: the class of jobs, or the pool and the VO.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Group<'a> {
-    Class(&'a Arc<str>, &'a Arc<str>),
-    Pool(&'a Arc<str>, &'a Arc<str>),
-}
-
-impl<'a> Group<'a> {
-    fn all(circuit: &'a Circuit) -> [Self; 2] {
-        [Self::Class(&circuit.vo, &circuit.profile), Self::Pool(&circuit.pool, &circuit.vo)]
-    }
-}
-
-/// What the circuits of a group have shown.
-#[derive(Default)]
-struct Common<'a> {
-    /// Whether one of them had a job lately.
-    works: bool,
-    open: u32,
-    unjudged: u64,
-    /// VMs that try for an open circuit.
-    trying: u64,
-    /// When the last of those that are open came to nothing.
-    last: Option<Timestamp>,
-    /// The open one whose pause ends first.
-    first: Option<(Timestamp, &'a Circuit)>,
-}
-
-impl<'a> Common<'a> {
-    fn count(&mut self, circuit: &'a Circuit, state: &State, unjudged: u64, now: Timestamp) {
-        self.works |= state.opened.is_none() && state.good.is_some_and(|at| seconds(at, now) < PROVEN_FOR);
-        self.unjudged += unjudged;
-        if let Some(opened) = state.opened {
-            self.open += 1;
-            self.trying += unjudged;
-            self.last = self.last.max(Some(opened.began));
-            let its = (opened.until, circuit);
-            self.first = Some(self.first.map_or(its, |first| first.min(its)));
-        }
-    }
-
-    /// How many VMs may try what is new.
-    fn most(&self, now: Timestamp) -> u64 {
-        if self.rests(now) { 0 } else { (UNPROVEN >> self.open.min(3)).max(1).saturating_sub(self.unjudged) }
-    }
-
-    fn is_its_turn(&self, circuit: &Circuit, now: Timestamp) -> bool {
-        let is_first = || self.first.is_some_and(|(_, first)| first == circuit);
-        self.open < 2 || self.works || self.trying == 0 && !self.rests(now) && is_first()
-    }
-
-    /// Whether the pause after the last that came to nothing lasts, where more than one has.
-    fn rests(&self, now: Timestamp) -> bool {
-        let pause = self.open.checked_sub(2).map(|more| FIRST.saturating_mul(2_u64.saturating_pow(more)).min(LONGEST));
-        pause.zip(self.last).is_some_and(|(pause, at)| lasts(at, after(at, pause), now))
-    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,68 @@
+//! What a Cloud says of flavors: in its spec what the provider does not, and in its status what there is.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Price, rule::rules};
+
+/// What is said of a flavor in place of what the provider says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlavorFacts {
+    /// Name of the flavor at the provider, for example `g1.a100`. A name that the provider does not have is left aside.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// The GPUs of a VM of this flavor. Needed where the provider's properties do not say them, or take another device for a GPU:
+    /// OpenStack has no rule for such properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<FlavorGpus>,
+}
+
+/// The GPUs of one VM of a flavor, said by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("self.count > 0 || !has(self.model)", "a flavor without GPUs has no model of them: remove model, or write how many there are in count"),
+])))]
+pub struct FlavorGpus {
+    /// Number of GPUs of a VM, for example 1. 0: it has none, and the device that the provider names is something else.
+    #[schemars(range(min = 0, max = 64))]
+    pub count: i64,
+    /// Their model, for example `A100`. Pools ask for it in machine.requirements.gpus.models. Absent: unknown, and pools that ask for a
+    /// model do not take the flavor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub model: Option<String>,
+}
+
+/// What an hour of one flavor costs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FlavorPrice {
+    /// Name of the flavor at the provider, for example `m1.large`.
+    #[schemars(length(min = 1, max = 255))]
+    pub flavor: String,
+    /// Price of an hour, a quoted decimal number, for example `"0.05"`.
+    pub per_hour: Price,
+}
+
+/// A flavor of the provider, with what the spec's `flavors` and `prices` say of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudFlavor {
+    /// Name of the flavor at the provider.
+    pub name: String,
+    /// Cores of a VM.
+    pub cores: i64,
+    /// Memory of a VM in MiB.
+    #[serde(rename = "ramMiB")]
+    pub ram_mib: i64,
+    /// GPUs of a VM. A part of a GPU counts as one.
+    #[serde(default)]
+    pub gpus: i64,
+    /// Model of the GPUs, where known: what machine.requirements.gpus.models of a pool is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_model: Option<String>,
+    /// Price of an hour: that of the spec's `prices`, or else what the provider says. Absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub per_hour: Option<Price>,
+}

@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    api::Stores,
+    known::{brake::Standing, frozen::Frozen, missing::Lacking},
+    metrics::Metrics,
+};
+
+#[test]
+fn an_empty_pool_has_no_vms_and_says_so() {
+    let spec = serde_json::json!({"siteRef": {"name": "s"}, "vos": ["v"], "clouds": [{"name": "c"}],
+        "machine": {"image": "default"}, "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}});
+    let mut pool = crds::PilotPool::new("p", serde_json::from_value(spec).unwrap());
+    pool.metadata.namespace = Some("demo".into());
+    let stores = Stores { pools: Objects::of([pool]), ..Stores::default() };
+    let state = State { stores, ..State::default() };
+    let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default()), of_process()]);
+    for line in [
+        "dirac_operator_vms{namespace=\"demo\",pool=\"p\",phase=\"Running\"} 0",
+        "dirac_operator_pool_max{namespace=\"demo\",pool=\"p\"} 3",
+        "dirac_operator_ready{namespace=\"demo\",name=\"p\",kind=\"PilotPool\"} -1",
+        "dirac_operator_build_info{version=",
+        "process_resident_memory_bytes ",
+        "process_cpu_seconds_total ",
+        "dirac_operator_leader 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn objects_that_cannot_be_read_are_counted_by_kind_and_none_is_0() {
+    let broken =
+        serde_json::json!({"metadata": {"name": "cpu-1", "namespace": "demo"}, "spec": {"from": "the future"}});
+    let stores = Stores { vms: Objects::default().and_unread([broken]), ..Stores::default() };
+    let state = State { stores, ..State::default() };
+    let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default())]);
+    assert!(text.contains("dirac_operator_malformed_objects{kind=\"PilotVM\"} 1"), "{text}");
+    assert!(text.contains("dirac_operator_malformed_objects{kind=\"Cloud\"} 0"), "{text}");
+}
+
+#[test]
+fn a_cloud_says_what_it_does_not_believe_once_it_was_listed() {
+    let mut cloud = crds::Cloud::new("lyon", crds::cloud::CloudSpec::default());
+    cloud.metadata.namespace = Some("demo".into());
+    let key = Key::of(&cloud);
+    let state = State { stores: Stores { clouds: Objects::of([cloud]), ..Stores::default() }, ..State::default() };
+    let told = |state: &State| Metrics::default().exposition(&[of_objects(state, &Tally::default())]);
+    assert!(!told(&state).contains("cloud_vms_missing{"), "what was not asked is not 0");
+    state.clouds.get(&key).update(|f| {
+        f.listing = Some(Default::default());
+        let lost = [("uid".to_owned(), "cpu-1".to_owned())];
+        f.missing = Arc::new(Lacking::of(lost, 5, &Lacking::default(), jiff::Timestamp::UNIX_EPOCH));
+        f.orphans = 4;
+        f.frozen = vec![Frozen { what: What::Orphans, standing: Standing::default(), all: 5 }];
+    });
+    let text = told(&state);
+    for line in [
+        "dirac_operator_cloud_vms_missing{namespace=\"demo\",cloud=\"lyon\"} 1",
+        "dirac_operator_cloud_orphans{namespace=\"demo\",cloud=\"lyon\"} 4",
+        "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"OrphansNotAcknowledged\"} 1",
+        "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"MassLoss\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_line_in_the_page() {
+    let page = include_str!("../../../docs/metrics.md");
+    let text = [include_str!("gauges.rs"), include_str!("../metrics.rs"), METERED].concat();
+    let calls = text.split("register(\"").skip(1).chain(text.split("family(\"").skip(1));
+    let names: Vec<&str> = calls.filter_map(|rest| rest.split('"').next()).filter(|n| !n.is_empty()).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names.into_iter().filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
+        assert!(page.contains(&format!("{name}`")) || page.contains(&format!("{name}_total`")), "{name}");
+    }
+}
+
+const METERED: &str = include_str!("../../../broker/src/cloud/metered.rs");
