@@ -16,7 +16,7 @@ use crate::{
 
 const GROUP_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 
-/// A virtual organisation (VO) of one DIRAC installation: a community with groups, a share of the machines, limits and a budget. Pools and
+/// A virtual organisation (VO) of one DIRAC installation: a community with groups, a share of the VMs, limits and a budget. Pools and
 /// sites name it in `vos`.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -66,7 +66,7 @@ pub enum CloudError {
     /// No answer, or a server error, and nothing was carried out: nobody was reached, it was only a question, or it was looked into.
     #[error("transient: {0}")]
     Transient(String),
-    /// An order that may have been carried out, or may still be: the reply was lost, or a gateway answered in its stead.
+    /// An order that may have been carried out, or may still be: the reply was lost, or a gateway answered instead of it.
     #[error("it is not clear whether the VM was made: {message}")]
     Unclear {
         /// What happened to the call, in words.

@@ -79,7 +79,7 @@ impl Handle {
     /// deleted it.
     ///
     /// Ask this before anything is concluded from a VM that went without our doing: before its end is written down (`Vanished`), its row
-    /// closed, or anything bought in its stead. `false`: too many of the cloud's VMs are missing at once, or nothing has been listed yet.
+    /// closed, or anything bought in its place. `false`: too many of the cloud's VMs are missing at once, or nothing has been listed yet.
     /// The VM then counts as alive, as supply and against all limits; look again at the next turn of the poller, which rings those
     /// that are missing. The Cloud says in its condition Frozen what a person can do. A VM whose deletion we asked for need not be
     /// asked for here. To ask twice counts once.
