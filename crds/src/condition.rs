@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{reason::Reason, word::words};
 
 words! {
-    /// What a condition speaks of. Most are good when they are `True`; Frozen, Paused and Ended are news when they are `True`.
+    /// What a condition speaks of. Most are good when they are `True`; Frozen, Paused, Draining and Ended are news when they are `True`.
     pub enum ConditionType / UnknownCondition {
         "Every kind" {
             Ready: "`True` when the object is valid, its references resolve, and the operator acts on it.", "The reason and the message are those of the first thing that is lacking.";
@@ -40,6 +40,12 @@ words! {
         "PilotPool" {
             UserDataValid: "Whether the user-data template can be rendered.", "Correct machine.userData.";
             CloudUsable: "Whether VMs can be bought from at least one of its clouds.", "See the conditions of the clouds that the message names.";
+        }
+        "Downtime, PilotVM" {
+            Draining: "Of a VM: `True` while it takes no planned jobs and goes when it has none, with the reason; while jobs wait, DIRAC may still give it some, and none is killed. Of a Downtime: `True` from drainFor before its start to its end: VMs beyond what may stay drain, and beyond it VMs are bought only for jobs that end before the start.", "Nothing. When the reason is gone, for example a limit is raised or the Downtime is deleted, the VMs work on.";
+        }
+        "Downtime" {
+            Active: "`True` from the start of the downtime to its end. The reason is VMsLeft while VMs are still there beyond what may stay.", "See the reason.";
         }
         "PilotVM" {
             Registered: "Whether the pilot's row exists in DIRAC.", "See the message, and the DiracInstallation.";

@@ -50,6 +50,13 @@ pub use crate::{purchase::Purchase, unmet::UnmetDemand};
         description = "of these, VMs whose pilot asks for work or runs jobs",
         json_path = ".status.running"
     ),
+    printcolumn(
+        name = "Draining",
+        type_ = "integer",
+        priority = 1,
+        description = "of these, VMs that go when they have no job",
+        json_path = ".status.draining"
+    ),
     printcolumn(name = "Max", type_ = "integer", json_path = ".spec.scaling.max"),
     printcolumn(
         name = "Met",
@@ -281,9 +288,9 @@ pub struct Scaling {
     #[serde(default)]
     #[schemars(range(min = 0, max = 20_000))]
     pub min: i64,
-    /// The most VMs at once over all clouds and VOs of the pool, those that boot included. 0 drains the pool: no new VM is made, VMs whose
-    /// pilot has not asked for work are given back, and the others go by themselves when they find no more work. No job is killed.
-    /// `kubectl scale` sets it.
+    /// The most VMs at once over all clouds and VOs of the pool, those that boot included. VMs beyond it drain: one whose pilot has
+    /// not asked for work is given back, and the others when they have no job, or they go by themselves when they find no more work. 0
+    /// drains the whole pool. No job is killed. `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
     /// What the pool may have beyond `max`. `Never`: nothing. `WhatIsFree`: when every waiting job of the installation has been given what
@@ -361,9 +368,12 @@ pub struct PilotPoolStatus {
     /// Of these, VMs whose pilot has not yet asked for work.
     #[serde(default)]
     pub booting: i64,
-    /// Of these, VMs whose pilot asks for work or runs jobs.
+    /// Of these, VMs whose pilot asks for work or runs jobs, those that drain included.
     #[serde(default)]
     pub running: i64,
+    /// Of these, VMs that drain: no job is planned for them, and they go when they have none.
+    #[serde(default)]
+    pub draining: i64,
     /// Waiting jobs that the last round gave to this pool.
     #[serde(default)]
     pub waiting_jobs: i64,

@@ -22,6 +22,9 @@ words! {
             Listed: "The provider's last list has every VM of ours that should be in it.", "";
             NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
             NotPaused: "Nobody has asked for a pause.", "";
+            Announced: "The downtime has not reached that stage yet.", "";
+            Over: "The downtime is over: all is as before.", "";
+            NotDraining: "The reason for which the VM drained is gone: it works on.", "";
             Registered: "The pilot has its row in DIRAC.", "";
             Launched: "The cloud has made the VM.", "";
             Booting: "The VM is there, and its pilot has not asked DIRAC for work yet.", "";
@@ -103,6 +106,7 @@ words! {
             InstallationLimit: "The VMs of the installation hold as much as they may.", "Raise spec.limits of the DiracInstallation.";
             Budget: "What is left of the VO's budget does not pay for another VM.", "Raise spec.budget of the VirtualOrganization, or wait: what was spent a period ago counts no more.";
             NoPrice: "The VO has a budget in money, and no price in its currency is known of what could be bought.", "Name the prices in spec.prices of the Cloud, and its spec.currency where budgets count in several. For machines that cost nothing: spec.budget.withoutPrice: Free.";
+            Downtime: "A Downtime closes the cloud, now or soon, and the jobs would not end before it begins; what may stay is used.", "Wait until it is over, raise spec.keep of the Downtime, or add another cloud to the pool.";
             Pace: "One round makes no more VMs; the next one goes on.", "Wait for the next round.";
             PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";
         }
@@ -113,7 +117,8 @@ words! {
         }
         "Waiting to go" {
             Deleting: "The object was deleted, and goes as soon as what needs it is gone.", "Wait; the message counts what it waits for.";
-            Draining: "The pool was deleted or scaled to 0: no new VM is made, and the ones with jobs go when their jobs are done.", "Wait. With the jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
+            Draining: "Of a pool: it was deleted or scaled to 0, so that no new VM is made, and the ones with jobs go when their jobs are done. Of a VM: it goes when it has no job; its condition Draining says why.", "Wait. The pool's VMs with their jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
+            VMsLeft: "The downtime has begun, and VMs are still there beyond what may stay. They drain; the operator kills no job.", "Wait until their jobs are done. To lose these jobs: `kubectl delete pvm NAME`; the message says how to find the VMs.";
             WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             ReclaimAnnounced: "The provider has announced that it takes the VM back.", "Buy OnDemand where that happens too often (machine.purchase).";
@@ -123,7 +128,7 @@ words! {
         }
         "How a VM ended" {
             Idle: "The VM stopped by itself, since its pilot found no more work. The usual end.", "";
-            Surplus: "It was given back before it had a job, since the jobs for which it was made are gone, or a limit was lowered.", "";
+            Surplus: "It was given back while it had no job: the jobs for which it was made are gone, or it was to drain.", "";
             Deleted: "Somebody deleted the PilotVM, and the VM went with it.", "";
             NeverRan: "It stopped before its pilot asked for work.", "See its console log: image, userData, network.";
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";

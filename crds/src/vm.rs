@@ -122,6 +122,10 @@ pub struct PilotVMSpec {
     pub idle_timeout: Duration,
     /// Age from which the VM counts as ending: no jobs are planned for it, and it goes when it finds no more work.
     pub max_lifetime: Duration,
+    /// When it is to be gone, since a Downtime begins then: maxCpuTime and maxLifetime are cut to it, so that DIRAC gives its pilot no job
+    /// that would run longer, as far as jobs say how long they run. Absent: no such end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// The waiting jobs that it was made for. They have the first claim on it until its pilot had its first job. Empty: its pool keeps
     /// it whatever waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -235,11 +239,11 @@ pub struct Bought {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PilotVMStatus {
-    /// The truth about the object: Registered, Launched, Running, Ended. docs/conditions.md says what each reason means and what to do.
+    /// The truth about the object: Registered, Launched, Running, Draining, Ended. docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
-    /// Derived from the conditions, for people: Pending, Booting, Running, Ending.
+    /// Derived from the conditions, for people: Pending, Booting, Running, Draining, Ending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// The pilot's reference in DIRAC.

@@ -23,6 +23,8 @@ pub enum Which {
     Unasked,
     /// Those that never had a job.
     Jobless,
+    /// Those that have none now: they never had one, or DIRAC says that all that they had have ended.
+    Idle,
 }
 
 /// What came of it.
@@ -99,12 +101,16 @@ fn reference(vm: &PilotVM) -> String {
     stamp::reference(&vm.uid().unwrap_or_default())
 }
 
-/// Whether a row that was read just now shows that the VM can go without a job being lost. DIRAC tells which jobs a pilot got, not which
-/// of them run: a pilot that ever had one may have one. An absent row proves nothing of a VM that was made.
+/// Whether a row that was read just now shows that the VM can go without a job being lost. Where nobody says which of a pilot's jobs run, a
+/// pilot that ever had one may have one. An absent row proves nothing of a VM that was made.
 fn is_free(vm: &PilotVM, row: Option<&PilotRow>, which: Which) -> bool {
     let Some(row) = row else { return launched(vm).is_none() };
     let had_job = row.current_job > 0 || row.jobs.as_ref().is_some_and(|jobs| !jobs.is_empty());
-    !had_job && (which == Which::Jobless || row.status != PilotStatus::Running)
+    match which {
+        Which::Unasked => !had_job && row.status != PilotStatus::Running,
+        Which::Jobless => !had_job,
+        Which::Idle => !had_job || row.running == Some(0),
+    }
 }
 
 #[cfg(test)]

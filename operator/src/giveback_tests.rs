@@ -111,3 +111,13 @@ fn a_pilot_that_ever_had_a_job_may_have_one() {
     assert!(!is_free(&booting(), Some(&row(PilotStatus::Running, 0, Some(vec![3]))), Which::Jobless));
     assert!(!is_free(&booting(), Some(&row(PilotStatus::Running, 3, None)), Which::Jobless));
 }
+
+#[test]
+fn a_pilot_whose_jobs_have_all_ended_goes_from_a_vm_that_drains_and_one_of_which_nobody_says_so_stays() {
+    let with = |running| PilotRow { running, ..row(PilotStatus::Running, 3, Some(vec![3])) };
+    let goes = |running| is_free(&booting(), Some(&with(running)), Which::Idle);
+    assert_eq!((goes(Some(0)), goes(Some(1)), goes(None)), (true, false, false));
+    assert!(!is_free(&booting(), Some(&with(Some(0))), Which::Jobless));
+    assert!(is_free(&booting(), Some(&row(PilotStatus::Running, 0, Some(vec![]))), Which::Idle));
+    assert!(!is_free(&booting(), None, Which::Idle));
+}

@@ -1,7 +1,10 @@
 //! What a PilotVM's object says of its life: questions that several rooms ask of it. Pure.
 
 use broker::cloud::Coming;
-use crds::{Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition, vm::PilotVMStatus};
+use crds::{
+    Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition,
+    vm::{PilotVMSpec, PilotVMStatus},
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
@@ -15,6 +18,11 @@ const ASKS_AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A guest that does not stop by itself is given this time more than it should need.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the pilot may use of its CPU time before it asks for work, in normalised seconds. DIRAC's JobAgent asks for jobs that fit in
+/// what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a pool of
+/// `maxCpuTime: 72h` would make VMs for 72 h jobs and none of their pilots would ever be given one.
+const BEFORE_THE_FIRST_JOB: u64 = 3_600;
 
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
@@ -40,6 +48,12 @@ pub fn is_settled(vm: &PilotVM) -> bool {
 pub fn leaves(vm: &PilotVM) -> Option<Reason> {
     let said = ConditionType::Leaving.among(&vm.status.as_ref()?.conditions).filter(|c| c.status == "True")?;
     condition::reason(said)
+}
+
+/// Why the VM is to take no more jobs, where that is written down: the reason and the sentence.
+pub fn drains(vm: &PilotVM) -> Option<(&str, &str)> {
+    let said = ConditionType::Draining.among(&vm.status.as_ref()?.conditions).filter(|c| c.status == "True")?;
+    Some((&said.reason, &said.message))
 }
 
 /// The reason in which an announcement is written down.
@@ -96,6 +110,11 @@ pub fn hard_limit(vm: &PilotVM) -> Timestamp {
     created(vm) + seconds(vm.spec.max_lifetime) + seconds(vm.spec.max_cpu_time) + GRACE
 }
 
+/// What the pilot may use of its CPU time before it asks for work; one that is to be gone at a moment has none, since its last job would run on beyond it.
+pub fn before_the_first_job(spec: &PilotVMSpec) -> u64 {
+    if spec.until.is_some() { 0 } else { BEFORE_THE_FIRST_JOB }
+}
+
 /// Which of these objects says that nothing is made or taken away here: its kind and name. An object that is gone says nothing.
 pub fn paused_by<'a>(
     installation: Option<&DiracInstallation>,
@@ -114,6 +133,8 @@ pub fn phase(status: &PilotVMStatus) -> &'static str {
     let is = |type_: ConditionType| type_.holds(&status.conditions);
     if is(ConditionType::Ended) {
         "Ending"
+    } else if is(ConditionType::Draining) {
+        "Draining"
     } else if is(ConditionType::Running) {
         "Running"
     } else if is(ConditionType::Launched) {
@@ -127,7 +148,7 @@ pub fn phase(status: &PilotVMStatus) -> &'static str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crds::{annotation, pool::PilotPoolSpec, vm::PilotVMSpec};
+    use crds::{annotation, pool::PilotPoolSpec};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;

@@ -8,6 +8,7 @@ mod cloud;
 mod conditions;
 mod context;
 mod crash;
+mod downtime;
 mod each;
 mod ending;
 mod errands;

@@ -84,6 +84,32 @@ impl From<DisetError> for Trouble {
     }
 }
 
+/// The reason of what the plan says.
+pub fn of_plan(reason: broker::plan::Reason) -> Reason {
+    use broker::plan::Reason as Said;
+    match reason {
+        Said::NoPool => Reason::NoPool,
+        Said::NoMatch => Reason::NoMatch,
+        Said::NoOffering => Reason::NoOffering,
+        Said::PoolMax => Reason::PoolMax,
+        Said::VoLimit => Reason::VoLimit,
+        Said::CloudCeiling => Reason::CloudCeiling,
+        Said::CloudQuota => Reason::CloudQuota,
+        Said::NoCapacity => Reason::NoCapacity,
+        Said::VmsFail => Reason::VmsFail,
+        Said::Ramp => Reason::Ramp,
+        Said::NeverMatched => Reason::NeverMatched,
+        Said::JobsDie => Reason::JobsDie,
+        Said::SiteLimit => Reason::SiteLimit,
+        Said::InstallationLimit => Reason::InstallationLimit,
+        Said::Budget => Reason::Budget,
+        Said::NoPrice => Reason::NoPrice,
+        Said::Downtime => Reason::Downtime,
+        Said::Pace => Reason::Pace,
+        Said::Paused => Reason::Paused,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use broker::cloud::Scope;

@@ -309,7 +309,6 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
         ("dirac", "cloud/aws-paris", "spec.ec2"),
         ("dirac", "cloud/fedcloud-lpsc", "spec.openstack.auth.oidc"),
         ("dirac", "pilotpool/biomed-gpu", "Spot"),
-        ("dirac", "downtime/cppm-maintenance", "downtimes"),
     ] {
         until(&format!("{object} says that {words} is not acted on"), 40, async || {
             let (status, reason, message) = f.condition(namespace, object, "Supported");

@@ -23,7 +23,7 @@ const OPERATOR: &[&[&str]] = &[
     &["context"],
     &["api", "bells"],
     &["args", "errands", "known", "metrics", "progress"],
-    &["conditions", "crash", "ending", "life", "resolve", "trouble"],
+    &["conditions", "crash", "downtime", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];
 

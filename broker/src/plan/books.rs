@@ -1,17 +1,23 @@
 //! Which accounts a launch touches.
 
+mod passed;
+
 use std::collections::HashMap;
 
 use super::{
     Reason,
     account::{Account, Amount, Lack, Number, amount},
+    closing::{Beyond, Closing, Cut},
+    life::Life,
     near::{Concerns, Near},
     offer::{Offer, Thought},
     ours::Ours,
     restraint::Restraint,
-    snapshot::{Limits, LiveVm, Offering, Snapshot, Vo},
+    snapshot::{CloudState, Limits, LiveVm, Offering, Snapshot, Vo},
 };
 use crate::experience::money::Unit;
+
+pub use passed::Whose;
 
 /// As many VMs one plan makes, whatever the snapshot allows: a plan has an end.
 pub const MOST_LAUNCHES: u64 = 100_000;
@@ -34,6 +40,9 @@ pub struct Books<'a> {
     holds: Vec<Number>,
     /// Which holds concern which launches.
     pub near: Near<'a>,
+    closings: Vec<Number>,
+    /// By index of the cloud: indices of the closings that concern it.
+    closings_of: Vec<Vec<usize>>,
     restraint: Restraint,
     /// What binds where restraint does.
     restrained: Number,
@@ -94,6 +103,11 @@ impl<'a> Books<'a> {
         let holds =
             snapshot.holds.iter().map(|h| open(Account::new(h.reason, h.message.clone(), vms(h.most)))).collect();
         let near = Near::new(snapshot);
+        let closings: Vec<Number> = snapshot.closings.iter().map(|c| open(c.account())).collect();
+        let closes = |cloud: &CloudState| {
+            let all = snapshot.closings.iter().enumerate();
+            all.filter(|(_, c)| c.clouds.contains(&cloud.name)).map(|(i, _)| i).collect()
+        };
         let mut books = Self {
             snapshot,
             accounts,
@@ -111,6 +125,8 @@ impl<'a> Books<'a> {
             restrained,
             untried,
             near,
+            closings,
+            closings_of: snapshot.clouds.iter().map(closes).collect(),
         };
         books.charge_all(ours);
         books
@@ -131,6 +147,11 @@ impl<'a> Books<'a> {
                 self.quota_of(vm),
             ];
             known.into_iter().flatten().for_each(|n| self.accounts[n].take(each));
+            for (closing, n) in self.snapshot.closings.iter().zip(&self.closings) {
+                if closing.clouds.contains(&vm.cloud) && vm.life != Life::Ending && closing.stays(vm) {
+                    self.accounts[*n].take(each);
+                }
+            }
         }
     }
 
@@ -186,9 +207,21 @@ impl<'a> Books<'a> {
         all.into_iter().flatten()
     }
 
-    /// The accounts of the holds that concern a launch.
+    /// The accounts of the holds and closings that concern a launch.
     fn held<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (Number, Concerns)> + 's {
-        self.near.of(thought).map(|(i, concerns)| (self.holds[i], concerns))
+        let Thought { offer, class, .. } = thought;
+        let closings = self.closings_of[offer.cloud].iter().filter_map(move |i| {
+            let binds = self.snapshot.closings[*i].binds(offer.offering, class);
+            binds.then_some((self.closings[*i], Concerns::Some))
+        });
+        self.near.of(thought).map(|(i, concerns)| (self.holds[i], concerns)).chain(closings)
+    }
+
+    /// The closings within whose bounds a launch need not be, with their accounts.
+    fn beyond<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (&'s Closing, Number)> + 's {
+        let Thought { offer, class, .. } = thought;
+        let all = self.closings_of[offer.cloud].iter().map(|i| (&self.snapshot.closings[*i], self.closings[*i]));
+        all.filter(move |(closing, _)| !closing.binds(offer.offering, class))
     }
 
     /// The accounts that a launch touches, and whom each concerns.
@@ -226,7 +259,9 @@ impl<'a> Books<'a> {
     /// How many such VMs have room.
     pub fn room(&self, thought: Thought<'_>) -> u64 {
         let each = self.each(thought);
-        let room = self.touched(thought).map(|(n, _)| self.accounts[n].room(each)).min().unwrap_or(0);
+        // While some may stay beyond a closing, these come first; the others are cut.
+        let stay = self.beyond(thought).map(|(_, n)| self.accounts[n].room(each)).filter(|room| *room > 0);
+        let room = self.touched(thought).map(|(n, _)| self.accounts[n].room(each)).chain(stay).min().unwrap_or(0);
         room.min(self.restraint.room(thought.number)).min(self.room_of_class(thought))
     }
 
@@ -238,15 +273,26 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Takes `vms` such VMs from all accounts that they touch.
-    pub fn take(&mut self, thought: Thought<'_>, vms: u64) {
-        let each = self.each(thought).map(|n| n.saturating_mul(vms));
-        let held: Vec<(Number, Concerns)> = self.held(thought).collect();
-        self.fixed(thought).chain(held).for_each(|(n, _)| self.accounts[n].take(each));
+    /// Takes `vms` such VMs from all accounts that they touch. How each is cut.
+    pub fn take(&mut self, thought: Thought<'_>, vms: u64) -> Option<Cut> {
+        let one = self.each(thought);
+        let each = one.map(|n| n.saturating_mul(vms));
+        let mut touched: Vec<Number> = self.touched(thought).map(|(n, _)| n).collect();
+        let cpu_time = self.snapshot.pools[thought.pool].cpu_time;
+        let mut cuts: Vec<Cut> = Vec::new();
+        for (closing, n) in self.beyond(thought) {
+            match closing.beyond(thought.offer.offering, thought.class, cpu_time) {
+                Beyond::Ends => {}
+                Beyond::Cut(cut) if self.accounts[n].room(one) < vms => cuts.push(cut),
+                Beyond::Cut(_) | Beyond::Stays => touched.push(n),
+            }
+        }
+        touched.into_iter().for_each(|n| self.accounts[n].take(each));
         self.restraint.take(thought.number, vms);
         if let Some(class) = thought.class.filter(|_| self.restraint.bounds_classes()) {
             self.restraint.take_for((thought.pool, thought.number, thought.vo), class, vms);
         }
+        cuts.into_iter().min_by_key(|cut| (cut.until, cut.cpu_time))
     }
 
     /// Whether the pool has its maximum.

@@ -7,6 +7,7 @@ use super::{
     Assigned, Plan,
     books::Books,
     class::{Class, Demand},
+    drain::over,
     explain::explain,
     fill::Fill,
     index::{Index, Numbers},
@@ -17,7 +18,7 @@ use super::{
     share::Turns,
     snapshot::{Pool, Says, Snapshot},
     supply::{Given, Slots},
-    surplus::surplus,
+    surplus::Returns,
     there::{there, unused},
     words::launches,
 };
@@ -32,14 +33,17 @@ const FETCH: u64 = 20;
 /// 3. For what is left VMs are made: turn by turn for the VO that has least for its share (`share.rs`), from the offering that costs least
 ///    for each core that is used (`market.rs`), within every limit (`books.rs`).
 /// 4. Pools that borrow may then have more than their maximum, and pools keep the VMs that their manifests ask for.
-/// 5. What got nothing is explained (`explain.rs`); what is beyond a limit and does not work yet is given back (`surplus.rs`).
+/// 5. What got nothing is explained (`explain.rs`); what is beyond a limit or not needed is given back (`surplus.rs`)
+///    or drains (`drain.rs`).
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let demand = Demand::of(snapshot);
     let mut numbers = Numbers::default();
     let says_of: Vec<usize> = snapshot.pools.iter().map(|pool| numbers.of(&Arc::new(says(pool)))).collect();
     let ours = ours(snapshot, &demand.classes, &mut numbers);
     let index = Index::new(numbers, &demand.classes);
-    let mut fill = Fill::new(snapshot, &demand.classes, index, Books::new(snapshot, &ours), says_of);
+    let books = Books::new(snapshot, &ours);
+    let over = over(snapshot, &books, &ours);
+    let mut fill = Fill::new(snapshot, &demand.classes, index, books, says_of);
     fill.paces = paces(snapshot, &demand.classes, &fill);
 
     let mut given: Vec<Given> = vec![Given::default(); snapshot.pools.len()];
@@ -68,10 +72,15 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let assigned = snapshot.pools.iter().zip(given).zip(&fill.placed).map(|((pool, given), new)| {
         (pool.name.clone(), Assigned { running: given.running, booting: given.booting, new: *new })
     });
+    let returns = Returns::of(snapshot, over, &ours, &names);
+    let mut unneeded: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    unneeded.sort_unstable();
     Plan {
         assigned: assigned.filter(|(_, a)| a.all() > 0).collect(),
         launches: launches(&mut fill),
-        surplus: surplus(snapshot, &ours, &names),
+        surplus: returns.surplus,
+        drains: returns.drains,
+        unneeded,
         unmet,
         waiting: snapshot.vos.iter().zip(&demand.waiting).map(|(vo, jobs)| (vo.name.clone(), *jobs)).collect(),
         unclaimed: demand.unclaimed,

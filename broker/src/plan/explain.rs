@@ -108,6 +108,12 @@ fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bou
     let (whose, flavor) = (&account.whose, &offering.flavor);
     let message = match account.reason {
         _ if is_hold(account) => whose.clone(),
+        Reason::Downtime => {
+            format!(
+                "{whose}; {by} more {} that may stay (spec.keep) would start one more {flavor} on {cloud}",
+                account.word(what)
+            )
+        }
         Reason::Pace => format!("one round makes {limit} VMs at most: the next one goes on"),
         Reason::Budget => {
             let said = |amount| account.unit.as_ref().map_or_else(String::new, |unit| unit.amount(amount));

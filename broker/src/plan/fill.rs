@@ -10,6 +10,7 @@ use super::{
     aisles::{Aisles, Choice, aisles, numbered},
     books::Books,
     class::Class,
+    closing::Cut,
     index::Index,
     lane::{Lane, Pace},
     life::Free,
@@ -33,6 +34,8 @@ pub struct Draft {
     pub lease: Vec<Lease>,
     /// The tag that it asks for, so that it takes such jobs alone.
     pub pin: Option<Pin>,
+    /// How it is cut to the time that is left.
+    pub cut: Option<Cut>,
     /// Why it is made.
     pub why: Why,
 }
@@ -178,10 +181,11 @@ impl<'c, 'a> Fill<'c, 'a> {
         let vms = turn.min(room);
         self.most[n] = each;
         self.made[n] = self.made[n].saturating_add(vms);
-        self.books.take(thought, vms);
+        let cut = self.books.take(thought, vms);
         turns.give(class.vo, Some(n), offer.offering, vms);
         let Pool { pin, cpu_time, .. } = self.snapshot.pools[pool];
         let pin = if pin { class.need.pin() } else { None };
+        let cpu_time = cut.map_or(cpu_time, |cut| cut.cpu_time);
         let jobs = each.min(left);
         let run = Run { first: self.drafts.len(), vms: usize::try_from(vms).unwrap_or(usize::MAX) };
         if let (Some(lane), _) = Lane::largest(lane.after(&class.need, full, pace, jobs)) {
@@ -190,7 +194,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         }
         let draft = || {
             let lease = vec![Lease { class: class.key.clone(), jobs }];
-            Draft { pool, vo: class.vo, offer: number, lease, pin, why: Why::Class(n) }
+            Draft { pool, vo: class.vo, offer: number, lease, pin, cut, why: Why::Class(n) }
         };
         self.drafts.extend(std::iter::repeat_with(draft).take(run.vms));
         let given = vms * jobs;
@@ -203,9 +207,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         let Some((_, false, number)) = self.best_of(pool, vo, None, 0, |_| true) else { return false };
         let offer = self.market.offer(number);
         let thought = self.thought(pool, vo, None, number);
-        self.books.take(thought, 1);
+        let cut = self.books.take(thought, 1);
         turns.give(vo, None, offer.offering, 1);
-        self.drafts.push(Draft { pool, vo, offer: number, lease: Vec::new(), pin: None, why });
+        self.drafts.push(Draft { pool, vo, offer: number, lease: Vec::new(), pin: None, cut, why });
         true
     }
 }

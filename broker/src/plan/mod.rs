@@ -6,7 +6,13 @@ mod bits;
 mod books;
 mod choice;
 mod class;
+mod closing;
+#[cfg(test)]
+mod closing_tests;
 mod decide;
+mod drain;
+#[cfg(test)]
+mod drain_tests;
 #[cfg(test)]
 mod example_tests;
 mod explain;
@@ -46,7 +52,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use closing::{Closing, Cut};
 pub use decide::{plan, says};
+pub use drain::Drain;
 pub use hold::Hold;
 pub use index::fits_alone;
 pub use job_class::JobClass;
@@ -65,6 +73,10 @@ pub struct Plan {
     pub launches: Vec<Launch>,
     /// VMs to give back. Only VMs whose pilot has not asked for work yet are among them (still booting, or not yet made).
     pub surplus: Vec<Surplus>,
+    /// All VMs that are to take no more jobs. One that drained and is not among them is to go on as before.
+    pub drains: Vec<Drain>,
+    /// VMs that boot and for which no waiting job is planned.
+    pub unneeded: Vec<String>,
     /// Waiting jobs that get no VM.
     pub unmet: Vec<Unmet>,
     /// Waiting jobs given to each pool, by its name.
@@ -90,6 +102,8 @@ pub struct Launch {
     pub jobs: u64,
     /// The same by class: they have the first claim on it.
     pub lease: Vec<Lease>,
+    /// How it is cut to the time that is left before its cloud is closed; `None`: it is as its pool says.
+    pub cut: Option<Cut>,
     /// A tag that its pilot asks for beside the pool's required ones, so that it takes such jobs alone.
     pub pin: Option<Arc<str>>,
     /// Why, as a sentence.

@@ -40,6 +40,8 @@ pub enum Reason {
     Budget,
     /// The VO has a budget, and in its currency no price is known of what could be bought (`spec.prices` of the Cloud).
     NoPrice,
+    /// The cloud is, or will soon be, closed but for what may stay (a Downtime), and the jobs would not end in time.
+    Downtime,
     /// One round makes no more VMs; the next one goes on.
     Pace,
     /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
@@ -48,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -65,6 +67,7 @@ impl Reason {
         Self::InstallationLimit,
         Self::Budget,
         Self::NoPrice,
+        Self::Downtime,
         Self::Pace,
         Self::Paused,
     ];
@@ -88,6 +91,7 @@ impl Reason {
             Self::InstallationLimit => "InstallationLimit",
             Self::Budget => "Budget",
             Self::NoPrice => "NoPrice",
+            Self::Downtime => "Downtime",
             Self::Pace => "Pace",
             Self::Paused => "Paused",
         }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{hold::Hold, job_class::JobClass, life::Life};
+use super::{closing::Closing, hold::Hold, job_class::JobClass, life::Life};
 use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// What is bought with restraint for a while.
     pub holds: Vec<Hold>,
+    /// What is closed now or soon.
+    pub closings: Vec<Closing>,
     /// How long jobs run, where it was measured.
     pub run_times: Vec<RunTime>,
     /// Every PilotVM that is not known to be gone.
@@ -150,6 +152,8 @@ pub struct Pool {
     pub min: u64,
     /// VMs without work that it keeps beyond those that jobs need.
     pub spare: u64,
+    /// Seconds without a job after which its VMs stop.
+    pub idle_seconds: u64,
     /// Seconds that a job may wait for VMs that are there; `None`: as long as a new one takes.
     pub max_wait: Option<u64>,
     /// Seconds for which a new VM is paid for, as far as is known: what a budget reserves.
@@ -292,6 +296,8 @@ pub struct LiveVm {
     pub says: Arc<Says>,
     /// CPU time that it has left, in normalised seconds as DIRAC compares them.
     pub cpu_time: u64,
+    /// Seconds until it is to be gone, since it was bought for the time before a closing; `None`: no such end.
+    pub until: Option<u64>,
     /// How far it is.
     pub life: Life,
     /// The jobs that it was bought for. They have the first claim on it until its pilot had its first job.
@@ -300,6 +306,8 @@ pub struct LiveVm {
     pub counted: bool,
     /// Seconds since the PilotVM was made.
     pub age_seconds: u64,
+    /// Seconds for which no waiting job has been planned for it while it boots ([`super::Plan::unneeded`]).
+    pub unneeded_seconds: u64,
 }
 
 /// A claim of jobs on a VM.

@@ -1,106 +1,104 @@
-//! What is given back: VMs whose pilot has not asked for work yet, beyond a limit, or that nobody needs any more.
+//! What is given back, after the plan for the jobs: VMs beyond a limit that was lowered, and VMs that boot for jobs which are gone.
+//!
+//! A VM whose pilot has not asked for work is given back at once. One that may have jobs drains (`drain.rs`).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    Reason, Surplus,
-    account::{Account, amount},
-    life::Life,
+    Drain, Surplus,
+    account::amount,
+    drain::{Over, frees_soonest},
+    life::{Free, Life},
     ours::Ours,
-    snapshot::{Limits, LiveVm, Snapshot},
+    snapshot::{LiveVm, Snapshot},
 };
 
 /// Unused VMs that boot, by name: no waiting job is planned for them.
 pub type Unused<'a> = HashSet<&'a str>;
 
-/// VMs to give back. One that may have a job is never among them.
-pub fn surplus(snapshot: &Snapshot, ours: &[Ours<'_>], unused: &Unused<'_>) -> Vec<Surplus> {
-    let mut all = Vec::new();
-    let mut gone: BTreeSet<&str> = BTreeSet::new();
-    let held = held(ours);
-    for bound in bounds(snapshot, &held) {
-        let mut account = bound.account;
-        let counted = held[&bound.whose].iter().filter(|vm| !gone.contains(vm.name.as_str()));
-        counted.clone().for_each(|vm| account.take(amount(&vm.offering, 0)));
-        if !account.is_over() {
-            continue;
+/// What is given back.
+#[derive(Default)]
+pub struct Returns<'a> {
+    /// VMs whose pilot has not asked for work yet.
+    pub surplus: Vec<Surplus>,
+    /// VMs that are to take no more jobs.
+    pub drains: Vec<Drain>,
+    leaving: HashSet<&'a str>,
+}
+
+impl<'a> Returns<'a> {
+    /// What is beyond these limits, and what nobody needs.
+    pub fn of(snapshot: &Snapshot, over: Vec<Over<'a>>, ours: &[Ours<'a>], unused: &Unused<'_>) -> Self {
+        let mut returns = Self::default();
+        for bound in over {
+            returns.fit(bound, unused);
         }
-        let mut booting: Vec<&LiveVm> = counted.filter(|vm| matches!(vm.life, Life::Booting { .. })).copied().collect();
-        // First what nobody needs, then the youngest.
-        booting.sort_by_key(|vm| (!unused.contains(vm.name.as_str()), vm.age_seconds, &vm.name));
-        for vm in booting {
+        let mut by_pool: BTreeMap<usize, Vec<&'a LiveVm>> = BTreeMap::new();
+        for Ours { vm, pool, .. } in ours {
+            let Some(pool) = pool.filter(|_| unused.contains(vm.name.as_str())) else { continue };
+            if vm.unneeded_seconds > snapshot.pools[pool].idle_seconds {
+                by_pool.entry(pool).or_default().push(vm);
+            }
+        }
+        for (pool, long) in by_pool {
+            returns.unneeded(snapshot, pool, long, ours, unused);
+        }
+        returns
+    }
+
+    /// Takes VMs off until this limit holds: what frees soonest first. Those that boot free at once, first those that nobody needs, then
+    /// the youngest. Those that drain already go on, so that the same VMs drain at the next plan.
+    fn fit(&mut self, Over { mut account, vms }: Over<'a>, nobodys: &Unused<'_>) {
+        vms.iter().for_each(|vm| account.take(amount(&vm.offering, 0)));
+        let (gone, mut left): (Vec<&LiveVm>, Vec<&LiveVm>) =
+            vms.into_iter().partition(|vm| self.leaving.contains(vm.name.as_str()));
+        gone.iter().for_each(|vm| account.give(amount(&vm.offering, 0)));
+        if !account.is_over() {
+            return;
+        }
+        left.sort_by_cached_key(|vm| (frees_soonest(vm, nobodys.contains(vm.name.as_str())), vm.name.clone()));
+        for vm in left {
             if !account.is_over() {
-                break;
+                return;
             }
             account.give(amount(&vm.offering, 0));
-            gone.insert(&vm.name);
-            all.push(Surplus {
-                vm: vm.name.clone(),
-                reason: format!("{}, and this one has not begun to work", account.whose),
-            });
+            self.leaving.insert(&vm.name);
+            let (name, whose) = (vm.name.clone(), &account.whose);
+            if matches!(vm.life, Life::Booting { .. }) {
+                let reason = format!("{whose}, and this one has not begun to work");
+                self.surplus.push(Surplus { vm: name, reason });
+            } else {
+                self.drains.push(Drain { vm: name, why: account.reason, reason: whose.clone() });
+            }
         }
     }
-    all
-}
 
-/// What VMs are counted for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Whose {
-    Pool(usize),
-    Vo(usize),
-    Cloud(usize),
-    /// The site of the pool with this index.
-    Site(usize),
-    Installation,
-}
-
-type Held<'a> = HashMap<Whose, Vec<&'a LiveVm>>;
-
-struct Bounded {
-    /// Of which only what others hold is used yet; whose it is is the reason for people.
-    account: Account,
-    whose: Whose,
-}
-
-/// What may be passed, where VMs are.
-fn bounds(snapshot: &Snapshot, held: &Held<'_>) -> Vec<Bounded> {
-    let pools = snapshot.pools.iter().enumerate().filter(|(_, pool)| !pool.borrows).map(|(i, pool)| {
-        let whose = format!("pool {} has more than {} VMs (spec.scaling.max)", pool.name, pool.max);
-        let limits = Limits { vms: Some(pool.max), ..Limits::default() };
-        (Whose::Pool(i), Reason::PoolMax, whose, limits)
-    });
-    let vos = snapshot.vos.iter().enumerate().map(|(i, vo)| {
-        (Whose::Vo(i), Reason::VoLimit, format!("VO {} has more than it may (spec.limits)", vo.name), vo.limits)
-    });
-    let clouds = snapshot.clouds.iter().enumerate().map(|(i, cloud)| {
-        let whose = format!("cloud {} has more than its ceiling (spec.ceiling)", cloud.name);
-        (Whose::Cloud(i), Reason::CloudCeiling, whose, cloud.ceiling)
-    });
-    let sites = snapshot.pools.iter().enumerate().map(|(i, pool)| {
-        let whose = format!("site {} has more than it may (spec.limits)", pool.site);
-        (Whose::Site(i), Reason::SiteLimit, whose, pool.site_limits)
-    });
-    let whose = "the installation has more than it may (spec.limits)".to_owned();
-    let installation = (Whose::Installation, Reason::InstallationLimit, whose, snapshot.limits);
-    let all = pools.chain(vos).chain(clouds).chain(sites).chain([installation]);
-    let all = all.filter(|(whose, _, _, limits)| *limits != Limits::default() && held.contains_key(whose));
-    let bounded = |(whose, reason, text, limits)| {
-        let mut account = Account::new(reason, text, limits);
-        if let Whose::Cloud(cloud) = whose {
-            account.take_others(snapshot.clouds[cloud].others);
+    /// Gives back VMs of a pool that boot and that no job has needed for as long as a VM of the pool idles, beyond those that the pool keeps:
+    /// to boot for nobody is to idle.
+    fn unneeded(
+        &mut self,
+        snapshot: &Snapshot,
+        pool: usize,
+        mut long: Vec<&'a LiveVm>,
+        ours: &[Ours<'a>],
+        unused: &Unused<'_>,
+    ) {
+        let here = || {
+            let ours = ours.iter().filter(|ours| ours.pool == Some(pool)).map(|ours| ours.vm);
+            ours.filter(|vm| !self.leaving.contains(vm.name.as_str()))
+        };
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let lives = here().filter(|vm| matches!(vm.life, Life::Booting { .. } | Life::Running { .. })).count();
+        let idle = |vm: &&LiveVm| matches!(&vm.life, Life::Running { free, .. } if *free == Free::all(&vm.offering));
+        let waits = here().filter(|vm| unused.contains(vm.name.as_str())).count() + here().filter(idle).count();
+        let pool = &snapshot.pools[pool];
+        let most = count(lives).saturating_sub(pool.min).min(count(waits).saturating_sub(pool.spare));
+        long.retain(|vm| !self.leaving.contains(vm.name.as_str()));
+        long.sort_by_key(|vm| (vm.age_seconds, &vm.name));
+        for vm in long.into_iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
+            self.leaving.insert(&vm.name);
+            let reason = "the jobs for which it was made are gone, and no other waiting job has needed it since";
+            self.surplus.push(Surplus { vm: vm.name.clone(), reason: reason.to_owned() });
         }
-        Bounded { account, whose }
-    };
-    all.map(bounded).collect()
-}
-
-/// VMs that are not ending.
-fn held<'a>(ours: &[Ours<'a>]) -> Held<'a> {
-    let mut all: Held<'a> = HashMap::new();
-    for Ours { vm, pool, vo, cloud, site, .. } in ours.iter().filter(|ours| ours.vm.life != Life::Ending) {
-        let of = [pool.map(Whose::Pool), vo.map(Whose::Vo), cloud.map(Whose::Cloud), site.map(Whose::Site)];
-        let of = of.into_iter().flatten().chain([Whose::Installation]);
-        of.for_each(|whose| all.entry(whose).or_default().push(vm));
     }
-    all
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    closing::Closings,
     fill::Fill,
     lane::Lane,
     life::{Free, Life},
@@ -28,6 +29,7 @@ pub fn there<'a>(
     let mut supply = Supply::new(fill.snapshot.vos.len());
     let mut booting: Booting<'a> = BTreeMap::new();
     let failing = will_fail(ours);
+    let closings = Closings::of(fill.snapshot);
     // VMs between whose CPU times left no class asks for one are alike.
     let mut asked: Vec<u64> = fill.classes.iter().map(|class| class.queue.cpu_time).collect();
     asked.sort_unstable();
@@ -43,7 +45,7 @@ pub fn there<'a>(
             Life::Running { free, soon } => (Lane::new(free.up_to(full), 0, false), &soon[..]),
             Life::Booting { .. } | Life::Draining | Life::Ending => continue,
         };
-        let cpu_time = enough_for(vm.cpu_time).unwrap_or(0);
+        let cpu_time = enough_for(closings.cpu_time(vm)).unwrap_or(0);
         let kind = Kind { pool, says: *says, cpu_time, size: [full.gpus, full.cores, full.ram_mib] };
         let untouched = lane.free == full;
         let mut lanes = Vec::new();

@@ -127,7 +127,7 @@ prop_compose! {
         lease in prop::option::of((any_queue().boxed(), number())), counted: bool, age_seconds in number(), tags in words(TAGS)) -> LiveVm {
         let lease = lease.map(|(queue, jobs)| Lease { class: Arc::new(JobClass::of(&queue)), jobs });
         let says = Arc::new(Says { tags, ..Says::default() });
-        LiveVm { name: format!("vm{name}"), pool, cloud, vo, offering, says, life, cpu_time, lease: lease.into_iter().collect(), counted, age_seconds }
+        LiveVm { name: format!("vm{name}"), pool, cloud, vo, offering, says, life, cpu_time, lease: lease.into_iter().collect(), counted, age_seconds, ..LiveVm::default() }
     }
 }
 
@@ -151,7 +151,7 @@ prop_compose! {
         let quotas = quotas.into_iter().map(|left| Quota { name: "q".into(), left }).collect();
         let run_times = queues.iter().take(2).map(|q| RunTime { vo: "vo0".into(), class: JobClass::of(q), seconds: runs }).collect();
         let rules = Rules { most_launches: most, fresh, untried: None, unpriced: [Unpriced::Last, Unpriced::Free, Unpriced::Refused][unpriced] };
-        Snapshot { queues, vos, pools, clouds, quotas, limits, holds, run_times, vms, rules }
+        Snapshot { queues, vos, pools, clouds, quotas, limits, holds, run_times, vms, rules, ..Snapshot::default() }
     }
 }
 

@@ -38,6 +38,7 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
             offering: offer.offering.clone(),
             jobs: draft.lease.iter().fold(0, |all, lease| lease.jobs.saturating_add(all)),
             lease: draft.lease,
+            cut: draft.cut,
             pin: draft.pin.map(|pin| pins.entry(pin).or_insert_with(|| Arc::from(pin.to_string())).clone()),
             reason,
         }

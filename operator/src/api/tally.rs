@@ -8,7 +8,7 @@ use crds::PilotVM;
 use crate::{life::phase, names::Key};
 
 /// The phases of a PilotVM, in the order of its life.
-pub const PHASES: [&str; 4] = ["Pending", "Booting", "Running", "Ending"];
+pub const PHASES: [&str; 5] = ["Pending", "Booting", "Running", "Draining", "Ending"];
 
 /// PilotVMs that belong to one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,7 +116,7 @@ mod tests {
         let tally = Tally::of(vms.iter().inspect(|_| looks += 1));
         assert_eq!(looks, 20_000);
         let key = |name: &str| Key { namespace: "demo".into(), name: name.into() };
-        assert_eq!(tally.pool(&key("pool-499")), Count { vms: 40, cores: 320, phases: [40, 0, 0, 0] });
+        assert_eq!(tally.pool(&key("pool-499")), Count { vms: 40, cores: 320, phases: [40, 0, 0, 0, 0] });
         for all in [tally.cloud(&key("lyon")), tally.vo(&key("biomed")), tally.installation(&key("dirac"))] {
             assert_eq!((all.vms, all.cores, all.in_phase("Pending")), (20_000, 160_000, 20_000));
         }

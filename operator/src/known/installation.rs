@@ -32,6 +32,8 @@ pub struct Round {
     pub plan: Plan,
     /// PilotVMs that could not be made, by pool.
     pub failed: BTreeMap<String, String>,
+    /// PilotVMs that boot and for which no job is planned, by name: since when.
+    pub unneeded: BTreeMap<String, Timestamp>,
 }
 
 /// What is known of an installation.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::{cloud::Vm, pilot::rows::PilotRow};
+use crds::Reason;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -30,6 +31,8 @@ pub struct Remembered {
     pub answer: Option<Answer>,
     /// Why the round gave it back.
     pub surplus: Option<String>,
+    /// What the last round decided on its drain; `None`: no round has looked at it since the start.
+    pub drain: Option<Drain>,
     /// Whether its row is known to be there.
     pub is_registered: bool,
     /// Whether its row was closed, or left as it is.
@@ -43,6 +46,15 @@ pub struct Remembered {
     pub row_written: Option<Timestamp>,
     /// When the demand was read for which it was made, until its VM is first ordered.
     pub planned: Option<Timestamp>,
+}
+
+/// Whether a VM is to take no more jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// It is, for this reason and with this sentence.
+    Begins(Reason, String),
+    /// It is not, or not any more.
+    Stops,
 }
 
 /// An attempt to make a VM that this process knows of.

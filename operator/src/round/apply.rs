@@ -19,16 +19,25 @@ use crds::PilotVM;
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
 
-use super::{order::pilot_vm, world::World};
+use super::{drain::idle, order::pilot_vm, world::World};
 use crate::{
     context::Context,
     crash::crash_point,
     giveback::{Which, give_back},
-    names::{POOL_FINALIZER, holds},
+    known::memory::Drain,
+    names::{Key, POOL_FINALIZER, holds},
 };
 
 /// As many objects are made at once.
 const CONCURRENCY: usize = 32;
+
+/// Tells VMs whether they drain; each writes it down itself.
+pub fn tell_drains(ctx: &Context, told: Vec<(Arc<PilotVM>, Drain)>) {
+    for (vm, drain) in told {
+        ctx.state.memory.note(&vm.uid().unwrap_or_default(), |m| m.drain = Some(drain));
+        ctx.bells.look_at(Key::of(vm.as_ref()));
+    }
+}
 
 /// Deletes and makes PilotVMs as the plan says; gives what went wrong, by pool.
 pub async fn apply(
@@ -38,7 +47,8 @@ pub async fn apply(
     plan: &Plan,
 ) -> BTreeMap<String, String> {
     let given = give_back(ctx, rows, surplus(world, &plan.surplus), Which::Unasked).await;
-    let mut failed: BTreeMap<String, String> = given.failed.into_iter().collect();
+    let drained = give_back(ctx, rows, idle(world, plan), Which::Idle).await;
+    let mut failed: BTreeMap<String, String> = given.failed.into_iter().chain(drained.failed).collect();
     let (launches, unheld) = held_pools_only(world, &plan.launches);
     failed.extend(unheld.into_iter().map(|pool| {
         let text = "its finalizer is not written yet, without which no PilotVM is made: see the operator's rights when this lasts";

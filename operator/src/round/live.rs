@@ -15,7 +15,7 @@ use super::{
 use crate::{
     amounts::{count, seconds},
     known::installation::Rows,
-    life::{deadline, is_ended, is_late, is_old, launched, leaves, ran},
+    life::{deadline, drains, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
 };
 
@@ -37,6 +37,9 @@ pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timest
     if row.is_some_and(|r| matches!(r.status, PilotStatus::Done | PilotStatus::Failed)) {
         // The pilot says that it has ended: it takes no more jobs, whether its VM stops or not.
         return Life::Ending;
+    }
+    if drains(vm).is_some() {
+        return Life::Draining;
     }
     let runs = ran(vm) || row.is_some_and(|r| r.status == PilotStatus::Running);
     if !runs {

@@ -50,6 +50,20 @@ fn a_vm_that_the_provider_announced_to_take_back_is_no_supply() {
 }
 
 #[test]
+fn a_vm_that_drains_by_its_condition_drains_for_the_plan_until_its_pilot_ends() {
+    let says = |status: &str| {
+        let mut vm = vm(launched_at(1));
+        let status = json!({"type": "Draining", "status": status, "reason": "PoolMax", "message": "too many",
+            "lastTransitionTime": minute(2).to_string()});
+        vm.status.as_mut().unwrap().conditions = vec![serde_json::from_value(status).unwrap()];
+        vm
+    };
+    assert_eq!(phase(&says("True"), Some(&rows(2, "Running", 7)), 2), Life::Draining);
+    assert_eq!(phase(&says("True"), Some(&rows(2, "Done", 7)), 2), Life::Ending);
+    assert_eq!(phase(&says("False"), Some(&rows(2, "Running", 0)), 2), runs(8));
+}
+
+#[test]
 fn a_vm_that_was_just_made_boots() {
     assert_eq!(phase(&vm(Value::Null), None, 1), boots());
     assert_eq!(phase(&vm(launched_at(1)), Some(&rows(2, "Waiting", 0)), 2), boots());

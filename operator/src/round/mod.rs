@@ -2,15 +2,18 @@
 //!
 //! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
 //! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches; 5. the
-//! snapshot, the plan and what of it is done, all pure; 6. PilotVMs given back and made; 7. what was decided is kept for the statuses.
+//! snapshot, the plan and what of it is done, all pure; 6. PilotVMs told to drain, given back and made; 7. what was decided is kept for
+//! the statuses.
 
 mod apply;
 mod decide;
+mod drain;
 mod elsewhere;
 mod free;
 mod held;
 mod learn;
 mod lease;
+mod left;
 mod live;
 mod lots;
 mod money;
@@ -20,13 +23,19 @@ mod snapshot;
 mod wishes;
 mod world;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use broker::{
     demand::Demand,
     experience::{Circuit, Opened, Outcome},
+    plan::Plan,
 };
 use crds::{DiracInstallation, PilotVM, Reason};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -135,17 +144,22 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     ctx.metrics.planned(began.elapsed());
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
+        drains = plan.drains.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
     let failed = match hands(&world) {
-        Hands::Free => apply::apply(ctx, &world, facts.rows.as_deref(), &plan).await,
+        Hands::Free => {
+            apply::tell_drains(ctx, drain::told(&world, &taken, &plan));
+            apply::apply(ctx, &world, facts.rows.as_deref(), &plan).await
+        }
         Hands::Bound(why) => {
             tracing::warn!(installation = %key, why, "nothing is scaled");
             plan.launches.iter().map(|launch| (launch.pool.to_string(), why.clone())).collect()
         }
     };
+    let unneeded = unneeded(&world, &plan);
     handle.update(|f| {
-        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, failed }));
+        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, failed, unneeded }));
     });
 }
 
@@ -170,6 +184,12 @@ async fn say_opened(ctx: &Context, world: &World, opened: &[(Circuit, Opened)]) 
         };
         ctx.events.warn(pool.as_ref(), reason, opened.message(circuit)).await;
     }
+}
+
+/// Since when no waiting job has been planned for each of the VMs that boot.
+fn unneeded(world: &World, plan: &Plan) -> BTreeMap<String, Timestamp> {
+    let since = |name: &String| (name.clone(), world.unneeded.get(name).copied().unwrap_or(world.now).min(world.now));
+    plan.unneeded.iter().map(since).collect()
 }
 
 /// Whether all own writes have been seen, and no name is in doubt; what is late or in doubt is looked for in the API server.

@@ -2,10 +2,12 @@
 
 use broker::plan::Launch;
 use crds::{
-    LocalRef, PilotVM, Price,
+    Duration, LocalRef, PilotVM, Price,
     pool::Purchase,
     vm::{Offering, PilotVMSpec},
 };
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::{lease::jobs_of_class, world::World};
@@ -21,6 +23,9 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
     let key = Key::of(pool.as_ref());
     let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
+    let cut =
+        |whole: Duration, seconds: Option<u64>| seconds.map_or(whole, |most| whole.min(Duration::from_secs(most)));
+    let until = launch.cut.map(|cut| cut.until);
     let spec = PilotVMSpec {
         installation_ref: LocalRef { name: world.installation.name.clone() },
         pool_ref: LocalRef { name: key.name.clone() },
@@ -41,13 +46,16 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
             per_hour: launch.offering.price_micros.map(Price::from_micros),
         },
         image: pool.spec.machine.image.clone(),
-        max_cpu_time: matching.max_cpu_time,
+        max_cpu_time: launch.cut.map_or(matching.max_cpu_time, |cut| Duration::from_secs(cut.cpu_time)),
         tags: matching.tags.clone(),
         required_tags: matching.required_tags.iter().cloned().chain(launch.pin.as_deref().map(str::to_owned)).collect(),
         platform: matching.platform.clone(),
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
-        max_lifetime: scaling.max_lifetime,
+        max_lifetime: cut(scaling.max_lifetime, until),
+        until: until
+            .and_then(|seconds| world.now.checked_add(SignedDuration::from_secs(whole(seconds))).ok())
+            .map(Time),
         for_jobs: launch.lease.iter().filter_map(jobs_of_class).collect(),
         reason: launch.reason.to_string(),
     };

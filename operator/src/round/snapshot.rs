@@ -15,6 +15,7 @@ use super::{
     elsewhere::{elsewhere, is_ours},
     held::holds,
     lease::lease,
+    left::{closings, cpu_time, seconds_between, until},
     live::live,
     money::{budget, life_seconds, prices_in},
     quotas::{Quotas, is_counted},
@@ -65,6 +66,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         pools,
         clouds: world.clouds.iter().filter_map(|view| cloud_of(world, view, &quotas, &others)).collect(),
         holds: holds(world, &quotas),
+        closings: closings(world),
         rules: Rules { fresh: Some(FRESH), ..Rules::default() },
         vms: world
             .vms
@@ -185,11 +187,18 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             tags: spec.tags.clone(),
             required_tags: spec.required_tags.clone(),
         }),
-        cpu_time: spec.max_cpu_time.as_secs(),
+        cpu_time: cpu_time(vm, world.now),
+        until: until(vm, world.now),
         life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),
         counted: is_counted(world, vm),
-        age_seconds: u64::try_from(world.now.duration_since(created(vm)).as_secs()).unwrap_or(0),
+        age_seconds: seconds_between(created(vm), world.now),
+        unneeded_seconds: vm
+            .metadata
+            .name
+            .as_ref()
+            .and_then(|name| world.unneeded.get(name))
+            .map_or(0, |since| seconds_between(*since, world.now)),
     }
 }
 

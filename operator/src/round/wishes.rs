@@ -22,6 +22,7 @@ pub fn scaling(pool: &PilotPool, site: &Site) -> Pool {
         borrows: scaling.max > 0 && scaling.borrow == Borrow::WhatIsFree,
         min: count(scaling.min),
         spare: count(scaling.spare),
+        idle_seconds: scaling.idle_timeout.as_secs(),
         max_wait: scaling.max_wait.map(crds::Duration::as_secs),
         ..Pool::default()
     }

@@ -1,13 +1,16 @@
 //! Everything a round decides from, of one moment: objects, and what is known of clouds and pilots, as data. It is sorted, and JSON both
 //! ways: a bug report becomes a test.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use broker::{
     clock::moment,
     cloud::{Headroom, Offers},
 };
-use crds::{Cloud, DiracInstallation, PilotPool, PilotVM, Site, VirtualOrganization};
+use crds::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, VirtualOrganization};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
@@ -96,6 +99,8 @@ pub struct World {
     pub clouds: Vec<CloudView>,
     /// The pools.
     pub pools: Vec<Arc<PilotPool>>,
+    /// The downtimes.
+    pub downtimes: Vec<Arc<Downtime>>,
     /// Pools whose user-data template cannot be used.
     pub unusable_templates: BTreeSet<String>,
     /// The VMs, those of other installations too: they use up the same clouds.
@@ -106,6 +111,8 @@ pub struct World {
     pub rows: Option<Arc<Rows>>,
     /// Why the rows could not be read last time.
     pub rows_unknown: Option<Trouble>,
+    /// VMs that boot and for which the last round planned no job, by name: since when.
+    pub unneeded: BTreeMap<String, Timestamp>,
     /// Since when pilots can ask for work, where they could not.
     pub asking: Timestamp,
     /// What the VOs used, what is left of their budgets, and how long VMs live.
@@ -155,10 +162,12 @@ impl World {
             vos: sorted(state.stores.vos.within(namespace)),
             clouds: sorted(state.stores.clouds.within(namespace)).into_iter().map(view).collect(),
             vms: sorted(state.stores.vms.within(namespace)),
+            downtimes: sorted(state.stores.downtimes.within(namespace)),
             unread: unread(state, namespace),
             unusable_templates,
             rows: facts.read.clone(),
             rows_unknown: facts.rows_unknown.clone(),
+            unneeded: facts.round.as_ref().map(|round| round.unneeded.clone()).unwrap_or_default(),
             asking: facts.demand_back,
             figures: facts.accounts.figures(now),
             pools,

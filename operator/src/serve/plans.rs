@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use broker::plan::{Launch, Plan, Surplus, Unmet};
+use broker::plan::{Drain, Launch, Plan, Surplus, Unmet};
 use serde_json::{Value, json};
 
 use crate::{
@@ -84,10 +84,11 @@ pub fn plan(state: &State, asked: &Asked) -> Value {
 }
 
 fn decided(key: &Key, round: &Round, each: usize) -> Value {
-    let Plan { launches, surplus, unmet, assigned, waiting, unclaimed } = &round.plan;
+    let Plan { launches, surplus, drains, unneeded, unmet, assigned, waiting, unclaimed } = &round.plan;
     let vms = launches.len();
     let (launches, launches_left_out) = most(alike(launches), each);
     let (given_back, given_back_left_out) = most(surplus.iter().map(give_back).collect(), each);
+    let (drains, drains_left_out) = most(drains.iter().map(drain).collect(), each);
     let (unmet, unmet_left_out) = most(unmet.iter().map(why).collect(), each);
     let failed = round.failed.iter().map(|(pool, text)| (pool.clone(), clip(text, LONGEST))).collect();
     json!({
@@ -104,6 +105,9 @@ fn decided(key: &Key, round: &Round, each: usize) -> Value {
         "launchesLeftOut": launches_left_out,
         "giveBacks": given_back,
         "giveBacksLeftOut": given_back_left_out,
+        "drains": drains,
+        "drainsLeftOut": drains_left_out,
+        "vmsThatBootForNobody": unneeded.len(),
         "unmet": unmet,
         "unmetLeftOut": unmet_left_out,
         "failed": first(&failed, each),
@@ -163,6 +167,10 @@ fn alike(launches: &[Launch]) -> Vec<Value> {
 
 fn give_back(surplus: &Surplus) -> Value {
     json!({"vm": surplus.vm, "reason": clip(&surplus.reason, LONGEST)})
+}
+
+fn drain(drain: &Drain) -> Value {
+    json!({"vm": drain.vm, "why": drain.why, "reason": clip(&drain.reason, LONGEST)})
 }
 
 fn why(unmet: &Unmet) -> Value {

@@ -36,6 +36,7 @@ fn launch(n: usize) -> Launch {
         offering: Arc::new(Offering { flavor: "c8".into(), ..Offering::default() }),
         jobs: 8,
         lease: Vec::new(),
+        cut: None,
         pin: None,
         reason: "jobs wait".into(),
     }

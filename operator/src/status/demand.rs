@@ -12,6 +12,7 @@ use crate::{
     amounts::whole,
     conditions::Conditions,
     known::installation::{Facts, Round},
+    trouble::of_plan,
 };
 
 /// Unmet demand in the making.
@@ -23,31 +24,6 @@ pub struct Lacking {
     pub entries: Vec<UnmetDemand>,
     /// The reason and the sentence of the entry with most jobs, and its jobs.
     pub worst: Option<(Reason, String, u64)>,
-}
-
-/// The reason of what the plan says.
-fn of_plan(reason: broker::plan::Reason) -> Reason {
-    use broker::plan::Reason as Said;
-    match reason {
-        Said::NoPool => Reason::NoPool,
-        Said::NoMatch => Reason::NoMatch,
-        Said::NoOffering => Reason::NoOffering,
-        Said::PoolMax => Reason::PoolMax,
-        Said::VoLimit => Reason::VoLimit,
-        Said::CloudCeiling => Reason::CloudCeiling,
-        Said::CloudQuota => Reason::CloudQuota,
-        Said::NoCapacity => Reason::NoCapacity,
-        Said::VmsFail => Reason::VmsFail,
-        Said::Ramp => Reason::Ramp,
-        Said::NeverMatched => Reason::NeverMatched,
-        Said::JobsDie => Reason::JobsDie,
-        Said::SiteLimit => Reason::SiteLimit,
-        Said::InstallationLimit => Reason::InstallationLimit,
-        Said::Budget => Reason::Budget,
-        Said::NoPrice => Reason::NoPrice,
-        Said::Pace => Reason::Pace,
-        Said::Paused => Reason::Paused,
-    }
 }
 
 /// The unmet demand of a round that is `ours`. Equal entries are one.

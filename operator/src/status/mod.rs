@@ -118,11 +118,11 @@ statuses! {
 /// Whether a change is trouble. What goes as somebody wished is none.
 fn is_trouble(news: &Condition) -> bool {
     let wished = matches!(condition::reason(news), Some(Reason::Deleting | Reason::Draining | Reason::Paused));
-    news.status == "False" && !wished
+    news.status == "False" && !wished || condition::reason(news) == Some(Reason::VMsLeft)
 }
 
-/// What an administrator is told of a change: that an object is not ready any more or again, that demand of a pool is not met, and that a
-/// provider's list lacks VMs or has them again.
+/// What an administrator is told of a change: that an object is not ready any more or again, that demand of a pool is not met, that a
+/// provider's list lacks VMs or has them again, and that a downtime drains, begins, and has VMs left.
 /// What is not known yet is no news, nor that all is well from the first.
 fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let is_news = |c: &&Condition| {
@@ -133,6 +133,9 @@ fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
                 before.is_none_or(|before| before.status != "False" || before.reason != c.reason)
             }
             (ConditionType::Ready | ConditionType::Listed, "True") => before.is_some_and(|b| b.status == "False"),
+            (ConditionType::Draining | ConditionType::Active, "True") => {
+                before.is_none_or(|before| before.status != "True" || before.reason != c.reason)
+            }
             _ => false,
         }
     };

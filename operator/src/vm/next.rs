@@ -22,7 +22,10 @@ use alive::alive;
 pub use super::observed::{Machine, Observed};
 use crate::{
     ending::Ending,
-    known::{cloud::Announced, memory::Call},
+    known::{
+        cloud::Announced,
+        memory::{Call, Drain},
+    },
     life::{deadline, launched, ran},
     names::{VM_FINALIZER, deleting, holds, let_go},
 };
@@ -53,6 +56,8 @@ pub enum Step {
     Ask,
     /// Write down what the provider announced.
     SayLeaving(Announced),
+    /// Write down that the VM drains, or that it does not any more.
+    SayDrain(Drain),
     /// Write down that lists lack the VM, and that it counts as alive.
     SayMissing,
     /// Write down that it is found again.

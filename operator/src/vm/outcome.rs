@@ -20,9 +20,9 @@ use crate::{
     ending::{Blame, Ending, Why},
     known::{
         cloud::Announced,
-        memory::{Answer, Call, Found, Tried},
+        memory::{Answer, Call, Drain, Found, Tried},
     },
-    life::{announced, launched, ran},
+    life::{self, announced, launched, ran},
     names::LET_GO,
 };
 
@@ -198,6 +198,26 @@ pub fn leaves(o: &Observed<'_>, notice: Announced) -> Done {
     Done::record(record(o).leaves(reason, &text).finish())
         .with([Effect::NotSupply, Effect::Plan])
         .tells(true, reason, text)
+}
+
+/// The VM drains, or does not any more.
+pub fn drains(o: &Observed<'_>, drain: &Drain) -> Done {
+    match drain {
+        Drain::Begins(reason, text) => {
+            let is_news = life::drains(o.vm).is_none();
+            let done = Done::record(record(o).drains(true, *reason, text).finish());
+            let told = format!("the VM takes no planned jobs and goes when it has none: {text}");
+            if is_news { done.tells(false, Reason::Draining, told) } else { done }
+        }
+        Drain::Stops => {
+            let text = "what it drained for is gone: it works on";
+            Done::record(record(o).drains(false, Reason::NotDraining, text).finish()).tells(
+                false,
+                Reason::NotDraining,
+                text,
+            )
+        }
+    }
 }
 
 /// It is found again.

@@ -5,12 +5,7 @@ use crds::PilotVM;
 use kube::ResourceExt;
 use secrecy::SecretString;
 
-use crate::{amounts::count, context::State, names::Key};
-
-/// What the pilot may use of its CPU time before it asks for work, in normalised seconds. DIRAC's JobAgent asks for jobs that fit in
-/// what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a pool of
-/// `maxCpuTime: 72h` would make VMs for 72 h jobs and none of their pilots would ever be given one.
-const BEFORE_THE_FIRST_JOB: u64 = 3_600;
+use crate::{amounts::count, context::State, life::before_the_first_job, names::Key};
 
 /// The description; the groups whose jobs it may take come from the VO's object, or from its own group where that is gone.
 pub fn describe(state: &State, vm: &PilotVM) -> Pilot {
@@ -36,7 +31,7 @@ pub fn from_spec(vm: &PilotVM, owner_groups: Vec<String>) -> Pilot {
         cores: count(spec.offering.cores),
         ram_mib: count(spec.offering.ram_mib),
         gpus: count(spec.offering.gpus),
-        cpu_time: spec.max_cpu_time.as_secs().saturating_add(BEFORE_THE_FIRST_JOB),
+        cpu_time: spec.max_cpu_time.as_secs().saturating_add(before_the_first_job(spec)),
         tags: spec.tags.clone(),
         required_tags: spec.required_tags.clone(),
         platform: spec.platform.clone(),

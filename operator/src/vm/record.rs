@@ -110,6 +110,11 @@ impl Record {
         self.says(ConditionType::Leaving, Some(true), reason, message)
     }
 
+    /// Whether the VM is to take no more jobs.
+    pub fn drains(self, drains: bool, reason: Reason, text: &str) -> Self {
+        self.says(ConditionType::Draining, Some(drains), reason, text)
+    }
+
     /// The VM is in the lists again, or the provider knows it.
     pub fn found(mut self) -> Self {
         self.status.missing_since = None;

@@ -103,6 +103,7 @@ pub async fn ask(
         Step::ReadRow => read_row(state, clock, o).await,
         Step::Ask => ask_provider(state, clock, o).await,
         Step::SayLeaving(notice) => outcome::leaves(o, notice),
+        Step::SayDrain(drain) => outcome::drains(o, &drain),
         Step::SayMissing => outcome::missing(o, "the provider cannot say what it does"),
         Step::SayFound => outcome::found(o),
         Step::Lose => {

@@ -12,7 +12,7 @@ use super::{
     model::{self, Closed, Limits, Model, Project},
     strict::strict,
 };
-use crate::time::{Ms, ms};
+use crate::time::{Ms, SECOND, ms};
 
 #[derive(Default)]
 struct Objects {
@@ -59,7 +59,8 @@ pub(super) fn model(words: &Scenario) -> Result<Model> {
         model.pools.push(found);
     }
     for downtime in &objects.downtimes {
-        let found = closed(downtime, &objects, words).with_context(|| format!("Downtime {}", downtime.name_any()))?;
+        let found =
+            closed(downtime, &objects, words, &model).with_context(|| format!("Downtime {}", downtime.name_any()))?;
         model.closed.extend(found);
     }
     Ok(model)
@@ -223,7 +224,7 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
     })
 }
 
-fn closed(object: &Downtime, objects: &Objects, words: &Scenario) -> Result<Vec<Closed>> {
+fn closed(object: &Downtime, objects: &Objects, words: &Scenario, model: &Model) -> Result<Vec<Closed>> {
     let spec = &object.spec;
     let known: BTreeMap<String, &str> =
         objects.clouds.iter().map(|c| (c.name_any(), c.spec.site_ref.name.as_str())).collect();
@@ -236,8 +237,14 @@ fn closed(object: &Downtime, objects: &Objects, words: &Scenario) -> Result<Vec<
         Some(cloud) => cloud.name == c.name_any(),
         None => spec.site_ref.name == c.spec.site_ref.name,
     };
-    let all = objects.clouds.iter().enumerate().filter(|(_, c)| is_meant(c)).map(|(cloud, _)| Closed {
-        cloud,
+    let clouds: Vec<usize> = (0..objects.clouds.len()).filter(|i| is_meant(&objects.clouds[*i])).collect();
+    let buys = |pool: &&model::Pool| pool.clouds.iter().any(|cloud| clouds.contains(cloud));
+    let longest = || model.pools.iter().filter(buys).map(|pool| pool.cpu_time * SECOND).max().unwrap_or(0);
+    let drain_for = spec.drain_for.map_or_else(longest, ms);
+    let all = clouds.iter().map(|cloud| Closed {
+        name: object.name_any(),
+        cloud: *cloud,
+        drains: moment(spec.start).saturating_sub(drain_for),
         from: moment(spec.start),
         until: moment(spec.end),
         keep: match &spec.keep {

@@ -158,6 +158,10 @@ pub struct Project {
 /// A time when a cloud is closed by a Downtime, but for what may stay.
 #[derive(Clone, Debug)]
 pub struct Closed {
+    /// Name of the Downtime.
+    pub name: String,
+    /// When VMs beyond what may stay begin to drain.
+    pub drains: Ms,
     /// Index of the cloud that is closed.
     pub cloud: usize,
     /// When the Downtime begins.

@@ -6,13 +6,15 @@ use broker::{
     cloud::{End, VmState},
     pilot::rows::PilotStatus,
 };
+use crds::PilotVM;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::{super::record::Record, Machine, Observed, Step, is_ask_due, until_asked};
 use crate::{
     ending::Ending,
-    life::{announced, deadline, hard_limit, idle_limit, is_late, leaves, ran, served},
+    known::memory::Drain,
+    life::{announced, deadline, drains, hard_limit, idle_limit, is_late, leaves, ran, served},
     names::labels,
 };
 
@@ -46,6 +48,9 @@ pub fn alive(o: &Observed<'_>) -> Step {
     if let Some(notice) = o.notice.filter(|notice| leaves(o.vm) != Some(announced(notice.what))) {
         return Step::SayLeaving(notice);
     }
+    if let Some(drain) = o.remembered.drain.as_ref().filter(|drain| !is_said(o.vm, drain)) {
+        return Step::SayDrain(drain.clone());
+    }
     if is_news_of_jobs(o) {
         return Step::RecordRunning;
     }
@@ -71,6 +76,14 @@ pub fn alive(o: &Observed<'_>) -> Step {
         // What is missing is asked for again in time.
         (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o).max(ASKS_NOT_BEFORE)),
         (step, _) => step,
+    }
+}
+
+/// Whether what was decided on the drain is written down.
+fn is_said(vm: &PilotVM, drain: &Drain) -> bool {
+    match drain {
+        Drain::Stops => drains(vm).is_none(),
+        Drain::Begins(reason, text) => drains(vm) == Some((reason.as_str(), text.as_str())),
     }
 }
 

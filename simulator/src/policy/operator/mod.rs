@@ -3,6 +3,7 @@
 //! from them (`learned`), and deletes VMs that stopped, failed, are late, silent or too old.
 
 mod learned;
+mod left;
 mod words;
 
 use std::{
@@ -17,6 +18,7 @@ use broker::{
 use crds::pool::Purchase;
 
 use learned::{Learned, Made};
+use left::{closings, cpu_time};
 use words::{cloud, limits, offering, order, pool, task_queue};
 
 use super::{Hands, Listed, Policy, Seen, VmSeen};
@@ -45,6 +47,12 @@ pub struct Operator {
     changed: HashMap<VmId, (Vec<JobId>, Ms)>,
     /// What each VM was made for.
     leases: HashMap<VmId, Vec<Lease>>,
+    /// When VMs are to be gone that were bought for the time before a Downtime.
+    until: HashMap<VmId, Ms>,
+    /// VMs that drain.
+    draining: BTreeSet<VmId>,
+    /// VMs that boot and for which no job is planned, and since when.
+    unneeded: HashMap<VmId, Ms>,
     listed: Option<Ms>,
     model: Model,
 }
@@ -58,6 +66,9 @@ impl Operator {
             busy: HashMap::new(),
             changed: HashMap::new(),
             leases: HashMap::new(),
+            until: HashMap::new(),
+            draining: BTreeSet::new(),
+            unneeded: HashMap::new(),
             listed: None,
             model: loaded.model.clone(),
         }
@@ -121,6 +132,7 @@ impl Operator {
                 .collect(),
             clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
             quotas,
+            closings: closings(now, model),
             holds: self.learned.holds(seen, over, &first),
             rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
             vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), (&first, &said))).collect(),
@@ -128,6 +140,16 @@ impl Operator {
         };
         snapshot.sort();
         snapshot
+    }
+
+    /// Notes what drains and what nobody needs. What drained before, and has no job, is given back.
+    fn drain(&mut self, now: Ms, seen: &Seen<'_>, plan: &plan::Plan, hands: &mut Hands) {
+        let drains: BTreeSet<VmId> = plan.drains.iter().filter_map(|drain| number(&drain.vm)).collect();
+        let goes = |vm: &VmSeen<'_>| drains.contains(&vm.id) && self.draining.contains(&vm.id) && vm.running.is_empty();
+        hands.deletions.extend(seen.vms().filter(goes).map(|vm| vm.id));
+        self.draining = drains;
+        let since = |vm: VmId| (vm, self.unneeded.get(&vm).copied().unwrap_or(now));
+        self.unneeded = plan.unneeded.iter().filter_map(|vm| number(vm)).map(since).collect();
     }
 
     /// How far a VM is for the plan.
@@ -140,13 +162,15 @@ impl Operator {
         (first, said): (&[usize], &[Arc<Says>]),
     ) -> LiveVm {
         let pool = &model.pools[vm.order.pool];
-        let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime;
+        let until = self.until.get(&vm.id).copied();
+        let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime || until.is_some_and(|until| now > until);
         let offering = offering(model, vm.order.offer, first);
         let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
         let full = Free { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus };
         let ends = is_over || is_old || vm.is_deleting || vm.row.status == RowStatus::Done;
         let life = match (ends, vm.row.running_since) {
             (true, _) => Life::Ending,
+            (false, _) if self.draining.contains(&vm.id) => Life::Draining,
             (false, None) => Life::Booting { ready_in: 0 },
             (false, Some(since)) => {
                 let changed = self.changed.get(&vm.id).map_or(since, |(_, at)| *at);
@@ -170,11 +194,13 @@ impl Operator {
             vo: model.vos[vm.order.vo].name.clone(),
             offering: Arc::new(offering),
             says: said[vm.order.pool].clone(),
-            cpu_time: pool.cpu_time,
+            cpu_time: cpu_time(now, vm, until),
+            until: until.map(|until| until.saturating_sub(now) / SECOND),
             life,
             lease,
             counted: vm.made.is_some(),
             age_seconds: now.saturating_sub(vm.ordered) / SECOND,
+            unneeded_seconds: self.unneeded.get(&vm.id).map_or(0, |since| now.saturating_sub(*since) / SECOND),
         }
     }
 }
@@ -212,10 +238,12 @@ impl Policy for Operator {
         let snapshot = self.snapshot(seen, &over);
         let plan = plan::plan(&snapshot);
         hands.deletions.extend(plan.surplus.iter().filter_map(|surplus| number(&surplus.vm)));
+        self.drain(now, seen, &plan, hands);
         for launch in &plan.launches {
             if let Some(order) = order(seen.model(), launch) {
                 let vm = hands.order(order);
                 self.leases.insert(vm, launch.lease.clone());
+                self.until.extend(launch.cut.map(|cut| (vm, now + cut.until * SECOND)));
             }
         }
     }

@@ -7,14 +7,13 @@ use broker::{
     plan::{self, CloudState, Offering},
 };
 
+use super::left::ALLOWANCE;
 use crate::{
     policy::QueueSeen,
     scenario::{Limits, Model, Offer},
+    time::SECOND,
     world::Order,
 };
-
-/// The allowance on `matching.maxCpuTime` that pilots get, in normalised seconds.
-const ALLOWANCE: u64 = 3_600;
 
 /// A pool.
 pub fn pool(model: &Model, number: usize) -> plan::Pool {
@@ -32,6 +31,7 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
         required_tags: pool.required_tags.clone(),
         platform: pool.platform.clone(),
         max: pool.max,
+        idle_seconds: pool.idle_timeout / SECOND,
         image: pool.image.clone(),
         ..plan::Pool::default()
     }
@@ -118,5 +118,6 @@ pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
         spot: false,
     };
     let vo = model.vos.iter().position(|v| *v.name == *launch.vo)?;
-    Some(Order { pool, vo, offer, cpu_time: model.pools[pool].cpu_time + ALLOWANCE })
+    let cpu_time = launch.cut.map_or(model.pools[pool].cpu_time + ALLOWANCE, |cut| cut.cpu_time);
+    Some(Order { pool, vo, offer, cpu_time })
 }

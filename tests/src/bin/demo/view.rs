@@ -58,7 +58,7 @@ impl View {
             let mut text = format!(
                 "{head}   VMs: {} booting, {} running, {} ending\n",
                 count("Booting"),
-                count("Running"),
+                count("Running") + count("Draining"),
                 count("Ending")
             );
             for vm in &items {

@@ -1,0 +1,34 @@
+//! How much time is left: until clouds are closed, and to VMs. Pure.
+
+use broker::plan::Closing;
+use crds::PilotVM;
+use jiff::Timestamp;
+
+use super::world::World;
+use crate::{downtime::Course, life::before_the_first_job};
+
+/// What downtimes close, seen from now.
+pub fn closings(world: &World) -> Vec<Closing> {
+    let clouds: Vec<_> = world.clouds.iter().map(|view| view.object.clone()).collect();
+    let all = world.downtimes.iter();
+    all.filter_map(|downtime| Course::of(downtime, &clouds, &world.pools).closing(downtime, world.now)).collect()
+}
+
+/// CPU time that the VM's pilot still offers. It begins with the pilot and passes whether a job runs or not (DIRAC's `Agent/JobAgent.py`,
+/// `_computeCPUWorkLeft`); the allowance before the first job is passed first (`vm/pilot.rs`).
+pub fn cpu_time(vm: &PilotVM, now: Timestamp) -> u64 {
+    let whole = vm.spec.max_cpu_time.as_secs();
+    let Some(began) = vm.status.as_ref().and_then(|s| s.running_since.as_ref()) else { return whole };
+    let passed = seconds_between(began.0, now).saturating_sub(before_the_first_job(&vm.spec));
+    whole.saturating_sub(passed)
+}
+
+/// Seconds until the VM is to be gone.
+pub fn until(vm: &PilotVM, now: Timestamp) -> Option<u64> {
+    vm.spec.until.as_ref().map(|until| seconds_between(now, until.0))
+}
+
+/// Seconds from one moment to a later one; 0 where it is none.
+pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0)
+}
