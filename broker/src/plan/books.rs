@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use super::{
     Reason,
     account::{Account, Amount, Lack, Number, amount},
-    closing::{Beyond, Closing, Cut},
+    closing::{Beyond, Cut},
     life::Life,
     near::{Concerns, Near},
     offer::{Offer, Thought},
     ours::Ours,
     restraint::Restraint,
-    snapshot::{CloudState, Limits, LiveVm, Offering, Snapshot, Vo},
+    snapshot::{Closing, CloudState, Limits, LiveVm, Offering, Snapshot, Vo},
 };
 use crate::experience::money::Unit;
 

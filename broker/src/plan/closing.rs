@@ -14,26 +14,8 @@ use super::{
     Reason,
     account::Account,
     job_class::JobClass,
-    snapshot::{Limits, LiveVm, Offering, Snapshot},
+    snapshot::{Closing, LiveVm, Offering, Snapshot},
 };
-
-/// A time when clouds are closed, seen from the moment of the snapshot. One that is over is not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Closing {
-    /// Downtime object.
-    pub name: String,
-    /// The Cloud objects that are closed.
-    pub clouds: Vec<String>,
-    /// Seconds until they drain; 0: they do.
-    pub drains_in: u64,
-    /// Seconds until they are closed; 0: they are.
-    pub starts_in: u64,
-    /// What may stay.
-    pub keep: Limits,
-    /// The sentence: what is closed, and when.
-    pub message: String,
-}
 
 /// How a VM is cut to the time that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

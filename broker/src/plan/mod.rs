@@ -52,7 +52,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use closing::{Closing, Cut};
+pub use closing::Cut;
 pub use decide::{plan, says};
 pub use drain::Drain;
 pub use hold::Hold;
@@ -61,8 +61,8 @@ pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};
 pub use reason::Reason;
 pub use snapshot::{
-    Budget, CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources, Rules,
-    RunTime, Says, Snapshot, Strategy, Unpriced, Vo,
+    Budget, Closing, CloudState, Lease, Limits, LiveVm, Measured, Offering, Pool, Quota, Requirements, Resources,
+    Rules, RunTime, Says, Snapshot, Strategy, Unpriced, Vo,
 };
 
 /// What one planning round decided. The same snapshot gives the same plan.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{closing::Closing, hold::Hold, job_class::JobClass, life::Life};
+use super::{hold::Hold, job_class::JobClass, life::Life};
 use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
@@ -249,6 +249,24 @@ pub struct Measured {
     pub success: Option<u64>,
     /// Seconds that a pilot takes to fetch one job more.
     pub fetch: Option<u64>,
+}
+
+/// A time when clouds are closed, seen from the moment of the snapshot. One that is over is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Closing {
+    /// Downtime object.
+    pub name: String,
+    /// The Cloud objects that are closed.
+    pub clouds: Vec<String>,
+    /// Seconds until they drain; 0: they do.
+    pub drains_in: u64,
+    /// Seconds until they are closed; 0: they are.
+    pub starts_in: u64,
+    /// What may stay.
+    pub keep: Limits,
+    /// The sentence: what is closed, and when.
+    pub message: String,
 }
 
 /// How long jobs of a class run.
