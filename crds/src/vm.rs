@@ -125,6 +125,7 @@ pub struct PilotVMSpec {
     /// When it is to be gone, since a Downtime begins then: maxCpuTime and maxLifetime are cut to it, so that DIRAC gives its pilot no job
     /// that would run longer, as far as jobs say how long they run. Absent: no such end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 40), extend("format" = "date-time"))]
     pub until: Option<Time>,
     /// The waiting jobs that it was made for. They have the first claim on it until its pilot had its first job. Empty: its pool keeps
     /// it whatever waits.
