@@ -31,17 +31,15 @@ pub struct Account {
     used: Amount,
 }
 
-/// The number of an account.
+/// The place of an account in [`super::books::Books`].
 pub type Number = usize;
 
 impl Account {
-    /// An account of which nothing is used.
     pub fn new(reason: Reason, whose: String, limits: Limits) -> Self {
         let Limits { vms, cores, ram_mib, gpus } = limits;
         Self { reason, whose, unit: None, limits: [vms, cores, ram_mib, gpus, None], used: [0; 5] }
     }
 
-    /// The account of a budget.
     pub fn of_budget(whose: String, budget: &Budget) -> Self {
         let unit = Some(budget.unit.clone());
         let limits = [None, None, None, None, Some(budget.left)];
@@ -65,7 +63,7 @@ impl Account {
         self.used.iter_mut().zip(amount).for_each(|(used, more)| *used = used.saturating_add(more));
     }
 
-    /// Takes what others hold.
+    /// Takes what VMs of other installations hold.
     pub fn take_others(&mut self, others: Resources) {
         let Resources { vms, cores, ram_mib, gpus } = others;
         self.take([vms, cores, ram_mib, gpus, 0]);
@@ -115,7 +113,7 @@ impl Account {
 pub struct Lack {
     /// What is short: see [`Account::word`].
     pub what: usize,
-    /// The limit.
+    /// The limit that one more VM would pass.
     pub limit: u64,
     /// By how much one more VM would pass it.
     pub by: u64,

@@ -6,7 +6,6 @@ use super::{account::Amount, books::Books, market::Market, need::Need, snapshot:
 
 /// Where a VO buys.
 pub struct Aisles {
-    /// Its catalogues.
     pub all: Vec<Aisle>,
     /// The least that a VM for it takes; `None`: nothing is on offer.
     pub least: Option<Amount>,
@@ -14,9 +13,9 @@ pub struct Aisles {
 
 /// The pools of a VO that buy from one catalogue.
 pub struct Aisle {
-    /// The catalogue.
+    /// The number of the catalogue in the market.
     pub catalogue: usize,
-    /// The pools.
+    /// Pools that are alike there, together.
     pub shops: Vec<Shop>,
 }
 
@@ -27,9 +26,7 @@ pub type Shop = Vec<(usize, usize)>;
 /// What is bought for a class.
 #[derive(Clone, Copy)]
 pub struct Choice {
-    /// Index of the pool.
     pub pool: usize,
-    /// The number of the offer.
     pub offer: u32,
 }
 

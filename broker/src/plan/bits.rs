@@ -22,7 +22,6 @@ impl Bits {
         self.0.get(n / 64).is_some_and(|word| word & (1 << (n % 64)) != 0)
     }
 
-    /// Adds all of `other`.
     pub fn or(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
     }

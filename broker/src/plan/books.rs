@@ -19,10 +19,10 @@ use crate::experience::money::Unit;
 
 pub use passed::Whose;
 
-/// As many VMs one plan makes, whatever the snapshot allows: a plan has an end.
+/// The most VMs that one plan makes, whatever the snapshot allows: a plan has an end.
 pub const MOST_LAUNCHES: u64 = 100_000;
 
-/// All accounts.
+/// All accounts of one plan, and which of them a launch touches.
 pub struct Books<'a> {
     snapshot: &'a Snapshot,
     accounts: Vec<Account>,
@@ -321,7 +321,6 @@ impl<'a> Books<'a> {
         self.sites[pool]
     }
 
-    /// The account with this number.
     pub fn account(&self, number: Number) -> &Account {
         &self.accounts[number]
     }

@@ -15,9 +15,9 @@ pub struct Class<'a> {
     pub vo: usize,
     /// One of its task queues. All of them have equal requirements; this one has the smallest number.
     pub queue: &'a TaskQueue,
-    /// What the jobs ask for.
+    /// What each of the jobs asks for.
     pub key: Arc<JobClass>,
-    /// Waiting jobs.
+    /// How many of them wait.
     pub jobs: u64,
     /// What one job takes of a VM.
     pub need: Need,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{demand::TaskQueue, experience::money::Unit};
 
-/// As many pools of a VO are looked at, and offers of each.
+/// The most pools of a VO that are looked at, and the most offers of each.
 const POOLS: usize = 16;
 const OFFERS: usize = 6;
 

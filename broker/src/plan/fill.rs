@@ -24,23 +24,18 @@ use super::{
 /// A VM that is to be made.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// Index of the pool.
     pub pool: usize,
-    /// Index of the VO.
     pub vo: usize,
-    /// The number of the offer.
     pub offer: u32,
-    /// The jobs it is made for.
+    /// The jobs that it is made for, by class.
     pub lease: Vec<Lease>,
     /// The tag that it asks for, so that it takes such jobs alone.
     pub pin: Option<Pin>,
     /// How it is cut to the time that is left.
     pub cut: Option<Cut>,
-    /// Why it is made.
     pub why: Why,
 }
 
-/// Why a VM is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// For jobs of the class with this number, and perhaps others.
@@ -51,19 +46,16 @@ pub enum Why {
     Spare,
 }
 
-/// The filling of one plan.
+/// Turns and purchases of one plan, and what they have come to so far.
 pub struct Fill<'c, 'a> {
-    /// What is planned for.
     pub snapshot: &'a Snapshot,
-    /// The classes of jobs.
     pub classes: &'c [Class<'a>],
     /// How time counts for each.
     pub paces: Vec<Pace>,
-    /// What fits what.
+    /// Which class fits which VMs and pools.
     pub index: Index<'c>,
-    /// The limits.
+    /// The limits, and what is used of them.
     pub books: Books<'a>,
-    /// What can be bought.
     pub market: Market<'a>,
     /// By index of the VO: the pools that serve it, in the order in which they are tried where cost does not decide.
     pub pools_of: Vec<Vec<usize>>,
@@ -71,7 +63,7 @@ pub struct Fill<'c, 'a> {
     pub aisles_of: Vec<Aisles>,
     /// By index of the pool: what its pilots say.
     pub says_of: Vec<usize>,
-    /// The VMs that are to be made.
+    /// The VMs that are to be made, in the order in which they were decided.
     pub drafts: Vec<Draft>,
     /// By index of the pool: jobs given to new VMs.
     pub placed: Vec<u64>,
@@ -89,7 +81,7 @@ pub struct Fill<'c, 'a> {
 }
 
 impl<'c, 'a> Fill<'c, 'a> {
-    /// Nothing is made yet.
+    /// A plan in which nothing is made yet.
     pub fn new(
         snapshot: &'a Snapshot,
         classes: &'c [Class<'a>],

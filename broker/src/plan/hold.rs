@@ -8,9 +8,9 @@ use crate::cloud::Purchase;
 /// A bound on launches of this plan. It counts each launch that agrees with all that it names; `None` agrees with everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Cloud object.
+    /// The Cloud object where it holds; `None`: everywhere.
     pub cloud: Option<String>,
-    /// Flavor.
+    /// The flavor for which it holds; `None`: for every one.
     pub flavor: Option<String>,
     /// Availability zone. `Some(None)`: an offering without a zone.
     pub zone: Option<Option<String>>,
@@ -19,15 +19,15 @@ pub struct Hold {
     pub purchase: Option<Purchase>,
     /// Index in `Snapshot::quotas`.
     pub quota: Option<usize>,
-    /// Image.
+    /// The image for which it holds, by the pools' name for it; `None`: for every one.
     pub image: Option<String>,
     /// PilotPool object.
     pub pool: Option<String>,
     /// VirtualOrganization object.
     pub vo: Option<String>,
-    /// Class of the jobs that the VM is made for.
+    /// The class of jobs for which it holds; `None`: for every one.
     pub class: Option<JobClass>,
-    /// As many may be made; 0: none.
+    /// The most VMs that may be made; 0: none.
     pub most: u64,
     /// Whether jobs wait for what is held back, which will soon be more. Otherwise they get something dearer, or in another pool.
     #[serde(default)]

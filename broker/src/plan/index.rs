@@ -83,7 +83,6 @@ pub struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Prepares the classes for all that was numbered.
     pub fn new(numbers: Numbers, classes: &'a [Class<'_>]) -> Self {
         let all = numbers.all;
         let mut everybody = Bits::none(all.len());
@@ -124,7 +123,7 @@ impl<'a> Index<'a> {
         self.bits[n].has(says)
     }
 
-    /// A set of what pilots say.
+    /// The numbers of what pilots say, as a set.
     pub fn set(&self, says: impl Iterator<Item = usize>) -> Bits {
         let mut bits = Bits::none(self.all.len());
         says.for_each(|n| bits.add(n));

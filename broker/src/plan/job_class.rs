@@ -15,20 +15,20 @@ pub struct JobClass {
     pub min_ram_mb: u64,
     /// Tags, all of which the resource must offer.
     pub tags: Vec<String>,
-    /// Sites allowed.
+    /// The jobs may run only at these sites; empty: at any.
     pub sites: Vec<String>,
-    /// Sites refused.
+    /// The jobs may not run at these sites.
     pub banned_sites: Vec<String>,
-    /// CEs allowed.
+    /// The jobs may run only on these CEs; empty: on any.
     pub grid_ces: Vec<String>,
-    /// Platforms allowed.
+    /// The jobs need one of these platforms; empty: any.
     pub platforms: Vec<String>,
-    /// Job types allowed.
+    /// Types of the jobs, for example `User`.
     pub job_types: Vec<String>,
 }
 
 impl JobClass {
-    /// The class of the queue's jobs.
+    /// The class of the jobs in this task queue.
     pub fn of(queue: &TaskQueue) -> Self {
         let sorted = |list: &[String]| {
             let mut list = list.to_vec();
@@ -74,7 +74,7 @@ impl JobClass {
     }
 }
 
-/// As many characters are named of a class.
+/// The most characters that a text names of a class.
 const LONGEST: usize = 160;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     snapshot::Snapshot,
 };
 
-/// What a pool has.
+/// VMs that a pool has, and those of them that are spare.
 #[derive(Clone, Copy, Default)]
 struct Has {
     /// VMs that run or boot, or will be made.

@@ -7,7 +7,6 @@ use super::{life::Free, need::Need};
 /// What is free of a VM from one moment on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lane {
-    /// What is free.
     pub free: Free,
     /// Seconds from now.
     pub at: u64,

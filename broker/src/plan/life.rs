@@ -32,19 +32,19 @@ impl Default for Life {
 /// What jobs can have of a VM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Free {
-    /// Cores.
+    /// Cores that no job holds.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory in MiB that no job holds.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs that no job holds.
     pub gpus: u64,
 }
 
 /// What a running job will leave when it ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Soon {
-    /// Seconds from now.
+    /// Seconds from the moment of the snapshot.
     pub in_seconds: u64,
-    /// What it leaves.
+    /// What the jobs that end then give back.
     pub free: Free,
 }

@@ -47,11 +47,11 @@ type Words<'a> = (&'a [String], &'a [String], &'a Requirements, Strategy, &'a st
 /// What makes offers one kind: size, price and its currency, power, how full the cloud is, and the holds that concern only some launches.
 type Alike<'a> = ([u64; 3], Option<u64>, Option<&'a str>, Option<u64>, u64, Vec<usize>);
 
-/// All that can be bought.
+/// Everything that can be bought, in catalogues: pools that may buy the same share one.
 pub struct Market<'a> {
     offers: Vec<Offer<'a>>,
     catalogues: Vec<Catalogue>,
-    /// By index of the pool.
+    /// The catalogue of each pool, by the pool's index.
     of_pool: Vec<usize>,
     value: Value,
 }
@@ -89,7 +89,6 @@ impl<'a> Market<'a> {
         market
     }
 
-    /// The offer with this number.
     pub fn offer(&self, number: u32) -> Offer<'a> {
         self.offers[number as usize]
     }

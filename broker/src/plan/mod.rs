@@ -69,7 +69,7 @@ pub use snapshot::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Plan {
-    /// VMs to make.
+    /// VMs to make, each with its reason.
     pub launches: Vec<Launch>,
     /// VMs to give back. Only VMs whose pilot has not asked for work yet are among them (still booting, or not yet made).
     pub surplus: Vec<Surplus>,
@@ -92,11 +92,11 @@ pub struct Plan {
 pub struct Launch {
     /// PilotPool object.
     pub pool: Arc<str>,
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub cloud: Arc<str>,
     /// VirtualOrganization object whose pilot it runs.
     pub vo: Arc<str>,
-    /// What to buy.
+    /// The flavor, zone and way of buying.
     pub offering: Arc<Offering>,
     /// Waiting jobs for which it is made; it may run others later. 0: the pool keeps it whatever waits.
     pub jobs: u64,
@@ -115,14 +115,14 @@ pub struct Launch {
 pub struct Assigned {
     /// By VMs whose pilot asks for work.
     pub running: u64,
-    /// By VMs that boot.
+    /// By VMs that boot, as soon as their pilots ask for work.
     pub booting: u64,
     /// By VMs that this plan makes.
     pub new: u64,
 }
 
 impl Assigned {
-    /// All of them.
+    /// Waiting jobs that get a place, on whatever VM.
     pub fn all(self) -> u64 {
         self.running.saturating_add(self.booting).saturating_add(self.new)
     }
@@ -145,7 +145,7 @@ pub struct Unmet {
     pub vo: String,
     /// PilotPool object that could run them if nothing hindered it; `None`: no pool could run them.
     pub pool: Option<String>,
-    /// Waiting jobs.
+    /// Number of these jobs.
     pub jobs: u64,
     /// Why: the first of `limits`.
     pub reason: Reason,
@@ -160,9 +160,9 @@ pub struct Unmet {
 /// One thing that keeps a VM from being made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bound {
-    /// Which kind of limit.
+    /// The kind of limit, in a word.
     pub reason: Reason,
-    /// The sentence.
+    /// The sentence for people: what it allows.
     pub message: String,
 }
 
@@ -171,12 +171,12 @@ pub struct Bound {
 pub struct Change {
     /// Whose limit, for example `pool cpu (spec.scaling.max)`.
     pub whose: String,
-    /// Which kind of limit.
+    /// The kind of limit, in a word.
     pub reason: Reason,
     /// What is counted, for example `cores`.
     pub what: String,
     /// By how much the limit must be raised.
     pub by: u64,
-    /// What it starts.
+    /// The VM that it starts, for example `one m1.large on lyon`.
     pub starts: String,
 }

@@ -28,7 +28,7 @@ pub struct Need {
 pub enum Pin {
     /// Jobs that need the whole VM.
     WholeNode,
-    /// Jobs of so many cores.
+    /// Jobs of this many cores.
     Processors(u64),
 }
 
@@ -72,7 +72,6 @@ impl Need {
         }
     }
 
-    /// What one job of the class takes.
     pub fn of(class: &JobClass) -> Self {
         let has = |word: &str| class.tags.iter().any(|tag| same(tag, word));
         let most = class.tags.iter().filter_map(|tag| processors(tag)).max();
@@ -119,14 +118,14 @@ impl Need {
 }
 
 impl JobClass {
-    /// What so many jobs take of a VM of `full` size.
+    /// What this many jobs take of a VM of `full` size.
     pub fn takes(&self, full: Free, jobs: u64) -> Free {
         Need::of(self).times(full, jobs)
     }
 }
 
 impl Free {
-    /// All of a VM.
+    /// What a VM of this offering has while no job runs on it.
     pub fn all(offering: &Offering) -> Self {
         Self { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus }
     }

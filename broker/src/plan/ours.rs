@@ -9,15 +9,15 @@ use super::{
     snapshot::{LiveVm, Snapshot, places},
 };
 
-/// A VM of ours.
+/// A VM of ours, with the places in the snapshot of all that it names.
 pub struct Ours<'a> {
     /// What the snapshot says of it.
     pub vm: &'a LiveVm,
     /// Index of its pool; `None`: it is gone.
     pub pool: Option<usize>,
-    /// Index of its VO.
+    /// Index of its VO; `None`: it is gone.
     pub vo: Option<usize>,
-    /// Index of its cloud.
+    /// Index of its cloud; `None`: it cannot be used now, or is gone.
     pub cloud: Option<usize>,
     /// Index of the first pool of its site, also where its own pool is gone.
     pub site: Option<usize>,

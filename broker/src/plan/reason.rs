@@ -49,7 +49,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons, for whoever says what each of them means.
     pub const ALL: [Self; 19] = [
         Self::NoPool,
         Self::NoMatch,

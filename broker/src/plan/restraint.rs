@@ -15,14 +15,13 @@ use super::{
 pub struct Restraint {
     /// By number of the offer; what is known is not bounded here. Empty: nothing is.
     left: Vec<u64>,
-    /// As many VMs may be made for a class of one pool, offer and VO of which nothing is known.
+    /// The most VMs for a class of one pool, offer and VO of which nothing is known.
     untried: Option<u64>,
     /// How many were, by these three.
     made: HashMap<(usize, u32, usize), HashMap<JobClass, u64>>,
 }
 
 impl Restraint {
-    /// What lacks where it binds.
     pub const LACK: Lack = Lack { what: 0, limit: 0, by: 1 };
 
     /// By the rules; `is_known` tells of each offer in turn whether it is known.
@@ -42,7 +41,7 @@ impl Restraint {
         self.untried.map_or(u64::MAX, |most| most.saturating_sub(made()))
     }
 
-    /// So many are made for such a class.
+    /// This many are made for such a class.
     pub fn take_for(&mut self, place: (usize, u32, usize), class: &JobClass, vms: u64) {
         let made = self.made.entry(place).or_default().entry(class.clone()).or_default();
         *made = made.saturating_add(vms);
@@ -73,7 +72,7 @@ impl Restraint {
         self.left.get(offer as usize).copied().unwrap_or(u64::MAX)
     }
 
-    /// So many are made.
+    /// This many are made.
     pub fn take(&mut self, offer: u32, vms: u64) {
         if let Some(left) = self.left.get_mut(offer as usize).filter(|left| **left < u64::MAX) {
             *left = left.saturating_sub(vms);

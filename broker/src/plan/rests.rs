@@ -8,21 +8,18 @@ use super::{
     need::{Need, Pin},
 };
 
-/// As many new VMs with something left are looked at for one class.
+/// The most new VMs with something left that are looked at for one class.
 const LOOKED_AT: usize = 64;
-/// As many leases are written into one VM: what it serves beyond that it serves without a claim.
+/// The most leases that are written into one VM: what it serves beyond them it serves without a claim.
 const MOST_LEASES: usize = 8;
 
 /// What a new VM has left.
 #[derive(Clone, Copy)]
 pub struct Rest {
-    /// What is free of it.
     pub lane: Lane,
-    /// Its size.
     pub full: Free,
     /// What its pilot says: see `Index`.
     pub says: usize,
-    /// The CPU time that it has.
     pub cpu_time: u64,
     /// What its pilot asks for alone.
     pub pin: Option<Pin>,
@@ -35,7 +32,6 @@ pub struct Rest {
 pub struct Run {
     /// The number of the first draft.
     pub first: usize,
-    /// How many.
     pub vms: usize,
 }
 

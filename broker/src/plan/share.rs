@@ -73,7 +73,7 @@ impl Turns {
         turns
     }
 
-    /// Begins anew with the classes that still want something.
+    /// Begins again with the classes that still want something.
     pub fn begin(&mut self, classes: &[Class<'_>], left: &[u64]) {
         for (n, class) in classes.iter().enumerate().filter(|(n, _)| left[*n] > 0) {
             let part = self.part(n);
@@ -110,7 +110,6 @@ impl Turns {
         self.vos.is_empty() && self.classes.iter().all(BinaryHeap::is_empty)
     }
 
-    /// A VO was given VMs.
     pub fn give(&mut self, vo: usize, class: Option<usize>, offering: &Offering, vms: u64) {
         add(&mut self.held[vo], of_vm(offering).map(|n| n * u128::from(vms)));
         if let Some(class) = class {

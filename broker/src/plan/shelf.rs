@@ -85,7 +85,7 @@ const LEAST: Cost = (0, i32::MIN);
 
 /// Costs that differ by less than this factor are alike.
 const ALIKE: f64 = 1.1;
-/// A GPU counts as so many cores where no price says more.
+/// A GPU counts as this many cores where no price says more.
 const CORES_OF_A_GPU: u64 = 16;
 
 /// How costs are compared.
@@ -138,7 +138,7 @@ pub struct Shelf {
     slots: Vec<u64>,
     /// From this step on more jobs change nothing: no kind takes more at once.
     last: usize,
-    /// By step.
+    /// By step; `None`: not asked for yet.
     queues: Vec<Option<Queue>>,
     /// The least of what kinds with room take: cores, memory, GPUs and price.
     pub least: Option<[u64; 4]>,
@@ -146,7 +146,6 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// The shelf of a need.
     pub fn new(kinds: &[Kind], need: &Need) -> Self {
         let slots: Vec<u64> = kinds.iter().map(|kind| need.slots(kind.full, kind.full)).collect();
         let most = slots.iter().copied().max().unwrap_or(0);

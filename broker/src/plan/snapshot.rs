@@ -17,7 +17,7 @@ use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 pub struct Snapshot {
     /// Task queues with waiting jobs.
     pub queues: Vec<TaskQueue>,
-    /// The VOs.
+    /// The VOs. Where their shares do not decide, the first comes first.
     pub vos: Vec<Vo>,
     /// The pools. Where cost does not decide, the first that fits is bought from.
     pub pools: Vec<Pool>,
@@ -35,7 +35,7 @@ pub struct Snapshot {
     pub run_times: Vec<RunTime>,
     /// Every PilotVM that is not known to be gone.
     pub vms: Vec<LiveVm>,
-    /// What holds for all of it.
+    /// What holds for the plan as a whole.
     pub rules: Rules,
 }
 
@@ -56,26 +56,26 @@ pub fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<&'a str, u
 /// Limits; `None`: there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// VMs.
+    /// The most VMs.
     pub vms: Option<u64>,
-    /// Cores.
+    /// The most cores.
     pub cores: Option<u64>,
-    /// Memory in MiB.
+    /// The most memory in MiB.
     pub ram_mib: Option<u64>,
-    /// GPUs.
+    /// The most GPUs.
     pub gpus: Option<u64>,
 }
 
 /// Machines, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
-    /// VMs.
+    /// Number of VMs.
     pub vms: u64,
-    /// Cores.
+    /// Cores of these VMs.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory of these VMs in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of these VMs.
     pub gpus: u64,
 }
 
@@ -85,11 +85,11 @@ pub struct Resources {
 pub struct Vo {
     /// VirtualOrganization object.
     pub name: String,
-    /// Its DIRAC groups.
+    /// Names of its DIRAC groups: a task queue names one of them.
     pub groups: BTreeSet<String>,
     /// Weight when capacity is short; 0 counts as 1.
     pub share: u64,
-    /// What it may hold.
+    /// What it may hold at once over all pools.
     pub limits: Limits,
     /// What it held in the mean over the last hours, older hours counting less.
     pub used: Resources,
@@ -100,17 +100,17 @@ pub struct Vo {
 /// What a VO may still spend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// In what it counts.
+    /// Money or core-hours.
     pub unit: Unit,
     /// What is left, in the smallest part of the unit.
     pub left: u64,
-    /// The period of the budget in seconds: of a longer life of a VM only so much is reserved.
+    /// The period of the budget in seconds: for a VM that lives longer only the cost of one period is reserved.
     pub period: u64,
     /// Whether what has no price may be bought, as if it cost nothing.
     pub unpriced_is_free: bool,
 }
 
-/// A pool.
+/// A PilotPool object, with what its pilots say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pool {
@@ -136,13 +136,13 @@ pub struct Pool {
     pub strategy: Strategy,
     /// CPU time offered, in normalised seconds as DIRAC compares them.
     pub cpu_time: u64,
-    /// Tags that it offers.
+    /// Tags that its pilots offer.
     pub tags: Vec<String>,
     /// Tags that jobs must have.
     pub required_tags: Vec<String>,
     /// Whether a VM that is bought for multi-core jobs asks for such jobs alone.
     pub pin: bool,
-    /// DIRAC platform.
+    /// DIRAC platform that its pilots offer; `None`: none.
     pub platform: Option<String>,
     /// The most VMs at once.
     pub max: u64,
@@ -173,13 +173,13 @@ pub enum Strategy {
 /// Bounds on flavors, both ends inclusive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Requirements {
-    /// Cores.
+    /// The fewest and the most cores; `None`: no bound at this end.
     pub cores: (Option<u64>, Option<u64>),
-    /// GiB of memory for a core.
+    /// The same for whole GiB of memory for each core.
     pub ram_gib_per_core: (Option<u64>, Option<u64>),
-    /// GPUs.
+    /// The same for GPUs.
     pub gpus: (Option<u64>, Option<u64>),
-    /// GPU models; empty: any.
+    /// Models of GPUs, one of which a flavor must have; empty: any.
     pub gpu_models: Vec<String>,
 }
 
@@ -187,9 +187,9 @@ pub struct Requirements {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CloudState {
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub name: String,
-    /// What can be bought.
+    /// What can be bought there now.
     pub offerings: Vec<Arc<Offering>>,
     /// Currency of the prices, three letters of ISO 4217; `None`: nobody says.
     pub currency: Option<Arc<str>>,
@@ -206,7 +206,7 @@ pub struct CloudState {
 pub struct Quota {
     /// For people: the cloud or project, and the class.
     pub name: String,
-    /// What is left.
+    /// What may still be used of each resource; `None`: unlimited or unknown.
     pub left: Limits,
 }
 
@@ -214,19 +214,19 @@ pub struct Quota {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Offering {
-    /// Flavor by name.
+    /// Name of the flavor at the provider.
     pub flavor: String,
-    /// Availability zone.
+    /// Availability zone; `None`: the provider chooses.
     pub zone: Option<String>,
     /// Way of buying.
     pub purchase: Purchase,
-    /// Cores.
+    /// Cores of a VM.
     pub cores: u64,
-    /// Memory in MiB.
+    /// Memory of a VM in MiB.
     pub ram_mib: u64,
-    /// GPUs.
+    /// GPUs of a VM.
     pub gpus: u64,
-    /// Model of the GPUs.
+    /// Model of the GPUs; `None`: unknown, or there are none.
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths of the cloud's currency; `None`: unknown.
     pub price_micros: Option<u64>,
@@ -275,9 +275,9 @@ pub struct Closing {
 pub struct RunTime {
     /// VirtualOrganization object.
     pub vo: String,
-    /// The class.
+    /// The class of the jobs, as task queues say it.
     pub class: JobClass,
-    /// Seconds in the mean.
+    /// How long they run, in seconds: the mean.
     pub seconds: u64,
 }
 
@@ -288,15 +288,15 @@ pub struct Says {
     pub site: String,
     /// DIRAC name of the CE.
     pub ce: String,
-    /// DIRAC platform.
+    /// DIRAC platform; `None`: it names none.
     pub platform: Option<String>,
-    /// Tags that it offers.
+    /// Tags that it offers to the Matcher.
     pub tags: Vec<String>,
     /// Tags that jobs must have.
     pub required_tags: Vec<String>,
 }
 
-/// A VM of ours.
+/// A VM of ours, from the wish until it is known to be gone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LiveVm {
@@ -304,11 +304,11 @@ pub struct LiveVm {
     pub name: String,
     /// PilotPool object; it may be gone.
     pub pool: String,
-    /// Cloud object.
+    /// Name of the Cloud object.
     pub cloud: String,
     /// VirtualOrganization object.
     pub vo: String,
-    /// What was bought.
+    /// The offering that was bought, or is to be.
     pub offering: Arc<Offering>,
     /// What its pilot says: what it was bought with, whatever its pool says today.
     pub says: Arc<Says>,
@@ -316,7 +316,7 @@ pub struct LiveVm {
     pub cpu_time: u64,
     /// Seconds until it is to be gone, since it was bought for the time before a closing; `None`: no such end.
     pub until: Option<u64>,
-    /// How far it is.
+    /// How far it is: wished for, booting, running or ending.
     pub life: Life,
     /// The jobs that it was bought for. They have the first claim on it until its pilot had its first job.
     pub lease: Vec<Lease>,
@@ -331,9 +331,9 @@ pub struct LiveVm {
 /// A claim of jobs on a VM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
-    /// The class of the jobs.
+    /// What each of the jobs asks for.
     pub class: Arc<JobClass>,
-    /// How many.
+    /// Number of these jobs.
     pub jobs: u64,
 }
 
@@ -345,9 +345,10 @@ pub struct Rules {
     pub most_launches: Option<u64>,
     /// What an offering without a price counts as.
     pub unpriced: Unpriced,
-    /// As many VMs are made of an offering of which nothing is known: which no hold names alone. `None`: any number.
+    /// The most VMs of an offering of which nothing is known: which no hold names alone. `None`: any number.
     pub fresh: Option<u64>,
-    /// As many VMs of one pool and offering are made for one class of jobs of which no hold names all three. `None`: any number.
+    /// The most VMs of one pool and offering for one class of jobs of which no hold names all three. `None`: any
+    /// number.
     pub untried: Option<u64>,
 }
 
@@ -359,6 +360,6 @@ pub enum Unpriced {
     Last,
     /// It costs nothing, for example the machines of one's own site: it comes before all that have one.
     Free,
-    /// It is not bought.
+    /// It is bought by nobody.
     Refused,
 }

@@ -15,13 +15,12 @@ pub struct Slots {
     pub pool: usize,
     /// What they say: see `Index`.
     pub says: usize,
-    /// Their size.
     pub full: Free,
     /// CPU time that they have left.
     pub cpu_time: u64,
-    /// How many lanes there are of each kind.
+    /// The lanes, with how many there are of each.
     lanes: BTreeMap<Lane, u64>,
-    /// Cores of the largest of them.
+    /// Cores of the largest lane.
     largest: u64,
 }
 
@@ -30,19 +29,17 @@ pub struct Slots {
 pub struct Given {
     /// To VMs whose pilot asks for work.
     pub running: u64,
-    /// To VMs that boot.
+    /// To VMs whose pilot has not asked for work yet.
     pub booting: u64,
 }
 
 impl Given {
-    /// Both.
     pub fn all(self) -> u64 {
         self.running.saturating_add(self.booting)
     }
 }
 
 impl Slots {
-    /// Adds a lane.
     pub fn add(&mut self, lane: Lane) {
         if lane.free.cores > 0 {
             *self.lanes.entry(lane).or_default() += 1;
@@ -92,7 +89,7 @@ impl Slots {
     }
 }
 
-/// All supply that is there.
+/// The supply of all VMs that are there, by VO.
 #[derive(Clone, Debug)]
 pub struct Supply {
     /// By index of the VO: its slots; those with the fewest GPUs, then the smallest, first.
@@ -105,11 +102,10 @@ pub struct Supply {
 /// VMs of one VO and one kind share slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind {
-    /// Index of the pool.
     pub pool: usize,
-    /// What they say.
+    /// What their pilots say: see `Index`.
     pub says: usize,
-    /// CPU time left.
+    /// CPU time that they have left.
     pub cpu_time: u64,
     /// Size: GPUs, cores, memory.
     pub size: [u64; 3],
