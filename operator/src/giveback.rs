@@ -13,7 +13,7 @@ use kube::ResourceExt;
 
 use crate::{api, context::Context, life::launched, names::Key};
 
-/// As many objects are deleted at once.
+/// The most objects that are deleted at one time.
 const CONCURRENCY: usize = 16;
 
 /// Which pilots may be given back.
@@ -27,7 +27,7 @@ pub enum Which {
     Idle,
 }
 
-/// What came of it.
+/// What came of giving PilotVMs back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     /// PilotVMs that were deleted.

@@ -11,14 +11,12 @@ use serde::{Deserialize, Serialize};
 /// What is wrong: the reason and the sentence of a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// The reason.
     pub reason: Reason,
-    /// The sentence.
+    /// A sentence for people.
     pub message: String,
 }
 
 impl Trouble {
-    /// A trouble with this reason and sentence.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }

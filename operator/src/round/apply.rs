@@ -28,7 +28,7 @@ use crate::{
     names::{Key, POOL_FINALIZER, holds},
 };
 
-/// As many objects are made at once.
+/// The most objects that are made at one time.
 const CONCURRENCY: usize = 32;
 
 /// Tells VMs whether they drain; each writes it down itself.

@@ -7,7 +7,7 @@ use super::world::World;
 /// What a round may do with its plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hands {
-    /// Make and give back.
+    /// Make VMs and give VMs back.
     Free,
     /// Only tell what would be done, and this sentence.
     Bound(String),

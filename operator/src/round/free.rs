@@ -5,18 +5,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::known::jobs::PilotJobs;
 
-/// A pilot takes one job an agent cycle, of ten seconds and up to twenty where nothing matched. One that took none for so long, and has
-/// jobs, takes none of those that wait: they do not fit into its free cores, and to count these would starve them.
+/// A pilot takes one job an agent cycle, of ten seconds and up to twenty where nothing matched. One that has jobs and
+/// took none for this time takes none of those that wait: they do not fit into its free cores, and to count these would
+/// starve them.
 const FILLS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// A VM, and what is known of the jobs for which it has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// All of it.
+    /// The whole VM, as if no job ran on it.
     pub all: Free,
     /// Since when its pilot asks for work.
     pub asks_since: Timestamp,
-    /// For so long an idle pilot goes on asking.
+    /// An idle pilot goes on asking for this time.
     pub idle_timeout: SignedDuration,
 }
 
@@ -48,7 +49,7 @@ mod tests {
         let job = |job| RunningJob { job, since: at(100), status: JobStatus::Running };
         PilotJobs { running: (1..=running).map(job).collect(), took: 9, changed: Some(at(100)), ..PilotJobs::default() }
     }
-    /// Free cores, where jobs take so many, or the whole VM.
+    /// Free cores, where each job takes this many, or the whole VM.
     fn free(each: Option<u64>, jobs: &PilotJobs, second: i64) -> Option<u64> {
         let all = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
         let room = Room { all, asks_since: at(50), idle_timeout: SignedDuration::from_secs(300) };

@@ -7,7 +7,7 @@ use crds::vm::JobsOfClass;
 
 use crate::amounts::{count, whole};
 
-/// As many words a list of a PilotVM may have, each of so many characters, as its schema says.
+/// The most words in a list of a PilotVM, and the most characters of each, as its schema says.
 const MOST_WORDS: usize = 64;
 const LONGEST_WORD: usize = 255;
 /// The largest number there.

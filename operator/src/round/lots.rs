@@ -18,7 +18,6 @@ pub struct Lots<'a> {
 }
 
 impl<'a> Lots<'a> {
-    /// Those of this world.
     pub fn of(world: &'a World) -> Self {
         let name = |pool: &'a Arc<PilotPool>| Some((pool.metadata.name.as_deref()?, pool.as_ref()));
         Self { pools: world.pools.iter().filter_map(name).collect(), images: HashMap::new() }

@@ -21,7 +21,6 @@ pub fn is_counted(world: &World, vm: &PilotVM) -> bool {
 
 /// What is left at the providers. Clouds that open the same project share it.
 pub struct Quotas<'a> {
-    /// All of them.
     pub all: Vec<Quota>,
     /// By cloud, flavor and zone of what is on offer: the index, where a bound is known.
     of: HashMap<(&'a str, &'a str, Option<&'a str>), Option<usize>>,
@@ -30,7 +29,6 @@ pub struct Quotas<'a> {
 }
 
 impl<'a> Quotas<'a> {
-    /// Those of a world.
     pub fn of(world: &'a World) -> Self {
         let mut quotas = Self { all: Vec::new(), of: HashMap::new(), first: HashMap::new() };
         let mut shared: HashMap<(String, &'a str), usize> = HashMap::new();

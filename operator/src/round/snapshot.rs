@@ -30,7 +30,6 @@ use crate::{
     resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
 };
 
-/// Takes the snapshot.
 pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
     let installation = world.installation.name.as_str();
     let objects: Vec<_> = world.clouds.iter().map(|c| c.object.clone()).collect();

@@ -33,12 +33,11 @@ use crate::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudView {
-    /// The object.
     pub object: Arc<Cloud>,
     /// Whether VMs may be bought there now, as far as the cloud is concerned.
     #[serde(default)]
     pub usable: bool,
-    /// What it offers.
+    /// What it offers, of what pools want; `None`: it has not said so since the start.
     #[serde(default)]
     pub offers: Option<Arc<Offers>>,
     /// What may still be bought, and when that was asked for.
@@ -58,7 +57,6 @@ pub struct CloudView {
 /// A PilotVM that this version cannot read: what its labels say.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnreadVm {
-    /// Its name.
     pub name: String,
     /// Its pool: what its label says, or else the first part of its name.
     pub pool: String,
@@ -85,19 +83,14 @@ impl UnreadVm {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct World {
-    /// The installation.
     pub installation: Key,
-    /// The installations of the namespace.
+    /// All installations of the namespace, this one among them.
     pub installations: Vec<Arc<DiracInstallation>>,
     /// An older installation, of any namespace, that reads the same DIRAC.
     pub first_reader: Option<Key>,
-    /// The sites.
     pub sites: Vec<Arc<Site>>,
-    /// The VOs.
     pub vos: Vec<Arc<VirtualOrganization>>,
-    /// The clouds.
     pub clouds: Vec<CloudView>,
-    /// The pools.
     pub pools: Vec<Arc<PilotPool>>,
     /// The downtimes.
     pub downtimes: Vec<Arc<Downtime>>,
@@ -118,7 +111,6 @@ pub struct World {
     /// What the VOs used, what is left of their budgets, and how long VMs live.
     #[serde(skip_serializing_if = "is_default")]
     pub figures: Figures,
-    /// The clock.
     pub now: Timestamp,
 }
 
@@ -175,22 +167,18 @@ impl World {
         }
     }
 
-    /// The installation for which the round is made.
     pub fn own(&self) -> Option<&Arc<DiracInstallation>> {
         self.installations.iter().find(|i| i.name_any() == self.installation.name)
     }
 
-    /// The pool of this name.
     pub fn pool(&self, name: &str) -> Option<&Arc<PilotPool>> {
         self.pools.iter().find(|pool| pool.metadata.name.as_deref() == Some(name))
     }
 
-    /// The cloud of this name.
     pub fn cloud(&self, name: &str) -> Option<&CloudView> {
         self.clouds.iter().find(|view| view.object.metadata.name.as_deref() == Some(name))
     }
 
-    /// The VM of this name.
     pub fn vm(&self, name: &str) -> Option<&Arc<PilotVM>> {
         self.vms.iter().find(|vm| vm.metadata.name.as_deref() == Some(name))
     }

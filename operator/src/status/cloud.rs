@@ -22,7 +22,6 @@ use crate::{
     trouble::of_cloud,
 };
 
-/// The status of this cloud now.
 pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     let key = Key::of(cloud);
     let handle = pass.state.clouds.get(&key);
@@ -222,7 +221,7 @@ fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &QuotaClass) -> Ceiling {
 }
 
 fn flavors(cloud: &Cloud, offers: &Offers) -> Vec<CloudFlavor> {
-    /// A status is not the place for all of them: the first so many by name are enough to see what there is.
+    /// A status is not the place for all of them: the first ones by name are enough to see what there is.
     const MOST: usize = 200;
     let said = |name: &str| offers.offers.iter().find(|o| o.flavor == name).and_then(|o| o.price_micros);
     let price = |name: &str| cloud.spec.prices.iter().find(|p| p.flavor == name).map(|p| p.per_hour);

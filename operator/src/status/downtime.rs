@@ -14,7 +14,6 @@ use crate::{
     names::Key,
 };
 
-/// The status of this downtime now.
 pub fn status(pass: &Pass<'_>, downtime: &Downtime) -> DowntimeStatus {
     let key = Key::of(downtime);
     let beside = pass.beside(&key);

@@ -20,7 +20,6 @@ use crate::{
     names::{Key, LET_GO, deleting},
 };
 
-/// The status of this installation now.
 pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstallationStatus {
     let key = Key::of(installation);
     let facts = pass.state.installations.get(&key).facts();

@@ -60,7 +60,7 @@ pub async fn run(ctx: Arc<Context>) {
     }
 }
 
-/// How long changes are gathered after a pass that took so long.
+/// How long changes are gathered after a pass that took this time.
 fn gather(took: Duration) -> Duration {
     (took * SHARE).clamp(GATHER, LONGEST_GATHER)
 }

@@ -16,7 +16,6 @@ use crate::{
     resolve::group_taken,
 };
 
-/// The status of this VO now.
 pub fn status(pass: &Pass<'_>, vo: &VirtualOrganization) -> VirtualOrganizationStatus {
     let key = Key::of(vo);
     let old = vo.status.as_ref();

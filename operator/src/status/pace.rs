@@ -14,7 +14,6 @@ const PART: f64 = 0.1;
 /// How much a status changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Not at all.
     Nothing,
     /// Numbers, by a small part, and times.
     Drift,
@@ -65,7 +64,7 @@ pub struct Rate {
     pub rest: Duration,
     /// All objects together have one write in this time.
     pub one_in: Duration,
-    /// As many may be written together after a quiet time.
+    /// The most that may be written together after a quiet time.
     pub most: u32,
 }
 
@@ -88,7 +87,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A full one.
+    /// A full budget for this rate.
     pub fn of(rate: Rate) -> Self {
         Self { rate, spent: Duration::ZERO, at: Duration::ZERO }
     }

@@ -17,23 +17,16 @@ use crate::{
 /// The objects of one namespace.
 #[derive(Default)]
 pub struct Beside {
-    /// Installations.
     pub installations: Vec<Arc<DiracInstallation>>,
-    /// Sites.
     pub sites: Vec<Arc<Site>>,
-    /// VOs.
     pub vos: Vec<Arc<VirtualOrganization>>,
-    /// Clouds.
     pub clouds: Vec<Arc<Cloud>>,
-    /// Pools.
     pub pools: Vec<Arc<PilotPool>>,
 }
 
 /// What is known at one moment.
 pub struct Pass<'a> {
-    /// What is known.
     pub state: &'a State,
-    /// The moment.
     pub now: Timestamp,
     /// PilotVMs counted.
     pub tally: Tally,

@@ -28,7 +28,6 @@ use crate::{
     trouble::Trouble,
 };
 
-/// The status of this pool now.
 pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     let key = Key::of(pool);
     let beside = pass.beside(&key);

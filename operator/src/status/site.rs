@@ -10,7 +10,6 @@ use crate::{
     names::{Key, deleting},
 };
 
-/// The status of this site now.
 pub fn status(pass: &Pass<'_>, site: &Site) -> SiteStatus {
     let key = Key::of(site);
     let beside = pass.beside(&key);

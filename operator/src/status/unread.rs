@@ -13,7 +13,7 @@ use crate::{
     context::Context,
 };
 
-/// As many are told of in one turn: the others have theirs when these were told.
+/// The most that are told of in one turn: the others have theirs when these were told.
 const AT_ONCE: usize = 3;
 
 /// A sentence for each of these PilotVMs, in the order of their names.

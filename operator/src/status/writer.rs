@@ -20,12 +20,11 @@ use super::{
 };
 use crate::{api, api::watch::Kind, context::Context, names::Key};
 
-/// As many statuses are written at once.
+/// The most statuses that are written at one time.
 const AT_ONCE: usize = 8;
 /// An own write that the watch has not shown after this time is not waited for.
 const WATCH_IS_LATE: Duration = Duration::from_secs(10);
 
-/// Writes statuses.
 pub struct Writer {
     writing: JoinSet<Outcome>,
     slots: Arc<Semaphore>,

@@ -21,11 +21,9 @@ pub struct Done {
     pub alone: bool,
     /// What to remember.
     pub learnt: Learnt,
-    /// The event.
     pub event: Option<Event>,
     /// What to count, and whom to ring.
     pub effects: Vec<Effect>,
-    /// When to go on.
     pub again: Again,
     /// The permit with which the next step is taken.
     pub permit: Option<Permit>,
@@ -33,26 +31,25 @@ pub struct Done {
     pub failed: Option<Error>,
 }
 
-/// When to go on.
+/// When the next step is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Again {
     /// At once: the next step follows from this one.
     Now,
     /// After this time, or when it is rung.
     After(Duration),
-    /// When it is rung.
+    /// When somebody rings for this PilotVM.
     #[default]
     Rung,
 }
 
-/// An event.
+/// An event about the PilotVM, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Whether something is wrong.
     pub warns: bool,
-    /// The reason.
     pub reason: Reason,
-    /// The sentence.
+    /// A sentence for people.
     pub text: String,
 }
 
@@ -65,7 +62,7 @@ pub enum Effect {
     Launched,
     /// A life ended for this reason; `wasted`: it never had a job.
     Ended { reason: Reason, wasted: bool },
-    /// The VM was kept for so many seconds.
+    /// The VM was kept for this many seconds.
     Spent(f64),
     /// The place was refused, as far as the scope reaches.
     Refused(Scope),
@@ -100,13 +97,10 @@ pub struct Learnt {
     pub answer: Option<Answer>,
     /// How an attempt went.
     pub tried: Option<Tried>,
-    /// The row is there.
     pub is_registered: bool,
-    /// The row was written.
     pub row_written: bool,
-    /// The row was closed or left.
+    /// The row was closed, or left as it is.
     pub row_closed: bool,
-    /// The row could not be closed.
     pub row_not_closed: bool,
     /// The row, as it was read.
     pub row: Option<(Timestamp, Option<broker::pilot::rows::PilotRow>)>,
@@ -165,13 +159,11 @@ impl Done {
         Self { record: Some(status), failed: Some(error), ..Self::default() }
     }
 
-    /// And tells this.
     pub fn tells(mut self, warns: bool, reason: Reason, text: impl Into<String>) -> Self {
         self.event = Some(Event { warns, reason, text: text.into() });
         self
     }
 
-    /// And this is remembered.
     pub fn learns(mut self, learnt: Learnt) -> Self {
         self.learnt = learnt;
         self

@@ -11,25 +11,22 @@ pub enum Error {
     /// The API server refused or was not reached.
     #[error("the API server did not take {what}: {source}")]
     Kubernetes {
-        /// What was written.
+        /// What was written, as the end of the sentence.
         what: &'static str,
-        /// Its answer.
         source: kube::Error,
     },
     /// DIRAC did not take the row.
     #[error("the pilot's row could not be {what}: {source}")]
     Row {
-        /// What was tried.
+        /// What was tried, as the end of the sentence.
         what: &'static str,
-        /// Its answer.
         source: RowsError,
     },
     /// The cloud's answer, to be tried again.
     #[error("the cloud could not {what}: {source}")]
     Cloud {
-        /// What was tried.
+        /// What was tried, as the end of the sentence.
         what: &'static str,
-        /// Its answer.
         source: CloudError,
     },
     /// Something that is needed is not there yet.

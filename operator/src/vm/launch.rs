@@ -28,7 +28,6 @@ pub enum NoOrder {
     Unfit(Ending),
 }
 
-/// The order, as this attempt.
 pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoOrder> {
     let key = Key::of(vm);
     let cloud_key = key.beside(&vm.spec.cloud_ref.name);
@@ -65,7 +64,6 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
     })
 }
 
-/// The lot that its VM is of.
 pub fn lot_of(state: &State, vm: &PilotVM) -> Lot {
     let key = Key::of(vm);
     let offers = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts().offers;
@@ -79,7 +77,6 @@ pub fn away(kind: &str, key: &Key, trouble: Option<&Trouble>) -> String {
     format!("{kind} {key} cannot be used now: {why}")
 }
 
-/// Whose the VM is.
 pub fn owner(state: &State, vm: &PilotVM) -> Owner {
     Owner { cluster: state.cluster.clone(), uid: vm.uid().unwrap_or_default() }
 }

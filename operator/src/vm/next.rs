@@ -33,17 +33,19 @@ use crate::{
 /// An order is sent within this time after its attempt was written down, or not at all: whoever took over meanwhile counts on it.
 const ORDERED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Put the finalizer on.
     AddFinalizer,
     /// Register the pilot's row.
     Register,
     /// Write down that this attempt to make the VM begins.
     Begin(u32),
     /// Have the VM made by this attempt; with `repeated` it may have been called before, and is only looked for.
-    Create { n: u32, since: Timestamp, repeated: bool },
+    Create {
+        n: u32,
+        since: Timestamp,
+        repeated: bool,
+    },
     /// Write down the VM that was found: an attempt of which nobody knew made it.
     Adopt(Box<Vm>),
     /// Write down that the pilot asks for work, and whether it has a job.
@@ -70,11 +72,10 @@ pub enum Step {
     TakeAway(String),
     /// Say that the provider does not finish the deletion.
     SayDeleting,
-    /// Close the row so.
+    /// Close the row with this status.
     CloseRow(PilotStatus),
     /// Leave the row of a deleted installation as it is, and say so.
     LeaveRow,
-    /// Delete the object.
     DeleteObject,
     /// Take the finalizer off.
     Release,
@@ -94,7 +95,7 @@ pub enum Step {
     AwaitList,
     /// Wait for a list, a row, a change; at most until then.
     Wait(Option<Timestamp>),
-    /// Wait for so long at most.
+    /// Wait for this time at most.
     Pause(Duration),
 }
 
@@ -116,7 +117,6 @@ impl Step {
     }
 }
 
-/// The next step.
 pub fn next(o: &Observed<'_>) -> Step {
     let step = unpaused(o);
     let said = o.vm.status.as_ref().is_some_and(|s| ConditionType::Paused.holds(&s.conditions));

@@ -23,7 +23,6 @@ use crate::{
 /// All that is known of a PilotVM at one moment.
 #[derive(Debug)]
 pub struct Observed<'a> {
-    /// The object.
     pub vm: &'a PilotVM,
     /// What is known of its VM.
     pub machine: Machine,
@@ -45,7 +44,6 @@ pub struct Observed<'a> {
     pub installation_gone: bool,
     /// Which object says that nothing is made or taken away.
     pub paused: Option<String>,
-    /// What is remembered.
     pub remembered: Remembered,
     /// Wall time.
     pub now: Timestamp,
@@ -67,7 +65,7 @@ pub enum Machine {
 }
 
 impl<'a> Observed<'a> {
-    /// What is known of `vm` now.
+    /// Puts together what is known of `vm`: nothing is asked.
     pub fn of(state: &State, vm: &'a PilotVM, now: Timestamp, moment: Instant) -> Self {
         let (uid, key) = (vm.uid().unwrap_or_default(), Key::of(vm));
         let remembered = state.memory.of(&uid);

@@ -57,7 +57,6 @@ pub fn mended(o: &Observed<'_>) -> Done {
     Done::record(record(o).mended(o.vm.metadata.uid.as_deref().unwrap_or_default()).finish())
 }
 
-/// The row was registered, or not.
 pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
     match answer {
         Ok(()) => Done::now().learns(Learnt { is_registered: true, ..Learnt::default() }),
@@ -72,7 +71,7 @@ pub fn begins(o: &Observed<'_>, n: u32) -> Done {
     Done { alone: true, ..done }
 }
 
-/// The cloud has made the VM, or not.
+/// What follows when the cloud was asked to make the VM: `n` is the attempt.
 pub fn created(o: &Observed<'_>, n: u32, repeated: bool, answer: Result<Vm, CloudError>) -> Done {
     let over = |done: Done| done.learns(Learnt { tried: Some(Tried { n, call: Call::Over }), ..Learnt::default() });
     let error = match answer {
@@ -133,7 +132,6 @@ pub fn running(o: &Observed<'_>) -> Done {
     done.with([Effect::Asked]).tells(false, Reason::Running, "the pilot asks DIRAC for work")
 }
 
-/// The row was written, or not.
 pub fn row_written(o: &Observed<'_>, status: PilotStatus, answer: Result<(), Error>) -> Done {
     if let Err(error) = answer {
         return not_ready(o, ConditionType::Registered, error);
@@ -145,7 +143,6 @@ pub fn row_written(o: &Observed<'_>, status: PilotStatus, answer: Result<(), Err
     Done { again: Again::After(Duration::from_secs(60)), ..done }
 }
 
-/// The row was read, or not.
 pub fn row_read(at: Timestamp, answer: Result<Vec<PilotRow>, RowsError>) -> Done {
     match answer {
         Ok(rows) => Done::now().learns(Learnt { row: Some((at, rows.into_iter().next())), ..Learnt::default() }),
@@ -220,7 +217,7 @@ pub fn drains(o: &Observed<'_>, drain: &Drain) -> Done {
     }
 }
 
-/// It is found again.
+/// The provider's lists have the VM again.
 pub fn found(o: &Observed<'_>) -> Done {
     Done::record(record(o).found().finish())
 }
@@ -283,7 +280,6 @@ pub fn scope(error: Option<&CloudError>) -> Scope {
     }
 }
 
-/// The VM was taken away, or not.
 pub fn taken_away(o: &Observed<'_>, answer: Result<(), CloudError>) -> Done {
     match answer {
         Err(source) if source.disposition() != Disposition::Gone => {
@@ -307,7 +303,6 @@ pub fn waits_for_cloud(o: &Observed<'_>, why: &str) -> Done {
     Done { again: Again::After(Duration::from_secs(60)), ..Done::record(status) }
 }
 
-/// The row was closed, or not.
 pub fn row_closed(o: &Observed<'_>, answer: Result<(), Error>) -> Done {
     match answer {
         Ok(()) => Done::now().learns(Learnt { row_closed: true, row_written: true, ..Learnt::default() }),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{api, context::Context, known::cloud::Question, life::ordered, names::Key, resolve::currency};
 
-/// As many ends are kept for a round that does not come.
+/// The most ends that are kept for a round that does not come.
 const MOST_ENDED: usize = 1_000;
 
 /// Writes it down. `Ok` is the object as it is then, where it was written.

@@ -23,7 +23,7 @@ const CARRIED_OUT_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// A row of a deleted installation that cannot be closed for this time is left as it is.
 const CLOSES_ROW_WITHIN: Duration = Duration::from_secs(600);
 
-/// The next step.
+/// The next step after the VM's life has ended for this reason.
 pub fn afterwards(o: &Observed<'_>, ending: &Ending) -> Step {
     match &o.machine {
         Machine::Present(vm) if vm.state == VmState::Deleting => deletes(o),

@@ -29,7 +29,7 @@ const ASKS_NOT_BEFORE: Duration = Duration::from_secs(5);
 /// Labels are put back at most this often.
 const LABELS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// The next step.
+/// The next step while the VM has not ended.
 pub fn alive(o: &Observed<'_>) -> Step {
     let status = o.vm.status.as_ref();
     match &o.machine {
