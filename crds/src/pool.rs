@@ -37,17 +37,22 @@ pub use crate::{purchase::Purchase, unmet::UnmetDemand};
         description = "waiting jobs given to this pool",
         json_path = ".status.waitingJobs"
     ),
-    printcolumn(name = "VMs", type_ = "integer", description = "VMs that exist", json_path = ".status.vms"),
+    printcolumn(
+        name = "VMs",
+        type_ = "integer",
+        description = "PilotVMs that wait for their VM, boot, run or end",
+        json_path = ".status.vms"
+    ),
     printcolumn(
         name = "Booting",
         type_ = "integer",
-        description = "of these, VMs whose pilot has not asked for work",
+        description = "of these, those whose pilot has not asked for work",
         json_path = ".status.booting"
     ),
     printcolumn(
         name = "Running",
         type_ = "integer",
-        description = "of these, VMs whose pilot asks for work or runs jobs",
+        description = "of these, those whose pilot asks for work or runs jobs",
         json_path = ".status.running"
     ),
     printcolumn(
@@ -188,7 +193,7 @@ pub struct Requirements {
     pub ram_gib_per_core: Option<Range>,
 }
 
-/// Bounds on GPUs.
+/// How many GPUs a flavor must have, and of which models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("!has(self.min) || !has(self.max) || self.min <= self.max", "min is larger than max, so nothing fits: lower min or raise max"),
@@ -317,8 +322,9 @@ pub struct Scaling {
     #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
     pub boot_deadline: Duration,
     /// Time without a job after which a VM stops by itself, 30s to 7d. A longer time saves boots between bursts; a shorter one saves money.
-    /// The VM finds it in `DIRAC_IDLE_TIMEOUT`, in seconds. What starts the pilot (the image, or `machine.userData`) must obey it: in
-    /// DIRAC's JobAgent it is StopAfterFailedMatches times PollingTime.
+    /// The VM finds it in `DIRAC_IDLE_TIMEOUT`, in seconds. What starts the pilot (the image, or `machine.userData`) must obey it: DIRAC's
+    /// JobAgent does not know it. By its own settings (StopAfterFailedMatches, PollingTime) an idle one stops only after about 43 minutes,
+    /// and later on VMs with more than ten cores.
     #[serde(default = "default_idle_timeout")]
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
@@ -333,10 +339,10 @@ pub struct Scaling {
 /// What a pool may have beyond its maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Borrow {
-    /// Nothing.
+    /// No VM beyond the maximum.
     #[default]
     Never,
-    /// What others leave.
+    /// What is left when all pools and VOs had their turns.
     WhatIsFree,
 }
 
@@ -362,13 +368,13 @@ pub struct PilotPoolStatus {
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
-    /// VMs that exist.
+    /// PilotVMs of the pool: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
-    /// Of these, VMs whose pilot has not yet asked for work.
+    /// Of these, those whose pilot has not asked for work yet, also where the VM is not made yet.
     #[serde(default)]
     pub booting: i64,
-    /// Of these, VMs whose pilot asks for work or runs jobs, those that drain included.
+    /// Of these, those whose pilot asks for work or runs jobs, also while they drain.
     #[serde(default)]
     pub running: i64,
     /// Of these, VMs that drain: no job is planned for them, and they go when they have none.

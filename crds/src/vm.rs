@@ -75,9 +75,9 @@ use crate::{Duration, LocalRef, Price, condition, pool::Purchase, rule::rules};
 pub struct PilotVMSpec {
     /// The installation whose jobs it runs.
     pub installation_ref: LocalRef,
-    /// The pool for which it was made.
+    /// The PilotPool for which it was made.
     pub pool_ref: LocalRef,
-    /// The cloud from which it is bought.
+    /// The Cloud from which the VM is bought.
     pub cloud_ref: LocalRef,
     /// The VirtualOrganization object to which its pilot belongs.
     #[schemars(length(min = 1, max = 63))]
@@ -85,7 +85,7 @@ pub struct PilotVMSpec {
     /// The VO's name in DIRAC.
     #[schemars(length(min = 1, max = 128))]
     pub dirac_vo: String,
-    /// DIRAC group of the pilot.
+    /// DIRAC group as which the pilot acts: that of the VO's spec.pilot.
     #[schemars(length(min = 1, max = 128))]
     pub group: String,
     /// DIRAC name of the site.
@@ -102,9 +102,9 @@ pub struct PilotVMSpec {
     /// Name of the image in `Cloud.spec.images`.
     #[schemars(length(min = 1, max = 63))]
     pub image: String,
-    /// CPU time that the pilot offers.
+    /// CPU time that the pilot offers to the Matcher: matching.maxCpuTime of the pool when it was made.
     pub max_cpu_time: Duration,
-    /// Tags that the pilot offers.
+    /// Tags that the pilot offers to the Matcher. Jobs that require another tag do not get it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub tags: Vec<String>,
@@ -112,7 +112,7 @@ pub struct PilotVMSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub required_tags: Vec<String>,
-    /// DIRAC platform.
+    /// DIRAC platform that the pilot offers. Absent: none, and jobs match whichever platform they ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub platform: Option<String>,
@@ -132,7 +132,7 @@ pub struct PilotVMSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub for_jobs: Vec<JobsOfClass>,
-    /// Why it was made.
+    /// Why it was made, as a sentence: for how many jobs, and of whom.
     #[schemars(length(max = 4096))]
     pub reason: String,
 }
@@ -141,7 +141,7 @@ pub struct PilotVMSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobsOfClass {
-    /// How many.
+    /// Number of these jobs.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub jobs: i64,
     /// CPU time that a job asks for, in DIRAC's normalised seconds.
@@ -152,54 +152,54 @@ pub struct JobsOfClass {
     #[serde(default, rename = "minRamMB")]
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub min_ram_mb: i64,
-    /// Tags.
+    /// Tags that each of the jobs requires.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub tags: Vec<String>,
-    /// Sites allowed.
+    /// The jobs may run only at these sites. Empty: at any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub sites: Vec<String>,
-    /// Sites refused.
+    /// The jobs may not run at these sites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub banned_sites: Vec<String>,
-    /// CEs allowed.
+    /// The jobs may run only on these CEs. Empty: on any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub ces: Vec<String>,
-    /// Platforms allowed.
+    /// The jobs need one of these DIRAC platforms. Empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub platforms: Vec<String>,
-    /// Job types allowed.
+    /// Types of the jobs, for example `User`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 255)))]
     pub job_types: Vec<String>,
 }
 
-/// What is to be bought.
+/// What is to be bought: a flavor in a zone, in one way of buying.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offering {
-    /// Flavor by name.
+    /// Name of the flavor at the provider.
     #[schemars(length(min = 1, max = 255))]
     pub flavor: String,
     /// Availability zone; absent: the provider decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub zone: Option<String>,
-    /// Way of buying.
+    /// `OnDemand`, or `Spot`, which the provider may take back at any time.
     #[serde(default)]
     pub purchase: Purchase,
-    /// Cores.
+    /// Cores of the VM.
     #[schemars(range(min = 1, max = 4096))]
     pub cores: i64,
-    /// Memory in MiB.
+    /// Memory of the VM in MiB.
     #[serde(rename = "ramMiB")]
     #[schemars(range(min = 1, max = 67_108_864))]
     pub ram_mib: i64,
-    /// GPUs.
+    /// GPUs of the VM.
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,
@@ -208,21 +208,21 @@ pub struct Offering {
     pub per_hour: Option<Price>,
 }
 
-/// One attempt to have a VM made.
+/// One attempt to have the VM made. At most one VM comes of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// Its number, from 1. While the outcome of an attempt is not clear, there is no next attempt: first it must be known that it made no
     /// VM.
     pub number: i64,
-    /// When it began.
+    /// When it began: the moment at which it was written down.
     pub since: Time,
 }
 
-/// What was bought.
+/// What was bought, as the provider says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Bought {
-    /// Flavor by name.
+    /// Name of the flavor at the provider.
     pub flavor: String,
     /// Availability zone, where the provider says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,7 +230,7 @@ pub struct Bought {
     /// Way of buying.
     #[serde(default)]
     pub purchase: Purchase,
-    /// Price of an hour when it was bought, where known.
+    /// Price of an hour when it was bought. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub per_hour: Option<Price>,
@@ -256,7 +256,7 @@ pub struct PilotVMStatus {
     /// The pilot's status in DIRAC, as last read or written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pilot_status: Option<String>,
-    /// The provider's id of the VM.
+    /// Id of the VM at the provider. Absent until the provider has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
     /// The provider's word for the VM's state, as last seen.

@@ -25,7 +25,7 @@ use crate::{
     world::{Order, VmId},
 };
 
-/// What was learnt.
+/// What VMs have shown, as the operator would have it in memory.
 #[derive(Default)]
 pub struct Learned {
     /// By the index of the cloud.
@@ -39,7 +39,7 @@ pub struct Learned {
     lessons: Lessons,
     /// What each VM was seen to run.
     had: BTreeMap<VmId, Had>,
-    /// The classes of jobs that wait.
+    /// The classes of jobs that wait, with what the plan calls each.
     classes: BTreeMap<JobClass, plan::JobClass>,
 }
 
@@ -47,7 +47,7 @@ pub struct Learned {
 #[derive(Default)]
 struct Had {
     took: u64,
-    /// The jobs that it has, and since when.
+    /// The jobs that it has, each with the moment since when.
     running: BTreeMap<JobId, Ms>,
     last: Option<JobId>,
     lived: bool,
@@ -73,16 +73,13 @@ impl Had {
     }
 }
 
-/// A job that runs for so long lives.
+/// A job that runs for this time lives.
 const A_LIFE: Ms = experience::breaker::A_LIFE * SECOND;
 
 /// A VM and what is known of it beside what is seen.
 pub struct Made<'a> {
-    /// It.
     pub vm: VmSeen<'a>,
-    /// The class of jobs that it was made for.
     pub class: &'a plan::JobClass,
-    /// How it ended.
     pub end: Option<End>,
 }
 

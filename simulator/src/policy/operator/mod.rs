@@ -30,11 +30,11 @@ use crate::{
     world::{Order, PilotManners, RowStatus, VmId},
 };
 
-/// A pilot that has jobs and took none for so long takes none of those that wait.
+/// A pilot that has jobs and took none for this time takes none of those that wait.
 const FILLS_WITHIN: Ms = 60 * SECOND;
 /// A pilot without a job is silent after its idleTimeout and this.
 const SILENT_AFTER: Ms = 300 * SECOND;
-/// VMs are listed so often, whatever the poll.
+/// VMs are listed once in this time, whatever the poll.
 const LIST_EVERY: Ms = 30 * SECOND;
 
 /// The operator.
@@ -45,7 +45,6 @@ pub struct Operator {
     busy: HashMap<VmId, Ms>,
     /// The jobs that each VM was seen with, and when they last changed.
     changed: HashMap<VmId, (Vec<JobId>, Ms)>,
-    /// What each VM was made for.
     leases: HashMap<VmId, Vec<Lease>>,
     /// When VMs are to be gone that were bought for the time before a Downtime.
     until: HashMap<VmId, Ms>,

@@ -15,7 +15,7 @@ use crate::{
     world::Order,
 };
 
-/// A pool.
+/// A pool of the scenario, as the plan knows one.
 pub fn pool(model: &Model, number: usize) -> plan::Pool {
     let pool = &model.pools[number];
     plan::Pool {
@@ -37,7 +37,7 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
     }
 }
 
-/// A cloud.
+/// A cloud of the scenario, as the plan knows one.
 pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
     let cloud = &model.clouds[number];
     let offers = (0..cloud.flavors.len())
@@ -50,7 +50,7 @@ pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
     }
 }
 
-/// A task queue.
+/// A task queue, as the operator reads one.
 pub fn task_queue(queue: QueueSeen<'_>) -> TaskQueue {
     let of = queue.definition;
     TaskQueue {
@@ -71,7 +71,7 @@ pub fn task_queue(queue: QueueSeen<'_>) -> TaskQueue {
     }
 }
 
-/// Limits.
+/// Limits, as the plan has them.
 pub fn limits(limits: &Limits) -> plan::Limits {
     let [vms, cores, ram_mib, gpus] = limits.0;
     plan::Limits { vms, cores, ram_mib, gpus }
@@ -106,7 +106,7 @@ pub fn offering(model: &Model, offer: Offer, first: &[usize]) -> Offering {
     }
 }
 
-/// The order of a launch.
+/// What a launch of the plan orders in the scenario; `None`: it names what is not there.
 pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
     let pool = model.pools.iter().position(|p| *p.name == *launch.pool)?;
     let cloud = model.clouds.iter().position(|c| *c.name == *launch.cloud)?;
