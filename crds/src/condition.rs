@@ -51,7 +51,7 @@ words! {
             Registered: "Whether the pilot's row exists in DIRAC.", "See the message, and the DiracInstallation.";
             Launched: "Whether the cloud has made the VM.", "See the message, and the Cloud.";
             Running: "Whether the pilot has asked the Matcher for work: its row says Running, or the pilot closed it itself.", "Before scaling.bootDeadline: wait. After it the VM is replaced.";
-            Leaving: "`True` once the provider has announced that it takes the VM away or stops it. No job is planned onto it; what runs there goes on.", "Nothing: VMs in its stead are bought where jobs wait.";
+            Leaving: "`True` once the provider has announced that it takes the VM away or stops it. No job is planned onto it; what runs there goes on.", "Nothing: other VMs are bought where jobs wait.";
             Ended: "`True` when the VM's life has ended, with the reason.", "Look the reason up below.";
         }
     }

@@ -52,33 +52,33 @@ words! {
             Malformed: "This version cannot read the object, for example since another version wrote it. A PilotVM counts against every limit all the same.", "Correct the object, or run the version that wrote it.";
         }
         "Secrets and trust" {
-            SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; it is found by itself.";
+            SecretMissing: "The Secret does not exist in the object's namespace.", "Create it; the operator finds it by itself.";
             SecretDeleted: "Somebody deleted the Secret while VMs can be deleted only with it: it stays until they are gone, by its finalizer diracgrid.org/in-use, and nothing is bought with it.", "To renew a credential, change the Secret in place. If it may go at once, with nobody left to delete the VMs: `kubectl annotate secret NAME diracgrid.org/let-go=true`.";
             SecretUnreadable: "The API server did not give the Secret to the operator.", "See whether the operator has its Role in this namespace (the chart's watchNamespaces).";
             SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
             SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";
-            AddressNotAllowed: "The address is not https, or lies in a private network, and the operator was installed without leave to use such addresses.", "Use https and a public address, or install the chart with allowHttp or allowPrivateAddresses.";
+            AddressNotAllowed: "The address is not https, or lies in a private network, and the operator was installed without permission for such addresses.", "Use https and a public address, or install the chart with allowHttp or allowPrivateAddresses.";
             OtherProject: "The credential opens another project than the one in which VMs of ours live; nobody would delete these.", "Put back a credential of that project, or make another Cloud for the new one.";
-            Expired: "The credential has ended.", "Renew it and change the Secret; it is taken up by itself.";
+            Expired: "The credential has ended.", "Renew it and change the Secret; the operator notices by itself.";
         }
         "What a cloud answers" {
-            Unauthorized: "The cloud, or DIRAC, refuses the credential, or what the credential may do is too little.", "Renew the credential or give it the right that the message names. It is not tried again at once, so that no account is locked.";
-            Invalid: "The cloud refuses the request for what it says, and would refuse it again.", "Correct what the message names: flavor, image, network, security group.";
+            Unauthorized: "The cloud, or DIRAC, refuses the credential, or the credential has too few rights.", "Renew the credential or give it the right that the message names. It is not tried again at once, so that no account is locked.";
+            Invalid: "The cloud refuses what the request says, and would refuse it again.", "Correct what the message names: flavor, image, network, security group.";
             NotFound: "The cloud says that there is no such thing.", "Correct the name, if it stands in a manifest.";
             MissingFromLists: "The cloud's list lacks VMs of ours, and nobody has proved that they are gone: each is asked for by its id, and counts as alive until then.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
             Conflict: "The cloud refuses the request since something else is being done with the same thing. It is tried again.", "";
             NoCapacity: "The cloud has no room for this flavor now. Other offerings are tried, and this one again later.", "Add another flavor or cloud to the pool, or ask the provider for capacity.";
-            QuotaExceeded: "The project's quota is used up, by whomever.", "Ask the provider for more quota, or let the pool use another cloud.";
+            QuotaExceeded: "The project's quota is used up, by us or by others in the project.", "Ask the provider for more quota, or let the pool use another cloud.";
             Throttled: "The cloud asks for a pause, which is kept.", "Lower spec.requests of the Cloud when it happens often.";
             Transient: "The cloud did not answer, or failed. It is tried again.", "When it lasts: see the cloud's own status, its address, and the network policy.";
             Unclear: "The cloud was asked to make a VM and the outcome is not known. The VM is looked for, and no second one is asked for, until it is.", "";
         }
         "What DIRAC answers" {
             ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
-            JobsUnknown: "The pilots' rows were read, and not which of the pilots' jobs run. A VM that had a job when they were last read is taken to be busy.", "See the message: the address spec.external.jobMonitoring of the DiracInstallation, and DIRAC's JobMonitoring.";
+            JobsUnknown: "The pilots' rows were read, but not which of the pilots' jobs run. A VM that had a job when they were last read is taken to be busy.", "See the message: the address spec.external.jobMonitoring of the DiracInstallation, and DIRAC's JobMonitoring.";
             BadUrl: "The address of the DIRAC service cannot be used.", "Correct it in spec.external of the DiracInstallation.";
             BadCredentials: "The certificate, key or authorities in the Secret cannot be read or do not belong together.", "Put a certificate, its key and ca.crt in PEM form into the Secret.";
-            CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; it is taken up by itself.";
+            CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; the operator notices by itself.";
             CertificateNotYetValid: "The operator's own certificate is not valid yet.", "Wait, or correct the clock of the machine that runs the operator.";
             CertificateRefused: "The certificate of the DIRAC service, or ours, is refused.", "Put the authority that signed the service's host certificate into ca.crt; the message says whose is refused.";
             NoTls: "What answers at this address does not speak TLS.", "Correct host and port.";
@@ -99,7 +99,7 @@ words! {
             CloudCeiling: "The VMs of all pools hold as much of the cloud as they may.", "Raise spec.ceiling of the Cloud.";
             CloudQuota: "The provider's quota leaves no room.", "Ask the provider for more; the message says what more of it would bring.";
             VmsFail: "The last VMs of this offering never asked for work, so no more are bought for a while.", "See the console logs of these VMs (ConfigMaps with the label diracgrid.org/console): image, userData, network.";
-            Ramp: "As many VMs of this kind are on their way as may be before more of them have shown that they can be had and that they work. Of a flavor one order at first, and eight VMs that boot; each VM that the cloud makes, and each pilot that asks for work, doubles that.", "Wait until the cloud has made the first VMs and their pilots ask for work. When none does: see the console logs of these VMs.";
+            Ramp: "No more VMs of this kind may be on their way until some of them have shown that they can be had and that they work. At first that is one order of a flavor, and eight VMs that boot; each VM that the cloud makes, and each pilot that asks for work, doubles that.", "Wait until the cloud has made the first VMs and their pilots ask for work. When none does: see the console logs of these VMs.";
             NeverMatched: "VMs of this kind asked DIRAC for work and never got a job of this kind, so few more are bought for it.", "See the site mask, and which site, platform, CE or tags the jobs ask for; one VM at a time goes on trying.";
             JobsDie: "Jobs of this kind ended within two minutes on VMs of this kind, so few more are bought for it.", "See the jobs' logs in DIRAC, and the image of the pool.";
             SiteLimit: "The VMs of the site hold as much as they may.", "Raise spec.limits of the Site.";
