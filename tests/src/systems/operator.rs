@@ -91,8 +91,6 @@ impl Operator {
             // Clouds and DIRAC of a testbed are on this machine, and speak plain http.
             .args(["--allow-http", "--allow-private-addresses"])
             .args(args)
-            // As the chart's Deployment has it.
-            .env("MALLOC_ARENA_MAX", "1")
             .env("KUBECONFIG", kubeconfig);
         let process = Process::spawn("dirac-operator", command, log)?;
         Ok(Self { process, port })
