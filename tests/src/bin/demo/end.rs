@@ -15,8 +15,38 @@ use crate::{
     signals::{Cut, Signals},
 };
 
-/// The VMs go while there is still all that they need to end well: their cloud, DIRAC's address, the operator's rights.
-const IN_TURN: [&str; 2] = ["pilotpools,pilotvms", "downtimes,clouds,sites,virtualorganizations,diracinstallations"];
+/// The VMs go while there is still all that they need to end well: their cloud, DIRAC's address, the operator's rights; and before their
+/// pools, with which the operator forgets what it counted for them.
+const VMS: &str = "pilotvms";
+const OTHERS: [&str; 2] = ["pilotpools", "downtimes,clouds,sites,virtualorganizations,diracinstallations"];
+
+/// What became of a clean-up.
+#[derive(Default)]
+struct Cleaned {
+    /// Objects that are left.
+    left: Vec<String>,
+    /// What the operator counted, when the VMs had gone.
+    counted: Counted,
+}
+
+/// What the operator counted over all pools.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    made: f64,
+    never_ran_job: f64,
+    spent: f64,
+}
+
+impl Counted {
+    async fn by(operator: &Operator) -> Result<Self> {
+        let sum = async |name: &str| operator.metric(&[name]).await;
+        Ok(Self {
+            made: sum("launches_total").await?,
+            never_ran_job: sum("vms_never_ran_job_total").await?,
+            spent: sum("spent_total").await?,
+        })
+    }
+}
 
 /// After a start that failed or was interrupted: only somebody else's cluster has anything that does not go with our processes.
 pub async fn after_failed_start(begun: &mut Begun, signals: &mut Signals) -> Result<()> {
@@ -24,7 +54,7 @@ pub async fn after_failed_start(begun: &mut Begun, signals: &mut Signals) -> Res
     if !matches!(home.lives, Lives::Elsewhere(_)) {
         return Ok(());
     }
-    match watched(begun, signals).await? {
+    match watched(begun, signals).await?.left {
         left if left.is_empty() => Ok(()),
         left => bail!("{} objects are left:\n{}", left.len(), left.join("\n")),
     }
@@ -37,21 +67,21 @@ pub async fn after_life(
     signals: &mut Signals,
     seen: Numbers,
 ) -> Result<ExitCode> {
-    let left = watched(begun, signals).await;
+    let cleaned = watched(begun, signals).await;
     let cut = match lived {
         Ok(cut) => cut,
         Err(error) => {
-            match left {
-                Ok(left) if left.is_empty() => line("cleaned up; nothing is left"),
-                Ok(left) => line(&format!("{} objects are left:\n{}", left.len(), left.join("\n"))),
+            match cleaned {
+                Ok(Cleaned { left, .. }) if left.is_empty() => line("cleaned up; nothing is left"),
+                Ok(Cleaned { left, .. }) => line(&format!("{} objects are left:\n{}", left.len(), left.join("\n"))),
                 Err(also) => line(&format!("error while cleaning up: {also:#}")),
             }
             return Err(error);
         }
     };
-    let left = left?;
-    let (Some(home), Some(operator)) = (&begun.home, &begun.operator) else { bail!("nothing was started") };
-    summary(operator, seen, left.len() + home.servers_left().await?).await?;
+    let Cleaned { left, counted } = cleaned?;
+    let Some(home) = &begun.home else { bail!("nothing was started") };
+    summary(seen, counted, left.len() + home.servers_left().await?);
     if !left.is_empty() || home.servers_left().await? > 0 {
         bail!("objects or servers are left:\n{}", left.join("\n"));
     }
@@ -67,17 +97,17 @@ pub async fn after_life(
 }
 
 /// The clean-up, which a second signal cuts off; what is left.
-async fn watched(begun: &mut Begun, signals: &mut Signals) -> Result<Vec<String>> {
+async fn watched(begun: &mut Begun, signals: &mut Signals) -> Result<Cleaned> {
     tokio::select! {
-        left = clean_up(begun) => left,
+        cleaned = clean_up(begun) => cleaned,
         _ = signals.next() => bail!("interrupted while cleaning up: look what is left in the namespace of the demo"),
     }
 }
 
-async fn clean_up(begun: &mut Begun) -> Result<Vec<String>> {
+async fn clean_up(begun: &mut Begun) -> Result<Cleaned> {
     let home = begun.home.as_mut().context("nothing was started")?;
     let step = Step::start("cleaning up: the pools go, and their VMs with them");
-    let mut left = Vec::new();
+    let Cleaned { mut left, mut counted } = Cleaned::default();
     if home.applied {
         if let Some(operator) = &mut begun.operator
             && !operator.process().is_running()
@@ -86,7 +116,13 @@ async fn clean_up(begun: &mut Begun) -> Result<Vec<String>> {
             *operator = home.start_operator(&begun.log)?;
             operator.ready().await?;
         }
-        for kinds in IN_TURN {
+        // Where somebody deleted the pools, no VM is made either.
+        home.kubectl.run(&["scale", "pilotpools", "--all", "--replicas=0", "--namespace", home.namespace]).ok();
+        left.extend(delete(home, VMS).await?);
+        if let Some(operator) = &begun.operator {
+            counted = Counted::by(operator).await?;
+        }
+        for kinds in OTHERS {
             left.extend(delete(home, kinds).await?);
         }
     }
@@ -102,7 +138,7 @@ async fn clean_up(begun: &mut Begun) -> Result<Vec<String>> {
         }
     }
     step.done();
-    Ok(left)
+    Ok(Cleaned { left, counted })
 }
 
 /// Deletes the objects of some kinds; what is left after three minutes.
@@ -123,20 +159,18 @@ async fn delete(home: &Home, kinds: &str) -> Result<Vec<String>> {
     Ok(left)
 }
 
-async fn summary(operator: &Operator, seen: Numbers, left: usize) -> Result<()> {
-    let sum = async |words: &[&str]| operator.metric(words).await;
-    let (made, idle) = (sum(&["launches_total"]).await?, sum(&["vms_never_ran_job_total"]).await?);
+fn summary(seen: Numbers, counted: Counted, left: usize) {
+    let Counted { made, never_ran_job, spent } = counted;
     print(&format!("jobs arrived              {}", seen.arrived));
     print(&format!("jobs served               {}", seen.served));
     print(&format!("jobs that lost their VM   {} before the clean-up", seen.requeued));
     print(&format!("VMs made                  {made}"));
-    print(&format!("VMs that never ran a job  {idle} (those that still booted at the end are among them)"));
-    print(&format!("cost                      {:.2}", sum(&["spent_total"]).await?));
+    print(&format!("VMs that never ran a job  {never_ran_job} (those that still booted at the end are among them)"));
+    print(&format!("cost                      {spent:.2}"));
     print(&format!(
         "left                      {}",
         if left == 0 { "nothing".to_owned() } else { format!("{left} objects") }
     ));
-    Ok(())
 }
 
 /// A line to standard output, also when nobody reads it any more.
