@@ -251,7 +251,7 @@ async fn kubectl_explains_lists_selects_and_scales() {
         ("cloud", "NAME READY REASON SITE VMS CORES QUOTA AGE", "EXPIRES"),
         ("pool", "NAME READY REASON WAITING VMS BOOTING RUNNING MAX AGE", "MET"),
         ("pvm", "NAME POOL VO CLOUD FLAVOR PHASE PILOT AGE", "PROVIDER"),
-        ("dt", "NAME SITE CLOUD START END READY AGE", "DRAIN"),
+        ("dt", "NAME SITE CLOUD START END DRAINING ACTIVE VMS READY AGE", "DRAIN"),
     ] {
         let table = kubectl.run(&["get", name]).unwrap();
         let header = table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
