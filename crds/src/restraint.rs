@@ -18,7 +18,7 @@ pub struct Pause {
     pub since: Time,
     /// When one VM tries. If it comes to nothing too, the next pause is longer; if it does well, this entry goes.
     pub next_try: Time,
-    /// So many came to nothing, one after the other.
+    /// How many came to nothing, one after the other.
     pub in_a_row: i64,
     /// How many pauses there were so far, less what went well since: the more, the longer is the next.
     pub pauses: i64,

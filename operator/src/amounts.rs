@@ -2,7 +2,7 @@
 
 use broker::plan::Limits;
 use crds::quantity::Ceiling;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// A number of things as the broker counts them; a negative number is zero.
 pub fn count(n: i64) -> u64 {
@@ -23,6 +23,11 @@ pub fn whole(n: impl TryInto<i64>) -> i64 {
 pub fn seconds(duration: crds::Duration) -> SignedDuration {
     const LONGEST: i64 = 10 * 365 * 86_400;
     SignedDuration::from_secs(whole(duration.as_secs()).min(LONGEST))
+}
+
+/// Seconds from one moment to a later one; 0 where it is none.
+pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
+    count(to.duration_since(from).as_secs())
 }
 
 /// The bounds of a manifest.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    amounts::{limits, seconds},
+    amounts::{limits, seconds, seconds_between},
     names::deleting,
 };
 
@@ -75,12 +75,11 @@ impl Course {
 
     /// What it closes, seen from `now`; nothing when it is over.
     pub fn closing(&self, downtime: &Downtime, now: Timestamp) -> Option<Closing> {
-        let until = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0);
         (self.stage(now) != Stage::Over && !deleting(downtime)).then(|| Closing {
             name: downtime.name_any(),
             clouds: self.clouds.clone(),
-            drains_in: until(self.drains),
-            starts_in: until(self.start),
+            drains_in: seconds_between(now, self.drains),
+            starts_in: seconds_between(now, self.start),
             keep: keep(downtime),
             message: sentence(downtime),
         })

@@ -13,7 +13,7 @@ pub struct Closed<K> {
     pub since: Timestamp,
     /// When one VM tries.
     pub until: Timestamp,
-    /// So many refusals, or VMs that came to nothing, one after the other.
+    /// How many refusals, or VMs that came to nothing, one after the other.
     pub in_a_row: u32,
     /// What decides how long the next pause is: pauses so far, less what was made good.
     pub pauses: u32,

@@ -187,9 +187,9 @@ impl Lessons {
         self.breakers.opened()
     }
 
-    /// The same, for whoever keeps it over a restart.
-    pub fn closed(&self) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
-        self.breakers.closed()
+    /// Those of a pool that are open, for whoever keeps them over a restart.
+    pub fn closed(&self, pool: &str) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
+        self.breakers.closed(pool)
     }
 
     /// What was written down before a restart. What was learnt since is newer, and stays.

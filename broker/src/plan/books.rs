@@ -8,7 +8,6 @@ use super::{
     Reason,
     account::{Account, Amount, Lack, Number, amount},
     closing::{Beyond, Cut},
-    life::Life,
     near::{Concerns, Near},
     offer::{Offer, Thought},
     ours::Ours,
@@ -148,7 +147,7 @@ impl<'a> Books<'a> {
             ];
             known.into_iter().flatten().for_each(|n| self.accounts[n].take(each));
             for (closing, n) in self.snapshot.closings.iter().zip(&self.closings) {
-                if closing.clouds.contains(&vm.cloud) && vm.life != Life::Ending && closing.stays(vm) {
+                if closing.counts(vm) {
                     self.accounts[*n].take(each);
                 }
             }

@@ -14,6 +14,7 @@ use super::{
     Reason,
     account::Account,
     job_class::JobClass,
+    life::Life,
     snapshot::{Closing, LiveVm, Offering, Snapshot},
 };
 
@@ -49,9 +50,14 @@ impl Closing {
         Account::new(Reason::Downtime, self.message.clone(), self.keep)
     }
 
+    /// Whether a VM counts against what may stay.
+    pub fn counts(&self, vm: &LiveVm) -> bool {
+        vm.life != Life::Ending && self.clouds.contains(&vm.cloud) && self.stays(vm)
+    }
+
     /// Whether a VM on one of its clouds is there beyond its start: once it has begun all are. Before, those are not that were bought to be
     /// gone, nor those whose pilots can have no job beyond it.
-    pub fn stays(&self, vm: &LiveVm) -> bool {
+    fn stays(&self, vm: &LiveVm) -> bool {
         let ends = vm.until.is_some_and(|until| until <= self.starts_in);
         self.starts_in == 0 || !ends && vm.cpu_time > work(vm.offering.power.unwrap_or(100), self.starts_in)
     }

@@ -60,11 +60,8 @@ pub fn over<'a>(snapshot: &'a Snapshot, books: &Books<'a>, ours: &[Ours<'a>]) ->
         for i in counts.iter().flatten().filter_map(|whose| places.get(whose)) {
             all[*i].vms.push(vm);
         }
-        for (i, closing) in &closings {
-            let closing = &snapshot.closings[*closing];
-            if closing.clouds.contains(&vm.cloud) && closing.stays(vm) {
-                all[*i].vms.push(vm);
-            }
+        for (i, _) in closings.iter().filter(|(_, closing)| snapshot.closings[*closing].counts(vm)) {
+            all[*i].vms.push(vm);
         }
     }
     all

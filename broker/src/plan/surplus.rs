@@ -26,6 +26,17 @@ pub struct Returns<'a> {
     leaving: HashSet<&'a str>,
 }
 
+/// The VMs of a pool that are not given back for a limit.
+#[derive(Default)]
+struct Crew<'a> {
+    /// How many boot or run.
+    lives: u64,
+    /// How many have no job: they boot for nobody, or run with all that they have free.
+    waits: u64,
+    /// Those that have booted for nobody for as long as a VM of the pool idles.
+    long: Vec<&'a LiveVm>,
+}
+
 impl<'a> Returns<'a> {
     /// What is beyond these limits, and what nobody needs.
     pub fn of(snapshot: &Snapshot, over: Vec<Over<'a>>, ours: &[Ours<'a>], unused: &Unused<'_>) -> Self {
@@ -33,15 +44,20 @@ impl<'a> Returns<'a> {
         for bound in over {
             returns.fit(bound, unused);
         }
-        let mut by_pool: BTreeMap<usize, Vec<&'a LiveVm>> = BTreeMap::new();
-        for Ours { vm, pool, .. } in ours {
-            let Some(pool) = pool.filter(|_| unused.contains(vm.name.as_str())) else { continue };
-            if vm.unneeded_seconds > snapshot.pools[pool].idle_seconds {
-                by_pool.entry(pool).or_default().push(vm);
+        let mut crews: BTreeMap<usize, Crew<'a>> = BTreeMap::new();
+        for Ours { vm, pool, .. } in ours.iter().filter(|ours| !returns.leaving.contains(ours.vm.name.as_str())) {
+            let Some(pool) = *pool else { continue };
+            let (crew, is_unused) = (crews.entry(pool).or_default(), unused.contains(vm.name.as_str()));
+            let is_idle = matches!(&vm.life, Life::Running { free, .. } if *free == Free::all(&vm.offering));
+            crew.lives += u64::from(matches!(vm.life, Life::Booting { .. } | Life::Running { .. }));
+            crew.waits += u64::from(is_unused) + u64::from(is_idle);
+            if is_unused && vm.unneeded_seconds > snapshot.pools[pool].idle_seconds {
+                crew.long.push(vm);
             }
         }
-        for (pool, long) in by_pool {
-            returns.unneeded(snapshot, pool, long, ours, unused);
+        for (pool, crew) in crews {
+            let pool = &snapshot.pools[pool];
+            returns.unneeded(crew, pool.min, pool.spare);
         }
         returns
     }
@@ -75,25 +91,8 @@ impl<'a> Returns<'a> {
 
     /// Gives back VMs of a pool that boot and that no job has needed for as long as a VM of the pool idles, beyond those that the pool keeps:
     /// to boot for nobody is to idle.
-    fn unneeded(
-        &mut self,
-        snapshot: &Snapshot,
-        pool: usize,
-        mut long: Vec<&'a LiveVm>,
-        ours: &[Ours<'a>],
-        unused: &Unused<'_>,
-    ) {
-        let here = || {
-            let ours = ours.iter().filter(|ours| ours.pool == Some(pool)).map(|ours| ours.vm);
-            ours.filter(|vm| !self.leaving.contains(vm.name.as_str()))
-        };
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let lives = here().filter(|vm| matches!(vm.life, Life::Booting { .. } | Life::Running { .. })).count();
-        let idle = |vm: &&LiveVm| matches!(&vm.life, Life::Running { free, .. } if *free == Free::all(&vm.offering));
-        let waits = here().filter(|vm| unused.contains(vm.name.as_str())).count() + here().filter(idle).count();
-        let pool = &snapshot.pools[pool];
-        let most = count(lives).saturating_sub(pool.min).min(count(waits).saturating_sub(pool.spare));
-        long.retain(|vm| !self.leaving.contains(vm.name.as_str()));
+    fn unneeded(&mut self, Crew { lives, waits, mut long }: Crew<'a>, min: u64, spare: u64) {
+        let most = lives.saturating_sub(min).min(waits.saturating_sub(spare));
         long.sort_by_key(|vm| (vm.age_seconds, &vm.name));
         for vm in long.into_iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
             self.leaving.insert(&vm.name);

@@ -47,7 +47,7 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
     plan.surplus.retain(|surplus| {
         let Some(vm) = world.vm(&surplus.vm) else { return false };
         let pool = world.pool(&vm.spec.pool_ref.name);
-        pool.is_some_and(|pool| world.paused_by(pool, [vm.spec.cloud_ref.name.as_str()]).is_none())
+        pool.is_some_and(|pool| world.paused_by(Some(pool), [vm.spec.cloud_ref.name.as_str()]).is_none())
     });
     for unmet in &mut plan.unmet {
         if let Some(by) = waits_for(world, unmet) {
@@ -62,13 +62,13 @@ pub fn respect_pauses(world: &World, mut plan: Plan) -> Plan {
 /// The paused object that these jobs wait for.
 fn waits_for(world: &World, unmet: &Unmet) -> Option<String> {
     let pool = world.pool(unmet.pool.as_deref()?)?;
-    if let Some(by) = world.paused_by(pool, []) {
+    if let Some(by) = world.paused_by(Some(pool), []) {
         return Some(by);
     }
     // A limit that binds on the clouds that are left binds all the same.
     let nowhere = matches!(unmet.reason, Reason::NoOffering | Reason::NoCapacity | Reason::CloudQuota);
     let clouds = pool.spec.clouds.iter().map(|c| c.name.as_str());
-    nowhere.then(|| world.paused_by(pool, clouds)).flatten()
+    nowhere.then(|| world.paused_by(Some(pool), clouds)).flatten()
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! What a round tells VMs of their drain, and which of those that drain may go. Pure.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use broker::{
     pilot::{rows::PilotStatus, stamp},
@@ -16,7 +13,7 @@ use super::world::World;
 use crate::{
     known::memory::Drain,
     life::{drains, is_ended, launched},
-    names::{deleting, is_paused},
+    names::deleting,
     trouble::of_plan,
 };
 
@@ -42,7 +39,7 @@ pub fn told(world: &World, taken: &Snapshot, plan: &Plan) -> Vec<(Arc<PilotVM>, 
         };
         Some((vm.clone(), drain))
     };
-    concerned(world).filter_map(tell).collect()
+    concerned(world).filter_map(tell).filter(|(vm, _)| !is_paused(world, vm)).collect()
 }
 
 /// The VMs that drain and of which it is not known that they have a job, each with its reason.
@@ -56,31 +53,27 @@ pub fn idle(world: &World, plan: &Plan) -> Vec<(Arc<PilotVM>, String)> {
         let may_be = row.status != PilotStatus::Done && row.running.is_none_or(|jobs| jobs == 0);
         may_be.then(|| (vm.clone(), drain.reason.clone()))
     };
-    concerned(world).filter_map(may_be).collect()
+    concerned(world).filter_map(may_be).filter(|(vm, _)| !is_paused(world, vm)).collect()
 }
 
 fn by_vm(plan: &Plan) -> HashMap<&str, &Planned> {
     plan.drains.iter().map(|drain| (drain.vm.as_str(), drain)).collect()
 }
 
-/// The installation's VMs that were made, live, and are not paused.
+/// The installation's VMs that were made and live.
 fn concerned(world: &World) -> impl Iterator<Item = &Arc<PilotVM>> {
-    let is_paused_all =
-        world.installations.iter().any(|i| i.name_any() == world.installation.name && is_paused(i.as_ref()));
-    let pools = world.pools.iter().filter(|pool| is_paused(pool.as_ref()));
-    let pools: HashSet<String> = pools.map(|pool| pool.name_any()).collect();
-    let clouds = world.clouds.iter().map(|view| &view.object).filter(|cloud| is_paused(cloud.as_ref()));
-    let clouds: HashSet<String> = clouds.map(|cloud| cloud.name_any()).collect();
-    world.vms.iter().filter(move |vm| {
-        let spec = &vm.spec;
-        !is_paused_all
-            && spec.installation_ref.name == world.installation.name
-            && !pools.contains(&spec.pool_ref.name)
-            && !clouds.contains(&spec.cloud_ref.name)
+    world.vms.iter().filter(|vm| {
+        vm.spec.installation_ref.name == world.installation.name
             && launched(vm).is_some()
             && !deleting(vm.as_ref())
             && !is_ended(vm)
     })
+}
+
+/// Whether nothing is made or taken away where this VM is.
+fn is_paused(world: &World, vm: &PilotVM) -> bool {
+    let pool = world.pool(&vm.spec.pool_ref.name).map(Arc::as_ref);
+    world.paused_by(pool, [vm.spec.cloud_ref.name.as_str()]).is_some()
 }
 
 #[cfg(test)]

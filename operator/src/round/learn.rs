@@ -22,7 +22,7 @@ use super::{
     world::{CloudView, World},
 };
 use crate::{
-    amounts::count,
+    amounts::seconds_between,
     ending::{Ending, Why},
     known::{cloud::Handle, jobs::PilotJobs, lots::boots, restraints::opened},
     life::{is_ended, launched, ordered, ran, served},
@@ -157,7 +157,7 @@ fn lived(jobs: &PilotJobs, now: Timestamp) -> bool {
 
 /// Whether a job that runs since then lives.
 fn is_a_life(since: Timestamp, now: Timestamp) -> bool {
-    count(now.duration_since(since).as_secs()) >= A_LIFE
+    seconds_between(since, now) >= A_LIFE
 }
 
 fn end(vm: &PilotVM) -> Option<End> {
@@ -280,7 +280,7 @@ mod tests {
         restrain(&mut snapshot(&earlier, vec![queue(8)]), &mut lessons, &earlier, &[]);
         restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
         // The VMs are gone, and what is left is in the pool's status.
-        let written = json!(crate::known::restraints::breakers(lessons.closed()));
+        let written = json!(crate::known::restraints::breakers(lessons.closed("cpu")));
         let now = world(|w| {
             w["vms"] = json!([]);
             w["pools"][0]["status"] =

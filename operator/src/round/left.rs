@@ -5,7 +5,7 @@ use crds::PilotVM;
 use jiff::Timestamp;
 
 use super::world::World;
-use crate::{downtime::Course, life::before_the_first_job};
+use crate::{amounts::seconds_between, downtime::Course, life::before_the_first_job};
 
 /// What downtimes close, seen from now.
 pub fn closings(world: &World) -> Vec<Closing> {
@@ -26,9 +26,4 @@ pub fn cpu_time(vm: &PilotVM, now: Timestamp) -> u64 {
 /// Seconds until the VM is to be gone.
 pub fn until(vm: &PilotVM, now: Timestamp) -> Option<u64> {
     vm.spec.until.as_ref().map(|until| seconds_between(now, until.0))
-}
-
-/// Seconds from one moment to a later one; 0 where it is none.
-pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0)
 }

@@ -23,8 +23,6 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
     let key = Key::of(pool.as_ref());
     let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
-    let cut =
-        |whole: Duration, seconds: Option<u64>| seconds.map_or(whole, |most| whole.min(Duration::from_secs(most)));
     let until = launch.cut.map(|cut| cut.until);
     let spec = PilotVMSpec {
         installation_ref: LocalRef { name: world.installation.name.clone() },
@@ -52,7 +50,7 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
         platform: matching.platform.clone(),
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
-        max_lifetime: cut(scaling.max_lifetime, until),
+        max_lifetime: until.map_or(scaling.max_lifetime, |most| scaling.max_lifetime.min(Duration::from_secs(most))),
         until: until
             .and_then(|seconds| world.now.checked_add(SignedDuration::from_secs(whole(seconds))).ok())
             .map(Time),

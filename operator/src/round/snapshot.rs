@@ -15,7 +15,7 @@ use super::{
     elsewhere::{elsewhere, is_ours},
     held::holds,
     lease::lease,
-    left::{closings, cpu_time, seconds_between, until},
+    left::{closings, cpu_time, until},
     live::live,
     money::{budget, life_seconds, prices_in},
     quotas::{Quotas, is_counted},
@@ -23,7 +23,7 @@ use super::{
     world::{CloudView, UnreadVm, World},
 };
 use crate::{
-    amounts::{count, limits},
+    amounts::{count, limits, seconds_between},
     known::lots::boots,
     life::created,
     names::{Key, default_ce, deleting},
@@ -102,7 +102,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         ce: pool.spec.matching.ce.clone().unwrap_or_else(|| default_ce(&key)),
         vos: resolved.vos.iter().map(|vo| vo.name_any()).collect(),
         // A paused pool keeps its VMs as supply and buys nowhere.
-        clouds: match world.paused_by(pool, []) {
+        clouds: match world.paused_by(Some(pool), []) {
             None => resolved.clouds.iter().filter(|c| has_image(c)).map(|c| c.name_any()).collect(),
             Some(_) => Vec::new(),
         },

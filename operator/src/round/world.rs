@@ -184,9 +184,13 @@ impl World {
     }
 
     /// Which object says that nothing is made or taken away in this pool on any of these clouds.
-    pub fn paused_by<'a>(&'a self, pool: &PilotPool, clouds: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    pub fn paused_by<'a>(
+        &'a self,
+        pool: Option<&PilotPool>,
+        clouds: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
         let clouds = clouds.into_iter().filter_map(|name| self.cloud(name)).map(|view| view.object.as_ref());
-        life::paused_by(self.own().map(Arc::as_ref), Some(pool), clouds)
+        life::paused_by(self.own().map(Arc::as_ref), pool, clouds)
     }
 }
 

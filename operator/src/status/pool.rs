@@ -83,10 +83,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
 
 /// What VMs of the pool came to; `None` as long as it is not known what was learnt before the operator started.
 fn breakers(pass: &Pass<'_>, installation: &Key, pool: &Key) -> Option<Vec<Breaker>> {
-    pass.state.lessons.with(|all| {
-        let its = all.get(installation)?.closed().filter(|closed| *closed.what.0.pool == *pool.name);
-        Some(restraints::breakers(its))
-    })
+    pass.state.lessons.with(|all| Some(restraints::breakers(all.get(installation)?.closed(&pool.name))))
 }
 
 /// How long the VMs live on average. What was not counted since the start is not nothing: the last number stays.

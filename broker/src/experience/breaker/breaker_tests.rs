@@ -155,7 +155,7 @@ fn what_is_open_is_as_open_after_a_restart() {
     let mut before = opened(Outcome::NeverMatched, 1_000);
     before.failed(&circuit("a"), Outcome::JobsDied, at(1_600), at(2_000));
     let mut after = Breakers::default();
-    after.remember(before.closed(), at(2_001));
+    after.remember(before.closed("cpu"), at(2_001));
     for second in [2_001, 2_000 + 2 * FIRST - 1, 2_000 + 2 * FIRST] {
         let permitted = |breakers: &Breakers| breakers.permitted(&circuit("a"), 0, at(second)).most;
         assert_eq!(permitted(&after), permitted(&before), "{second}");
@@ -163,7 +163,7 @@ fn what_is_open_is_as_open_after_a_restart() {
     for breakers in [&mut before, &mut after] {
         breakers.failed(&circuit("a"), Outcome::NeverMatched, at(4_000), at(5_000));
     }
-    assert!(before.closed().eq(after.closed()));
+    assert!(before.closed("cpu").eq(after.closed("cpu")));
     after.remember(
         [Closed {
             what: (circuit("b"), Outcome::NeverAsked),

@@ -195,9 +195,9 @@ impl Breakers {
         self.0.iter().filter_map(|(circuit, state)| Some((circuit, state.opened.as_ref()?)))
     }
 
-    /// The same, for whoever keeps it over a restart.
-    pub fn closed(&self) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
-        self.opened().map(|(circuit, opened)| Closed {
+    /// Those of a pool that are open, for whoever keeps them over a restart.
+    pub fn closed(&self, pool: &str) -> impl Iterator<Item = Closed<(Circuit, Outcome)>> {
+        self.opened().filter(move |(circuit, _)| *circuit.pool == *pool).map(|(circuit, opened)| Closed {
             what: (circuit.clone(), opened.by),
             since: opened.since,
             until: opened.until,

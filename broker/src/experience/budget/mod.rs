@@ -14,6 +14,7 @@ mod flight;
 mod held;
 mod proof;
 mod room;
+mod shut;
 
 use std::{sync::Arc, time::Duration};
 

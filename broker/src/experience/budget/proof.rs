@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Closed, Lot,
-        moment::{after, lasts, seconds},
+        moment::{after, seconds},
     },
     held::Held,
+    shut::Shut,
 };
 
 /// The most VMs of a lot that boot before the first has asked for work: each may cost a boot for nothing.
@@ -37,13 +38,6 @@ pub struct Proof {
     asked: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Shut {
-    since: Timestamp,
-    /// When the present pause began, and when it ends.
-    pause: (Timestamp, Timestamp),
-}
-
 impl Default for Proof {
     fn default() -> Self {
         Self { window: UNPROVEN, in_a_row: 0, level: 0, shut: None, asked: None }
@@ -53,14 +47,13 @@ impl Default for Proof {
 impl Proof {
     /// As it was before a restart.
     pub fn again(old: &Closed<Lot>, now: Timestamp) -> Self {
-        let shut = Some(Shut { since: old.since.min(now), pause: old.pause(LONGEST, now) });
+        let shut = Some(Shut::again(old, LONGEST, now));
         Self { window: 1, in_a_row: old.in_a_row, level: old.pauses, shut, asked: None }
     }
 
     /// Where the last VMs never asked for work.
     pub fn closed(&self, lot: &Lot) -> Option<Closed<Lot>> {
-        let Shut { since, pause: (_, until) } = self.shut?;
-        Some(Closed { what: lot.clone(), since, until, in_a_row: self.in_a_row, pauses: self.level })
+        Some(self.shut?.closed(lot.clone(), self.in_a_row, self.level))
     }
 
     /// Whether a pilot ever asked, or too many never did.
@@ -86,7 +79,7 @@ impl Proof {
 
     /// Whether one may be ordered.
     pub fn may_order(&self, now: Timestamp) -> bool {
-        self.shut.is_none_or(|shut| !lasts(shut.pause.0, shut.pause.1, now))
+        self.shut.is_none_or(|shut| !shut.rests(now))
     }
 
     pub fn ordered(&mut self, now: Timestamp) {

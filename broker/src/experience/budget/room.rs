@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Closed, Reach,
-        moment::{after, lasts, seconds},
+        moment::{after, seconds},
     },
     flight::Open,
     held::Held,
+    shut::Shut,
 };
 
 const HOUR: u64 = 3_600;
@@ -56,14 +57,6 @@ pub struct Room {
     tries: VecDeque<Timestamp>,
 }
 
-/// Nothing is ordered but one VM after each pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Shut {
-    since: Timestamp,
-    /// When the present pause began, and when it ends.
-    pause: (Timestamp, Timestamp),
-}
-
 impl Default for Room {
     fn default() -> Self {
         let tries = VecDeque::new();
@@ -79,7 +72,7 @@ impl Room {
 
     /// As it was before a restart.
     pub fn again(old: &Closed<Reach>, now: Timestamp) -> Self {
-        let shut = Some(Shut { since: old.since.min(now), pause: old.pause(LONGEST_WISH, now) });
+        let shut = Some(Shut::again(old, LONGEST_WISH, now));
         Self {
             window: 0,
             in_a_row: old.in_a_row,
@@ -92,8 +85,7 @@ impl Room {
 
     /// Where nothing is ordered but one VM after each pause.
     pub fn closed(&self, reach: &Reach) -> Option<Closed<Reach>> {
-        let Shut { since, pause: (_, until) } = self.shut?;
-        Some(Closed { what: reach.clone(), since, until, in_a_row: self.in_a_row, pauses: self.level })
+        Some(self.shut?.closed(reach.clone(), self.in_a_row, self.level))
     }
 
     /// How many more may be ordered, and what binds.
@@ -114,7 +106,7 @@ impl Room {
 
     /// Whether one may be ordered.
     pub fn may_order(&self, now: Timestamp) -> bool {
-        self.shut.is_none_or(|shut| !lasts(shut.pause.0, shut.pause.1, now) && self.tries_again(now) <= now)
+        self.shut.is_none_or(|shut| !shut.rests(now) && self.tries_again(now) <= now)
     }
 
     /// One is ordered. Where it is shut, the next pause begins, and ends earlier or later when it is known what came of it.

@@ -21,7 +21,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use crate::{amounts::count, life::launched};
+use crate::{
+    amounts::{count, seconds_between},
+    life::launched,
+};
 pub use words::{expected, ledger, unit};
 use words::{rate, terms, written};
 
@@ -173,7 +176,7 @@ impl Accounts {
         for vm in gone {
             let pool = account.pools.remove(&vm);
             if let (Some(pool), Some(began)) = (pool, account.purse.since(&vm)) {
-                self.lived(pool, count(now.duration_since(began).as_secs()));
+                self.lived(pool, seconds_between(began, now));
             }
             account.purse.settle(&vm, now);
         }

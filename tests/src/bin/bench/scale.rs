@@ -25,7 +25,7 @@ use crate::{
     simulated::{cpu_ticks, until, writes},
 };
 
-/// So many VMs run before the burst: enough that what boots in them is no longer new.
+/// This many VMs run before the burst: enough that what boots in them is no longer new.
 const HANDFUL: u64 = 8;
 /// How long CPU time and writes at rest are counted.
 const WATCHED: Duration = Duration::from_secs(60);

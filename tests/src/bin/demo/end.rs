@@ -21,7 +21,6 @@ const VMS: &str = "pilotvms";
 const OTHERS: [&str; 2] = ["pilotpools", "downtimes,clouds,sites,virtualorganizations,diracinstallations"];
 
 /// What became of a clean-up.
-#[derive(Default)]
 struct Cleaned {
     /// Objects that are left.
     left: Vec<String>,
@@ -107,7 +106,8 @@ async fn watched(begun: &mut Begun, signals: &mut Signals) -> Result<Cleaned> {
 async fn clean_up(begun: &mut Begun) -> Result<Cleaned> {
     let home = begun.home.as_mut().context("nothing was started")?;
     let step = Step::start("cleaning up: the pools go, and their VMs with them");
-    let Cleaned { mut left, mut counted } = Cleaned::default();
+    let mut left = Vec::new();
+    let mut counted = Counted::default();
     if home.applied {
         if let Some(operator) = &mut begun.operator
             && !operator.process().is_running()
