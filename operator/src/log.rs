@@ -16,10 +16,9 @@ const DEFAULT: &str = "info";
 /// Libraries that chatter, or whose lower levels print requests and answers: these hold whatever RUST_LOG says, of their modules too.
 /// kube's client prints at `warn` the whole text of an answer that it cannot read, and that may be a Secret.
 /// The verifier of certificates names no cloud; the error of the call does, and says the same.
-const AT_MOST: [(&str, LevelFilter); 10] = [
+const AT_MOST: [(&str, LevelFilter); 9] = [
     ("kube_client", LevelFilter::ERROR),
     ("kube_runtime", LevelFilter::WARN),
-    ("kube_lease_manager", LevelFilter::WARN),
     ("openstack_sdk_core", LevelFilter::INFO),
     ("openstack_sdk_auth_core", LevelFilter::INFO),
     ("reqwest", LevelFilter::INFO),

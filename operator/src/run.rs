@@ -77,9 +77,9 @@ async fn seek_and_lead(ctx: &Arc<Context>, config: kube::Config) -> anyhow::Resu
     let mut leadership = match ctx.args.leader_elect {
         true => {
             let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
-            Leadership::seek(config, namespace, lease, ctx.progress.begins("the guard of the lease", LEASE))
-                .await
-                .context("the lease cannot be sought")?
+            let pulse = ctx.progress.begins("the keeper of the Lease", LEASE);
+            Leadership::seek(config, namespace, lease, ctx.clock.clone(), pulse)
+                .context("the Lease cannot be sought")?
         }
         false => Leadership::alone(),
     };

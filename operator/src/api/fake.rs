@@ -136,6 +136,9 @@ impl Server {
                     }
                     object["metadata"][field] = value.clone();
                 }
+                for (field, value) in body["spec"].as_object().into_iter().flatten() {
+                    object["spec"][field] = value.clone();
+                }
                 Some((200, self.keep(&name, object, None)))
             }
         }
