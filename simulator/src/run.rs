@@ -95,6 +95,7 @@ fn sample(world: &mut World<'_>) -> Sample {
         booting: booting.count() as u64,
         cores: world.books.cores,
         busy: world.books.busy,
+        vos: world.books.by_vo(),
     }
 }
 

@@ -37,7 +37,7 @@ impl Policy for Fixed {
     fn decide(&mut self, seen: &Seen<'_>, hands: &mut Hands) {
         let offer = Offer { cloud: 0, flavor: 0, zone: 0, spot: true };
         for _ in 0..std::mem::take(&mut self.vms) {
-            hands.order(Order { pool: 0, vo: 0, offer, cpu_time: self.cpu_time });
+            hands.order(Order { pool: 0, vo: 0, offer, cpu_time: self.cpu_time, alone: None });
         }
         hands.deletions.extend(seen.vms().filter(|vm| vm.listed == Some(Listed::Stopped)).map(|vm| vm.id));
     }

@@ -48,10 +48,11 @@ impl Lane {
         need.slots(full, self.free)
     }
 
-    /// How many jobs begin here, one after the other, before a new VM could begin them; one for each place at least.
+    /// How many jobs begin here, one after the other, before a new VM could begin them; on a VM that is new itself one for each place at
+    /// least, and none in what a running VM has only later.
     pub fn starts(&self, need: &Need, full: Free, pace: Pace) -> u64 {
         let slots = self.slots(need, full);
-        let Some(left) = pace.horizon.checked_sub(self.at) else { return slots };
+        let Some(left) = pace.horizon.checked_sub(self.at) else { return if self.boots { slots } else { 0 } };
         let Some(rounds) = left.checked_div(pace.runs) else { return slots };
         // A pilot fetches one job after the other.
         let fetched = left.checked_div(pace.fetch).map_or(u64::MAX, |n| n.saturating_add(1));
@@ -114,6 +115,7 @@ mod tests {
             8,
             "a VM that comes later is supply all the same"
         );
+        assert_eq!(Lane::new(FULL, 70, false).starts(&ONE, FULL, pace), 0, "a new VM begins them sooner");
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Slots {
     /// Gives up to `jobs` jobs to the VMs: first to what is smallest.
     fn serve(&mut self, need: &Need, jobs: u64, pace: Pace) -> Given {
         let (mut left, mut given) = (jobs, Given::default());
-        let kinds: Vec<Lane> = self.lanes.keys().filter(|lane| need.slots(self.full, lane.free) > 0).copied().collect();
+        let kinds: Vec<Lane> =
+            self.lanes.keys().filter(|lane| lane.starts(need, self.full, pace) > 0).copied().collect();
         for lane in kinds {
             if left == 0 {
                 break;

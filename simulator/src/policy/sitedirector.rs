@@ -77,7 +77,13 @@ fn queue(
     let of = &model.clouds[cloud].flavors[flavor];
     let spot = pool.purchase.first() == Some(&Purchase::Spot) && of.spot_price.is_some();
     Some(Queue {
-        order: Order { pool: number, vo, offer: Offer { cloud, flavor, zone: 0, spot }, cpu_time: pool.cpu_time },
+        order: Order {
+            pool: number,
+            vo,
+            offer: Offer { cloud, flavor, zone: 0, spot },
+            cpu_time: pool.cpu_time,
+            alone: None,
+        },
         resource: Description {
             site: vec![pool.site.clone()],
             grid_ce: vec![pool.ce.clone()],

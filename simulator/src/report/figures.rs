@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One moment, for the plots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// Milliseconds since the scenario began.
     pub at: Ms,
@@ -25,6 +25,8 @@ pub struct Sample {
     pub cores: u64,
     /// Cores that jobs hold.
     pub busy: u64,
+    /// Cores of the VMs of each VO, in the order of the manifests.
+    pub vos: Vec<u64>,
 }
 
 /// What became of the jobs of one VO and class.

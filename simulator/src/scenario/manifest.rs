@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use crds::{Cloud, Downtime, PilotPool, Site, VirtualOrganization, pool::Purchase, quantity::Ceiling};
+use crds::{
+    Cloud, DiracInstallation, Downtime, PilotPool, Site, VirtualOrganization,
+    pool::{Borrow, Pin, Purchase, Strategy},
+    quantity::Ceiling,
+};
 use kube::ResourceExt;
 
 use super::{
     CloudWords, Scenario, Size,
+    accounts::{currency, limits, vo},
     clouds::FlavorWords,
     model::{self, Closed, Limits, Model, Project},
     strict::strict,
@@ -21,6 +26,7 @@ struct Objects {
     clouds: Vec<Cloud>,
     pools: Vec<PilotPool>,
     downtimes: Vec<Downtime>,
+    limits: Limits,
 }
 
 pub(super) fn model(words: &Scenario) -> Result<Model> {
@@ -35,7 +41,11 @@ pub(super) fn model(words: &Scenario) -> Result<Model> {
             "Cloud" => objects.clouds.push(strict(manifest).with_context(place)?),
             "PilotPool" => objects.pools.push(strict(manifest).with_context(place)?),
             "Downtime" => objects.downtimes.push(strict(manifest).with_context(place)?),
-            "DiracInstallation" | "Namespace" => {}
+            "DiracInstallation" => {
+                let installation: DiracInstallation = strict(manifest).with_context(place)?;
+                objects.limits = limits(installation.spec.limits.as_ref());
+            }
+            "Namespace" => {}
             other => bail!(
                 "manifests[{i}]: kind {other:?} is none of VirtualOrganization, Site, Cloud, PilotPool, Downtime, DiracInstallation, \
                  Namespace"
@@ -44,11 +54,10 @@ pub(super) fn model(words: &Scenario) -> Result<Model> {
     }
     // As the operator sees them: pools by name.
     objects.pools.sort_by_key(|pool| pool.name_any());
-    let vos: Result<Vec<model::Vo>> = objects.vos.iter().map(vo).collect();
-    let mut model = Model { vos: vos?, ..Model::default() };
+    let mut model = Model { vos: objects.vos.iter().map(vo).collect(), limits: objects.limits, ..Model::default() };
     for cloud in &objects.clouds {
         let at = || format!("Cloud {}", cloud.name_any());
-        let found = cloud_of(cloud, words, &mut model.projects).with_context(at)?;
+        let found = cloud_of(cloud, &objects.vos, words, &mut model.projects).with_context(at)?;
         model.clouds.push(found);
     }
     if let Some(name) = words.clouds.keys().find(|name| !model.clouds.iter().any(|c| c.name == **name)) {
@@ -66,29 +75,12 @@ pub(super) fn model(words: &Scenario) -> Result<Model> {
     Ok(model)
 }
 
-fn limits(ceiling: Option<&Ceiling>) -> Limits {
-    let Some(c) = ceiling else { return Limits::default() };
-    let count = |n: Option<i64>| n.map(|n| u64::try_from(n).unwrap_or(0));
-    Limits([count(c.vms), count(c.cores), count(c.ram_gib).map(|gib| gib.saturating_mul(1024)), count(c.gpus)])
-}
-
-fn vo(object: &VirtualOrganization) -> Result<model::Vo> {
-    let budget = |b: &crds::organization::Budget| {
-        let name = object.name_any();
-        let amount =
-            b.amount.ok_or_else(|| anyhow!("VirtualOrganization {name}: here a budget counts money: give amount"))?;
-        Ok::<_, anyhow::Error>(model::Budget { micros: amount.micros(), period: ms(b.period) })
-    };
-    Ok(model::Vo {
-        name: object.name_any(),
-        groups: object.spec.groups.iter().map(|g| g.name.clone()).collect(),
-        share: object.spec.share.and_then(|s| u64::try_from(s).ok()).unwrap_or(1),
-        limits: limits(object.spec.limits.as_ref()),
-        budget: object.spec.budget.as_ref().map(budget).transpose()?,
-    })
-}
-
-fn cloud_of(object: &Cloud, words: &Scenario, projects: &mut Vec<Project>) -> Result<model::Cloud> {
+fn cloud_of(
+    object: &Cloud,
+    vos: &[VirtualOrganization],
+    words: &Scenario,
+    projects: &mut Vec<Project>,
+) -> Result<model::Cloud> {
     let (name, spec) = (object.name_any(), &object.spec);
     let mut behaviour: CloudWords = words.clouds.get(&name).cloned().unwrap_or_default();
     let mut quota = behaviour.quota.clone();
@@ -155,6 +147,7 @@ fn cloud_of(object: &Cloud, words: &Scenario, projects: &mut Vec<Project>) -> Re
         zones,
         project,
         ceiling: limits(spec.ceiling.as_ref()),
+        currency: currency(object, vos),
         per_second: spec.requests.as_ref().map_or(10, |r| r.per_second.unsigned_abs().max(1)),
         behaviour,
     })
@@ -207,6 +200,7 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
         ce: spec.matching.ce.clone().unwrap_or_else(|| format!("{name}.simulated.dirac-operator")),
         name,
         site: site.spec.dirac_name.clone(),
+        site_limits: limits(site.spec.limits.as_ref()),
         vos: vos.collect::<Result<_>>()?,
         clouds: clouds.collect::<Result<_>>()?,
         flavors: spec.machine.flavors.clone(),
@@ -217,7 +211,13 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
         tags: spec.matching.tags.clone(),
         required_tags: spec.matching.required_tags.clone(),
         platform: spec.matching.platform.clone(),
+        pin: spec.matching.pin == Pin::MultiCore,
+        in_order: spec.strategy == Strategy::InOrder,
         max: u64::try_from(spec.scaling.max).unwrap_or(0),
+        borrows: spec.scaling.max > 0 && spec.scaling.borrow == Borrow::WhatIsFree,
+        min: u64::try_from(spec.scaling.min).unwrap_or(0),
+        spare: u64::try_from(spec.scaling.spare).unwrap_or(0),
+        max_wait: spec.scaling.max_wait.map(ms),
         boot_deadline: ms(spec.scaling.boot_deadline),
         idle_timeout: ms(spec.scaling.idle_timeout),
         max_lifetime: ms(spec.scaling.max_lifetime),

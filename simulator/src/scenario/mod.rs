@@ -1,5 +1,6 @@
 //! A scenario: manifests, the jobs that arrive, how the clouds behave, and what goes wrong. `docs/simulator.md` describes the file.
 
+mod accounts;
 mod clouds;
 mod manifest;
 mod model;

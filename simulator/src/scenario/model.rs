@@ -18,6 +18,8 @@ pub struct Model {
     pub projects: Vec<Project>,
     /// Times when a cloud is closed.
     pub closed: Vec<Closed>,
+    /// What all VMs may be together.
+    pub limits: Limits,
 }
 
 impl Model {
@@ -59,10 +61,14 @@ pub struct Vo {
 }
 
 /// What a VO may spend.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Budget {
-    /// Millionths of the currency.
+    /// Currency of the sum; `None`: it counts core-hours.
+    pub currency: Option<String>,
+    /// The sum, in millionths of the currency or of a core-hour.
     pub micros: u64,
+    /// Whether what has no price may be bought, as if it cost nothing.
+    pub unpriced_is_free: bool,
     /// In any time of this length.
     pub period: Ms,
 }
@@ -74,6 +80,8 @@ pub struct Pool {
     pub name: String,
     /// DIRAC name of the site.
     pub site: String,
+    /// What the VMs of all pools of the site may be together.
+    pub site_limits: Limits,
     /// DIRAC name of the CE.
     pub ce: String,
     /// Indices of the VOs whose jobs it takes.
@@ -96,8 +104,20 @@ pub struct Pool {
     pub required_tags: Vec<String>,
     /// DIRAC platform that its pilots offer; `None`: they name none.
     pub platform: Option<String>,
+    /// Whether VMs that are made for multi-core jobs ask for such jobs alone.
+    pub pin: bool,
+    /// Whether the manifest's order decides what is bought, and not the cost.
+    pub in_order: bool,
     /// The most VMs.
     pub max: u64,
+    /// Whether it may have more than `max` where others leave room.
+    pub borrows: bool,
+    /// VMs that it keeps whatever waits.
+    pub min: u64,
+    /// VMs without a job that it keeps beyond those that jobs need.
+    pub spare: u64,
+    /// `scaling.maxWait`.
+    pub max_wait: Option<Ms>,
     /// `scaling.bootDeadline`.
     pub boot_deadline: Ms,
     /// `scaling.idleTimeout`.
@@ -119,6 +139,8 @@ pub struct Cloud {
     pub project: usize,
     /// The administrator's ceiling.
     pub ceiling: Limits,
+    /// Currency of its prices; `None`: nobody says.
+    pub currency: Option<String>,
     /// Requests that the provider gets in a second at most.
     pub per_second: u64,
     /// What goes wrong here, and how slowly it answers.

@@ -72,6 +72,8 @@ pub struct Books<'a> {
     vos: Vec<Size>,
     clouds: Vec<Size>,
     meters: Vec<Meter>,
+    /// By VO: what its budget counts.
+    budgets: Vec<Meter>,
     /// Limits that were passed, by what they are called.
     pub passed: BTreeMap<String, Passed>,
     /// By stream of arrivals.
@@ -95,6 +97,7 @@ impl<'a> Books<'a> {
             vos: vec![Size::default(); model.vos.len()],
             clouds: vec![Size::default(); model.clouds.len()],
             meters: vec![Meter::default(); model.vos.len()],
+            budgets: vec![Meter::default(); model.vos.len()],
             passed: BTreeMap::new(),
             served: vec![Served::default(); streams],
             used: 0,
@@ -107,6 +110,11 @@ impl<'a> Books<'a> {
     /// How many VMs exist, in all clouds.
     pub fn vms(&self) -> u64 {
         self.clouds.iter().map(|c| c.vms).sum()
+    }
+
+    /// Cores of the VMs of each VO.
+    pub fn by_vo(&self) -> Vec<u64> {
+        self.vos.iter().map(|size| size.cores).collect()
     }
 
     /// Size of all VMs that exist in these clouds.
@@ -124,46 +132,66 @@ impl<'a> Books<'a> {
 
     /// Counts a VM that was made.
     pub fn born(&mut self, now: Ms, order: Order) {
-        let (size, rate) = self.flavor(order);
+        let (size, _) = self.flavor(order);
         self.pools[order.pool] += size;
         self.vos[order.vo] += size;
         self.clouds[order.offer.cloud] += size;
         self.cores += size.cores;
         self.check(now, order);
+        self.run(now, order, 1.0);
+    }
+
+    /// A VM begins to cost (`sign` 1), or is gone (-1).
+    fn run(&mut self, now: Ms, order: Order, sign: f64) {
+        let (size, rate) = self.flavor(order);
         let meter = &mut self.meters[order.vo];
         meter.read(now);
-        meter.rate += rate;
+        meter.rate += sign * rate;
+        let in_hours = self.model.vos[order.vo].budget.as_ref().is_some_and(|budget| budget.currency.is_none());
+        let meter = &mut self.budgets[order.vo];
+        meter.read(now);
+        meter.rate += sign * if in_hours { size.cores as f64 * 1e6 } else { rate };
+    }
+
+    /// What the VMs of all pools of this pool's site are together.
+    fn in_site(&self, pool: usize) -> Size {
+        let mut all = Size::default();
+        let site = &self.model.pools[pool].site;
+        let of_site = self.model.pools.iter().zip(&self.pools).filter(|(pool, _)| pool.site == *site);
+        of_site.for_each(|(_, size)| all += *size);
+        all
     }
 
     /// Counts a VM off that is gone.
     pub fn gone(&mut self, now: Ms, order: Order) {
-        let (size, rate) = self.flavor(order);
+        let (size, _) = self.flavor(order);
         self.pools[order.pool] -= size;
         self.vos[order.vo] -= size;
         self.clouds[order.offer.cloud] -= size;
         self.cores -= size.cores;
-        let meter = &mut self.meters[order.vo];
-        meter.read(now);
-        meter.rate -= rate;
+        self.run(now, order, -1.0);
     }
 
     /// A VM was just made: is anything above its limit?
     fn check(&mut self, now: Ms, order: Order) {
         let model = self.model;
         let (pool, vo, cloud) = (&model.pools[order.pool], &model.vos[order.vo], &model.clouds[order.offer.cloud]);
-        let max = Limits([Some(pool.max), None, None, None]);
+        // A pool that borrows has no maximum where others leave room.
+        let max = Limits([Some(pool.max).filter(|_| !pool.borrows), None, None, None]);
         let all = [
             (format!("scaling.max of pool {}", pool.name), max.passed(self.pools[order.pool])),
             (format!("limits of VO {}", vo.name), vo.limits.passed(self.vos[order.vo])),
             (format!("ceiling of cloud {}", cloud.name), cloud.ceiling.passed(self.clouds[order.offer.cloud])),
+            (format!("limits of site {}", pool.site), pool.site_limits.passed(self.in_site(order.pool))),
+            ("limits of the installation".to_owned(), model.limits.passed(self.in_clouds(0..self.clouds.len()))),
         ];
         for (name, what) in all {
             if let Some(what) = what {
                 self.pass(now, format!("{name} ({})", WHAT[what]), 1);
             }
         }
-        let budget = vo.budget.filter(|b| self.meters[order.vo].within(now, b.period) >= b.micros as f64);
-        if budget.is_some() {
+        let meter = &mut self.budgets[order.vo];
+        if vo.budget.as_ref().is_some_and(|b| meter.within(now, b.period) >= b.micros as f64) {
             self.pass(now, format!("budget of VO {} (bought after it was spent)", vo.name), 1);
         }
     }
@@ -201,7 +229,7 @@ impl<'a> Books<'a> {
 
     /// Keeps what was spent so far, for budgets that slide.
     pub fn remember(&mut self, now: Ms) {
-        for meter in &mut self.meters {
+        for meter in &mut self.budgets {
             let total = meter.read(now);
             meter.history.push((now, total));
         }

@@ -29,7 +29,7 @@ impl World<'_> {
     /// A VM is ordered: the request goes out as soon as the cloud's rate allows.
     pub fn order(&mut self, order: Order) {
         let vm = self.vms.len() as VmId;
-        let profile = self.maker.profile(&self.loaded.model, order.pool, order.vo);
+        let profile = self.maker.profile(&self.loaded.model, &order);
         let cores = self.loaded.model.clouds[order.offer.cloud].flavors[order.offer.flavor].size.cores;
         self.vms.push(Vm {
             order,

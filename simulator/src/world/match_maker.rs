@@ -7,6 +7,8 @@ use crate::{
     scenario::Model,
 };
 
+use super::{Alone, Order};
+
 /// What pilots alike say, and what is known of the definitions.
 struct Profile {
     description: Description,
@@ -18,16 +20,19 @@ struct Profile {
 #[derive(Default)]
 pub struct MatchMaker {
     profiles: Vec<Profile>,
-    numbers: HashMap<(usize, usize), usize>,
+    numbers: HashMap<(usize, usize, Option<Alone>), usize>,
 }
 
 impl MatchMaker {
-    /// The number of the profile of pilots of a VO in a pool.
-    pub fn profile(&mut self, model: &Model, pool: usize, vo: usize) -> usize {
+    /// The number of the profile of the pilot of a VM that is ordered so.
+    pub fn profile(&mut self, model: &Model, order: &Order) -> usize {
+        let Order { pool, vo, alone, .. } = *order;
         let next = self.profiles.len();
-        let number = *self.numbers.entry((pool, vo)).or_insert(next);
+        let number = *self.numbers.entry((pool, vo, alone)).or_insert(next);
         if number == next {
-            self.profiles.push(Profile { description: describe(model, pool, vo), known: Vec::new() });
+            let mut description = describe(model, pool, vo);
+            description.required_tags.extend(alone.map(Alone::tag));
+            self.profiles.push(Profile { description, known: Vec::new() });
         }
         number
     }

@@ -14,4 +14,4 @@ pub use events::Event;
 pub use job::{Job, JobState};
 pub use match_maker::MatchMaker;
 pub use state::World;
-pub use vm::{Order, PilotLife, PilotManners, Row, RowStatus, Stage, Vm, VmId};
+pub use vm::{Alone, Order, PilotLife, PilotManners, Row, RowStatus, Stage, Vm, VmId};

@@ -20,6 +20,35 @@ pub struct Order {
     pub offer: Offer,
     /// `CPUTimeLeft` of its pilot, in normalised seconds.
     pub cpu_time: u64,
+    /// The size of the jobs that its pilot takes alone; `None`: any.
+    pub alone: Option<Alone>,
+}
+
+/// The size of jobs that a pilot takes alone: it requires their tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Alone {
+    /// Jobs that need the whole VM.
+    WholeNode,
+    /// Jobs of this many cores.
+    Processors(u32),
+}
+
+impl Alone {
+    /// The tag that DIRAC makes of it.
+    pub fn tag(self) -> String {
+        match self {
+            Self::WholeNode => "WholeNode".to_owned(),
+            Self::Processors(cores) => format!("{cores}Processors"),
+        }
+    }
+
+    /// What a tag means; `None`: it is none of these.
+    pub fn of(tag: &str) -> Option<Self> {
+        match tag {
+            "WholeNode" => Some(Self::WholeNode),
+            _ => tag.strip_suffix("Processors")?.parse().ok().map(Self::Processors),
+        }
+    }
 }
 
 /// How far a VM is.

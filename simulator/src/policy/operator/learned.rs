@@ -15,6 +15,8 @@ use jiff::Timestamp;
 
 use super::{
     super::{Listed, Seen, VmSeen},
+    at,
+    runs::key,
     words::task_queue,
 };
 use crate::{
@@ -83,11 +85,6 @@ pub struct Made<'a> {
     pub end: Option<End>,
 }
 
-/// A moment of the simulation.
-fn at(now: Ms) -> Timestamp {
-    Timestamp::from_millisecond(i64::try_from(now).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
-}
-
 /// The lot of an order, and its class of quota.
 fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
     let cloud = &model.clouds[order.offer.cloud];
@@ -141,10 +138,7 @@ impl Learned {
     /// What all VMs come to.
     pub fn look(&mut self, seen: &Seen<'_>, made: &[Made<'_>]) {
         let (model, now) = (seen.model(), seen.now());
-        let kind = |vo: usize, class: &plan::JobClass| JobClass {
-            vo: model.vos[vo].name.as_str().into(),
-            profile: class.words().into(),
-        };
+        let kind = |vo: usize, class: &plan::JobClass| key(&model.vos[vo].name, class);
         let mut waiting: BTreeMap<JobClass, u64> = BTreeMap::new();
         self.classes.clear();
         for queue in seen.queues() {

@@ -2,24 +2,28 @@
 //! all that knows the planner and what it goes by. Beside the plan it does what the operator does around it: it learns of clouds by buying
 //! from them (`learned`), and deletes VMs that stopped, failed, are late, silent or too old.
 
+mod accounts;
+mod alive;
 mod learned;
 mod left;
+mod runs;
 mod words;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use broker::{
     experience::{End, FRESH, UNPROVEN},
-    plan::{self, Free, Lease, Life, LiveVm, Quota, Rules, Says, Snapshot},
+    plan::{self, Lease, Quota, Rules, Snapshot},
 };
 use crds::pool::Purchase;
 
+use accounts::Accounts;
+use alive::Said;
+use jiff::Timestamp;
 use learned::{Learned, Made};
-use left::{closings, cpu_time};
-use words::{cloud, limits, offering, order, pool, task_queue};
+use left::closings;
+use runs::Runs;
+use words::{cloud, limits, order, pool, task_queue};
 
 use super::{Hands, Listed, Policy, Seen, VmSeen};
 use crate::{
@@ -27,11 +31,9 @@ use crate::{
     dirac::JobId,
     scenario::{Loaded, Model},
     time::{Ms, SECOND, ms},
-    world::{Order, PilotManners, RowStatus, VmId},
+    world::{Order, PilotManners, VmId},
 };
 
-/// A pilot that has jobs and took none for this time takes none of those that wait.
-const FILLS_WITHIN: Ms = 60 * SECOND;
 /// A pilot without a job is silent after its idleTimeout and this.
 const SILENT_AFTER: Ms = 300 * SECOND;
 /// VMs are listed once in this time, whatever the poll.
@@ -41,6 +43,8 @@ const LIST_EVERY: Ms = 30 * SECOND;
 pub struct Operator {
     poll: Ms,
     learned: Learned,
+    accounts: Accounts,
+    runs: Runs,
     /// When each VM was last seen with a job.
     busy: HashMap<VmId, Ms>,
     /// The jobs that each VM was seen with, and when they last changed.
@@ -62,6 +66,8 @@ impl Operator {
         Self {
             poll: ms(loaded.words.poll),
             learned: Learned::default(),
+            accounts: Accounts::new(&loaded.model),
+            runs: Runs::default(),
             busy: HashMap::new(),
             changed: HashMap::new(),
             leases: HashMap::new(),
@@ -100,6 +106,7 @@ impl Operator {
 
     fn snapshot(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>) -> Snapshot {
         let (now, model) = (seen.now(), seen.model());
+        let mut said = Said::new();
         let mut quotas = Vec::new();
         let mut first = Vec::new();
         for (number, cloud) in model.clouds.iter().enumerate() {
@@ -110,32 +117,34 @@ impl Operator {
                     .map(|left| Quota { name: format!("cloud {}", cloud.name), left: limits(left) }),
             );
         }
-        let said: Vec<Arc<Says>> = (0..model.pools.len()).map(|i| Arc::new(plan::says(&pool(model, i)))).collect();
         let mut snapshot = Snapshot {
             queues: seen.queues().map(task_queue).collect(),
             vos: model
                 .vos
                 .iter()
-                .map(|vo| plan::Vo {
+                .enumerate()
+                .map(|(number, vo)| plan::Vo {
                     name: vo.name.clone(),
                     groups: vo.groups.iter().cloned().collect(),
                     share: vo.share,
                     limits: limits(&vo.limits),
-                    ..plan::Vo::default()
+                    used: self.accounts.used(&vo.name),
+                    budget: self.accounts.budget(now, model, number),
                 })
                 .collect(),
             // A pool that buys Spot VMs only is beyond this version.
             pools: (0..model.pools.len())
                 .filter(|i| model.pools[*i].purchase.contains(&Purchase::OnDemand))
-                .map(|i| pool(model, i))
+                .map(|i| plan::Pool { life_seconds: self.accounts.life(model, i), ..pool(model, i) })
                 .collect(),
+            limits: limits(&model.limits),
             clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
             quotas,
             closings: closings(now, model),
             holds: self.learned.holds(seen, over, &first),
             rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
-            vms: seen.vms().map(|vm| self.live(now, model, &vm, over.contains(&vm.id), (&first, &said))).collect(),
-            ..Snapshot::default()
+            vms: seen.vms().map(|vm| self.live(now, &vm, over.contains(&vm.id), &first, &mut said)).collect(),
+            run_times: self.run_times(seen),
         };
         snapshot.sort();
         snapshot
@@ -149,58 +158,6 @@ impl Operator {
         self.draining = drains;
         let since = |vm: VmId| (vm, self.unneeded.get(&vm).copied().unwrap_or(now));
         self.unneeded = plan.unneeded.iter().filter_map(|vm| number(vm)).map(since).collect();
-    }
-
-    /// How far a VM is for the plan.
-    fn live(
-        &self,
-        now: Ms,
-        model: &Model,
-        vm: &VmSeen<'_>,
-        is_over: bool,
-        (first, said): (&[usize], &[Arc<Says>]),
-    ) -> LiveVm {
-        let pool = &model.pools[vm.order.pool];
-        let until = self.until.get(&vm.id).copied();
-        let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime || until.is_some_and(|until| now > until);
-        let offering = offering(model, vm.order.offer, first);
-        let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
-        let full = Free { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus };
-        let ends = is_over || is_old || vm.is_deleting || vm.row.status == RowStatus::Done;
-        let life = match (ends, vm.row.running_since) {
-            (true, _) => Life::Ending,
-            (false, _) if self.draining.contains(&vm.id) => Life::Draining,
-            (false, None) => Life::Booting { ready_in: 0 },
-            (false, Some(since)) => {
-                let changed = self.changed.get(&vm.id).map_or(since, |(_, at)| *at);
-                let rests = now.saturating_sub(changed);
-                let class = lease.iter().max_by_key(|l| l.class.takes(full, 1).cores);
-                let taken = class.map_or(Free { cores: vm.running.len() as u64, ..Free::default() }, |lease| {
-                    lease.class.takes(full, vm.running.len() as u64)
-                });
-                let free = match vm.running.len() {
-                    0 if rests <= pool.idle_timeout => full,
-                    1.. if rests <= FILLS_WITHIN => full.less(taken),
-                    _ => Free::default(),
-                };
-                Life::Running { free, soon: Vec::new() }
-            }
-        };
-        LiveVm {
-            name: name(vm.id),
-            pool: pool.name.clone(),
-            cloud: model.clouds[vm.order.offer.cloud].name.clone(),
-            vo: model.vos[vm.order.vo].name.clone(),
-            offering: Arc::new(offering),
-            says: said[vm.order.pool].clone(),
-            cpu_time: cpu_time(now, vm, until),
-            until: until.map(|until| until.saturating_sub(now) / SECOND),
-            life,
-            lease,
-            counted: vm.made.is_some(),
-            age_seconds: now.saturating_sub(vm.ordered) / SECOND,
-            unneeded_seconds: self.unneeded.get(&vm.id).map_or(0, |since| now.saturating_sub(*since) / SECOND),
-        }
     }
 }
 
@@ -233,6 +190,9 @@ impl Policy for Operator {
         });
         let made: Vec<Made<'_>> = made.collect();
         self.learned.look(seen, &made);
+        let vms: Vec<VmSeen<'_>> = seen.vms().collect();
+        self.accounts.look(now, seen.model(), &vms);
+        self.time(now, &vms);
         hands.deletions.extend(over.iter().copied());
         let snapshot = self.snapshot(seen, &over);
         let plan = plan::plan(&snapshot);
@@ -256,9 +216,17 @@ impl Policy for Operator {
     }
 }
 
+/// A moment of the simulation.
+fn at(now: Ms) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(now).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+}
 fn name(vm: VmId) -> String {
     format!("vm-{vm:08}")
 }
 fn number(name: &str) -> Option<VmId> {
     name.strip_prefix("vm-")?.parse().ok()
 }
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

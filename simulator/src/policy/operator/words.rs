@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker::{
     demand::TaskQueue,
-    plan::{self, CloudState, Offering},
+    plan::{self, CloudState, Offering, Strategy},
 };
 
 use super::left::ALLOWANCE;
@@ -12,7 +12,7 @@ use crate::{
     policy::QueueSeen,
     scenario::{Limits, Model, Offer},
     time::SECOND,
-    world::Order,
+    world::{Alone, Order},
 };
 
 /// A pool of the scenario, as the plan knows one.
@@ -30,8 +30,15 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
         tags: pool.tags.clone(),
         required_tags: pool.required_tags.clone(),
         platform: pool.platform.clone(),
+        site_limits: limits(&pool.site_limits),
+        strategy: if pool.in_order { Strategy::InOrder } else { Strategy::Cheapest },
+        pin: pool.pin,
         max: pool.max,
+        borrows: pool.borrows,
+        min: pool.min,
+        spare: pool.spare,
         idle_seconds: pool.idle_timeout / SECOND,
+        max_wait: pool.max_wait.map(|wait| wait / SECOND),
         image: pool.image.clone(),
         ..plan::Pool::default()
     }
@@ -45,6 +52,7 @@ pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
     CloudState {
         name: cloud.name.clone(),
         offerings: offers.map(|offer| Arc::new(offering(model, offer, first))).collect(),
+        currency: cloud.currency.as_deref().map(Arc::from),
         ceiling: limits(&cloud.ceiling),
         ..CloudState::default()
     }
@@ -119,5 +127,6 @@ pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
     };
     let vo = model.vos.iter().position(|v| *v.name == *launch.vo)?;
     let cpu_time = launch.cut.map_or(model.pools[pool].cpu_time + ALLOWANCE, |cut| cut.cpu_time);
-    Some(Order { pool, vo, offer, cpu_time })
+    let alone = launch.pin.as_deref().and_then(Alone::of);
+    Some(Order { pool, vo, offer, cpu_time, alone })
 }
