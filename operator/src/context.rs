@@ -11,8 +11,8 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, Shared, cloud, expectations::Expectations, familiar::Familiar, installation, memory::Memory,
-        numbers::Numbers, paces::Paces, secrets::Secrets,
+        Registry, Shared, cloud, expectations::Expectations, familiar::Familiar, installation, measures::Measures,
+        memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -29,6 +29,8 @@ pub struct State {
     pub installations: Registry<installation::Handle>,
     /// What the VMs of each installation have shown.
     pub lessons: Shared<Key, Lessons>,
+    /// How long its VMs boot and its jobs run.
+    pub measures: Shared<Key, Measures>,
     /// PilotVMs of each installation that ended since its last round: some are gone before the next one looks.
     pub ended: Shared<Key, Vec<PilotVM>>,
     /// What is known of single VMs and stands nowhere else.

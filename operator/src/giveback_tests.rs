@@ -44,6 +44,7 @@ fn row(status: PilotStatus, current_job: u64, jobs: Option<Vec<u64>>) -> PilotRo
         updated: None,
         jobs,
         running: None,
+        power: None,
     }
 }
 async fn given(fake: &Fake, dirac: &Dirac, which: Which) -> (Given, bool) {

@@ -22,7 +22,7 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// What the pilot may use of its CPU time before it asks for work, in normalised seconds. DIRAC's JobAgent asks for jobs that fit in
 /// what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a pool of
 /// `maxCpuTime: 72h` would make VMs for 72 h jobs and none of their pilots would ever be given one.
-const BEFORE_THE_FIRST_JOB: u64 = 3_600;
+const BEFORE_THE_FIRST_JOB: u64 = 18_000;
 
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {

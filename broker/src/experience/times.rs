@@ -13,9 +13,10 @@ use super::{Kept, Lot, Recent};
 const JOBS: usize = 5;
 /// This many VMs of a lot show a thing before it is known.
 const VMS: usize = 3;
-/// The success of a lot of which nothing is known, as if the first number of VMs had worked, of the second. In
-/// thousandths of a VM.
+/// The success of a lot begins as if the first number of VMs had worked, of the second. In thousandths of a VM.
 const PRIOR: (u64, u64) = (4_750, 5_000);
+/// What [`VMS`] outcomes count, in thousandths of a VM.
+const ENOUGH: u64 = 2_900;
 /// An outcome counts this part of one that is one outcome younger: about the last fifty count.
 const FADES: (u64, u64) = (49, 50);
 
@@ -57,11 +58,10 @@ pub struct JobClass {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Vms {
     boot: Recent,
-    match_wait: Recent,
     fill: Recent,
-    /// In thousandths of what DIRAC calls 1.
+    /// In hundredths of what DIRAC calls 1.
     power: Recent,
-    /// VMs whose pilots asked for work, and all whose outcome is known; the older, the less. In thousandths of a VM.
+    /// VMs whose pilots came to work, and all of which that is known; the older, the less. In thousandths of a VM.
     worked: u64,
     tried: u64,
 }
@@ -95,24 +95,14 @@ impl Times {
         longer.get((longer.len() - 1) / 2).map(|middle| middle - running)
     }
 
-    /// The pilot of a VM asked for work this many seconds after the VM was ordered.
+    /// The pilot of a VM had its first job this many seconds after the VM was ordered, while jobs waited all the time.
     pub fn booted(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
         self.of(lot, now).boot.note(seconds);
     }
 
-    /// From the order of a VM to the first ask of its pilot.
+    /// From the order of a VM to its first job.
     pub fn boot(&self, lot: &Lot) -> Option<Measured> {
         Measured::of(&self.vms.get(lot)?.boot, VMS)
-    }
-
-    /// A pilot got its first job this many seconds after it first asked, while jobs waited all the time.
-    pub fn matched(&mut self, lot: &Lot, seconds: u64, now: Timestamp) {
-        self.of(lot, now).match_wait.note(seconds);
-    }
-
-    /// From the first ask of a pilot to its first job.
-    pub fn first_match(&self, lot: &Lot) -> Option<Measured> {
-        Measured::of(&self.vms.get(lot)?.match_wait, VMS)
     }
 
     /// While its VM filled, a pilot took this many jobs in this many seconds.
@@ -128,14 +118,14 @@ impl Times {
         (fill.len() >= VMS).then(|| fill.quantile(50))?
     }
 
-    /// A pilot reported the power of one of its CPUs, in thousandths of DIRAC's unit. Zero is no report.
-    pub fn measured_power(&mut self, lot: &Lot, thousandths: u64, now: Timestamp) {
-        if thousandths > 0 {
-            self.of(lot, now).power.note(thousandths);
+    /// A pilot reported the power of one of its cores, in hundredths of DIRAC's unit. Zero is no report.
+    pub fn measured_power(&mut self, lot: &Lot, hundredths: u64, now: Timestamp) {
+        if hundredths > 0 {
+            self.of(lot, now).power.note(hundredths);
         }
     }
 
-    /// The power of one CPU, in thousandths of DIRAC's unit.
+    /// The power of one core, in hundredths of DIRAC's unit.
     pub fn power(&self, lot: &Lot) -> Option<u64> {
         let power = &self.vms.get(lot)?.power;
         (power.len() >= VMS).then(|| power.quantile(50))?
@@ -149,15 +139,15 @@ impl Times {
         vms.tried = fade(vms.tried) + 1_000;
     }
 
-    /// How many of a thousand VMs of this lot come up. What nothing is known of is taken for good, and soon corrected.
-    pub fn success_thousandths(&self, lot: &Lot) -> u64 {
-        let (worked, tried) = self.vms.get(lot).map_or((0, 0), |vms| (vms.worked, vms.tried));
-        ((worked + PRIOR.0) * 1_000 / (tried + PRIOR.1)).min(1_000)
+    /// How many of a hundred VMs of this lot come to work, rounded up; `None`: too few have shown it. One bad VM is not the rule.
+    pub fn success(&self, lot: &Lot) -> Option<u64> {
+        let Vms { worked, tried, .. } = self.vms.get(lot).filter(|vms| vms.tried >= ENOUGH)?;
+        Some(((worked + PRIOR.0) * 100).div_ceil(tried + PRIOR.1).min(100))
     }
 
-    /// Forgets the lots that are no more.
-    pub fn retain_lots(&mut self, is_there: impl Fn(&Lot) -> bool) {
-        self.vms.retain(|lot, _| is_there(lot));
+    /// Whether anything was told of this lot.
+    pub fn knows(&self, lot: &Lot) -> bool {
+        self.vms.get(lot).is_some()
     }
 
     fn of(&mut self, lot: &Lot, now: Timestamp) -> &mut Vms {

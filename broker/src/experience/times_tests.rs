@@ -22,8 +22,8 @@ fn what_was_not_measured_is_not_known_and_not_zero() {
     assert_eq!((times.run_time(&class()), times.rest(&class(), 0)), (None, None));
     times.ran(&class(), 60, NOW);
     assert_eq!(times.run_time(&class()).map(|m| m.median), Some(60));
-    let (boot, first) = (times.boot(&c8()), times.first_match(&c8()));
-    assert_eq!((boot, first, times.fill_milliseconds(&c8()), times.power(&c8())), (None, None, None, None));
+    assert_eq!((times.boot(&c8()), times.fill_milliseconds(&c8()), times.power(&c8())), (None, None, None));
+    assert_eq!(times.success(&c8()), None);
 }
 
 #[test]
@@ -42,16 +42,14 @@ fn a_job_that_outlives_the_short_ones_is_expected_to_run_as_long_as_the_long_one
 }
 
 #[test]
-fn boot_first_match_and_fill_are_told_by_lot() {
+fn boot_and_fill_are_told_by_lot() {
     let mut times = Times::default();
     for n in 0..3 {
         times.booted(&c8(), 100 + n, NOW);
-        times.matched(&c8(), 10 + n, NOW);
         times.filled(&c8(), 7, 84, NOW);
     }
     times.filled(&c8(), 0, 60, NOW);
     assert_eq!(times.boot(&c8()).map(|m| (m.median, m.ninetieth)), Some((101, 102)));
-    assert_eq!(times.first_match(&c8()).map(|m| m.median), Some(11));
     assert_eq!(times.fill_milliseconds(&c8()), Some(12_000));
     assert_eq!(times.boot(&lot("c16", "el9")), None);
 }
@@ -64,24 +62,25 @@ fn the_power_is_that_of_most_vms_and_zero_is_no_report() {
 }
 
 #[test]
-fn a_lot_begins_as_good_and_is_what_its_vms_were() {
+fn a_lot_is_what_its_vms_were_once_three_have_shown_it() {
     let mut times = Times::default();
-    assert_eq!(times.success_thousandths(&c8()), 950);
-    times.outcome(&c8(), false, NOW);
-    assert_eq!(times.success_thousandths(&c8()), 791, "one bad VM is not the rule");
-    (0..200).for_each(|_| times.outcome(&c8(), false, NOW));
-    assert!(times.success_thousandths(&c8()) < 100);
-    (0..200).for_each(|n| times.outcome(&c8(), n % 2 == 0, NOW));
-    let half = times.success_thousandths(&c8());
-    assert!((480..600).contains(&half), "{half}");
+    let mut after = |outcomes: &[bool]| {
+        outcomes.iter().for_each(|worked| times.outcome(&c8(), *worked, NOW));
+        times.success(&c8())
+    };
+    assert_eq!(after(&[true, false]), None);
+    assert_eq!(after(&[true]), Some(85), "one bad VM is not the rule");
+    assert!(after(&[false; 200]).is_some_and(|success| success < 10));
+    assert!(after(&[true, false].repeat(100)).is_some_and(|half| (48..60).contains(&half)));
+    assert_eq!(after(&[true; 300]), Some(100));
 }
 
 proptest! {
     #[test]
-    fn a_success_is_a_part_of_a_thousand_and_survives_a_restart(outcomes in prop::collection::vec(any::<bool>(), 0..300)) {
+    fn a_success_is_a_part_of_a_hundred_and_survives_a_restart(outcomes in prop::collection::vec(any::<bool>(), 0..300)) {
         let mut times = Times::default();
         outcomes.iter().for_each(|worked| times.outcome(&c8(), *worked, NOW));
-        prop_assert!(times.success_thousandths(&c8()) <= 1_000);
+        prop_assert!(times.success(&c8()).is_none_or(|success| success <= 100));
         let text = serde_json::to_string(&times).unwrap();
         prop_assert_eq!(serde_json::from_str::<Times>(&text).unwrap(), times);
     }

@@ -96,6 +96,10 @@ pub struct PilotRow {
     pub jobs: Option<Vec<u64>>,
     /// How many of these run now; `None`: nobody says, which is not the same as none. DIRAC's PilotManager does not know it.
     pub running: Option<u64>,
+    /// Power of one core, in hundredths of DIRAC's unit, as the pilot reported it when it asked for its first job (`BenchMark`); `None`:
+    /// the answer does not say.
+    #[serde(default)]
+    pub power: Option<u64>,
 }
 
 /// Where the pilots' rows are. Each call may be repeated without harm.

@@ -238,6 +238,7 @@ impl World {
             updated: None,
             jobs: Some(row.jobs.clone()),
             running: self.pilots.get(reference).map(|worker| worker.jobs.len() as u64),
+            power: None,
         })
     }
 

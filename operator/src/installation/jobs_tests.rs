@@ -48,6 +48,7 @@ impl PilotRows for Dirac {
             updated: None,
             jobs: table.jobs.get(reference).cloned().flatten(),
             running: None,
+            power: None,
         };
         Ok(references.iter().map(row).collect())
     }

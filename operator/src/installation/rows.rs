@@ -166,6 +166,7 @@ mod tests {
             updated: None,
             jobs: None,
             running: None,
+            power: None,
         }
     }
 

@@ -158,6 +158,7 @@ mod tests {
             updated: None,
             jobs: None,
             running: None,
+            power: None,
         }
     }
     fn at(second: i64) -> Timestamp {

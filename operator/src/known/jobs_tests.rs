@@ -15,6 +15,7 @@ fn row(reference: &str, jobs: Option<&[u64]>) -> PilotRow {
         updated: None,
         jobs: jobs.map(<[u64]>::to_vec),
         running: None,
+        power: None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod installation;
 pub mod jobs;
 pub mod listing;
 pub mod lots;
+pub mod measures;
 pub mod memory;
 pub mod missing;
 pub mod numbers;

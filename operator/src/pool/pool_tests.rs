@@ -77,6 +77,7 @@ impl PilotRows for Rows {
             updated: None,
             jobs: None,
             running: None,
+            power: None,
         };
         Ok(self.0.iter().filter(|(reference, _)| asked.contains(reference)).map(row).collect())
     }

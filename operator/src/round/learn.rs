@@ -70,27 +70,30 @@ pub fn learnt_before(world: &World) -> Lessons {
     lessons
 }
 
-/// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows.
-pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM]) {
+/// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows. Gives the classes of
+/// the jobs that wait.
+pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM]) -> Classes {
     let (waiting, classes) = waiting(taken);
     lessons.retain(|circuit| world.pool(&circuit.pool).is_some());
     lessons.look(&sights(world, ended), &waiting, world.asking, world.now);
     let wishes = Wishes { classes: &classes, is_present: &|circuit| is_present(world, circuit) };
     taken.holds.extend(lessons.holds(&wishes, world.now));
     taken.rules.untried = Some(UNPROVEN);
+    classes
 }
 
-type Classes = (BTreeMap<JobClass, u64>, BTreeMap<JobClass, plan::JobClass>);
+/// Classes of jobs by what lessons call them.
+pub type Classes = BTreeMap<JobClass, plan::JobClass>;
 
 /// How many jobs of each class wait, and what lessons call the class.
-fn waiting(taken: &Snapshot) -> Classes {
+fn waiting(taken: &Snapshot) -> (BTreeMap<JobClass, u64>, Classes) {
     let mut groups: BTreeMap<&str, &str> = BTreeMap::new();
     for vo in &taken.vos {
         for group in &vo.groups {
             groups.entry(group).or_insert(&vo.name);
         }
     }
-    let (mut waiting, mut classes) = Classes::default();
+    let (mut waiting, mut classes) = (BTreeMap::new(), Classes::new());
     for queue in &taken.queues {
         let Some(vo) = groups.get(queue.owner_group.as_str()) else { continue };
         let class = plan::JobClass::of(queue);

@@ -28,6 +28,14 @@ impl<'a> Lots<'a> {
         self.pools.get(vm.spec.pool_ref.name.as_str()).copied()
     }
 
+    /// What boots in a VM that this pool buys from this cloud now; `None`: the cloud is gone.
+    pub fn boots(&mut self, pool: &'a PilotPool, view: Option<&'a CloudView>) -> Arc<str> {
+        let cloud = view.and_then(|view| view.object.metadata.name.as_deref()).unwrap_or_default();
+        let (name, image) = (pool.metadata.name.as_deref().unwrap_or_default(), pool.spec.machine.image.as_str());
+        let offers = view.and_then(|view| view.offers.as_deref());
+        self.images.entry((cloud, name, image)).or_insert_with(|| boots(image, Some(pool), offers)).clone()
+    }
+
     /// The lot of a VM; `view` is its cloud, `None`: it is gone.
     pub fn lot(&mut self, vm: &'a PilotVM, view: Option<&CloudView>) -> Lot {
         let (pool, spec) = (self.pool(vm), &vm.spec);

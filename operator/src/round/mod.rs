@@ -11,11 +11,13 @@ mod drain;
 mod elsewhere;
 mod free;
 mod held;
+mod kinds;
 mod learn;
 mod lease;
 mod left;
 mod live;
 mod lots;
+mod measure;
 mod money;
 mod order;
 mod quotas;
@@ -41,6 +43,7 @@ use tokio::time::Instant;
 
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
+use measure::measure;
 use snapshot::snapshot;
 use world::World;
 
@@ -134,7 +137,10 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let opened = ctx.state.lessons.with(|all| {
         let lessons = all.entry(key.clone()).or_insert_with(|| learnt_before(&world));
         let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
-        restrain(&mut taken, lessons, &world, &ended);
+        let classes = restrain(&mut taken, lessons, &world, &ended);
+        ctx.state.measures.with(|all| {
+            measure(&mut taken, all.entry(key.clone()).or_default(), &world, &ended, &classes);
+        });
         let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));
         new.map(|(circuit, opened)| (circuit.clone(), *opened)).collect::<Vec<_>>()
     });

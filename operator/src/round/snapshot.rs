@@ -186,7 +186,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             tags: spec.tags.clone(),
             required_tags: spec.required_tags.clone(),
         }),
-        cpu_time: cpu_time(vm, world.now),
+        cpu_time: cpu_time(vm, None, world.now),
         until: until(vm, world.now),
         life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),

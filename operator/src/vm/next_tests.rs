@@ -92,6 +92,7 @@ fn row(status: PilotStatus, job: u64) -> PilotRow {
         updated: None,
         jobs: None,
         running: None,
+        power: None,
     }
 }
 

@@ -108,6 +108,7 @@ fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
         updated: None,
         jobs: None,
         running: None,
+        power: None,
     };
     let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into(), ..Rows::default() };
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
@@ -131,6 +132,7 @@ fn a_pilot_stays_idle_when_its_row_is_read_for_itself_and_says_so_too_and_not_wh
         updated: None,
         jobs: Some(vec![7]),
         running,
+        power: None,
     };
     let rows = Rows::all(at(10), vec![row(Some(0))]);
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));

@@ -44,7 +44,13 @@ fn pilot_row(reference: &str, row: &Value, now: Timestamp) -> PilotRow {
         updated,
         jobs,
         running: None,
+        power: row.get("BenchMark").and_then(Value::as_f64).and_then(hundredths),
     }
+}
+
+/// DIRAC writes 0 where the pilot reported no power.
+fn hundredths(power: f64) -> Option<u64> {
+    (power.is_finite() && power > 0.0).then(|| (power * 100.0).round() as u64).filter(|power| *power > 0)
 }
 
 #[cfg(test)]
@@ -75,5 +81,10 @@ mod tests {
         assert_eq!(full.updated.unwrap().to_string(), "2026-11-23T02:59:00Z");
         let idle = pilot_row("cloud://a", &json!({"Status": "Running", "Jobs": []}), now);
         assert_eq!(idle.jobs, Some(vec![]));
+        let power = |said: Value| pilot_row("cloud://a", &json!({"Status": "Running", "BenchMark": said}), now).power;
+        assert_eq!(
+            (power(json!(17.25)), power(json!(0.0)), power(json!(-1)), bare.power),
+            (Some(1_725), None, None, None)
+        );
     }
 }

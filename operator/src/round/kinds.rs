@@ -1,0 +1,80 @@
+//! Of which class the jobs of a VM are, where only one can run there. Pure.
+
+use std::collections::HashMap;
+
+use broker::{
+    demand::TaskQueue,
+    plan::{Free, JobClass, Says, fits_alone},
+};
+use crds::PilotVM;
+
+use super::lease::job_class;
+use crate::{amounts::count, known::measures::Heard};
+
+/// What decides which jobs run on a VM: VO, flavor and size, CPU time, and what its pilot says.
+type Sort<'a> = (&'a str, &'a str, (i64, i64, i64), u64, [&'a str; 3], &'a [String], &'a [String]);
+
+/// The classes of jobs that were heard of.
+pub struct Kinds<'a> {
+    /// By VO.
+    of_vo: HashMap<&'a str, Vec<&'a JobClass>>,
+    only: HashMap<Sort<'a>, Option<JobClass>>,
+}
+
+impl<'a> Kinds<'a> {
+    pub fn of(heard: &'a Heard) -> Self {
+        let mut of_vo: HashMap<&str, Vec<&JobClass>> = HashMap::new();
+        for (vo, class) in heard.all() {
+            of_vo.entry(vo).or_default().push(class);
+        }
+        Self { of_vo, only: HashMap::new() }
+    }
+
+    /// The one class whose jobs run on this VM; `None`: there are several, or none was heard of.
+    pub fn only(&mut self, vm: &'a PilotVM) -> Option<&JobClass> {
+        let (spec, bought) = (&vm.spec, &vm.spec.offering);
+        let sort = (
+            spec.vo.as_str(),
+            bought.flavor.as_str(),
+            (bought.cores, bought.ram_mib, bought.gpus),
+            spec.max_cpu_time.as_secs(),
+            [spec.site.as_str(), spec.ce.as_str(), spec.platform.as_deref().unwrap_or_default()],
+            spec.tags.as_slice(),
+            spec.required_tags.as_slice(),
+        );
+        let all = self.of_vo.get(spec.vo.as_str()).map_or(&[][..], Vec::as_slice);
+        self.only.entry(sort).or_insert_with(|| only(vm, all)).as_ref()
+    }
+}
+
+fn only(vm: &PilotVM, all: &[&JobClass]) -> Option<JobClass> {
+    let (spec, bought) = (&vm.spec, &vm.spec.offering);
+    let says = Says {
+        site: spec.site.clone(),
+        ce: spec.ce.clone(),
+        platform: spec.platform.clone(),
+        tags: spec.tags.clone(),
+        required_tags: spec.required_tags.clone(),
+    };
+    let full = Free { cores: count(bought.cores), ram_mib: count(bought.ram_mib), gpus: count(bought.gpus) };
+    let own: Vec<JobClass> = spec.for_jobs.iter().map(job_class).collect();
+    let fits = |class: &&JobClass| fits_alone(&queue(class), &says, full, spec.max_cpu_time.as_secs());
+    let mut fit = all.iter().copied().chain(&own).filter(fits);
+    let first = fit.next()?;
+    fit.all(|other| other == first).then(|| first.clone())
+}
+
+/// A task queue with such jobs.
+fn queue(class: &JobClass) -> TaskQueue {
+    TaskQueue {
+        cpu_time: class.cpu_time,
+        min_ram_mb: class.min_ram_mb,
+        tags: class.tags.clone(),
+        sites: class.sites.clone(),
+        banned_sites: class.banned_sites.clone(),
+        grid_ces: class.grid_ces.clone(),
+        platforms: class.platforms.clone(),
+        job_types: class.job_types.clone(),
+        ..TaskQueue::default()
+    }
+}
