@@ -105,6 +105,8 @@ pub fn of_plan(reason: broker::plan::Reason) -> Reason {
         Said::Downtime => Reason::Downtime,
         Said::Pace => Reason::Pace,
         Said::Paused => Reason::Paused,
+        Said::Held => Reason::Held,
+        Said::PilotVMsNotMade => Reason::PilotVMsNotMade,
     }
 }
 

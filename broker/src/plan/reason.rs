@@ -46,11 +46,15 @@ pub enum Reason {
     Pace,
     /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
     Paused,
+    /// What was planned is not done now, for a reason beyond the plan. The plan does not give this reason: the operator adds it.
+    Held,
+    /// The VM was planned, and its object could not be made. The plan does not give this reason: the operator adds it.
+    PilotVMsNotMade,
 }
 
 impl Reason {
     /// All reasons, for whoever says what each of them means.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -70,6 +74,8 @@ impl Reason {
         Self::Downtime,
         Self::Pace,
         Self::Paused,
+        Self::Held,
+        Self::PilotVMsNotMade,
     ];
 
     /// The word, in CamelCase. It never changes: alerts are written with it.
@@ -94,6 +100,8 @@ impl Reason {
             Self::Downtime => "Downtime",
             Self::Pace => "Pace",
             Self::Paused => "Paused",
+            Self::Held => "Held",
+            Self::PilotVMsNotMade => "PilotVMsNotMade",
         }
     }
 }

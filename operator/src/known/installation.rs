@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use broker::{
     demand::{DemandSource, Unreadable},
     pilot::rows::{PilotRow, PilotRows},
-    plan::Plan,
+    plan::{self, Plan},
     simulation::SimulatedDirac,
 };
 use jiff::Timestamp;
@@ -30,8 +30,10 @@ pub struct Round {
     /// Waiting jobs.
     pub jobs: u64,
     pub plan: Plan,
-    /// PilotVMs that could not be made, by pool.
-    pub failed: BTreeMap<String, String>,
+    /// Why VMs that were planned are not made, by pool.
+    pub unmade: BTreeMap<String, (plan::Reason, String)>,
+    /// Why VMs that were to be given back are still there, by pool.
+    pub kept: BTreeMap<String, String>,
     /// PilotVMs that boot and for which no job is planned, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
 }

@@ -13,13 +13,13 @@ use std::{
 
 use broker::{
     pilot::rows::PilotRows,
-    plan::{Launch, Plan, Surplus},
+    plan::{Launch, Plan, Reason, Surplus},
 };
 use crds::PilotVM;
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
 
-use super::{drain::idle, order::pilot_vm, world::World};
+use super::{drain::idle, order::pilot_vm, unmade::Unmade, world::World};
 use crate::{
     context::Context,
     crash::crash_point,
@@ -31,6 +31,12 @@ use crate::{
 /// The most objects that are made at one time.
 const CONCURRENCY: usize = 32;
 
+const NO_FINALIZER: &str = "the pool's finalizer is not written yet, without which no PilotVM is made: see the operator's rights when this lasts";
+const STOPPED: &str = "it is not clear whether a PilotVM of this round was made, and no other is until it is";
+
+/// A launch, and the PilotVM to make for it.
+type Order = (Launch, PilotVM);
+
 /// Tells VMs whether they drain; each writes it down itself.
 pub fn tell_drains(ctx: &Context, told: Vec<(Arc<PilotVM>, Drain)>) {
     for (vm, drain) in told {
@@ -39,29 +45,32 @@ pub fn tell_drains(ctx: &Context, told: Vec<(Arc<PilotVM>, Drain)>) {
     }
 }
 
-/// Deletes and makes PilotVMs as the plan says; gives what went wrong, by pool.
-pub async fn apply(
-    ctx: &Context,
-    world: &World,
-    rows: Option<&dyn PilotRows>,
-    plan: &Plan,
-) -> BTreeMap<String, String> {
+/// What of a plan could not be carried out.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// VMs that were planned and are not made.
+    pub unmade: Vec<Unmade>,
+    /// By pool, why VMs that were to be given back are still there.
+    pub kept: BTreeMap<String, String>,
+}
+
+/// Deletes and makes PilotVMs as the plan says; gives what went wrong.
+pub async fn apply(ctx: &Context, world: &World, rows: Option<&dyn PilotRows>, plan: &Plan) -> Applied {
     let given = give_back(ctx, rows, surplus(world, &plan.surplus), Which::Unasked).await;
     let drained = give_back(ctx, rows, idle(world, plan), Which::Idle).await;
-    let mut failed: BTreeMap<String, String> = given.failed.into_iter().chain(drained.failed).collect();
+    let kept = given.failed.into_iter().chain(drained.failed).collect();
     let (launches, unheld) = held_pools_only(world, &plan.launches);
-    failed.extend(unheld.into_iter().map(|pool| {
-        let text = "its finalizer is not written yet, without which no PilotVM is made: see the operator's rights when this lasts";
-        (pool, text.to_owned())
-    }));
-    let orders = launches.into_iter().filter_map(|launch| pilot_vm(world, launch, |pool| ctx.state.numbers.take(pool)));
-    let (first, others) = first_of_each_pool(orders.collect());
+    let mut unmade: Vec<Unmade> =
+        unheld.into_iter().map(|launch| Unmade::of(launch, Reason::PilotVMsNotMade, NO_FINALIZER)).collect();
+    let order = |launch: &Launch| Some((launch.clone(), pilot_vm(world, launch, |pool| ctx.state.numbers.take(pool))?));
+    let (first, others) = first_of_each_pool(launches.into_iter().filter_map(order).collect());
     let hands = Hands { ctx, world, stopped: AtomicBool::new(false) };
     for batch in [first, others] {
-        let made = stream::iter(batch).map(|vm| hands.make(vm)).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
-        failed.extend(made.into_iter().filter_map(Result::err));
+        let made = stream::iter(batch).map(|(launch, vm)| hands.make(launch, vm));
+        let made: Vec<_> = made.buffer_unordered(CONCURRENCY).collect().await;
+        unmade.extend(made.into_iter().filter_map(Result::err));
     }
-    failed
+    Applied { unmade, kept }
 }
 
 /// The PilotVMs to give back, with the reason.
@@ -69,17 +78,21 @@ fn surplus(world: &World, surplus: &[Surplus]) -> Vec<(Arc<PilotVM>, String)> {
     surplus.iter().filter_map(|s| Some((world.vm(&s.vm)?.clone(), s.reason.clone()))).collect()
 }
 
-/// The launches of pools that have their finalizer, and the other pools: deleted in this moment, such a pool would leave VMs behind.
-fn held_pools_only<'a>(world: &World, launches: &'a [Launch]) -> (Vec<&'a Launch>, BTreeSet<String>) {
-    let is_held = |name: &str| world.pool(name).is_some_and(|pool| holds(pool.as_ref(), POOL_FINALIZER));
-    let (held, unheld): (Vec<&Launch>, Vec<&Launch>) = launches.iter().partition(|launch| is_held(&launch.pool));
-    (held, unheld.into_iter().map(|launch| launch.pool.to_string()).collect())
+/// The launches of pools that have their finalizer, and the others: deleted in this moment, such a pool would leave VMs behind.
+fn held_pools_only<'a>(world: &World, launches: &'a [Launch]) -> (Vec<&'a Launch>, Vec<&'a Launch>) {
+    let held: BTreeSet<&str> = world
+        .pools
+        .iter()
+        .filter(|pool| holds(pool.as_ref(), POOL_FINALIZER))
+        .filter_map(|pool| pool.metadata.name.as_deref())
+        .collect();
+    launches.iter().partition(|launch| held.contains(&*launch.pool))
 }
 
 /// The first of each pool, which is made before the others: where the store is late, its name is taken, and nothing more is made.
-fn first_of_each_pool(orders: Vec<PilotVM>) -> (Vec<PilotVM>, Vec<PilotVM>) {
+fn first_of_each_pool(orders: Vec<Order>) -> (Vec<Order>, Vec<Order>) {
     let mut pools = BTreeSet::new();
-    orders.into_iter().partition(|vm| pools.insert(vm.spec.pool_ref.name.clone()))
+    orders.into_iter().partition(|(launch, _)| pools.insert(launch.pool.clone()))
 }
 
 struct Hands<'a> {
@@ -90,12 +103,12 @@ struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    async fn make(&self, vm: PilotVM) -> Result<(), (String, String)> {
+    async fn make(&self, launch: Launch, vm: PilotVM) -> Result<(), Unmade> {
         let (state, key) = (&self.ctx.state, self.world.installation.beside(&vm.name_any()));
         let pool = vm.spec.pool_ref.name.clone();
         if self.stopped.load(Ordering::Relaxed) {
             state.numbers.free(&key.beside(&pool), &key.name);
-            return Ok(());
+            return Err(Unmade::of(&launch, Reason::PilotVMsNotMade, STOPPED));
         }
         crash_point("create-pilotvm");
         match self.ctx.api.create(&vm).await {
@@ -109,13 +122,14 @@ impl Hands<'_> {
                 // The next round plans it again, from what is then true.
                 tracing::warn!(vm = %key, %error, "the PilotVM could not be made");
                 state.numbers.free(&key.beside(&pool), &key.name);
-                Err((pool, format!("a PilotVM could not be made: {error}")))
+                Err(Unmade::of(&launch, Reason::PilotVMsNotMade, format!("a PilotVM could not be made: {error}")))
             }
             Err(error) => {
                 self.stopped.store(true, Ordering::Relaxed);
                 tracing::warn!(vm = %key, %error, "it is not clear whether the PilotVM was made: this round makes no other");
                 state.expectations.doubt(&self.world.installation, key);
-                Err((pool, format!("it is not clear whether a PilotVM was made, and no other is until it is: {error}")))
+                let text = format!("it is not clear whether a PilotVM was made, and no other is until it is: {error}");
+                Err(Unmade::of(&launch, Reason::PilotVMsNotMade, text))
             }
         }
     }

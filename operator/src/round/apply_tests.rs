@@ -26,10 +26,10 @@ fn ctx(fake: &Fake) -> Context {
     Context::of(fake.client(), State::default())
 }
 /// Plans for so many jobs of one whole VM each, and applies.
-async fn round(ctx: &Context, world: &World, vms: u64) -> BTreeMap<String, String> {
+async fn round(ctx: &Context, world: &World, vms: u64) -> Vec<Unmade> {
     let plan = plan(&snapshot(world, vec![queue(vms * 8)]));
     assert_eq!(plan.launches.len() as u64, vms);
-    apply(ctx, world, None, &plan).await
+    apply(ctx, world, None, &plan).await.unmade
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn after_a_lost_reply_the_very_name_is_asked_for_and_no_other_is_taken() {
     fake.0.lock().unwrap().faults = vec![Fault::ReplyLost];
     let ctx = ctx(&fake);
     let failed = round(&ctx, &empty(), 3).await;
-    assert!(failed["cpu"].contains("not clear"));
+    assert!(failed.len() == 3 && failed.iter().all(|vm| vm.message.contains("not clear")), "{failed:?}");
     assert_eq!(fake.asked("POST"), ["POST pilotvms/cpu-1"], "nothing more is made in this round");
     let key = empty().installation;
     // The GET finds it: it is expected, and the store does not show it.
@@ -108,7 +108,8 @@ async fn what_the_api_server_refuses_is_said_and_its_name_is_free() {
     fake.0.lock().unwrap().faults = vec![Fault::Refused];
     let ctx = ctx(&fake);
     let failed = round(&ctx, &empty(), 2).await;
-    assert!(failed["cpu"].contains("could not be made"));
+    assert!(failed.len() == 1 && failed[0].message.contains("could not be made"), "{failed:?}");
+    assert_eq!((failed[0].reason, failed[0].jobs), (Reason::PilotVMsNotMade, 8));
     assert_eq!(fake.names("pilotvms"), ["cpu-2"]);
     assert_eq!(ctx.state.numbers.take(&empty().installation.beside("cpu")), "cpu-1");
 }
@@ -121,7 +122,7 @@ async fn no_vm_is_made_for_a_pool_without_its_finalizer() {
         w["pools"][0]["metadata"]["finalizers"] = Value::Null;
     });
     let failed = round(&ctx(&fake), &bare, 2).await;
-    assert!(failed["cpu"].contains("finalizer"));
+    assert!(failed.len() == 2 && failed[0].message.contains("finalizer"), "{failed:?}");
     assert!(fake.asked("POST").is_empty());
 }
 

@@ -3,9 +3,12 @@ use serde_json::{Value, json};
 use broker::plan::Life;
 
 use super::*;
-use crate::round::snapshot::{
-    snapshot,
-    tests::{queue, world},
+use crate::round::{
+    snapshot::{
+        snapshot,
+        tests::{queue, world},
+    },
+    unmade,
 };
 
 fn planned(world: &World, jobs: u64) -> Plan {
@@ -76,6 +79,20 @@ fn a_round_acts_only_when_the_rows_are_known() {
     assert!(matches!(hands(&unread), Hands::Bound(why) if why.contains("first time")));
     let failed = world(|w| w["rowsUnknown"] = json!({"reason": "Timeout", "message": "no answer"}));
     assert!(matches!(hands(&failed), Hands::Bound(why) if why.contains("no answer")));
+}
+
+#[test]
+fn jobs_whose_vms_nobody_makes_now_are_unmet() {
+    let failed = world(|w| w["rowsUnknown"] = json!({"reason": "Timeout", "message": "no answer"}));
+    let Hands::Bound(why) = hands(&failed) else { panic!("it would act") };
+    let mut plan = planned(&failed, 30);
+    let before = plan.assigned["cpu"];
+    assert!(before.new > 0 && plan.unmet.is_empty());
+    let unmade = unmade::all(&plan, &why);
+    unmade::give_none(&mut plan, &unmade);
+    let unmet = &plan.unmet[0];
+    assert_eq!((unmet.jobs, unmet.reason, unmet.pool.as_deref()), (before.new, Reason::Held, Some("cpu")));
+    assert!(unmet.message.contains("rows are unknown: no answer") && plan.assigned["cpu"].new == 0, "{plan:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod money;
 mod order;
 mod quotas;
 mod snapshot;
+mod unmade;
 mod wishes;
 mod world;
 
@@ -41,10 +42,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use apply::Applied;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
 use measure::measure;
 use snapshot::snapshot;
+use unmade::{by_pool, give_none};
 use world::World;
 
 use crate::{
@@ -146,26 +149,28 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     });
     say_opened(ctx, &world, &opened).await;
     let began = Instant::now();
-    let plan = respect_pauses(&world, broker::plan::plan(&taken));
+    let mut plan = respect_pauses(&world, broker::plan::plan(&taken));
     ctx.metrics.planned(began.elapsed());
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         drains = plan.drains.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
-    let failed = match hands(&world) {
+    let Applied { unmade, kept } = match hands(&world) {
         Hands::Free => {
             apply::tell_drains(ctx, drain::told(&world, &taken, &plan));
             apply::apply(ctx, &world, facts.rows.as_deref(), &plan).await
         }
         Hands::Bound(why) => {
             tracing::warn!(installation = %key, why, "nothing is scaled");
-            plan.launches.iter().map(|launch| (launch.pool.to_string(), why.clone())).collect()
+            Applied { unmade: unmade::all(&plan, &why), ..Applied::default() }
         }
     };
+    give_none(&mut plan, &unmade);
+    let unmade = by_pool(unmade);
     let unneeded = unneeded(&world, &plan);
     handle.update(|f| {
-        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, failed, unneeded }));
+        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, unmade, kept, unneeded }));
     });
 }
 

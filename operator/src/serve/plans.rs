@@ -90,7 +90,8 @@ fn decided(key: &Key, round: &Round, each: usize) -> Value {
     let (given_back, given_back_left_out) = most(surplus.iter().map(give_back).collect(), each);
     let (drains, drains_left_out) = most(drains.iter().map(drain).collect(), each);
     let (unmet, unmet_left_out) = most(unmet.iter().map(why).collect(), each);
-    let failed = round.failed.iter().map(|(pool, text)| (pool.clone(), clip(text, LONGEST))).collect();
+    let unmade = round.unmade.iter().map(|(pool, (_, text))| (pool.clone(), clip(text, LONGEST))).collect();
+    let kept = round.kept.iter().map(|(pool, text)| (pool.clone(), clip(text, LONGEST))).collect();
     json!({
         "installation": key.to_string(),
         "planned": true,
@@ -110,7 +111,8 @@ fn decided(key: &Key, round: &Round, each: usize) -> Value {
         "vmsThatBootForNobody": unneeded.len(),
         "unmet": unmet,
         "unmetLeftOut": unmet_left_out,
-        "failed": first(&failed, each),
+        "notMade": first(&unmade, each),
+        "notGivenBack": first(&kept, each),
     })
 }
 

@@ -25,7 +25,7 @@ use crate::{
     },
     names::{Key, POOL_LABEL, deleting},
     resolve::{Resolved, buys_on_demand, resolve},
-    trouble::Trouble,
+    trouble::{Trouble, of_plan},
 };
 
 pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
@@ -120,8 +120,9 @@ fn demand_met(key: &Key, resolved: &Resolved, facts: Option<&Facts>, lacking: &L
         Ok(round) => round,
         Err(unknown) => return demand::met(conditions, Err(unknown), ""),
     };
-    if let Some(message) = round.failed.get(&key.name) {
-        return conditions.says(ConditionType::DemandMet, Some(false), Reason::PilotVMsNotMade, message);
+    // Also where no job waits for them: a pool may keep VMs whatever waits.
+    if let Some((reason, message)) = round.unmade.get(&key.name) {
+        return conditions.says(ConditionType::DemandMet, Some(false), of_plan(*reason), message);
     }
     if lacking.jobs == 0 && (resolved.vos.is_empty() || resolved.clouds.is_empty()) {
         // The plan left the pool out: that no job is unmet in it says nothing.

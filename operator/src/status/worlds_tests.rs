@@ -21,7 +21,7 @@ use crate::{
 mod world;
 
 pub use world::unmet;
-use world::{World, goes_before_orphans, goes_beside_another, key, listed_without, object, twin, well};
+use world::{World, goes_before_orphans, goes_beside_another, key, listed_without, object, planned, twin, well};
 
 #[test]
 fn every_world_shows_what_is_true_of_it() {
@@ -30,6 +30,16 @@ fn every_world_shows_what_is_true_of_it() {
     let gone = || json!("2026-01-02T00:00:00Z");
     let no_match = || vec![unmet("v", None, 49, "NoMatch", "no pool takes them: they need 16 processors")];
     let at_most = || vec![unmet("v", Some("p"), 7, "PoolMax", "pool p has its 3 VMs")];
+    let held =
+        || vec![unmet("v", Some("p"), 8, "Held", "no PilotVM is made while the pilots' rows are unknown: no answer")];
+    let refuses = || vec![unmet("v", Some("p"), 8, "PilotVMsNotMade", "a PilotVM could not be made: denied")];
+    let no_spare = |state: &State| {
+        let why = (broker::plan::Reason::PilotVMsNotMade, "a PilotVM could not be made: denied".to_owned());
+        planned(state, |round| drop(round.unmade.insert("p".to_owned(), why)));
+    };
+    let not_given_back = |state: &State| {
+        planned(state, |round| drop(round.kept.insert("p".to_owned(), "no answer".to_owned())));
+    };
     let lost = |state: &State| {
         let trouble = Trouble::new(Reason::Unreachable, "no answer");
         state.installations.get(&key("i")).update(|f| f.demand_unknown = Some(trouble));
@@ -244,6 +254,27 @@ fn every_world_shows_what_is_true_of_it() {
         ),
         ("no pool fits", well().unmet(no_match()), "installation/i DemandMet", "False", "NoMatch", "16 processors"),
         ("no pool fits", well().unmet(no_match()), "pool/p DemandMet", "True", "Met", "given to the pool"),
+        ("the rows are unknown", well().unmet(held()), "pool/p DemandMet", "False", "Held", "8 waiting jobs"),
+        ("the rows are unknown", well().unmet(held()), "vo/v DemandMet", "False", "Held", "rows are unknown"),
+        ("the rows are unknown", well().unmet(held()), "installation/i DemandMet", "False", "Held", ""),
+        (
+            "a webhook refuses",
+            well().unmet(refuses()),
+            "vo/v DemandMet",
+            "False",
+            "PilotVMsNotMade",
+            "could not be made",
+        ),
+        (
+            "a webhook refuses",
+            well().unmet(refuses()),
+            "pool/p DemandMet",
+            "False",
+            "PilotVMsNotMade",
+            "could not be made",
+        ),
+        ("no spare VM is made", well().knowing(no_spare), "pool/p DemandMet", "False", "PilotVMsNotMade", "denied"),
+        ("VMs are not given back", well().knowing(not_given_back), "pool/p DemandMet", "True", "Met", ""),
         (
             "a group has no VO",
             well().unclaimed(&["lonely"]),

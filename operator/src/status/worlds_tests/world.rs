@@ -87,6 +87,12 @@ pub fn listed_without(state: &State, names: &[&str]) {
     });
 }
 
+/// What the last round decided, changed.
+pub fn planned(state: &State, change: impl FnOnce(&mut Round)) {
+    answering(state);
+    state.installations.get(&key("i")).update(|facts| change(Arc::make_mut(facts.round.get_or_insert_default())));
+}
+
 /// The cloud lists VMs, of which PilotVMs of another Cloud of the project take care.
 pub fn goes_beside_another(state: &State) {
     answering(state);
