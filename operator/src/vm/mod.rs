@@ -19,6 +19,8 @@ mod unread;
 mod write_down;
 
 #[cfg(test)]
+mod beside_tests;
+#[cfg(test)]
 mod next_tests;
 #[cfg(test)]
 mod outcome_tests;

@@ -34,11 +34,11 @@ use crate::{
     names::{Key, VM_FINALIZER},
 };
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + seconds).unwrap()
 }
 
-fn pilot_vm(name: &str, cloud: &str) -> PilotVM {
+pub(super) fn pilot_vm(name: &str, cloud: &str) -> PilotVM {
     let spec = PilotVMSpec {
         boot_deadline: crds::Duration::from_secs(600),
         image: "default".into(),
@@ -53,7 +53,7 @@ fn pilot_vm(name: &str, cloud: &str) -> PilotVM {
     vm
 }
 
-fn server(uid: &str) -> Vm {
+pub(super) fn server(uid: &str) -> Vm {
     Vm {
         id: format!("id-{uid}"),
         owner: Owner { cluster: String::new(), uid: uid.into() },
