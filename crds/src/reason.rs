@@ -119,6 +119,7 @@ words! {
         "Waiting to go" {
             Deleting: "The object was deleted, and goes as soon as what needs it is gone.", "Wait; the message counts what it waits for.";
             Draining: "Of a pool: it was deleted or scaled to 0, so that no new VM is made, and the ones with jobs go when their jobs are done. Of a VM: it goes when it has no job; its condition Draining says why.", "Wait. The pool's VMs with their jobs, at once: `kubectl annotate pool NAME diracgrid.org/delete-vms=now`.";
+            Drifted: "The VM is not as its pool says any more: it runs with another image, flavor or user-data, or belongs to a VO that the pool serves no more. It goes when it has no job, and where jobs wait a new one is made.", "Wait; spec.disruption of the pool says how many go at a time, and when. To keep such VMs, put the manifest back: they work on.";
             VMsLeft: "The downtime has begun, and VMs are still there beyond what may stay. They drain; the operator kills no job.", "Wait until their jobs are done. To lose these jobs: `kubectl delete pvm NAME`; the message says how to find the VMs.";
             WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";

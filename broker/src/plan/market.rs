@@ -214,7 +214,7 @@ impl<'a> Stock<'a> {
         if pool.flavors.is_empty() {
             let of_cloud = |cloud: &String| {
                 let here = self.of_cloud.get(cloud.as_str()).into_iter().flatten();
-                let mut fitting: Vec<u32> = here.filter(|n| accepts(pool, offering(n))).copied().collect();
+                let mut fitting: Vec<u32> = here.filter(|n| pool.requirements.accept(offering(n))).copied().collect();
                 fitting.sort_by_key(|n| (&offering(n).flavor, &offering(n).zone));
                 fitting
             };
@@ -252,16 +252,4 @@ impl<'a> Stock<'a> {
             shelves: Vec::new(),
         }
     }
-}
-
-/// Whether an offering lies within the bounds of a pool that names bounds instead of flavors.
-pub fn accepts(pool: &Pool, offering: &Offering) -> bool {
-    let within =
-        |(min, max): (Option<u64>, Option<u64>), n: u64| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
-    let r = &pool.requirements;
-    let model = r.gpu_models.is_empty()
-        || offering.gpu_model.as_ref().is_some_and(|m| r.gpu_models.iter().any(|n| n.eq_ignore_ascii_case(m)));
-    // GiB for a core, rounded down: a flavor with 15.9 GiB and 8 cores has less than 2, which counts as 1.
-    let ram = offering.ram_mib / 1024 / offering.cores.max(1);
-    within(r.cores, offering.cores) && within(r.gpus, offering.gpus) && model && within(r.ram_gib_per_core, ram)
 }

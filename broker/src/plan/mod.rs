@@ -10,9 +10,13 @@ mod closing;
 #[cfg(test)]
 mod closing_tests;
 mod decide;
+mod disruption;
 mod drain;
 #[cfg(test)]
 mod drain_tests;
+mod drift;
+#[cfg(test)]
+mod drift_tests;
 #[cfg(test)]
 mod example_tests;
 mod explain;
@@ -46,6 +50,7 @@ mod tests;
 mod there;
 #[cfg(test)]
 mod total_tests;
+pub mod window;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -54,6 +59,7 @@ use serde::{Deserialize, Serialize};
 
 pub use closing::Cut;
 pub use decide::{plan, says};
+pub use disruption::{Disruption, Drift, Most};
 pub use drain::Drain;
 pub use hold::Hold;
 pub use index::fits_alone;

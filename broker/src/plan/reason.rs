@@ -1,4 +1,4 @@
-//! Why waiting jobs get no VM: the word and the meaning of each reason.
+//! Why waiting jobs get no VM, and why VMs drain: the word and the meaning of each reason.
 
 use std::fmt;
 
@@ -42,6 +42,8 @@ pub enum Reason {
     NoPrice,
     /// The cloud is, or will soon be, closed but for what may stay (a Downtime), and the jobs would not end in time.
     Downtime,
+    /// A VM is not as its pool says any more. Only a drain has this reason.
+    Drifted,
     /// One round makes no more VMs; the next one goes on.
     Pace,
     /// A person asked that nothing is made here. The plan does not give this reason: the operator adds it.
@@ -54,7 +56,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for whoever says what each of them means.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -72,6 +74,7 @@ impl Reason {
         Self::Budget,
         Self::NoPrice,
         Self::Downtime,
+        Self::Drifted,
         Self::Pace,
         Self::Paused,
         Self::Held,
@@ -98,6 +101,7 @@ impl Reason {
             Self::Budget => "Budget",
             Self::NoPrice => "NoPrice",
             Self::Downtime => "Downtime",
+            Self::Drifted => "Drifted",
             Self::Pace => "Pace",
             Self::Paused => "Paused",
             Self::Held => "Held",

@@ -7,7 +7,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{hold::Hold, job_class::JobClass, life::Life};
+use super::{
+    disruption::{Disruption, Drift},
+    hold::Hold,
+    job_class::JobClass,
+    life::Life,
+};
 use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 
 /// One installation at one moment. Names are those of the Kubernetes objects. It is data only and can be written and read as JSON: the
@@ -158,6 +163,8 @@ pub struct Pool {
     pub max_wait: Option<u64>,
     /// Seconds for which a new VM is paid for, as far as is known: what a budget reserves.
     pub life_seconds: u64,
+    /// How fast its VMs may drain by drift.
+    pub disruption: Disruption,
 }
 
 /// What comes first among the offerings that fit.
@@ -326,6 +333,9 @@ pub struct LiveVm {
     pub age_seconds: u64,
     /// Seconds for which no waiting job has been planned for it while it boots ([`super::Plan::unneeded`]).
     pub unneeded_seconds: u64,
+    /// How it is not as its pool says any more; `None`: it is, or nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
 }
 
 /// A claim of jobs on a VM.

@@ -1,13 +1,15 @@
-//! What is given back, after the plan for the jobs: VMs beyond a limit that was lowered, and VMs that boot for jobs which are gone.
+//! What is given back, after the plan for the jobs: VMs beyond a limit that was lowered, VMs that are not as their pool says any more, and
+//! VMs that boot for jobs which are gone.
 //!
 //! A VM whose pilot has not asked for work is given back at once. One that may have jobs drains (`drain.rs`).
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    Drain, Surplus,
+    Drain, Reason, Surplus,
     account::amount,
     drain::{Over, frees_soonest},
+    drift,
     life::{Free, Life},
     ours::Ours,
     snapshot::{LiveVm, Snapshot},
@@ -44,6 +46,7 @@ impl<'a> Returns<'a> {
         for bound in over {
             returns.fit(bound, unused);
         }
+        returns.drifted(snapshot, ours);
         let mut crews: BTreeMap<usize, Crew<'a>> = BTreeMap::new();
         for Ours { vm, pool, .. } in ours.iter().filter(|ours| !returns.leaving.contains(ours.vm.name.as_str())) {
             let Some(pool) = *pool else { continue };
@@ -85,6 +88,26 @@ impl<'a> Returns<'a> {
                 self.surplus.push(Surplus { vm: name, reason });
             } else {
                 self.drains.push(Drain { vm: name, why: account.reason, reason: whose.clone() });
+            }
+        }
+    }
+
+    /// VMs that are not as their pool says any more drain, as fast as the pool says.
+    fn drifted(&mut self, snapshot: &Snapshot, ours: &[Ours<'a>]) {
+        if ours.iter().all(|ours| ours.vm.drift.is_none()) {
+            return;
+        }
+        let mut crews: BTreeMap<usize, Vec<&Ours<'a>>> = BTreeMap::new();
+        for one in ours.iter().filter(|ours| !self.leaving.contains(ours.vm.name.as_str())) {
+            if let Some(pool) = one.pool {
+                crews.entry(pool).or_default().push(one);
+            }
+        }
+        for (pool, crew) in crews {
+            for (vm, drift) in drift::drains(&snapshot.pools[pool], &snapshot.holds, &crew) {
+                self.leaving.insert(&vm.name);
+                let reason = drift.what.to_string();
+                self.drains.push(Drain { vm: vm.name.clone(), why: Reason::Drifted, reason });
             }
         }
     }

@@ -8,8 +8,9 @@ use proptest::prelude::{
 };
 
 use super::{
-    Budget, CloudState, Free, Hold, JobClass, Lease, Life, Limits, LiveVm, Measured, Offering, Pool, Quota, Reason,
-    Requirements, Resources, Rules, RunTime, Says, Snapshot, Soon, Strategy as Choice, Unpriced, Vo,
+    Budget, CloudState, Disruption, Drift, Free, Hold, JobClass, Lease, Life, Limits, LiveVm, Measured, Most, Offering,
+    Pool, Quota, Reason, Requirements, Resources, Rules, RunTime, Says, Snapshot, Soon, Strategy as Choice, Unpriced,
+    Vo,
     books::MOST_LAUNCHES,
     plan,
     tests::{queue, world},
@@ -97,12 +98,13 @@ prop_compose! {
 
 prop_compose! {
     fn any_pool()(vos in names("vo"), clouds in names("cloud"), flavors in names("flavor"), cores in (maybe(), maybe()), tags in words(TAGS),
-        required_tags in words(TAGS), numbers in [number(), number(), number(), number(), number()], max_wait in maybe(), site_limits in limits(),
+        required_tags in words(TAGS), numbers in [number(), number(), number(), number(), number(), number()], max_wait in maybe(), site_limits in limits(),
         pin: bool, borrows: bool, in_order: bool) -> Pool {
-        let [cpu_time, max, min, spare, life_seconds] = numbers;
+        let [cpu_time, max, min, spare, life_seconds, most] = numbers;
+        let disruption = Disruption { most: if pin { Most::Vms(most) } else { Most::Percent(most) }, is_open: !in_order };
         let strategy = if in_order { Choice::InOrder } else { Choice::Cheapest };
         let requirements = Requirements { cores, ..Requirements::default() };
-        Pool { vos, clouds, flavors, requirements, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, ..Pool::default() }
+        Pool { vos, clouds, flavors, requirements, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, disruption, ..Pool::default() }
     }
 }
 
@@ -124,10 +126,11 @@ fn life() -> impl Strategy<Value = Life> {
 
 prop_compose! {
     fn live()(name in 0..9, pool in name("pool"), cloud in name("cloud"), vo in name("vo"), offering in any_offering().boxed(), life in life().boxed(), cpu_time in number(),
-        lease in prop::option::of((any_queue().boxed(), number())), counted: bool, age_seconds in number(), tags in words(TAGS)) -> LiveVm {
+        lease in prop::option::of((any_queue().boxed(), number())), counted: bool, age_seconds in number(), tags in words(TAGS), drains in prop::option::of(any::<bool>())) -> LiveVm {
+        let drift = drains.map(|drains| Drift { what: "changed".into(), drains });
         let lease = lease.map(|(queue, jobs)| Lease { class: Arc::new(JobClass::of(&queue)), jobs });
         let says = Arc::new(Says { tags, ..Says::default() });
-        LiveVm { name: format!("vm{name}"), pool, cloud, vo, offering, says, life, cpu_time, lease: lease.into_iter().collect(), counted, age_seconds, ..LiveVm::default() }
+        LiveVm { name: format!("vm{name}"), pool, cloud, vo, offering, says, life, cpu_time, lease: lease.into_iter().collect(), counted, age_seconds, drift, ..LiveVm::default() }
     }
 }
 

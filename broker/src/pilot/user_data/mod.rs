@@ -81,6 +81,16 @@ pub fn render(pilot: &Pilot, template: Option<&str>) -> Result<SecretString, Use
     if size > LARGEST { Err(UserDataError::TooLarge(size)) } else { Ok(text.into()) }
 }
 
+/// What a template is known by: 16 hexadecimal digits of its text, before anything of a pilot is put in. No template, and one without a
+/// word, are one. It stands in the status of PilotVMs, so it is the same in every version: FNV-1a with 64 bits.
+pub fn fingerprint(template: Option<&str>) -> String {
+    let text = template.filter(|template| !template.trim().is_empty()).unwrap_or_default();
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
 /// The size of this many bytes after base64.
 const fn encoded(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4

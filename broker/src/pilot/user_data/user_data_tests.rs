@@ -49,3 +49,12 @@ proptest! {
         prop_assert_eq!(kept["site"].as_str().unwrap(), site);
     }
 }
+
+#[test]
+fn a_template_is_known_by_its_text_alone_in_every_version() {
+    assert_eq!(fingerprint(None), "cbf29ce484222325");
+    assert_eq!(fingerprint(Some(" \n")), fingerprint(None));
+    assert_eq!(fingerprint(Some("a")), "af63dc4c8601ec8c", "as FNV-1a is published");
+    assert_eq!(fingerprint(Some("foobar")), "85944171f73967e8", "as FNV-1a is published");
+    assert_ne!(fingerprint(Some("runcmd: [a]")), fingerprint(Some("runcmd: [b]")));
+}

@@ -121,6 +121,7 @@ impl Operator {
             counted: vm.made.is_some(),
             age_seconds: now.saturating_sub(vm.ordered) / SECOND,
             unneeded_seconds: self.unneeded.get(&vm.id).map_or(0, |since| now.saturating_sub(*since) / SECOND),
+            drift: None,
         }
     }
 }
