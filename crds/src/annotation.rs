@@ -6,7 +6,8 @@
 pub const PAUSED: &str = "diracgrid.org/paused";
 /// On a Cloud; the value is a number: up to that many VMs that carry our tag and have no PilotVM may be deleted.
 pub const ACKNOWLEDGE_ORPHANS: &str = "diracgrid.org/acknowledge-orphans";
-/// On a Cloud; the value is a number: up to that many VMs that the provider says are gone may be believed gone.
+/// On a Cloud; the value is a number: up to that many VMs that the provider says are gone may be believed gone. On a PilotPool: up to that
+/// many VMs may drain at once.
 pub const ACKNOWLEDGE_CHANGE: &str = "diracgrid.org/acknowledge-change";
 /// On a PilotPool that is being deleted; the value is `now`: its VMs are deleted with the jobs on them.
 pub const DELETE_VMS: &str = "diracgrid.org/delete-vms";

@@ -18,6 +18,7 @@ words! {
             Paused: "Whether a person has asked, by the annotation diracgrid.org/paused, that nothing is made or taken away here.", "Take the annotation off to go on.";
         }
         "Cloud, PilotPool" {
+            Frozen: "`True` while a person is asked first. Of a Cloud: its lists contradict the PilotVMs so much that nothing is believed or deleted. Of a PilotPool: a change would drain most of its VMs at once, and none of them does.", "Look at the cloud, or at what was changed in the manifests, then acknowledge as the message says, or put it back.";
             Readable: "`False` while there are PilotVMs of it that this version cannot read; said only where there are, or were, some.", "Run the version that wrote them, or correct what the message names. Their VMs are left alone and count against every limit.";
         }
         "DiracInstallation, VirtualOrganization, PilotPool" {
@@ -35,7 +36,6 @@ words! {
             Reachable: "Whether the provider answers. A refused credential is an answer: CredentialValid says that.", "See the message: address, certificate, network policy.";
             CredentialValid: "Whether the provider accepts the credential, and until when where it says so.", "Renew the credential in its Secret.";
             Listed: "Whether the provider's last list has every VM of ours that should be in it. What it lacks is not believed gone; status.missing counts it.", "Nothing, when it passes. When it lasts: ask the provider whether a part of the cloud is down.";
-            Frozen: "`True` while the cloud's lists contradict the PilotVMs so much that a person is asked before anything is believed or deleted.", "Look at the cloud, then acknowledge as the message says.";
         }
         "PilotPool" {
             UserDataValid: "Whether the user-data template can be rendered.", "Correct machine.userData.";

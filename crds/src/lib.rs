@@ -7,6 +7,7 @@
 pub mod annotation;
 pub mod cloud;
 pub mod condition;
+pub mod disruption;
 pub mod downtime;
 pub mod duration;
 pub mod ec2;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration, LocalRef, condition,
+    disruption::Disruption,
     duration::{between, seconds},
     quantity::Range,
     reference::DNS_LABEL,
@@ -26,7 +27,7 @@ pub use crate::{purchase::Purchase, unmet::UnmetDemand};
     status = "PilotPoolStatus",
     shortname = "pool",
     category = "dirac-all",
-    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it. A pool that is deleted drains first: no job is killed.\n\nAnnotations for people, each shown in a condition while it holds. `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this pool; all is still shown. `diracgrid.org/delete-vms: now`: a pool that is being deleted does not wait for its jobs; its VMs are deleted with the jobs on them.",
+    doc = "A pool of pilot VMs (short name `pool`): it grows with the jobs that wait in DIRAC and shrinks when there are none. `kubectl scale pool NAME --replicas N` sets its upper bound, spec.scaling.max; 0 drains it (where more than five VMs run, a person is asked first). A pool that is deleted drains first: no job is killed.\n\nAnnotations for people, each shown in a condition while it holds. `diracgrid.org/paused: \"true\"`: no VM is made or taken away for this pool; all is still shown. `diracgrid.org/acknowledge-change: \"N\"`: up to N VMs may drain at once, after the condition Frozen asked. `diracgrid.org/delete-vms: now`: a pool that is being deleted does not wait for its jobs; its VMs are deleted with the jobs on them.",
     selectable = ".spec.siteRef.name",
     scale(spec_replicas_path = ".spec.scaling.max", status_replicas_path = ".status.vms"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
@@ -61,6 +62,13 @@ pub use crate::{purchase::Purchase, unmet::UnmetDemand};
         priority = 1,
         description = "of these, VMs that go when they have no job",
         json_path = ".status.draining"
+    ),
+    printcolumn(
+        name = "Drifted",
+        type_ = "integer",
+        priority = 1,
+        description = "VMs that are not as the pool says now: image, flavor, user-data or VO; they drain by and by",
+        json_path = ".status.drifted"
     ),
     printcolumn(name = "Max", type_ = "integer", json_path = ".spec.scaling.max"),
     printcolumn(
@@ -107,6 +115,12 @@ pub struct PilotPoolSpec {
     pub matching: Matching,
     /// How many VMs there are, and how long each lives.
     pub scaling: Scaling,
+    /// How many VMs drain by drift at the same moment, and when such a drain may begin. A VM has drifted when it runs with another image,
+    /// flavor or user-data than the pool says now, or belongs to a VO that the pool serves no more; VMs that boot are left alone. Give
+    /// maxVMs or maxPercent. With neither, or where this is absent, 10 percent of the pool's VMs drain at a time, and at least one. This
+    /// bounds drift alone: VMs beyond a limit, VMs before a Downtime, and VMs that boot for jobs which are gone go whatever stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disruption: Option<Disruption>,
 }
 
 /// What is bought first.
@@ -119,7 +133,8 @@ pub enum Strategy {
     InOrder,
 }
 
-/// What a VM is made of. A change counts for new VMs; the others stay as they are.
+/// What a VM is made of. A change counts for new VMs at once. VMs that run with another image, flavor or user-data have drifted: they
+/// drain by and by, as fast as `disruption` says, and no job is killed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
@@ -295,7 +310,8 @@ pub struct Scaling {
     pub min: i64,
     /// The most VMs at once over all clouds and VOs of the pool, those that boot included. VMs beyond it drain: one whose pilot has
     /// not asked for work is given back, and the others when they have no job, or they go by themselves when they find no more work. 0
-    /// drains the whole pool. No job is killed. `kubectl scale` sets it.
+    /// drains the whole pool. No job is killed. Where more than half of the VMs that run, and more than five, would drain at once, none does
+    /// until a person agrees: see the condition Frozen. `kubectl scale` sets it.
     #[schemars(range(min = 0, max = 20_000))]
     pub max: i64,
     /// What the pool may have beyond `max`. `Never`: nothing. `WhatIsFree`: when every waiting job of the installation has been given what
@@ -329,8 +345,8 @@ pub struct Scaling {
     #[schemars(extend("x-kubernetes-validations" = between("30s", "7d")))]
     pub idle_timeout: Duration,
     /// Age, 10m to 90d, from which a VM counts as ending: no jobs are planned for it any more, and it goes when it finds no more work. With a
-    /// shorter time new images come into use sooner. Keep it well above matching.maxCpuTime: a VM that is older than both together is
-    /// deleted with what is on it.
+    /// shorter time new images come into use sooner, also where `disruption` lets no VM drain. Keep it well above matching.maxCpuTime: a VM
+    /// that is older than both together is deleted with what is on it.
     #[serde(default = "default_max_lifetime")]
     #[schemars(extend("x-kubernetes-validations" = between("10m", "90d")))]
     pub max_lifetime: Duration,
@@ -363,7 +379,7 @@ pub struct PilotPoolStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported, Paused. docs/conditions.md
+    /// The truth about the object: Ready, Resolved, UserDataValid, CloudUsable, DemandMet, Supported, Paused, Frozen. docs/conditions.md
     /// says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
@@ -380,6 +396,13 @@ pub struct PilotPoolStatus {
     /// Of these, VMs that drain: no job is planned for them, and they go when they have none.
     #[serde(default)]
     pub draining: i64,
+    /// VMs that run and have drifted: they are not as the pool says now (image, flavor, user-data, VO). They drain by and by, as fast as
+    /// spec.disruption says. VMs of which nobody wrote down what they were made from are not counted.
+    #[serde(default)]
+    pub drifted: i64,
+    /// VMs that drain by drift. spec.disruption bounds how many.
+    #[serde(default)]
+    pub draining_by_drift: i64,
     /// Waiting jobs that the last round gave to this pool.
     #[serde(default)]
     pub waiting_jobs: i64,

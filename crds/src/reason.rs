@@ -20,7 +20,7 @@ words! {
             Answers: "The provider answers.", "";
             Readable: "This version can read every PilotVM of the object.", "";
             Listed: "The provider's last list has every VM of ours that should be in it.", "";
-            NotFrozen: "What the provider lists agrees with the PilotVMs, apart from a few VMs.", "";
+            NotFrozen: "Nothing is held back: of a Cloud, what the provider lists agrees with the PilotVMs, apart from a few VMs; of a pool, no change would drain most of its VMs at once.", "";
             NotPaused: "Nobody has asked for a pause.", "";
             Announced: "The downtime has not reached that stage yet.", "";
             Over: "The downtime is over: all is as before.", "";
@@ -114,6 +114,7 @@ words! {
         "Nothing is done until a person says so" {
             Paused: "The annotation diracgrid.org/paused holds: nothing is made or taken away here; all is still shown.", "`kubectl annotate KIND NAME diracgrid.org/paused-` ends the pause.";
             MassLoss: "Many VMs of ours are gone from the cloud at once. They are not believed gone, nothing is replaced, and their jobs count as running.", "Look at the cloud. If they are really gone: `kubectl annotate cloud NAME diracgrid.org/acknowledge-change=N` with the number in the message.";
+            MassChange: "A change would drain more than half of the pool's VMs that run, and more than five, at once: a limit was lowered, or image, user-data, flavors or VOs of the pool are others. None of them drains, and VMs that drained before go on.", "Put the manifest back. If these VMs are to go: `kubectl annotate pool NAME diracgrid.org/acknowledge-change=N` with the number in the message.";
             OrphansNotAcknowledged: "Many VMs carry our tag and have no PilotVM, for example after the cluster was restored from a backup. None of them is deleted.", "If they may go with their jobs: `kubectl annotate cloud NAME diracgrid.org/acknowledge-orphans=N` with the number in the message.";
         }
         "Waiting to go" {

@@ -210,12 +210,20 @@ pub struct Offering {
 
 /// One attempt to have the VM made. At most one VM comes of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// Its number, from 1. While the outcome of an attempt is not clear, there is no next attempt: first it must be known that it made no
     /// VM.
     pub number: i64,
     /// When it began: the moment at which it was written down.
     pub since: Time,
+    /// The provider's id of the image that it asks for. Where the pool's image has another id later, the VM has drifted. Absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// A hash of the pool's machine.userData, as it stood then, before anything of this VM was put in. Where the pool has another text
+    /// later, the VM has drifted. Absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_hash: Option<String>,
 }
 
 /// What was bought, as the provider says.

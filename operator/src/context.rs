@@ -1,6 +1,6 @@
 //! What every loop is given: what is known ([`State`]), and the hands with which it acts.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{clock::Clock, cloud::openstack::Budget, experience::Lessons, pilot::user_data::Verdicts};
 use crds::PilotVM;
@@ -11,8 +11,8 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, Shared, cloud, expectations::Expectations, familiar::Familiar, installation, measures::Measures,
-        memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
+        Registry, Shared, brake::Brake, cloud, expectations::Expectations, familiar::Familiar, installation,
+        measures::Measures, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -31,6 +31,8 @@ pub struct State {
     pub lessons: Shared<Key, Lessons>,
     /// How long its VMs boot and its jobs run.
     pub measures: Shared<Key, Measures>,
+    /// The brakes of each installation's pools, by name.
+    pub brakes: Shared<Key, BTreeMap<String, Brake>>,
     /// PilotVMs of each installation that ended since its last round: some are gone before the next one looks.
     pub ended: Shared<Key, Vec<PilotVM>>,
     /// What is known of single VMs and stands nowhere else.

@@ -249,7 +249,7 @@ async fn kubectl_explains_lists_selects_and_scales() {
         ("vo", "NAME READY REASON WAITING VMS CORES SHARE SPENT LEFT ENDS AGE", "RESERVED"),
         ("site", "NAME READY REASON DIRAC CLOUDS POOLS VMS AGE", "GOCDB"),
         ("cloud", "NAME READY REASON SITE VMS CORES QUOTA AGE", "EXPIRES"),
-        ("pool", "NAME READY REASON WAITING VMS BOOTING RUNNING MAX AGE", "MET"),
+        ("pool", "NAME READY REASON WAITING VMS BOOTING RUNNING MAX AGE", "DRIFTED"),
         ("pvm", "NAME POOL VO CLOUD FLAVOR PHASE PILOT AGE", "PROVIDER"),
         ("dt", "NAME SITE CLOUD START END DRAINING ACTIVE VMS READY AGE", "DRAIN"),
     ] {
@@ -263,7 +263,7 @@ async fn kubectl_explains_lists_selects_and_scales() {
     for (kind, annotations) in [
         ("diracinstallation", &["paused", "let-go"][..]),
         ("cloud", &["paused", "acknowledge-orphans", "acknowledge-change", "let-go"]),
-        ("pilotpool", &["paused", "delete-vms"]),
+        ("pilotpool", &["paused", "acknowledge-change", "delete-vms"]),
         ("pilotvm", &["let-go"]),
     ] {
         let explained = kubectl.run(&["explain", kind]).unwrap();

@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
-use crds::PilotVM;
+use crds::{PilotVM, Reason};
 
-use crate::{life::phase, names::Key};
+use crate::{
+    life::{drains, phase},
+    names::Key,
+};
 
 /// The phases of a PilotVM, in the order of its life.
 pub const PHASES: [&str; 5] = ["Pending", "Booting", "Running", "Draining", "Ending"];
@@ -17,6 +20,8 @@ pub struct Count {
     pub cores: i64,
     /// How many in each of the [`PHASES`].
     pub phases: [i64; PHASES.len()],
+    /// How many drain by drift.
+    pub drift: i64,
 }
 
 /// PilotVMs by pool, cloud, VO and installation.
@@ -33,11 +38,15 @@ impl Count {
         self.vms += 1;
         self.cores = self.cores.saturating_add(vm.spec.offering.cores);
         self.phases[phase] += 1;
+        let is_drift =
+            PHASES[phase] == "Draining" && drains(vm).is_some_and(|(why, _)| why == Reason::Drifted.as_str());
+        self.drift += i64::from(is_drift);
     }
 
     fn join(&mut self, other: &Self) {
         self.vms += other.vms;
         self.cores = self.cores.saturating_add(other.cores);
+        self.drift += other.drift;
         self.phases.iter_mut().zip(other.phases).for_each(|(own, others)| *own += others);
     }
 
@@ -116,7 +125,7 @@ mod tests {
         let tally = Tally::of(vms.iter().inspect(|_| looks += 1));
         assert_eq!(looks, 20_000);
         let key = |name: &str| Key { namespace: "demo".into(), name: name.into() };
-        assert_eq!(tally.pool(&key("pool-499")), Count { vms: 40, cores: 320, phases: [40, 0, 0, 0, 0] });
+        assert_eq!(tally.pool(&key("pool-499")), Count { vms: 40, cores: 320, phases: [40, 0, 0, 0, 0], drift: 0 });
         for all in [tally.cloud(&key("lyon")), tally.vo(&key("biomed")), tally.installation(&key("dirac"))] {
             assert_eq!((all.vms, all.cores, all.in_phase("Pending")), (20_000, 160_000, 20_000));
         }

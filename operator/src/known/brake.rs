@@ -1,6 +1,6 @@
 //! The brake: when much goes wrong at once, nothing is believed or deleted until a person says so, or until it is right again.
 //!
-//! Each cloud has two. One holds back losses: VMs that the provider's lists lack, or that it says are gone. The other holds back the
+//! A pool has one: it holds back the drains of a change that would empty most of it. Each cloud has two. One holds back losses: VMs that the provider's lists lack, or that it says are gone. The other holds back the
 //! deletion of orphans: VMs with our tag that have no PilotVM. Few at a time pass by themselves. More than that look like a part of a
 //! cloud that does not answer, or like a cluster that was restored from an old backup: there every VM may be at work. Pure.
 
@@ -28,6 +28,8 @@ impl Limit {
     pub const LOSSES: Self = Self { few: 3, one_in: 10 };
     /// Orphans: more than three are too many, however large the cloud.
     pub const ORPHANS: Self = Self { few: 3, one_in: 0 };
+    /// VMs that would drain since a manifest was changed: more than five and more than half of those that run are too many.
+    pub const CHANGES: Self = Self { few: 5, one_in: 2 };
     /// None passes without a person's word.
     pub const NONE: Self = Self { few: 0, one_in: 0 };
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Known,
     accounts::Accounts,
+    change::Change,
     jobs::{Jobs, PilotJobs},
 };
 use crate::trouble::Trouble;
@@ -34,6 +35,10 @@ pub struct Round {
     pub unmade: BTreeMap<String, (plan::Reason, String)>,
     /// Why VMs that were to be given back are still there, by pool.
     pub kept: BTreeMap<String, String>,
+    /// Changes that would drain most of a pool's VMs and that are held back, by pool.
+    pub frozen: BTreeMap<String, Change>,
+    /// How many VMs of each pool run and are not as it says any more.
+    pub drifted: BTreeMap<String, u64>,
     /// PilotVMs that boot and for which no job is planned, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
 }

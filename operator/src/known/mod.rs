@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod brake;
+pub mod change;
 pub mod cloud;
 pub mod expectations;
 pub mod familiar;

@@ -2,12 +2,14 @@
 //!
 //! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
 //! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches; 5. the
-//! snapshot, the plan and what of it is done, all pure; 6. PilotVMs told to drain, given back and made; 7. what was decided is kept for
-//! the statuses.
+//! snapshot, the plan and what of it is done, all pure; what a person is asked about first is held back; 6. PilotVMs told to drain, given
+//! back and made; 7. what was decided is kept for the statuses.
 
 mod apply;
+mod change;
 mod decide;
 mod drain;
+mod drift;
 mod elsewhere;
 mod free;
 mod held;
@@ -33,6 +35,7 @@ use std::{
 };
 
 use broker::{
+    clock::moment,
     demand::Demand,
     experience::{Circuit, Opened, Outcome},
     plan::Plan,
@@ -43,6 +46,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use apply::Applied;
+use change::hold_back;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
 use measure::measure;
@@ -54,6 +58,7 @@ use crate::{
     context::Context,
     known::{
         accounts::Seen,
+        change::Change,
         installation::{Handle, Round},
     },
     names::{Key, deleting},
@@ -151,6 +156,11 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let began = Instant::now();
     let mut plan = respect_pauses(&world, broker::plan::plan(&taken));
     ctx.metrics.planned(began.elapsed());
+    let frozen = ctx
+        .state
+        .brakes
+        .with(|all| hold_back(&world, &taken, &mut plan, all.entry(key.clone()).or_default(), moment()));
+    say_frozen(ctx, &world, &frozen, facts.round.as_deref()).await;
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         drains = plan.drains.len(),
@@ -168,9 +178,20 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     };
     give_none(&mut plan, &unmade);
     let unmade = by_pool(unmade);
-    let unneeded = unneeded(&world, &plan);
+    let (unneeded, drifted) = (unneeded(&world, &plan), drift::counted(&taken));
     handle.update(|f| {
-        f.round = Some(Arc::new(Round { at, queues: queue_count, unreadable, jobs, plan, unmade, kept, unneeded }));
+        f.round = Some(Arc::new(Round {
+            at,
+            queues: queue_count,
+            unreadable,
+            jobs,
+            plan,
+            unmade,
+            kept,
+            frozen,
+            drifted,
+            unneeded,
+        }));
     });
 }
 
@@ -194,6 +215,16 @@ async fn say_opened(ctx: &Context, world: &World, opened: &[(Circuit, Opened)]) 
             Outcome::NeverAsked => Reason::VmsFail,
         };
         ctx.events.warn(pool.as_ref(), reason, opened.message(circuit)).await;
+    }
+}
+
+/// Tells of each change that is held back since this round, at its pool.
+async fn say_frozen(ctx: &Context, world: &World, frozen: &BTreeMap<String, Change>, before: Option<&Round>) {
+    for (name, change) in frozen.iter().filter(|(name, _)| !before.is_some_and(|b| b.frozen.contains_key(*name))) {
+        let Some(pool) = world.pool(name) else { continue };
+        let message = change.message(&Key::of(pool.as_ref()));
+        tracing::warn!(pool = %Key::of(pool.as_ref()), message, "VMs do not drain until a person says so");
+        ctx.events.warn(pool.as_ref(), Reason::MassChange, message).await;
     }
 }
 

@@ -12,6 +12,7 @@ use crds::{Cloud, PilotPool, PilotVM};
 use kube::ResourceExt;
 
 use super::{
+    drift::Wanted,
     elsewhere::{elsewhere, is_ours},
     held::holds,
     lease::lease,
@@ -19,7 +20,7 @@ use super::{
     live::live,
     money::{budget, life_seconds, prices_in},
     quotas::{Quotas, is_counted},
-    wishes::scaling,
+    wishes::{disruption, scaling},
     world::{CloudView, UnreadVm, World},
 };
 use crate::{
@@ -59,6 +60,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         .collect();
     let mut quotas = Quotas::of(world);
     let others = elsewhere(world, &mut quotas);
+    let wanted = Wanted::of(world);
     let mut snapshot = Snapshot {
         queues,
         vos,
@@ -71,7 +73,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             .vms
             .iter()
             .filter(|vm| is_ours(world, vm))
-            .map(|vm| vm_of(world, vm, &quotas))
+            .map(|vm| LiveVm { drift: wanted.drift(vm), ..vm_of(world, vm, &quotas) })
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
         quotas: quotas.all,
@@ -115,6 +117,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         image: boots(&pool.spec.machine.image, Some(pool), None).to_string(),
         pin: pool.spec.matching.pin == crds::pool::Pin::MultiCore,
         life_seconds: life_seconds(world, pool),
+        disruption: disruption(pool, world.now),
         ..scaling(pool, site)
     })
 }
@@ -198,6 +201,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             .as_ref()
             .and_then(|name| world.unneeded.get(name))
             .map_or(0, |since| seconds_between(*since, world.now)),
+        ..LiveVm::default()
     }
 }
 

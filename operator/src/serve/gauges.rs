@@ -6,7 +6,7 @@ use broker::{
     cloud::Allowance,
     experience::{Circuit, Opened},
 };
-use crds::ConditionType;
+use crds::{ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use prometheus_client::{
     metrics::{counter::ConstCounter, family::Family, gauge::Gauge, info::Info},
@@ -42,6 +42,8 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     };
     let vms = family("vms", "PilotVMs by pool and phase");
     let most = family("pool_max", "The most VMs that a pool may have");
+    let drifted = family("vms_drifted", "VMs that run and are not as their pool says any more");
+    let frozen_pools = family("pool_frozen", "1 while VMs of a pool do not drain before a person says so, by reason");
     let ready = family("ready", "Readiness of an object: 1 it is, 0 it is not, -1 unknown");
     let waiting = family("demand_jobs", "Waiting jobs by VO, as last read");
     let unmet = family("unmet_jobs", "Waiting jobs that get no VM, by VO and reason");
@@ -111,6 +113,13 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         if let Some(round) = &facts.round {
             put(&read, own(&[]), round.at.as_second());
             put(&unreadable, own(&[]), round.unreadable.as_ref().map_or(0, |u| whole(u.queues)));
+            for (pool, vms) in &round.drifted {
+                put(&drifted, labels("pool", &key.beside(pool), &[]), whole(*vms));
+            }
+            for pool in round.drifted.keys().chain(round.frozen.keys()) {
+                let reason = [("reason", Reason::MassChange.as_str())];
+                put(&frozen_pools, labels("pool", &key.beside(pool), &reason), round.frozen.contains_key(pool).into());
+            }
             for (vo, jobs) in &round.plan.waiting {
                 put(&waiting, own(&[("vo", vo)]), whole(*jobs));
             }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     api::Stores,
-    known::{brake::Standing, frozen::Frozen, missing::Lacking},
+    known::{brake::Standing, change::Change, frozen::Frozen, installation::Round, missing::Lacking},
     metrics::Metrics,
 };
 
@@ -61,6 +61,31 @@ fn a_cloud_says_what_it_does_not_believe_once_it_was_listed() {
         "dirac_operator_cloud_orphans{namespace=\"demo\",cloud=\"lyon\"} 4",
         "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"OrphansNotAcknowledged\"} 1",
         "dirac_operator_cloud_frozen{namespace=\"demo\",cloud=\"lyon\",reason=\"MassLoss\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_pool_says_how_many_vms_have_drifted_and_whether_a_change_is_held_back() {
+    let mut installation = crds::DiracInstallation::new("i", Default::default());
+    installation.metadata.namespace = Some("demo".into());
+    let key = Key::of(&installation);
+    let stores = Stores { installations: Objects::of([installation]), ..Stores::default() };
+    let state = State { stores, ..State::default() };
+    let standing = Standing { doubtful: 7, is_frozen: true, ..Standing::default() };
+    let round = Round {
+        drifted: [("cpu".to_owned(), 3), ("gpu".to_owned(), 0)].into(),
+        frozen: [("cpu".to_owned(), Change { standing, all: 9, why: String::new() })].into(),
+        ..Round::default()
+    };
+    state.installations.get(&key).update(|f| f.round = Some(Arc::new(round)));
+    let text = Metrics::default().exposition(&[of_objects(&state, &Tally::default())]);
+    for line in [
+        "dirac_operator_vms_drifted{namespace=\"demo\",pool=\"cpu\"} 3",
+        "dirac_operator_vms_drifted{namespace=\"demo\",pool=\"gpu\"} 0",
+        "dirac_operator_pool_frozen{namespace=\"demo\",pool=\"cpu\",reason=\"MassChange\"} 1",
+        "dirac_operator_pool_frozen{namespace=\"demo\",pool=\"gpu\",reason=\"MassChange\"} 0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

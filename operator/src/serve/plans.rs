@@ -92,6 +92,8 @@ fn decided(key: &Key, round: &Round, each: usize) -> Value {
     let (unmet, unmet_left_out) = most(unmet.iter().map(why).collect(), each);
     let unmade = round.unmade.iter().map(|(pool, (_, text))| (pool.clone(), clip(text, LONGEST))).collect();
     let kept = round.kept.iter().map(|(pool, text)| (pool.clone(), clip(text, LONGEST))).collect();
+    let held_back =
+        round.frozen.iter().map(|(pool, change)| (pool.clone(), change.message(&key.beside(pool)))).collect();
     json!({
         "installation": key.to_string(),
         "planned": true,
@@ -113,6 +115,7 @@ fn decided(key: &Key, round: &Round, each: usize) -> Value {
         "unmetLeftOut": unmet_left_out,
         "notMade": first(&unmade, each),
         "notGivenBack": first(&kept, each),
+        "heldBack": first(&held_back, each),
     })
 }
 

@@ -54,9 +54,10 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     }
     clouds(pass, &key, buys_on_demand(pool), &resolved, &mut conditions);
     let tally = pass.tally.pool(&key);
-    ready(pool, tally.vms, &mut conditions);
     let facts = resolved.installation().and_then(|name| pass.installation(&key.beside(name)));
     let round = facts.and_then(|f| f.round.as_deref());
+    let is_held = round.is_some_and(|round| frozen(round, &key, &mut conditions));
+    ready(pool, tally.vms, is_held, &mut conditions);
     let lacking =
         round.map(|r| demand::lacking(r, |u| u.pool.as_deref() == Some(key.name.as_str()))).unwrap_or_default();
     demand_met(&key, &resolved, facts, &lacking, &mut conditions);
@@ -73,6 +74,8 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
         booting: tally.in_phase("Pending") + tally.in_phase("Booting"),
         running: tally.in_phase("Running") + tally.in_phase("Draining"),
         draining: tally.in_phase("Draining"),
+        drifted: drifted(round, &key, old),
+        draining_by_drift: tally.drift,
         waiting_jobs,
         unmet,
         breakers: breakers.or_else(|| old.map(|old| old.breakers.clone())).unwrap_or_default(),
@@ -94,15 +97,42 @@ fn life_seconds(facts: Option<&Facts>, key: &Key, old: Option<&PilotPoolStatus>)
     }
 }
 
+/// Says whether a change is held back, and gives it. Before the first round, what was asked before the start is still asked.
+fn frozen(round: &Round, key: &Key, conditions: &mut Conditions) -> bool {
+    let held = round.frozen.get(&key.name);
+    match held {
+        Some(change) => {
+            conditions.says(ConditionType::Frozen, Some(true), Reason::MassChange, &change.message(key));
+        }
+        None => {
+            let text = "no change of a manifest is held back";
+            conditions.says(ConditionType::Frozen, Some(false), Reason::NotFrozen, text);
+        }
+    }
+    held.is_some()
+}
+
+/// How many VMs are not as the pool says any more. Where no round has looked, the last number stays.
+fn drifted(round: Option<&Round>, key: &Key, old: Option<&PilotPoolStatus>) -> i64 {
+    match round.and_then(|round| round.drifted.get(&key.name)) {
+        Some(vms) => whole(*vms),
+        None => old.map_or(0, |old| old.drifted),
+    }
+}
+
 /// Jobs that wait for the pool: those that it serves, and those that fit it and get no VM.
 fn waiting(round: &Round, key: &Key, lacking: &Lacking) -> i64 {
     let given = round.plan.assigned.get(&key.name).map_or(0, |assigned| assigned.all());
     whole(given.saturating_add(lacking.jobs))
 }
 
-fn ready(pool: &PilotPool, vms: i64, conditions: &mut Conditions) {
+fn ready(pool: &PilotPool, vms: i64, is_held: bool, conditions: &mut Conditions) {
     let drains = |text: &str, conditions: &mut Conditions| {
-        let text = format!("{text}: no VM is made here, and the {vms} that exist go when their jobs are done");
+        let then = match is_held {
+            true => "stay until a person agrees: see the condition Frozen",
+            false => "go when their jobs are done",
+        };
+        let text = format!("{text}: no VM is made here, and the {vms} that exist {then}");
         conditions.says(ConditionType::Ready, Some(false), Reason::Draining, &text);
     };
     if deleting(pool) {

@@ -13,7 +13,9 @@ use crate::{
     context::State,
     known::{
         brake::Standing,
+        change::Change,
         frozen::{Frozen, What},
+        installation::Round,
     },
     trouble::Trouble,
 };
@@ -54,6 +56,12 @@ fn every_world_shows_what_is_true_of_it() {
         listed_without(state, &["p-1", "p-2", "p-3", "p-4", "p-5", "p-6"]);
         let standing = Standing { doubtful: 6, is_frozen: true, ..Standing::default() };
         state.clouds.get(&key("c")).update(|f| f.frozen = vec![Frozen { what: What::Losses, standing, all: 40 }]);
+    };
+    let held_back = |state: &State| {
+        let standing = Standing { doubtful: 7, is_frozen: true, ..Standing::default() };
+        let change = Change { standing, all: 9, why: "pool p has more than 2 VMs (spec.scaling.max)".to_owned() };
+        let frozen = [("p".to_owned(), change)].into();
+        state.installations.get(&key("i")).update(|f| f.round = Some(Arc::new(Round { frozen, ..Round::default() })));
     };
     let said = json!({"conditions": [{"type": "Listed", "status": "False", "reason": "MissingFromLists", "message": "p-9 is missing",
         "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
@@ -183,6 +191,31 @@ fn every_world_shows_what_is_true_of_it() {
         ),
         ("a PilotVM cannot be read", well().with_unread(), "cloud/c Readable", "False", "Malformed", "1 PilotVMs"),
         ("nothing was listed", well(), "cloud/c Listed", "Unknown", "NotAsked", ""),
+        (
+            "a change is held back",
+            well().knowing(held_back),
+            "pool/p Frozen",
+            "True",
+            "MassChange",
+            "7 of 9 VMs that run",
+        ),
+        (
+            "a pool was scaled to 0, and a person is asked first",
+            well().change("PilotPool", "/spec/scaling/max", json!(0)).knowing(held_back),
+            "pool/p Ready",
+            "False",
+            "Draining",
+            "stay until a person agrees: see the condition Frozen",
+        ),
+        (
+            "a pool was scaled to 0",
+            well().change("PilotPool", "/spec/scaling/max", json!(0)),
+            "pool/p Ready",
+            "False",
+            "Draining",
+            "go when their jobs are done",
+        ),
+        ("no change is held back", well(), "pool/p Frozen", "False", "NotFrozen", ""),
         ("the list is whole", well().knowing(whole), "cloud/c Listed", "True", "Listed", ""),
         ("the list is whole", well().knowing(whole), "cloud/c Frozen", "False", "NotFrozen", ""),
         (

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use broker::{
     cloud::{Attempt, Choice, Order, Owner},
     experience::Lot,
-    pilot::rows::NewPilot,
+    pilot::{rows::NewPilot, user_data::fingerprint},
 };
 use crds::PilotVM;
 use kube::ResourceExt;
 
-use super::{Error, pilot};
+use super::{Error, pilot, record::MadeFrom};
 use crate::{
     context::State,
     ending::{Ending, Why},
@@ -39,7 +39,10 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
     let Some(offers) = facts.offers else {
         return Err(not_ready(format!("the offers of cloud {cloud_key} have not been read yet")));
     };
-    let Some(image_id) = offers.images.get(&vm.spec.image).map(|image| image.id.clone()) else {
+    let written = vm.status.as_ref().and_then(|s| s.attempt.as_ref()).filter(|a| a.number == i64::from(attempt.n));
+    // What was written down when the attempt began is true whatever the name means since.
+    let written = written.and_then(|attempt| attempt.image_id.clone());
+    let Some(image_id) = written.or_else(|| offers.images.get(&vm.spec.image).map(|image| image.id.clone())) else {
         let message = format!("cloud {cloud_key} has no image {:?}: see its condition Resolved", vm.spec.image);
         return Err(NoOrder::Unfit(Ending::unfit(Why::ImageMissing, message)));
     };
@@ -62,6 +65,16 @@ pub fn order(state: &State, vm: &PilotVM, attempt: Attempt) -> Result<Order, NoO
         pilot,
         metadata: metadata(vm),
     })
+}
+
+/// What the VM is made from when it is ordered now.
+pub fn made_from(state: &State, vm: &PilotVM) -> MadeFrom {
+    let key = Key::of(vm);
+    let offers = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts().offers;
+    MadeFrom {
+        image_id: offers.and_then(|offers| Some(offers.images.get(&vm.spec.image)?.id.clone())),
+        user_data_hash: Some(fingerprint(pilot::template(state, vm).as_deref())),
+    }
 }
 
 pub fn lot_of(state: &State, vm: &PilotVM) -> Lot {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     next::{Step, next},
     observed::{Machine, Observed},
-    record::Record,
+    record::{MadeFrom, Record},
 };
 use crate::{
     ending::{Ending, Why},
@@ -79,7 +79,7 @@ fn ended_vm(mut vm: PilotVM, ending: &Ending) -> PilotVM {
 /// A PilotVM whose attempt was written down.
 fn begun_vm(seconds_ago: i64) -> PilotVM {
     let mut vm = fresh();
-    vm.status = Some(Record::of(&vm, ago(seconds_ago)).begins(1).finish());
+    vm.status = Some(Record::of(&vm, ago(seconds_ago)).begins(1, MadeFrom::default()).finish());
     vm
 }
 

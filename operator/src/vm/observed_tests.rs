@@ -19,7 +19,7 @@ use crate::{
     known::installation::Rows,
     vm::{
         next::{Step, next},
-        record::Record,
+        record::{MadeFrom, Record},
     },
 };
 
@@ -147,7 +147,7 @@ fn a_pilot_stays_idle_when_its_row_is_read_for_itself_and_says_so_too_and_not_wh
 #[test]
 fn an_attempt_that_another_process_wrote_down_is_in_doubt() {
     let (state, mut vm) = (State::default(), launched_vm());
-    vm.status = Some(Record::of(&vm, at(0)).begins(3).finish());
+    vm.status = Some(Record::of(&vm, at(0)).begins(3, MadeFrom::default()).finish());
     let call = |state: &State| Observed::of(state, &vm, at(20), Instant::now()).call();
     assert_eq!(call(&state), Some(Call::InDoubt(None)));
     state.memory.note("u", |m| m.tried = Some(crate::known::memory::Tried { n: 2, call: Call::Over }));

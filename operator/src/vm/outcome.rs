@@ -13,7 +13,7 @@ use super::{
     Error,
     done::{Again, Done, Effect, Learnt},
     observed::{Machine, Observed},
-    record::Record,
+    record::{MadeFrom, Record},
 };
 use crate::{
     amounts::seconds,
@@ -65,9 +65,9 @@ pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
 }
 
 /// The attempt is to be written down. Whoever was faster began another.
-pub fn begins(o: &Observed<'_>, n: u32) -> Done {
+pub fn begins(o: &Observed<'_>, n: u32, from: MadeFrom) -> Done {
     let tried = Some(Tried { n, call: Call::Begun });
-    let done = Done::record(record(o).begins(n).finish()).learns(Learnt { tried, ..Learnt::default() });
+    let done = Done::record(record(o).begins(n, from).finish()).learns(Learnt { tried, ..Learnt::default() });
     Done { alone: true, ..done }
 }
 

@@ -19,7 +19,7 @@ use super::{
     next::{Step, next},
     observed::Observed,
     outcome,
-    record::Record,
+    record::{MadeFrom, Record},
     step,
 };
 use crate::{
@@ -84,9 +84,13 @@ fn transient() -> CloudError {
 
 #[test]
 fn an_attempt_is_written_only_where_nobody_wrote_the_object_meanwhile() {
-    let done = of(&pilot_vm("a", "c"), |o| outcome::begins(o, 1));
+    let from = MadeFrom { image_id: Some("i-1".into()), user_data_hash: Some("abc".into()) };
+    let done = of(&pilot_vm("a", "c"), |o| outcome::begins(o, 1, from));
     assert!(done.alone);
-    assert_eq!(done.record.and_then(|s| s.attempt).map(|a| (a.number, a.since.0)), Some((1, at(5))));
+    let attempt = done.record.and_then(|s| s.attempt).unwrap();
+    assert_eq!((attempt.number, attempt.since.0), (1, at(5)));
+    let from = (attempt.image_id.as_deref(), attempt.user_data_hash.as_deref());
+    assert_eq!(from, (Some("i-1"), Some("abc")), "what it is made from is known however the order goes");
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn an_order_that_nobody_received_is_over_and_a_look_that_came_to_nothing_leaves_
     assert_eq!(call(&done), Some(Call::Over));
     let vm = pilot_vm("a", "c");
     let mut begun = vm.clone();
-    begun.status = Some(Record::of(&vm, at(0)).begins(1).finish());
+    begun.status = Some(Record::of(&vm, at(0)).begins(1, MadeFrom::default()).finish());
     let looked = |until: i64, error: CloudError| {
         let state = State::default();
         state.memory.note("a", |m| m.tried = Some(Tried { n: 1, call: Call::InDoubt(Some(at(until))) }));

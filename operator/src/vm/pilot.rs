@@ -39,8 +39,13 @@ pub fn from_spec(vm: &PilotVM, owner_groups: Vec<String>) -> Pilot {
     }
 }
 
-/// The user-data of the PilotVM: the pilot's description, with its pool's template; a pool that is gone has none any more.
+/// The user-data of the PilotVM: the pilot's description, with its pool's template.
 pub fn contextualise(state: &State, vm: &PilotVM, pilot: &Pilot) -> Result<SecretString, user_data::UserDataError> {
-    let pool = state.stores.pools.get(&Key::of(vm).beside(&vm.spec.pool_ref.name));
-    user_data::render(pilot, pool.as_ref().and_then(|p| p.spec.machine.user_data.as_deref()))
+    user_data::render(pilot, template(state, vm).as_deref())
+}
+
+/// The template of the VM's pool; a pool that is gone has none any more.
+pub fn template(state: &State, vm: &PilotVM) -> Option<String> {
+    let pool = state.stores.pools.get(&Key::of(vm).beside(&vm.spec.pool_ref.name))?;
+    pool.spec.machine.user_data.clone()
 }

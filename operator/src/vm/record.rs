@@ -14,6 +14,15 @@ use kube::ResourceExt;
 
 use crate::{conditions::Conditions, ending::Ending, life::phase};
 
+/// What a VM is made from, as far as it is known when it is ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeFrom {
+    /// The provider's id of the image.
+    pub image_id: Option<String>,
+    /// The fingerprint of its pool's template.
+    pub user_data_hash: Option<String>,
+}
+
 /// A status in the making: the last one, changed step by step.
 pub struct Record {
     status: PilotVMStatus,
@@ -69,8 +78,8 @@ impl Record {
     }
 
     /// This attempt to make the VM begins.
-    pub fn begins(mut self, n: u32) -> Self {
-        self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now) });
+    pub fn begins(mut self, n: u32, MadeFrom { image_id, user_data_hash }: MadeFrom) -> Self {
+        self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now), image_id, user_data_hash });
         self
     }
 
