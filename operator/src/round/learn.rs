@@ -227,6 +227,24 @@ mod tests {
         assert_eq!(handle.learnt().budgets.proof(&lot, &flight, world.now).most, 16, "it is told once");
     }
 
+    #[test]
+    fn vms_with_an_old_image_show_nothing_of_a_new_one() {
+        let runs = |image: &'static str| {
+            move |w: &mut Value| {
+                w["vms"][0]["status"] = json!({"launchedAt": "2026-11-24T11:59:10Z", "runningSince": "2026-11-24T11:59:30Z",
+                    "attempt": {"number": 1, "since": "2026-11-24T11:59:00Z", "imageId": image}});
+            }
+        };
+        let flight = broker::experience::Flight::default();
+        let proof = |image: &'static str| {
+            let new = world(|_| ());
+            let (handle, world) = after(runs(image));
+            let as_now = Lots::of(&new).lot(&new.vms[0], Some(&new.clouds[0]));
+            handle.learnt().budgets.proof(&as_now, &flight, world.now).most
+        };
+        assert_eq!((proof("1"), proof("0")), (16, 8));
+    }
+
     /// A world with three VMs that were made eleven minutes ago for jobs that wait, and have this status.
     fn with(status: Value) -> World {
         world(|w| {

@@ -6,10 +6,10 @@ use broker::experience::Lot;
 use crds::{PilotPool, PilotVM};
 
 use super::world::{CloudView, World};
-use crate::known::lots::{boots, lot};
+use crate::known::lots::{booted, boots, lot};
 
-/// Cloud, pool and image, by name.
-type Place<'a> = (&'a str, &'a str, &'a str);
+/// Cloud, pool and image, by name; and what is written down of the VM's image and user-data.
+type Place<'a> = (&'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>);
 
 /// The lots of a world's VMs.
 pub struct Lots<'a> {
@@ -33,15 +33,22 @@ impl<'a> Lots<'a> {
         let cloud = view.and_then(|view| view.object.metadata.name.as_deref()).unwrap_or_default();
         let (name, image) = (pool.metadata.name.as_deref().unwrap_or_default(), pool.spec.machine.image.as_str());
         let offers = view.and_then(|view| view.offers.as_deref());
-        self.images.entry((cloud, name, image)).or_insert_with(|| boots(image, Some(pool), offers)).clone()
+        self.images.entry((cloud, name, image, None, None)).or_insert_with(|| boots(image, Some(pool), offers)).clone()
     }
 
     /// The lot of a VM; `view` is its cloud, `None`: it is gone.
     pub fn lot(&mut self, vm: &'a PilotVM, view: Option<&CloudView>) -> Lot {
         let (pool, spec) = (self.pool(vm), &vm.spec);
-        let place = (spec.cloud_ref.name.as_str(), spec.pool_ref.name.as_str(), spec.image.as_str());
+        let attempt = vm.status.as_ref().and_then(|status| status.attempt.as_ref());
+        let place = (
+            spec.cloud_ref.name.as_str(),
+            spec.pool_ref.name.as_str(),
+            spec.image.as_str(),
+            attempt.and_then(|attempt| attempt.image_id.as_deref()),
+            attempt.and_then(|attempt| attempt.user_data_hash.as_deref()),
+        );
         let offers = view.and_then(|view| view.offers.as_deref());
-        let image = self.images.entry(place).or_insert_with(|| boots(&spec.image, pool, offers));
+        let image = self.images.entry(place).or_insert_with(|| booted(vm, pool, offers));
         lot(vm, image.clone())
     }
 }

@@ -14,7 +14,7 @@ use super::{Error, pilot, record::MadeFrom};
 use crate::{
     context::State,
     ending::{Ending, Why},
-    known::lots::{boots, lot, purchase},
+    known::lots::{booted, lot, purchase},
     names::{Key, server},
     trouble::Trouble,
 };
@@ -81,7 +81,7 @@ pub fn lot_of(state: &State, vm: &PilotVM) -> Lot {
     let key = Key::of(vm);
     let offers = state.clouds.get(&key.beside(&vm.spec.cloud_ref.name)).facts().offers;
     let pool = state.stores.pools.get(&key.beside(&vm.spec.pool_ref.name));
-    lot(vm, boots(&vm.spec.image, pool.as_deref(), offers.as_deref()))
+    lot(vm, booted(vm, pool.as_deref(), offers.as_deref()))
 }
 
 /// The sentence about a cloud or an installation that cannot be used now.
