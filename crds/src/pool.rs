@@ -104,7 +104,7 @@ pub struct PilotPoolSpec {
     /// first. When a cloud is taken off the list, it gets no new VMs, and the VMs that it has go on.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = no_name_twice()))]
     pub clouds: Vec<LocalRef>,
-    /// What is bought first. `Cheapest`: what costs least for each core that the waiting jobs use, and where costs are alike, within ten in
+    /// What is bought first. `Cheapest`: what costs least for each core that the waiting jobs use, and where costs are alike, within five in
     /// a hundred, what stands first in `clouds` and `machine.flavors`. `InOrder`: what stands first, whatever it costs; the next one is
     /// bought when the first has no room.
     #[serde(default)]
@@ -145,7 +145,7 @@ pub enum Strategy {
 ])))]
 pub struct Machine {
     /// Flavors by name, for example `[m1.xlarge, m1.large]`. The one that costs least for each core that the waiting jobs use is bought
-    /// first: for one job of one core a small flavor, for many such jobs a large one as well. Where costs are alike, within ten in a
+    /// first: for one job of one core a small flavor, for many such jobs a large one as well. Where costs are alike, within five in a
     /// hundred, it is the first of this list. A flavor without a price costs by its cores, and a GPU counts as sixteen. Give either this
     /// or `requirements`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

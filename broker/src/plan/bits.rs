@@ -1,7 +1,7 @@
 //! A set of small numbers.
 
 /// A set of numbers below a bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bits(Vec<u64>);
 
 impl Bits {

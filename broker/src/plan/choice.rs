@@ -12,10 +12,10 @@ use super::{
 };
 
 impl<'c, 'a> Fill<'c, 'a> {
-    /// The pool and the offer that cost least for the cores that `left` jobs use; of several the first pool.
-    pub fn choose(&mut self, n: usize, left: u64) -> Option<Choice> {
+    /// The pool and the offer that cost least for the cores that so many jobs use; of several the first pool.
+    pub fn choose(&mut self, n: usize, jobs: u64) -> Option<Choice> {
         let classes = self.classes;
-        let (vo, step) = (classes[n].vo, step(left));
+        let (vo, step) = (classes[n].vo, step(jobs));
         if self.books.is_done() || self.books.is_closed_for(vo, self.aisles_of[vo].least?) {
             return None;
         }

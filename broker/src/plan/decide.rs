@@ -49,7 +49,8 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut given: Vec<Given> = vec![Given::default(); snapshot.pools.len()];
     let mut left: Vec<u64> = demand.classes.iter().map(|c| c.jobs).collect();
     let (mut supply, booting) = there(&ours, &fill, &mut left, &mut given);
-    for n in in_turn(&demand.classes, &fill) {
+    let order = in_turn(&demand.classes, &fill);
+    for &n in &order {
         let class = &demand.classes[n];
         let fit = |slots: &Slots| fill.index.fits(n, class, slots.says, slots.full, slots.cpu_time);
         for (pool, served) in supply.serve(class.vo, &class.need, left[n], fill.paces[n], fit) {
@@ -58,7 +59,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         }
     }
 
-    let mut turns = Turns::new(snapshot, &ours, &demand.classes, &left);
+    let mut turns = Turns::new(snapshot, &ours, &demand.classes, &left, &order);
     fill.fill(&mut turns, &mut left);
     if left.iter().any(|jobs| *jobs > 0) && fill.lend() {
         turns.begin(&demand.classes, &left);

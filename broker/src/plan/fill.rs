@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     aisles::{Aisles, Choice, aisles, numbered},
+    beside::Beside,
     books::Books,
     class::Class,
     closing::Cut,
@@ -46,6 +47,15 @@ pub enum Why {
     Spare,
 }
 
+/// What a class got in a turn.
+#[derive(Clone, Copy, Default)]
+struct Bought {
+    /// The jobs for which VMs are made.
+    jobs: u64,
+    /// Whether there is so much room that nobody need wait for a turn: what is left of a VM is better known when all of a class have theirs.
+    goes_on: bool,
+}
+
 /// Turns and purchases of one plan, and what they have come to so far.
 pub struct Fill<'c, 'a> {
     pub snapshot: &'a Snapshot,
@@ -73,6 +83,8 @@ pub struct Fill<'c, 'a> {
     most: Vec<u64>,
     /// By index of the VO: what new VMs have left.
     rests: Vec<Rests>,
+    /// What else waits.
+    beside: Beside,
     /// The number of each class's need; the last is that of a VM that is made for no jobs.
     pub needs: Vec<usize>,
     /// What each class chose last, and for which step of jobs. Nothing gets better while the plan is made, so it is the best as long as it
@@ -92,7 +104,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         let market = Market::new(snapshot, &books);
         let pools_of = pools_of(snapshot);
         let aisles_of = aisles(snapshot, &books, &market, &pools_of);
+        let beside = Beside::new(classes, &index, snapshot.pools.iter().any(|pool| pool.pin));
         Self {
+            beside,
             classes,
             paces: Vec::new(),
             index,
@@ -114,16 +128,28 @@ impl<'c, 'a> Fill<'c, 'a> {
 
     /// Makes VMs for the jobs that are `left` of each class; afterwards `left` is what got none.
     pub fn fill(&mut self, turns: &mut Turns, left: &mut [u64]) {
+        self.beside.begin(self.classes, left);
         while let Some(n) = turns.next() {
             let classes = self.classes;
-            let class = &classes[n];
-            if self.made[n] == 0 || left[n] < self.most[n] {
-                left[n] -= self.serve_rests(n, left[n]);
+            let (vo, need) = (classes[n].vo, &classes[n].need);
+            let mut wants = true;
+            while wants && left[n] > 0 {
+                if self.made[n] == 0 || left[n] < self.most[n] {
+                    let served = self.serve_rests(n, left[n]);
+                    left[n] -= served;
+                    self.beside.served(n, need, served);
+                }
+                let alone = turns.is_alone();
+                let Bought { jobs, goes_on } =
+                    if left[n] == 0 { Bought::default() } else { self.buy(n, left[n], alone, turns) };
+                left[n] -= jobs;
+                self.beside.served(n, need, jobs);
+                wants = jobs > 0 && left[n] > 0;
+                if !goes_on {
+                    break;
+                }
             }
-            let alone = turns.is_alone();
-            let got = if left[n] == 0 { 0 } else { self.buy(n, left[n], alone, turns) };
-            left[n] -= got;
-            turns.done(class.vo, n, got > 0 && left[n] > 0);
+            turns.done(vo, n, wants && left[n] > 0);
         }
     }
 
@@ -154,11 +180,12 @@ impl<'c, 'a> Fill<'c, 'a> {
         given
     }
 
-    /// Makes VMs for a class: as many as its turn allows. How many jobs they are for.
-    fn buy(&mut self, n: usize, left: u64, alone: bool, turns: &mut Turns) -> u64 {
-        let Some(Choice { pool, offer: number }) = self.choose(n, left) else { return 0 };
+    /// Makes VMs for a class: as many as its turn allows.
+    fn buy(&mut self, n: usize, left: u64, alone: bool, turns: &mut Turns) -> Bought {
         let classes = self.classes;
         let class = &classes[n];
+        let all = self.beside.jobs(n, &class.need, left);
+        let Some(Choice { pool, offer: number }) = self.choose(n, all) else { return Bought::default() };
         let offer = self.market.offer(number);
         let full = Free::all(offer.offering);
         let pace = self.paces[n];
@@ -169,7 +196,8 @@ impl<'c, 'a> Fill<'c, 'a> {
         // another size.
         let wanted = (left / each).max(1);
         let room = self.books.room(thought);
-        let turn = if alone { wanted } else { wanted.min(1 + (self.made[n] / 16).max(room / 64)) };
+        let is_ample = self.is_ample(room, full.cores);
+        let turn = if alone || is_ample { wanted } else { wanted.min(1 + (self.made[n] / 16).max(room / 64)) };
         let vms = turn.min(room);
         self.most[n] = each;
         self.made[n] = self.made[n].saturating_add(vms);
@@ -191,7 +219,13 @@ impl<'c, 'a> Fill<'c, 'a> {
         self.drafts.extend(std::iter::repeat_with(draft).take(run.vms));
         let given = vms * jobs;
         self.placed[pool] = self.placed[pool].saturating_add(given);
-        given
+        Bought { jobs: given, goes_on: is_ample }
+    }
+
+    /// Whether all that waits could have twice the VMs that it needs of this size.
+    fn is_ample(&self, room: u64, cores: u64) -> bool {
+        let needed = (self.beside.all() / cores.max(1)).saturating_add(self.classes.len() as u64);
+        room / 2 >= needed
     }
 
     /// A VM that no job needs, for a VO. Whether there is room for one.

@@ -118,6 +118,11 @@ impl<'a> Index<'a> {
         class.queue.cpu_time <= cpu_time && self.may_fit(n, says) && class.need.slots(full, full) > 0
     }
 
+    /// The set of those on whose VMs jobs of the class with number `n` run, sizes aside.
+    pub fn set_of(&self, n: usize) -> &Bits {
+        &self.bits[n]
+    }
+
     /// Whether sizes aside they may fit.
     pub fn may_fit(&self, n: usize, says: usize) -> bool {
         self.bits[n].has(says)

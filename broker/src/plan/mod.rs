@@ -2,6 +2,7 @@
 
 mod account;
 mod aisles;
+mod beside;
 mod bits;
 mod books;
 mod choice;
@@ -35,6 +36,8 @@ mod market;
 mod near;
 mod need;
 mod offer;
+#[cfg(test)]
+mod optimum_tests;
 mod ours;
 mod reason;
 mod restraint;

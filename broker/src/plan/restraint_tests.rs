@@ -124,7 +124,7 @@ fn jobs_that_never_match_in_a_pool_try_another_and_other_jobs_go_on_there() {
     let mut w = cheap_and_dear(16);
     w.queues.push(TaskQueue { cpu_time: 7_200, ..queue(2, "biomed_user", 8, &[]) });
     w.holds = vec![of_circuit(&w, 0, Reason::NeverMatched)];
-    assert_eq!(made(&plan(&w)), ["d8", "d8", "c8"]);
+    assert_eq!(made(&plan(&w)), ["c8", "d8", "d8"]);
     w.pools.truncate(1);
     let alone = plan(&w);
     assert_eq!(made(&alone), ["c8"]);

@@ -16,8 +16,10 @@ const SCALE: u128 = 1_000_000_000;
 /// The order in which VOs and classes are served.
 pub struct Turns {
     vos: BinaryHeap<Reverse<(u128, usize)>>,
-    /// By index of the VO: its classes that still want something; the part that each has, and its number.
-    classes: Vec<BinaryHeap<Reverse<(u128, usize)>>>,
+    /// By index of the VO: its classes that still want something; the part that each has, its place and its number.
+    classes: Vec<BinaryHeap<Reverse<(u128, usize, usize)>>>,
+    /// By number of the class: its place where parts are equal.
+    place: Vec<usize>,
     held: Vec<[u128; 3]>,
     total: [u128; 3],
     share: Vec<u128>,
@@ -39,8 +41,11 @@ fn add(to: &mut [u128; 3], more: [u128; 3]) {
 }
 
 impl Turns {
-    /// The turns of these classes; `left` says how many jobs of each still need a VM.
-    pub fn new(snapshot: &Snapshot, ours: &[Ours<'_>], classes: &[Class<'_>], left: &[u64]) -> Self {
+    /// The turns of these classes; `left` says how many jobs of each still need a VM. `order`: their numbers in the order in which they come
+    /// where none has more than another.
+    pub fn new(snapshot: &Snapshot, ours: &[Ours<'_>], classes: &[Class<'_>], left: &[u64], order: &[usize]) -> Self {
+        let mut place = vec![0; classes.len()];
+        order.iter().enumerate().for_each(|(i, n)| place[*n] = i);
         let mut held: Vec<[u128; 3]> = snapshot.vos.iter().map(|vo| of(vo.used)).collect();
         let mut given: Vec<u64> = vec![0; classes.len()];
         let mut total = [0; 3];
@@ -63,6 +68,7 @@ impl Turns {
         let mut turns = Self {
             vos: BinaryHeap::new(),
             classes: vec![BinaryHeap::new(); snapshot.vos.len()],
+            place,
             held,
             total,
             share: snapshot.vos.iter().map(|v| u128::from(v.share.max(1))).collect(),
@@ -77,7 +83,7 @@ impl Turns {
     pub fn begin(&mut self, classes: &[Class<'_>], left: &[u64]) {
         for (n, class) in classes.iter().enumerate().filter(|(n, _)| left[*n] > 0) {
             let part = self.part(n);
-            self.classes[class.vo].push(Reverse((part, n)));
+            self.classes[class.vo].push(Reverse((part, self.place[n], n)));
         }
         self.vos = (0..self.classes.len())
             .filter(|vo| !self.classes[*vo].is_empty())
@@ -99,7 +105,7 @@ impl Turns {
     pub fn next(&mut self) -> Option<usize> {
         loop {
             let Reverse((_, vo)) = self.vos.pop()?;
-            if let Some(Reverse((_, class))) = self.classes[vo].pop() {
+            if let Some(Reverse((_, _, class))) = self.classes[vo].pop() {
                 return Some(class);
             }
         }
@@ -121,7 +127,7 @@ impl Turns {
     pub fn done(&mut self, vo: usize, class: usize, wants: bool) {
         if wants {
             let part = self.part(class);
-            self.classes[vo].push(Reverse((part, class)));
+            self.classes[vo].push(Reverse((part, self.place[class], class)));
         }
         if !self.classes[vo].is_empty() {
             self.vos.push(Reverse((self.score(vo), vo)));

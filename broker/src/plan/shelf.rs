@@ -77,14 +77,14 @@ pub struct Rank {
     pub cost: Cost,
 }
 
-/// Offerings with a price, or those without; and the cost of a used core in steps of ten in a hundred.
+/// Offerings with a price, or those without; and the cost of a used core in steps of five in a hundred.
 pub type Cost = (u8, i32);
 
 /// There is no smaller cost.
 const LEAST: Cost = (0, i32::MIN);
 
 /// Costs that differ by less than this factor are alike.
-const ALIKE: f64 = 1.1;
+const ALIKE: f64 = 1.05;
 /// A GPU counts as this many cores where no price says more.
 const CORES_OF_A_GPU: u64 = 16;
 
