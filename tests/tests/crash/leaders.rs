@@ -1,6 +1,9 @@
 //! Real jobs under leaders that are killed in the middle of launches, and under two operators that both lead.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use testbeds::{
@@ -9,7 +12,7 @@ use testbeds::{
         process::check_interrupted,
         until::until,
     },
-    real::{Kind, Life, ROW_IS_OPEN, twins},
+    real::{Kind, Life, ROW_IS_OPEN, peak, twins},
     systems::operator::Operator,
 };
 
@@ -26,6 +29,10 @@ const TAKES_OVER: Duration = Duration::from_secs(60);
 /// Seconds of a job that is submitted before each kill, and of a turn of one kill in the mean, at least.
 const SHORT: u32 = 15;
 const TURN: u32 = 25;
+/// Where two lead: jobs of a turn, and how many VMs they may have at one time. Fewer than the jobs, and more than half of them: two
+/// that each buy what is missing would pass it.
+const JOBS: usize = 5;
+const MOST: usize = 3;
 
 pub async fn jobs_survive_leaders_that_are_killed_and_two_that_lead_at_once(world: &World) {
     let jobs = Jobs { world };
@@ -90,17 +97,25 @@ impl Jobs<'_> {
 
     /// Against its own advice the option may be given to two operators.
     async fn two_lead_at_once(&self, turns: usize) {
+        self.world.at_most(&TRACK, MOST);
+        let before: BTreeSet<String> = self.history().into_iter().map(|life| life.id).collect();
         let mut both = [(); 2].map(|()| self.world.start_with(&TRACK, &["--leader-elect=false"], None));
         for operator in &mut both {
             self.takes_over(operator).await;
         }
         for _ in 0..turns {
-            self.world.real.submit(&JOB, 5, 10).unwrap();
+            self.world.real.submit(&JOB, JOBS, 10).unwrap();
             self.all_done_and_nothing_left().await;
         }
         self.world.secrets_are_kept(&[&both[0], &both[1]]).await;
-        let history = self.history();
-        eprintln!("    of {} PilotVMs {} had more than one server", history.len(), twins(&history).unwrap().len());
+        let mut new = self.history();
+        new.retain(|life| !before.contains(&life.id));
+        eprintln!("    of {} servers, {} PilotVMs had more than one", new.len(), twins(&new).unwrap().len());
+        let times: Vec<_> = new.iter().map(|life| (life.began, life.ended)).collect();
+        let highest = peak(&new);
+        assert!(highest <= MOST, "{highest} servers at one time, where {MOST} may be: {times:?}");
+        let jobs = turns * JOBS;
+        assert!(new.len() <= jobs, "{} servers for {jobs} jobs: {times:?}", new.len());
     }
 
     fn history(&self) -> Vec<Life> {
