@@ -76,16 +76,8 @@ impl View {
             stdout().write_all(text.as_bytes()).ok();
             return Ok(());
         }
-        let mut text = format!("{head}\n\n{:<10} {:<8} {:<8} {:<9} why\n", "VM", "VO", "flavor", "phase");
-        for vm in items.iter().take(25) {
-            let phase = vm["status"]["phase"].as_str().unwrap_or("Pending");
-            let (name, vo, flavor, why) = about(vm);
-            writeln!(text, "{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}")?;
-        }
-        for sentence in &unmet {
-            writeln!(text, "\n{sentence}")?;
-        }
-        self.draw(&text)
+        let size = size();
+        self.draw(&picture(&head, &unmet, &items, size))
     }
 
     /// What gets no VM and why, as pools, VOs and the installation say it: each sentence once.
@@ -96,11 +88,8 @@ impl View {
         Ok(sentences(&all))
     }
 
-    /// Draws over the last picture. What does not fit is cut: a terminal that scrolls could not be drawn over.
-    fn draw(&mut self, text: &str) -> Result<()> {
-        let (rows, columns) = size();
-        let lines: Vec<String> =
-            text.lines().take(rows.saturating_sub(1)).map(|l| l.chars().take(columns).collect()).collect();
+    /// Draws over the last picture.
+    fn draw(&mut self, lines: &[String]) -> Result<()> {
         let mut out = stdout().lock();
         if self.drawn > 0 {
             write!(out, "\x1b[{}A\x1b[J", self.drawn)?;
@@ -110,6 +99,34 @@ impl View {
         self.drawn = lines.len();
         Ok(())
     }
+}
+
+/// The lines of a picture: what gets no VM stands before the VMs, since a terminal of 24 rows ends in the middle of them. What does not
+/// fit into so many rows and columns is cut: a terminal that scrolls could not be drawn over.
+fn picture(head: &str, unmet: &BTreeSet<String>, vms: &[Value], (rows, columns): (usize, usize)) -> Vec<String> {
+    let rows = rows.saturating_sub(1);
+    let mut lines = vec![head.to_owned(), String::new()];
+    let told = unmet.len().min(rows / 2);
+    lines.extend(unmet.iter().take(told).cloned());
+    if told < unmet.len() {
+        lines.push(format!("and {} more sentences of this kind", unmet.len() - told));
+    }
+    if !unmet.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(format!("{:<10} {:<8} {:<8} {:<9} why", "VM", "VO", "flavor", "phase"));
+    let room = rows.saturating_sub(lines.len());
+    // The last row says what is left out.
+    let drawn = if vms.len() <= room { vms.len() } else { room.saturating_sub(1) };
+    for vm in &vms[..drawn] {
+        let phase = vm["status"]["phase"].as_str().unwrap_or("Pending");
+        let (name, vo, flavor, why) = about(vm);
+        lines.push(format!("{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}"));
+    }
+    if drawn < vms.len() {
+        lines.push(format!("and {} more VMs", vms.len() - drawn));
+    }
+    lines.into_iter().take(rows).map(|line| line.chars().take(columns).collect()).collect()
 }
 
 /// The unmet demand in the statuses of these objects.
@@ -158,6 +175,31 @@ mod tests {
         let object = serde_json::json!({"status": {"unmet": unmet}});
         let said = sentences(&serde_json::json!({"items": [object, object, {"status": {}}, {}]}));
         assert_eq!(said.into_iter().collect::<Vec<_>>(), ["3 jobs of biomed get no VM: the pool is full"]);
+    }
+
+    #[test]
+    fn on_24_rows_with_25_vms_what_gets_no_vm_is_read_before_the_vms_and_the_rest_is_counted() {
+        let vm = |n: usize| {
+            serde_json::json!({
+                "metadata": {"name": format!("cpu-{n}")}, "status": {"phase": "Running"},
+                "spec": {"vo": "biomed", "offering": {"flavor": "small"}, "reason": "a job waits"},
+            })
+        };
+        let vms: Vec<Value> = (0..25).map(vm).collect();
+        let unmet = BTreeSet::from(["3 jobs of biomed get no VM: the pool is full".to_owned()]);
+        let lines = picture("60 s", &unmet, &vms, (24, 80));
+        assert_eq!(lines.len(), 23, "the cursor has the last row");
+        let (words, table) = lines.split_at(4);
+        assert_eq!(words, ["60 s", "", "3 jobs of biomed get no VM: the pool is full", ""]);
+        assert!(table[0].starts_with("VM ") && table[1].starts_with("cpu-0 "), "{table:?}");
+        assert_eq!((table[17].split(' ').next(), table[18].as_str()), (Some("cpu-16"), "and 8 more VMs"));
+
+        let many = (0..30).map(|n| format!("sentence {n}, which is longer than the terminal is wide")).collect();
+        let lines = picture("60 s", &many, &vms, (24, 40));
+        assert_eq!((lines.len(), lines[13].as_str()), (23, "and 19 more sentences of this kind"));
+        assert!(lines.iter().all(|line| line.len() <= 40) && lines[15].starts_with("VM "), "{lines:?}");
+        assert_eq!(picture("60 s", &many, &vms, (2, 80)), ["60 s"]);
+        assert_eq!(picture("60 s", &BTreeSet::new(), &vms[..2], (24, 80)).len(), 5, "all of them, and nothing else");
     }
 
     #[test]
