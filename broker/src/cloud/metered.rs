@@ -181,3 +181,45 @@ impl Cloud for Metered {
         self.inner.limits()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        simulation::{CloudConfig, SimulatedCloud},
+    };
+
+    #[tokio::test]
+    async fn the_series_of_a_cloud_that_is_gone_go_with_it_and_those_of_others_stay() {
+        let mut registry = Registry::default();
+        let metrics = CloudMetrics::new(&mut registry);
+        let sky: Arc<dyn Cloud> = Arc::new(SimulatedCloud::new(CloudConfig::default(), None, Clock::system()));
+        let called = async |name: &str| {
+            let cloud = Metered::new(sky.clone(), name, metrics.clone());
+            cloud.list("k").await.unwrap();
+            cloud.headroom().await.unwrap();
+            cloud.get("nobody").await.ok();
+        };
+        let series = |of: &str| {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            text.lines().filter(|line| line.contains(of)).count()
+        };
+        called("a/gone").await;
+        called("a/stays").await;
+        called("b/gone").await;
+        let (gone, stays) = (r#"namespace="a",cloud="gone""#, r#"namespace="a",cloud="stays""#);
+        let each = series(gone);
+        assert!(each > 30, "counters and histograms of three calls: {each}");
+        metrics.retain(|namespace, cloud| (namespace, cloud) != ("a", "gone"));
+        let of_others = [series(stays), series(r#"namespace="b",cloud="gone""#)];
+        assert_eq!((series(gone), of_others), (0, [each; 2]));
+        called("a/gone").await;
+        assert_eq!(series(gone), each, "a cloud of the same name begins anew");
+        metrics.retain(|_, _| false);
+        assert_eq!(series("namespace="), 0);
+    }
+}
