@@ -43,9 +43,14 @@ pub enum NotAllowed {
 enum Reach {
     Public,
     Private,
-    /// Of this link only, of no single host, or reserved: the metadata service of a cloud is at 169.254.169.254.
+    /// Of this link only, of no single host, reserved, or a metadata service.
     Never,
 }
+
+/// Metadata services that are not at a link-local address such as 169.254.169.254: AWS's over IPv6, and Azure's, from
+/// which a machine's agent gets its configuration (learn.microsoft.com, "What is IP address 168.63.129.16?").
+const METADATA: [IpAddr; 2] =
+    [IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)), IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16))];
 
 impl Policy {
     /// Everything that can be asked at all: for testbeds, and where an installation says so.
@@ -119,12 +124,14 @@ pub fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a NotAllowed> {
 }
 
 fn reach(ip: IpAddr) -> Reach {
+    let ip = match ip {
+        IpAddr::V6(ip) => embedded(ip).map_or(IpAddr::V6(ip), IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    };
     match ip {
+        _ if METADATA.contains(&ip) => Reach::Never,
         IpAddr::V4(ip) => reach_v4(ip),
-        IpAddr::V6(ip) => match embedded(ip) {
-            Some(ip) => reach_v4(ip),
-            None => reach_v6(ip),
-        },
+        IpAddr::V6(ip) => reach_v6(ip),
     }
 }
 
@@ -210,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn link_local_multicast_and_reserved_addresses_are_never_asked() {
+    fn link_local_multicast_and_reserved_addresses_and_metadata_services_are_never_asked() {
         for host in [
             "169.254.169.254",
             "0.0.0.0",
@@ -221,6 +228,9 @@ mod tests {
             "[ff02::1]",
             "[::]",
             "[::ffff:169.254.169.254]",
+            "[fd00:ec2::254]",
+            "168.63.129.16",
+            "[::ffff:168.63.129.16]",
             "[64:ff9b::a9fe:a9fe]",
             "[2001:db8::1]",
         ] {

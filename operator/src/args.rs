@@ -66,7 +66,7 @@ pub struct Run {
     /// Clouds may be asked over http, where anyone on the way reads the credential.
     #[arg(long, env = "DIRAC_OPERATOR_ALLOW_HTTP")]
     pub allow_http: bool,
-    /// Clouds and DIRAC services may have private and loopback addresses. Link-local ones are refused in any case.
+    /// Clouds and DIRAC services may have private and loopback addresses. Link-local ones and metadata services are refused in any case.
     #[arg(long, env = "DIRAC_OPERATOR_ALLOW_PRIVATE_ADDRESSES")]
     pub allow_private_addresses: bool,
 }
@@ -99,7 +99,7 @@ fn cluster_id(text: &str) -> Result<String, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is no number of seconds: write a positive number such as 5 or 0.5");
+    let bad = || format!("{text:?} cannot be read as seconds: write a positive number, for example 5 or 0.5");
     let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| bad())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| bad())?;
     if duration.is_zero() { Err(bad()) } else { Ok(duration) }
