@@ -8,7 +8,7 @@ use crate::{
     plan::Limits,
 };
 
-/// The one class of quota that a simulated cloud has.
+/// The class of quota of flavors that name none.
 pub const CLASS: &str = "simulated";
 
 /// A size of VM that a simulated cloud sells.
@@ -26,6 +26,14 @@ pub struct SimulatedFlavor {
     pub gpu_model: Option<String>,
     /// Price of an hour in millionths.
     pub price_micros: Option<u64>,
+    /// The class of quota that it counts against; `None`: the one of all flavors that name none.
+    pub quota_class: Option<String>,
+}
+
+impl SimulatedFlavor {
+    pub(super) fn class(&self) -> &str {
+        self.quota_class.as_deref().unwrap_or(CLASS)
+    }
 }
 
 /// All that is set of a simulated cloud.
@@ -41,7 +49,7 @@ pub struct CloudConfig {
     pub capacity: BTreeMap<String, u64>,
     /// Images by name, which is also their id; any name is found when this is empty.
     pub images: Vec<String>,
-    /// What its one class of quota allows; a bound that is absent does not exist.
+    /// What each class of quota allows; a bound that is absent does not exist.
     pub quota: Limits,
     /// Seconds from the order to the pilot's first request.
     pub boot_seconds: u64,
@@ -50,6 +58,11 @@ pub struct CloudConfig {
 }
 
 impl CloudConfig {
+    /// The class of quota of the flavor with this name.
+    pub(super) fn class(&self, flavor: &str) -> &str {
+        self.flavors.iter().find(|f| f.name == flavor).map_or(CLASS, SimulatedFlavor::class)
+    }
+
     pub(super) fn offers(&self, wanted: &Wanted) -> Offers {
         let zones: Vec<Option<String>> = match self.zones.as_slice() {
             [] => vec![None],
@@ -72,7 +85,7 @@ impl CloudConfig {
                 zone: zone.clone(),
                 purchase: Purchase::OnDemand,
                 price_micros: simulated.price_micros,
-                quota_class: CLASS.to_owned(),
+                quota_class: simulated.class().to_owned(),
             }));
             offers.flavors.push(flavor);
         }

@@ -45,9 +45,10 @@ impl Fleet {
         ids.into_iter().flatten().filter_map(|id| self.vms.get(id)).map(|machine| machine.vm.clone()).collect()
     }
 
-    /// What all VMs use that count against the quota.
-    pub fn used(&self) -> Use {
-        self.held.values().fold(Use::default(), |sum, of_flavor| sum.with(of_flavor))
+    /// What all VMs of these flavors use that count against a quota.
+    pub fn used(&self, counts: impl Fn(&str) -> bool) -> Use {
+        let held = self.held.iter().filter(|(flavor, _)| counts(flavor));
+        held.fold(Use::default(), |sum, (_, of_flavor)| sum.with(of_flavor))
     }
 
     /// How many of this flavor are held.

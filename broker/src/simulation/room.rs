@@ -1,5 +1,7 @@
 //! What a simulated cloud can still give: its quota, its capacity, and which choice of an order can be had.
 
+use std::collections::BTreeSet;
+
 use super::{
     config::{CLASS, SimulatedFlavor},
     machines::State,
@@ -9,13 +11,14 @@ use crate::cloud::{Allowance, Choice, CloudError, Headroom, Order, QuotaClass, S
 impl State {
     /// The quota and what is used of it.
     pub fn headroom(&self) -> Headroom {
-        Headroom { classes: vec![self.quota()] }
+        let named: BTreeSet<&str> = self.config.flavors.iter().filter_map(|f| f.quota_class.as_deref()).collect();
+        Headroom { classes: std::iter::once(CLASS).chain(named).map(|class| self.quota(class)).collect() }
     }
 
-    fn quota(&self) -> QuotaClass {
-        let (used, limits) = (self.fleet.used(), self.config.quota);
+    fn quota(&self, class: &str) -> QuotaClass {
+        let (used, limits) = (self.fleet.used(|flavor| self.config.class(flavor) == class), self.config.quota);
         QuotaClass {
-            name: CLASS.to_owned(),
+            name: class.to_owned(),
             vms: Allowance { limit: limits.vms, used: used.vms },
             cores: Allowance { limit: limits.cores, used: used.cores },
             ram_mib: Allowance { limit: limits.ram_mib, used: used.ram_mib },
@@ -50,7 +53,7 @@ impl State {
         if let Some(zone) = choice.zone.as_ref().filter(|zone| !self.config.zones.contains(zone)) {
             return Err(CloudError::Invalid(format!("there is no zone {zone}")));
         }
-        if let Some(refusal) = self.trouble.refusal(choice) {
+        if let Some(refusal) = self.trouble.refusal(choice, |flavor| self.config.class(flavor)) {
             return Err(refusal);
         }
         self.check_quota(&flavor)?;
@@ -66,9 +69,10 @@ impl State {
     }
 
     fn check_quota(&self, flavor: &SimulatedFlavor) -> Result<(), CloudError> {
-        let quota = self.quota();
+        let quota = self.quota(flavor.class());
+        let all_of_it = if flavor.quota_class.is_none() { Scope::Cloud } else { Scope::Class };
         let all = [
-            ("instances", Scope::Cloud, quota.vms, 1),
+            ("instances", all_of_it, quota.vms, 1),
             ("cores", Scope::Offer, quota.cores, u64::from(flavor.cores)),
             ("ram", Scope::Offer, quota.ram_mib, flavor.ram_mib),
             ("gpus", Scope::Offer, quota.gpus, u64::from(flavor.gpus)),

@@ -85,14 +85,15 @@ impl Trouble {
         self.refusals.clear();
     }
 
-    /// The refusal of this choice, the one that reaches furthest.
-    pub fn refusal(&self, choice: &Choice) -> Option<CloudError> {
+    /// The refusal of this choice, the one that reaches furthest. `class`: the class of quota of the flavor with this name.
+    pub fn refusal<'a>(&self, choice: &Choice, class: impl Fn(&str) -> &'a str) -> Option<CloudError> {
         let covers = |(scope, like): &&(Scope, Choice)| match scope {
             Scope::Offer => {
                 like.flavor == choice.flavor && like.zone == choice.zone && like.purchase == choice.purchase
             }
             Scope::Zone => like.zone == choice.zone,
-            Scope::Class | Scope::Cloud => true,
+            Scope::Class => class(&like.flavor) == class(&choice.flavor),
+            Scope::Cloud => true,
         };
         let (scope, _) = self.refusals.iter().filter(covers).max_by_key(|(scope, _)| *scope)?;
         let message = format!("a test refuses {} in {:?}", choice.flavor, choice.zone);

@@ -51,6 +51,7 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
                 gpus: small(f.gpus),
                 gpu_model: f.gpu_model.clone(),
                 price_micros: f.per_hour.map(crds::Price::micros),
+                quota_class: None,
             })
             .collect(),
         capacity: simulated.flavors.iter().filter_map(|f| Some((f.name.clone(), count(f.capacity?)))).collect(),

@@ -38,8 +38,12 @@ pub trait Bed {
     fn another(&self) -> Arc<dyn Cloud>;
     /// An order for a VM with one core.
     fn order(&self, cluster: &str, uid: &str) -> Order;
-    /// Another flavor than that of [`Bed::order`].
-    fn other_choice(&self) -> Choice;
+    /// Another flavor than that of [`Bed::order`], in the same zone and of the same class.
+    fn other_flavor(&self) -> Choice;
+    /// The flavor of [`Bed::order`] in another zone.
+    fn other_zone(&self) -> Done<Choice>;
+    /// A flavor of another class than that of [`Bed::order`], in the same zone.
+    fn other_class(&self) -> Done<Choice>;
     /// The next order suffers this.
     async fn lose(&self, loss: Loss) -> Done;
     /// Lists lack this VM for a while; it exists.

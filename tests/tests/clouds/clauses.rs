@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broker::cloud::{Attempt, Cloud, CloudError, End, Order, Scope, Vm, VmState};
+use broker::cloud::{Attempt, Choice, Cloud, CloudError, End, Order, Scope, Vm, VmState};
 
 use super::bed::{Bed, Done, Loss};
 use crate::{buy, listed, nothing_left};
@@ -20,10 +20,10 @@ pub async fn hold(bed: &impl Bed) -> Vec<String> {
         whoever_starts_again_asks_for_what_a_list_lacks(bed).await,
         power_off_is_seen(bed).await,
         reclaim_and_power_off_are_told_apart(bed).await,
-        a_refusal_spares_what_it_does_not_cover(bed, Scope::Offer).await,
-        a_refusal_spares_what_it_does_not_cover(bed, Scope::Zone).await,
-        a_refusal_covers_all_of_its_scope(bed, Scope::Class).await,
-        a_refusal_covers_all_of_its_scope(bed, Scope::Cloud).await,
+        a_refused_offer_spares_other_flavors(bed).await,
+        a_refused_zone_spares_other_zones(bed).await,
+        a_refused_class_spares_other_classes(bed).await,
+        a_refused_cloud_sells_nothing(bed).await,
         silence_at_one_cloud_delays_no_other(bed).await,
     ];
     outcomes.into_iter().filter_map(Result::err).map(|cannot| cannot.to_string()).collect()
@@ -210,33 +210,42 @@ fn scope_of(outcome: &Result<Vm, CloudError>) -> Option<Scope> {
     }
 }
 
-async fn a_refusal_spares_what_it_does_not_cover(bed: &impl Bed, scope: Scope) -> Done {
-    let cloud = bed.driver();
-    let order = bed.order("refused", "uid-1");
-    let mut like = order.choices[0].clone();
-    if scope == Scope::Zone {
-        like.zone = Some("a zone that nobody chooses".to_owned());
-    }
-    bed.refuse(scope, &like).await?;
-    if scope == Scope::Offer {
-        let outcome = buy(cloud.as_ref(), &order).await;
-        assert_eq!(scope_of(&outcome), Some(scope), "{outcome:?}");
-    }
-    let spared = Order { choices: vec![bed.other_choice()], ..bed.order("refused", "uid-2") };
-    buy(cloud.as_ref(), &spared).await.expect("another offer is not refused");
-    bed.relent().await;
-    take_away(cloud.as_ref(), "refused").await;
-    Ok(())
+async fn a_refused_offer_spares_other_flavors(bed: &impl Bed) -> Done {
+    let own = bed.order("refused", "uid-1").choices.remove(0);
+    covers_its_scope_and_nothing_else(bed, Scope::Offer, own, Some(bed.other_flavor())).await
 }
 
-async fn a_refusal_covers_all_of_its_scope(bed: &impl Bed, scope: Scope) -> Done {
+async fn a_refused_zone_spares_other_zones(bed: &impl Bed) -> Done {
+    covers_its_scope_and_nothing_else(bed, Scope::Zone, bed.other_flavor(), Some(bed.other_zone()?)).await
+}
+
+async fn a_refused_class_spares_other_classes(bed: &impl Bed) -> Done {
+    covers_its_scope_and_nothing_else(bed, Scope::Class, bed.other_flavor(), Some(bed.other_class()?)).await
+}
+
+async fn a_refused_cloud_sells_nothing(bed: &impl Bed) -> Done {
+    covers_its_scope_and_nothing_else(bed, Scope::Cloud, bed.other_flavor(), None).await
+}
+
+/// Refuses what is like the bed's own choice: a choice that this covers is refused with that scope, another is had meanwhile, and
+/// afterwards both.
+async fn covers_its_scope_and_nothing_else(
+    bed: &impl Bed,
+    scope: Scope,
+    covered: Choice,
+    other: Option<Choice>,
+) -> Done {
     let cloud = bed.driver();
-    let order = bed.order("refused", "uid-3");
-    bed.refuse(scope, &bed.other_choice()).await?;
-    let outcome = buy(cloud.as_ref(), &order).await;
+    let order = |uid: &str, choice: Choice| Order { choices: vec![choice], ..bed.order("refused", uid) };
+    bed.refuse(scope, &bed.order("refused", "uid-1").choices[0]).await?;
+    let refused = order("uid-1", covered);
+    let outcome = buy(cloud.as_ref(), &refused).await;
     assert_eq!(scope_of(&outcome), Some(scope), "{outcome:?}");
+    if let Some(other) = other {
+        buy(cloud.as_ref(), &order("uid-2", other)).await.expect("what the refusal does not cover is had");
+    }
     bed.relent().await;
-    buy(cloud.as_ref(), &order).await.expect("it is refused no more");
+    buy(cloud.as_ref(), &refused).await.expect("it is refused no more");
     take_away(cloud.as_ref(), "refused").await;
     Ok(())
 }

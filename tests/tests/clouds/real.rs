@@ -18,6 +18,9 @@ use testbeds::systems::openstack::{
 use super::bed::{Bed, Cannot, Done, Loss};
 use crate::{order, password};
 
+const NO_ZONE: Cannot = Cannot("OpenStack", "refuse a zone: Nova's refusals name none");
+const NO_CLASS: Cannot = Cannot("OpenStack", "refuse a class: a project has one");
+
 pub struct Real<'a> {
     it: &'a OpenStack,
     way: Arc<Lossy>,
@@ -60,8 +63,14 @@ impl Bed for Real<'_> {
     fn order(&self, cluster: &str, uid: &str) -> Order {
         order(cluster, uid, "m1.tiny", &self.image, "")
     }
-    fn other_choice(&self) -> Choice {
+    fn other_flavor(&self) -> Choice {
         Choice { flavor: "m1.medium".to_owned(), ..Choice::default() }
+    }
+    fn other_zone(&self) -> Done<Choice> {
+        Err(NO_ZONE)
+    }
+    fn other_class(&self) -> Done<Choice> {
+        Err(NO_CLASS)
     }
     async fn lose(&self, loss: Loss) -> Done {
         self.way.lose(&[match loss {
@@ -106,8 +115,8 @@ impl Bed for Real<'_> {
         let body = match scope {
             Scope::Offer => OVER_UNIFIED_CORES,
             Scope::Cloud => OVER_UNIFIED_LIMIT,
-            Scope::Zone => return Err(Cannot("OpenStack", "refuse a zone: Nova's refusals name none")),
-            Scope::Class => return Err(Cannot("OpenStack", "refuse a class: a project has one")),
+            Scope::Zone => return Err(NO_ZONE),
+            Scope::Class => return Err(NO_CLASS),
         };
         // One order: Nova would go on refusing the same flavor, and other flavors it would not.
         self.way.lose(&[lossy::Loss::Answer(403, body)]);

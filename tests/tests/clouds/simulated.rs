@@ -16,11 +16,17 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 pub struct Simulated(Arc<SimulatedCloud>);
 
-/// A simulated cloud with two flavors of one core.
+/// A simulated cloud with two zones and three flavors of one core, the last of another class of quota.
 pub fn config() -> CloudConfig {
     let flavor =
         |name: &str| SimulatedFlavor { name: name.to_owned(), cores: 1, ram_mib: 2_048, ..SimulatedFlavor::default() };
-    CloudConfig { flavors: vec![flavor("c1"), flavor("d1")], boot_seconds: 1, ..CloudConfig::default() }
+    let other = SimulatedFlavor { quota_class: Some("other".to_owned()), ..flavor("o1") };
+    let (flavors, zones) = (vec![flavor("c1"), flavor("d1"), other], ["a", "b"].map(str::to_owned).to_vec());
+    CloudConfig { flavors, zones, boot_seconds: 1, ..CloudConfig::default() }
+}
+
+fn choice(flavor: &str, zone: &str) -> Choice {
+    Choice { flavor: flavor.to_owned(), zone: Some(zone.to_owned()), ..Choice::default() }
 }
 
 /// A driver of such a cloud.
@@ -46,10 +52,16 @@ impl Bed for Simulated {
         Arc::new(cloud(config()))
     }
     fn order(&self, cluster: &str, uid: &str) -> Order {
-        order(cluster, uid, "c1", "any", "#cloud-config\n")
+        Order { choices: vec![choice("c1", "a")], ..order(cluster, uid, "c1", "any", "#cloud-config\n") }
     }
-    fn other_choice(&self) -> Choice {
-        Choice { flavor: "d1".to_owned(), ..Choice::default() }
+    fn other_flavor(&self) -> Choice {
+        choice("d1", "a")
+    }
+    fn other_zone(&self) -> Done<Choice> {
+        Ok(choice("c1", "b"))
+    }
+    fn other_class(&self) -> Done<Choice> {
+        Ok(choice("o1", "a"))
     }
     async fn lose(&self, loss: Loss) -> Done {
         self.0.lose(match loss {
