@@ -69,8 +69,10 @@ pub async fn config(
         return Err(Trouble::new(
             Reason::NotSupported,
             format!(
-                "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, make an \
-                 application credential with it and name that in spec.openstack.auth"
+                "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, ask the \
+                 site for a local user of its Keystone, and name that user's Secret in spec.openstack.auth.password. An application \
+                 credential of a federated user does not help: older Keystones refuse to make one, and in newer ones it ends with the \
+                 user's membership"
             ),
         ));
     };

@@ -49,6 +49,19 @@ async fn a_project_and_both_domains_may_be_named_by_their_ids() {
     assert_eq!(by_name, (name("egi"), Project::Named { name: "biomed".to_owned(), domain: name("egi.eu") }));
 }
 
+/// Keystones older than Ussuri make no application credential for a member by group mapping, and later ones take it away with the
+/// membership.
+#[tokio::test]
+async fn a_federated_site_is_not_told_to_make_an_application_credential() {
+    let by = json!({"oidc": {"identityProvider": "egi.eu", "protocol": "openid", "issuer": "https://aai.egi.eu",
+        "secretRef": {"name": "s"}}});
+    let error = configured(spec(&json!({ "auth": by })), json!({})).await.unwrap_err();
+    assert_eq!(error.reason, Reason::NotSupported);
+    let text = error.message;
+    assert!(text.contains("ask the site for a local user") && text.contains("spec.openstack.auth.password"), "{text}");
+    assert!(!text.contains("make an application credential"), "{text}");
+}
+
 #[tokio::test]
 async fn config_drives_root_volumes_and_flavors_reach_the_driver() {
     let user = json!({"username": "u", "password": "p"});
