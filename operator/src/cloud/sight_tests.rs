@@ -8,6 +8,10 @@ use crds::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
+use crate::{
+    api::{Stores, fake::Fake, watch::Objects},
+    context::State,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds)
@@ -104,6 +108,34 @@ fn what_the_list_lacks_are_the_vms_that_it_should_have() {
     let list = listing(&[("there", VmState::Active), ("unknown", VmState::Unknown)]);
     let ours = [vm("there", 1), vm("unknown", 1), vm("missing", 1), vm("just made", 100)];
     assert_eq!(lacking(&ours, &list), set(&["missing", "unknown"]));
+}
+
+/// What is seen in lists, one after the other, in each of which the VM of `cpu-1` is in this state or lacking: how many VMs are in doubt
+/// after each, and whether its PilotVM was rung.
+async fn seen(lists: &[Option<VmState>]) -> Vec<(usize, bool)> {
+    let key = Key { namespace: "demo".into(), name: "sky".into() };
+    let mut vm = pilot_vm("u", true);
+    (vm.metadata.name, vm.metadata.namespace) = (Some("cpu-1".into()), Some("demo".into()));
+    vm.spec.cloud_ref.name = "sky".into();
+    let stores = Stores { vms: Objects::of([vm]), ..Stores::default() };
+    let ctx = Context::of(Fake::default().client(), State { stores, ..State::default() });
+    let (handle, mut sighted, mut bell) = (ctx.state.clouds.get(&key), Sighted::default(), ctx.bells.vms());
+    let mut all = Vec::new();
+    for list in lists {
+        let list: Vec<_> = list.iter().map(|state| ("u", state.clone())).collect();
+        sighted.see(&ctx, &key, &handle, &listing(&list)).await;
+        all.push((handle.facts().missing.len(), bell.try_recv().is_ok()));
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_vm_that_the_list_hides_is_in_doubt_and_asked_for_until_a_list_has_it() {
+    let active = || Some(VmState::Active);
+    let all = seen(&[active(), None, None, active()]).await;
+    assert_eq!(all, [(0, false), (1, true), (1, false), (0, false)], "rung once: the next time is in a minute");
+    assert_eq!(seen(&[None]).await, [(1, true)], "also by an operator that has just begun");
+    assert_eq!(seen(&[Some(VmState::Unknown)]).await, [(1, true)], "and where the list says that it does not know");
 }
 
 #[test]

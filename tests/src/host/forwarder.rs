@@ -15,7 +15,6 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     runtime::Runtime,
-    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -28,7 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Forwarder {
     port: u16,
     to: u16,
-    silent: watch::Sender<bool>,
     carrying: Mutex<Option<JoinHandle<()>>>,
     /// Its own, so that a test that blocks its thread does not hold the traffic. `None` only while it is dropped.
     runtime: Option<Runtime>,
@@ -53,8 +51,7 @@ impl Forwarder {
             .enable_all()
             .build()
             .context("cannot start the threads of a forwarder")?;
-        let (silent, _) = watch::channel(false);
-        let it = Self { port, to, silent, carrying: Mutex::new(None), runtime: Some(runtime) };
+        let it = Self { port, to, carrying: Mutex::new(None), runtime: Some(runtime) };
         it.mend()?;
         Ok(it)
     }
@@ -77,14 +74,8 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Carries nothing any more and ends nothing: what is sent waits, as behind a network that swallows packets.
-    pub fn silence(&self) {
-        self.silent.send_replace(true);
-    }
-
-    /// Carries again after [`Forwarder::cut`] or [`Forwarder::silence`].
+    /// Carries again after [`Forwarder::cut`].
     pub fn mend(&self) -> Result<()> {
-        self.silent.send_replace(false);
         let mut carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         if carrying.is_some() {
             return Ok(());
@@ -93,23 +84,22 @@ impl Forwarder {
         let listener = std::net::TcpListener::bind(("127.0.0.1", self.port))
             .with_context(|| format!("the forwarder cannot listen on port {}", self.port))?;
         listener.set_nonblocking(true)?;
-        let (to, silent) = (self.to, self.silent.subscribe());
         let inside = runtime.enter();
         let listener = TcpListener::from_std(listener)?;
         drop(inside);
-        *carrying = Some(runtime.spawn(accept(listener, to, silent)));
+        *carrying = Some(runtime.spawn(accept(listener, self.to)));
         Ok(())
     }
 }
 
 /// Takes connections. When this task is aborted, those end too.
-async fn accept(listener: TcpListener, to: u16, silent: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, to: u16) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((client, _)) => {
-                connections.spawn(carry(client, to, silent.clone()));
+                connections.spawn(carry(client, to));
             }
             Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
             // For example no file is left to open: the next try may have one.
@@ -118,22 +108,21 @@ async fn accept(listener: TcpListener, to: u16, silent: watch::Receiver<bool>) {
     }
 }
 
-async fn carry(client: TcpStream, to: u16, silent: watch::Receiver<bool>) {
+async fn carry(client: TcpStream, to: u16) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).ok();
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     // A side that has said its last may still listen, so both directions come to their own end.
-    tokio::join!(pump(from_client, to_server, silent.clone()), pump(from_server, to_client, silent));
+    tokio::join!(pump(from_client, to_server), pump(from_server, to_client));
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut silent: watch::Receiver<bool>) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let mut buffer = vec![0; 65_536];
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
-        if silent.wait_for(|silent| !silent).await.is_err() || read == 0 || to.write_all(&buffer[..read]).await.is_err()
-        {
+        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
             to.shutdown().await.ok();
             return;
         }
@@ -191,22 +180,6 @@ mod tests {
             old = connect(&way);
             assert!(answers(&mut old, 3));
         }
-    }
-
-    #[test]
-    fn in_silence_nothing_is_answered_and_nothing_is_lost() {
-        let way = Forwarder::open(echo()).unwrap();
-        let mut old = connect(&way);
-        assert!(answers(&mut old, 1));
-        way.silence();
-        old.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        assert!(!answers(&mut old, 2), "no answer comes");
-        assert!(TcpStream::connect(("127.0.0.1", way.port())).is_ok(), "the port is still open");
-        way.mend().unwrap();
-        old.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut got = [0];
-        old.read_exact(&mut got).unwrap();
-        assert_eq!(got[0], 2, "what was sent in the silence arrives");
     }
 
     #[tokio::test]

@@ -15,12 +15,7 @@ impl OpenStack {
         self.cell.cut()
     }
 
-    /// Lets nothing through to the cell's database, without a word: Nova gives it 60 s before it answers without the cell.
-    pub fn silence_cell(&self) {
-        self.cell.silence();
-    }
-
-    /// Ends [`OpenStack::cut_cell`] and [`OpenStack::silence_cell`].
+    /// Ends [`OpenStack::cut_cell`].
     pub fn mend_cell(&self) -> Result<()> {
         self.cell.mend()
     }

@@ -8,7 +8,7 @@
 mod http;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,8 +25,6 @@ use tokio::{
 pub const OVER_UNIFIED_LIMIT: &str = r#"{"forbidden": {"code": 403, "message": "Project 0f4b8c5cbe3e4f6e8f0d7a3c6d1b2a90 is over a limit for [Resource servers is over limit of 10 due to current usage 10 and delta 1]"}}"#;
 /// The same for the resources of a flavor.
 pub const OVER_UNIFIED_CORES: &str = r#"{"forbidden": {"code": 403, "message": "Project 0f4b8c5cbe3e4f6e8f0d7a3c6d1b2a90 is over a limit for [Resource class:VCPU is over limit of 40 due to current usage 38 and delta 4, Resource class:MEMORY_MB is over limit of 102400 due to current usage 100000 and delta 8192]"}}"#;
-/// What Nova says with 403 to a network that only an administrator may use (`ExternalNetworkAttachForbidden`).
-pub const EXTERNAL_NETWORK: &str = r#"{"forbidden": {"code": 403, "message": "It is not allowed to create an interface on external network 2d1b0a52-52a4-4ab4-9a73-3f1b3d6f1c55"}}"#;
 /// What Nova says with 500 of a server whose cell does not answer, below microversion 2.69.
 const DOWN: &str = r#"{"computeFault": {"code": 500, "message": "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if possible.\n<class 'nova.exception.NovaException'>"}}"#;
 
@@ -59,6 +57,8 @@ struct Fate {
     hidden: BTreeSet<String>,
     /// Of those the ones of which Nova says 500 when asked.
     down: BTreeSet<String>,
+    /// How often each of those that lists leave out was asked for by its id.
+    asked: BTreeMap<String, usize>,
     requests: usize,
     late: usize,
 }
@@ -128,6 +128,12 @@ impl Lossy {
         let mut fate = locked(&self.fate);
         fate.hidden.clear();
         fate.down.clear();
+        fate.asked.clear();
+    }
+
+    /// How often a server was asked for by its id since lists leave it out.
+    pub fn asked_for(&self, id: &str) -> usize {
+        locked(&self.fate).asked.get(id).copied().unwrap_or_default()
     }
 
     /// Requests that came so far.
@@ -155,7 +161,11 @@ async fn carry(mut client: TcpStream, nova: u16, fate: Arc<Mutex<Fate>>) -> Resu
         fate.requests += 1;
         let one = (method == "POST" && path == "/v2.1/servers").then(|| fate.losses.pop_front()).flatten();
         let about = path.strip_prefix("/v2.1/servers/").and_then(|rest| rest.split('/').next());
-        (one.or(fate.always), method == "GET" && about.is_some_and(|id| fate.down.contains(id)))
+        let about = about.filter(|id| method == "GET" && fate.hidden.contains(*id));
+        if let Some(id) = about {
+            *fate.asked.entry(id.to_owned()).or_default() += 1;
+        }
+        (one.or(fate.always), about.is_some_and(|id| fate.down.contains(id)))
     };
     match loss {
         Some(Loss::Request) => return Ok(()),
