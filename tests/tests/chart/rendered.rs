@@ -166,7 +166,14 @@ fn every_value_reaches_the_operator() {
     );
 }
 
-/// Whether an egress rule of the policy lets this port out to this address block.
+/// Whether an egress rule of the policy lets this port out to every address.
+fn is_open(policy: &Value, port: u16) -> bool {
+    let rules = policy["spec"]["egress"].as_array().unwrap().iter();
+    let mut to_port = rules.filter(|r| r["ports"].as_array().unwrap().iter().any(|p| p["port"] == port));
+    to_port.any(|r| r["to"].is_null())
+}
+
+/// The address block to which an egress rule of the policy lets this port out.
 fn except<'a>(policy: &'a Value, cidr: &str, port: u16) -> Option<&'a Value> {
     let rules = policy["spec"]["egress"].as_array().unwrap().iter();
     let mut to_port = rules.filter(|r| r["ports"].as_array().unwrap().iter().any(|p| p["port"] == port));
@@ -189,6 +196,11 @@ fn the_network_policy_lets_out_what_is_needed_and_in_what_reads_metrics() {
     let clouds = except(policy, "0.0.0.0/0", 5000).unwrap();
     let kept_out = |block: &Value, cidr: &str| block["ipBlock"]["except"].as_array().unwrap().contains(&json!(cidr));
     assert!(kept_out(clouds, "169.254.0.0/16") && kept_out(clouds, "10.0.0.0/8"));
+    assert!(kept_out(clouds, "168.63.129.16/32"), "Azure's metadata service");
+    assert!(kept_out(except(policy, "::/0", 5000).unwrap(), "fd00:ec2::254/128"), "AWS's metadata service");
+    // What values.yaml says: without the API server's address its ports are open to all, whatever the rule of clouds leaves out.
+    let open = [443, 6443, 9130, 5000, 8774].map(|port| is_open(policy, port));
+    assert_eq!(open, [true, true, true, false, false]);
 
     let private = render(&["allowPrivateAddresses=true"]).unwrap();
     let clouds = except(find(&private, "NetworkPolicy", "trial"), "0.0.0.0/0", 5000).unwrap();
@@ -203,6 +215,8 @@ fn the_network_policy_lets_out_what_is_needed_and_in_what_reads_metrics() {
     let policy = find(&own, "NetworkPolicy", "trial");
     assert_eq!(policy["spec"]["ingress"], json!([]), "nobody named: nobody");
     assert!(except(policy, "10.0.0.1/32", 6443).is_some());
+    assert!(!is_open(policy, 443) && !is_open(policy, 6443), "nothing but the API server and public addresses");
+    assert!(kept_out(except(policy, "0.0.0.0/0", 443).unwrap(), "10.0.0.0/8"));
     assert!(policy["spec"]["egress"].as_array().unwrap().iter().any(|r| r["ports"][0]["port"] == 3128));
 
     let open = render(&["networkPolicy.egress.enabled=false"]).unwrap();
