@@ -37,6 +37,8 @@ const LAST_WORK: Duration = Duration::from_secs(70);
 /// A connection to the API server on which nothing comes for this time is given up: longer than a watch or a call takes.
 const SILENT_API: Duration = Duration::from_secs(55);
 
+/// What a watch has shown is taken note of within this time.
+const NOTE: Duration = Duration::from_secs(60);
 /// The Lease is looked at within this time.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -214,7 +216,8 @@ fn pump<K: Kind>(
     let ctx = ctx.clone();
     watches.spawn(async move {
         let mut stream = std::pin::pin!(stream);
-        while stream.next().await.is_some() {
+        let pulse = ctx.progress.begins(format!("watch of {}", K::plural(&())), NOTE);
+        while pulse.rests(stream.next()).await.is_some() {
             changed(&ctx);
             ctx.bells.tell_statuses();
         }
@@ -223,7 +226,8 @@ fn pump<K: Kind>(
 
 async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> + Send) {
     let mut stream = std::pin::pin!(stream);
-    while let Some(seen) = stream.next().await {
+    let pulse = ctx.progress.begins("watch of pilotvms", NOTE);
+    while let Some(seen) = pulse.rests(stream.next()).await {
         match seen {
             Seen::Touched(vm) => saw(&ctx, &vm),
             Seen::Refilled => {

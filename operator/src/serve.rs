@@ -30,15 +30,18 @@ use crate::{
 pub async fn run(address: SocketAddr, ctx: Arc<Context>) -> anyhow::Result<()> {
     let listener = bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz, /metrics, /plan and /explain");
-    let router = Router::new()
+    axum::serve(listener, router(ctx)).await?;
+    Ok(())
+}
+
+fn router(ctx: Arc<Context>) -> Router {
+    Router::new()
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .route("/plan", get(plan))
         .route("/explain", get(explain))
-        .with_state(ctx);
-    axum::serve(listener, router).await?;
-    Ok(())
+        .with_state(ctx)
 }
 
 /// All addresses of both kinds are those of IPv4 where the machine has no IPv6.
@@ -113,7 +116,37 @@ fn keys<K: Kind>(objects: &[Arc<K>]) -> Vec<Key> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::{api::fake::Fake, context};
+
+    /// Status and text of the answer to `GET path`.
+    async fn asked(ctx: &Arc<Context>, path: &str) -> (StatusCode, String) {
+        let request = axum::http::Request::get(path).body(Body::empty()).unwrap();
+        let answer = router(ctx.clone()).oneshot(request).await.unwrap();
+        let status = answer.status();
+        (status, String::from_utf8(to_bytes(answer.into_body(), 1_000).await.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_hangs_is_named_by_healthz_until_it_turns_again() {
+        let ctx = Arc::new(Context::of(Fake::default().client(), context::State::default()));
+        let minute = Duration::from_secs(60);
+        let (works, hangs) = (ctx.progress.begins("cloud a", minute), ctx.progress.begins("statuses", minute));
+        assert_eq!(asked(&ctx, "/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
+        tokio::time::advance(minute + Duration::from_secs(1)).await;
+        works.beat();
+        let late = (StatusCode::SERVICE_UNAVAILABLE, "these loops hang: statuses (nothing for 61 s)\n".to_owned());
+        assert_eq!(asked(&ctx, "/healthz").await, late);
+        assert_eq!(asked(&ctx, "/readyz").await.0, StatusCode::OK, "whoever hangs is not therefore without stores");
+        hangs.beat();
+        assert_eq!(asked(&ctx, "/healthz").await.0, StatusCode::OK);
+        assert_eq!(asked(&ctx, "/nothing").await.0, StatusCode::NOT_FOUND);
+    }
 
     #[test]
     fn what_is_wrong_is_named() {
