@@ -112,3 +112,7 @@ impl Held {
         all.iter().any(|(held, keep)| keep.is_some_and(|keep| *held > keep))
     }
 }
+
+#[cfg(test)]
+#[path = "downtime_tests.rs"]
+mod tests;

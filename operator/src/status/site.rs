@@ -54,3 +54,72 @@ pub fn status(pass: &Pass<'_>, site: &Site) -> SiteStatus {
         vms: pools.iter().map(|pool| pass.tally.pool(&key.beside(&pool.name_any())).vms).sum(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        api::watch::Objects,
+        context::State,
+        status::worlds_tests::{World, key, object, twin, well},
+    };
+
+    fn status_of(state: &State) -> SiteStatus {
+        status(&Pass::of(state, Timestamp::UNIX_EPOCH), &state.stores.sites.get(&key("s")).unwrap())
+    }
+
+    /// Status, reason and message of each condition of the site.
+    fn says(world: World) -> BTreeMap<String, (String, String, String)> {
+        let conditions = status_of(&world.state()).conditions;
+        conditions.into_iter().map(|c| (c.type_, (c.status, c.reason, c.message))).collect()
+    }
+
+    #[test]
+    fn a_site_whose_references_are_there_is_ready_and_counts_what_it_has() {
+        let elsewhere = object(
+            "PilotPool",
+            "q",
+            json!({"siteRef": {"name": "t"}, "vos": ["v"], "clouds": [{"name": "c"}], "machine": {"image": "default"},
+                "matching": {"maxCpuTime": "24h"}, "scaling": {"max": 3}}),
+        );
+        let mut state = well().with(twin("Cloud", "d", "2026-01-01T00:00:00Z")).with(elsewhere).state();
+        let vm = |(name, pool): (&str, &str)| {
+            let mut vm = crds::PilotVM::new(name, Default::default());
+            vm.metadata.namespace = Some("n".into());
+            vm.spec.pool_ref.name = pool.into();
+            vm
+        };
+        state.stores.vms = Objects::of([("p-1", "p"), ("p-2", "p"), ("q-1", "q")].map(vm));
+        let status = status_of(&state);
+        assert_eq!((status.clouds, status.pools, status.vms), (2, 1, 2), "those of other sites do not count");
+        assert!(ConditionType::Ready.holds(&status.conditions) && ConditionType::Supported.holds(&status.conditions));
+    }
+
+    #[test]
+    fn what_a_site_names_and_nobody_has_is_said_and_it_is_not_ready() {
+        let without = |kind: &str| says(well().without(kind));
+        let vo = without("VirtualOrganization");
+        assert_eq!((vo["Ready"].0.as_str(), vo["Resolved"].1.as_str()), ("False", "ReferenceMissing"));
+        assert!(vo["Resolved"].2.contains("VirtualOrganization \"v\" does not exist"), "{}", vo["Resolved"].2);
+        let installation = without("DiracInstallation");
+        assert!(installation["Resolved"].2.contains("DiracInstallation \"i\" does not exist"));
+    }
+
+    #[test]
+    fn what_is_accepted_and_not_acted_on_is_named_and_stops_nothing() {
+        let said = says(well().change("Site", "/spec/gocdbName", json!("IN2P3-CC")));
+        assert_eq!((said["Ready"].0.as_str(), said["Supported"].0.as_str()), ("True", "False"));
+        assert!(said["Supported"].2.contains("spec.gocdbName"), "{}", said["Supported"].2);
+    }
+
+    #[test]
+    fn a_site_that_is_deleted_says_that_its_pools_make_no_more_vms() {
+        let said = says(well().change("Site", "/metadata/deletionTimestamp", json!("2026-01-02T00:00:00Z")));
+        assert_eq!((said["Ready"].0.as_str(), said["Ready"].1.as_str()), ("False", "Deleting"));
+    }
+}

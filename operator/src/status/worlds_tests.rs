@@ -22,8 +22,8 @@ use crate::{
 
 mod world;
 
-pub use world::unmet;
-use world::{World, goes_before_orphans, goes_beside_another, key, listed_without, object, planned, twin, well};
+pub use world::{World, key, object, twin, unmet, well};
+use world::{goes_before_orphans, goes_beside_another, listed_without, planned};
 
 #[test]
 fn every_world_shows_what_is_true_of_it() {

@@ -26,6 +26,8 @@ mod next_tests;
 mod outcome_tests;
 #[cfg(test)]
 mod recall_tests;
+#[cfg(test)]
+mod step_tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -29,7 +29,7 @@ use crate::{
     errands::Errands,
     known::{
         cloud::Announced,
-        memory::{Call, Found, Tried},
+        memory::{Call, Drain, Found, Tried},
     },
     names::{Key, VM_FINALIZER},
 };
@@ -235,6 +235,49 @@ fn a_row_that_was_added_is_remembered_and_one_that_was_not_is_said() {
     let done = of(&vm, |o| outcome::registered(o, Err(error)));
     assert_eq!(reason(&done, ConditionType::Registered), Some(Reason::Unauthorized));
     assert!(done.failed.is_some() && !done.learnt.is_registered);
+}
+
+#[test]
+fn a_vm_that_was_found_is_told_and_counted_once() {
+    let mut vm = pilot_vm("a", "c");
+    let first = of(&vm, |o| outcome::adopted(o, &server("a")));
+    let event = first.event.as_ref().unwrap();
+    assert!(!event.warns && event.reason == Reason::Launched && event.text.starts_with("VM id-a ("), "{event:?}");
+    assert_eq!((&first.effects[..], first.learnt.touched), (&[Effect::Launched, Effect::Poll][..], true));
+    vm.status = first.record;
+    let mut other = server("a");
+    other.id = "id-b".into();
+    let again = of(&vm, |o| outcome::adopted(o, &other));
+    assert!(again.event.is_none() && again.effects.is_empty() && !again.learnt.touched, "it was launched before");
+    let (before, after) = (vm.status.unwrap(), again.record.unwrap());
+    assert_eq!((after.provider_id.as_deref(), &after.launched_at), (Some("id-b"), &before.launched_at));
+}
+
+#[test]
+fn a_vm_that_is_in_the_lists_again_is_missing_no_more() {
+    let mut vm = pilot_vm("a", "c");
+    vm.status = of(&vm, |o| outcome::missing(o, "no answer")).record;
+    assert!(vm.status.as_ref().unwrap().missing_since.is_some());
+    let done = of(&vm, outcome::found);
+    let status = done.record.as_ref().unwrap();
+    assert!(status.missing_since.is_none() && ConditionType::Ready.holds(&status.conditions));
+    assert!(done.event.is_none() && done.effects.is_empty());
+}
+
+#[test]
+fn a_vm_that_drains_is_told_once_and_again_when_it_works_on() {
+    let begins = |text: &str| Drain::Begins(Reason::Downtime, text.to_owned());
+    let mut vm = pilot_vm("a", "c");
+    let first = of(&vm, |o| outcome::drains(o, &begins("a new roof")));
+    let event = first.event.as_ref().unwrap();
+    assert!(!event.warns && event.reason == Reason::Draining && event.text.ends_with("a new roof"), "{event:?}");
+    assert_eq!(reason(&first, ConditionType::Draining), Some(Reason::Downtime));
+    vm.status = first.record;
+    let another = of(&vm, |o| outcome::drains(o, &begins("a newer roof")));
+    assert!(another.event.is_none() && another.record.is_some(), "another sentence is written, and no other event");
+    let stops = of(&vm, |o| outcome::drains(o, &Drain::Stops));
+    assert_eq!(reason(&stops, ConditionType::Draining), Some(Reason::NotDraining));
+    assert_eq!(stops.event.map(|e| e.reason), Some(Reason::NotDraining));
 }
 
 #[test]
