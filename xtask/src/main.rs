@@ -33,7 +33,7 @@ cargo xtask COMMAND
 Start with `cargo xtask demo`.";
 
 /// The words of the programs, which are refused before anything is built; each program says the rest itself.
-const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real", "--clouds"] };
+const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real"] };
 const TESTBED: Words = Words {
     places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack"]],
     valued: &["--state"],
@@ -70,5 +70,18 @@ fn main() -> ExitCode {
             eprintln!("error: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_one_program_are_refused_to_another_before_it_is_built() {
+        let refused = |words: &Words, word: &str| words.check("it", &[word.to_owned()]).is_err();
+        assert!(refused(&DEMO, "--clouds") && !refused(&BENCH, "--clouds"));
+        assert!(refused(&BENCH, "--for=4m") && !refused(&DEMO, "--for=4m"));
+        assert!(!refused(&DEMO, "--real") && !refused(&BENCH, "--real"));
     }
 }
