@@ -2,14 +2,14 @@
 //!
 //! | bell | who rings | who listens | if it is missed |
 //! |---|---|---|---|
-//! | `look_at(vm)` | the watch of PilotVMs, a cloud's poller, what a provider announces, the reader of rows, a PilotVM whose call has ended, for those that wait for its place | the reconciler of that PilotVM | it looks when its own timer ends, or at the next list or reading |
-//! | `plan(installation)` | its source, its rows, a VM that ended in trouble, a cloud that is known for the first time | its round | it plans at its next interval |
+//! | `look_at(vm)` | the watch of PilotVMs, a cloud's poller, what a provider announces, the reader of rows, a round that has it drain or work on, a PilotVM whose call has ended, for those that wait for its place | the reconciler of that PilotVM | it looks when its own timer ends, or at the next list or reading |
+//! | `plan(installation)` | its source, its rows, a VM that ended in trouble or that its provider announced to take, a cloud that is known for the first time or offers something else, an order or a pilot by which a launch budget grew while jobs wait for it | its round | it plans at its next interval |
 //! | `read_rows(installation)` | its source, when the way to DIRAC is new | its reader of rows | it reads at its next interval |
 //! | `poll(cloud)` | the supervisor, when clouds changed; a VM that was made or deleted, a refused launch; the keeper of Secrets | its poller | it polls at its next interval |
 //! | `remake(installation)` | the supervisor, when installations changed; the keeper of Secrets | its source | it is remade within a minute |
 //! | `clouds_changed()`, `installations_changed()` | the watches | the supervisors | they look every 30 seconds |
 //! | `pools_changed()` | the watch of pools | the loop of pools | it looks every 10 seconds |
-//! | `secrets_changed()` | the watches of clouds and installations, a cloud's poller | the keeper of Secrets | it looks every 10 seconds |
+//! | `secrets_changed()` | the watches of clouds and installations, a cloud's poller when a deleted cloud needs them no more, the keeper of Secrets itself when what it found changes which are kept | the keeper of Secrets | it looks every 10 seconds |
 //! | `tell_statuses()` | everybody who changes what a status shows | the writer of statuses | it looks every 30 seconds |
 
 use tokio::sync::{Notify, broadcast};

@@ -1,4 +1,4 @@
-//! Clouds: one trait, a closed set of errors, a pace, and a folder for each driver.
+//! Clouds: one trait, a closed set of errors, a pace, and the driver of OpenStack. The simulated one is in `simulation/`.
 //!
 //! | question | file |
 //! |---|---|
