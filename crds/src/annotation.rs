@@ -4,10 +4,11 @@
 
 /// On a DiracInstallation, Cloud or PilotPool; the value is `true`: no VM is made or taken away there. All is still shown.
 pub const PAUSED: &str = "diracgrid.org/paused";
-/// On a Cloud; the value is a number: up to that many VMs that carry our tag and have no PilotVM may be deleted.
+/// On a Cloud; the value is a number: the VMs that carry our tag and have no PilotVM may all be deleted if they are no more than that, and
+/// none of them if they are more.
 pub const ACKNOWLEDGE_ORPHANS: &str = "diracgrid.org/acknowledge-orphans";
-/// On a Cloud; the value is a number: up to that many VMs that the provider says are gone may be believed gone. On a PilotPool: up to that
-/// many VMs may drain at once.
+/// On a Cloud or a PilotPool; the value is a number. On a Cloud: the VMs that are in doubt may all be believed gone, once the provider says
+/// so, if they are no more than that, and none of them if they are more. On a PilotPool: the same of VMs that a change would drain at once.
 pub const ACKNOWLEDGE_CHANGE: &str = "diracgrid.org/acknowledge-change";
 /// On a PilotPool that is being deleted; the value is `now`: its VMs are deleted with the jobs on them.
 pub const DELETE_VMS: &str = "diracgrid.org/delete-vms";
