@@ -414,8 +414,8 @@ pub struct PilotPoolStatus {
     /// which it was made. Kept over restarts of the operator. At most 32 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breakers: Vec<Breaker>,
-    /// Seconds that VMs of the pool live on average, as far as they belong to VOs with a budget: for so long a budget reserves what a new
-    /// one costs. Absent: none has ended yet, and bootDeadline, maxCpuTime and idleTimeout together count.
+    /// Seconds that VMs of the pool live on average, as far as they belong to VOs with a budget: what a new one costs in this time
+    /// is what a budget reserves. Absent: none has ended yet, and bootDeadline, maxCpuTime and idleTimeout together count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life_seconds: Option<i64>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::purchase::Purchase;
 
-/// A status has at most so many entries of each kind: those of which one VM tries last.
+/// The most entries of each kind in a status: those of which one VM tries last.
 pub const MOST: usize = 32;
 
 /// Since when, and when one VM tries.

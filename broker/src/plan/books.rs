@@ -176,7 +176,7 @@ impl<'a> Books<'a> {
         if refused { self.unpriced[vo] } else { None }
     }
 
-    /// What a VM of a pool takes with so many cores, memory and GPUs, at this price; the VO's budget reserves for the time that it is
+    /// What a VM of a pool takes with these cores, this memory and these GPUs, at this price; the VO's budget reserves for the time that it is
     /// expected to live.
     pub fn amount(&self, pool: usize, vo: usize, [cores, ram_mib, gpus, price]: [u64; 4]) -> Amount {
         let reserved = self.snapshot.vos[vo].budget.as_ref().map_or(0, |budget| {

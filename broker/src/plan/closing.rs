@@ -27,14 +27,14 @@ pub struct Cut {
     pub until: u64,
 }
 
-/// A pilot's CPU time begins when it has booted: so many seconds are left for that where nothing was measured.
+/// Seconds that are left for booting where nothing was measured: a pilot's CPU time begins when it has booted.
 const BOOTS_WITHIN: u64 = 300;
-/// A VM that is bought just before its cloud drains has so many seconds to take its jobs.
+/// Seconds in which a VM that is bought just before its cloud drains takes its jobs.
 const TAKES_JOBS_WITHIN: u64 = 600;
 /// Seconds that a pilot takes off its CPU time (DIRAC's `StopMargin`).
 const STOP_MARGIN: u64 = 300;
 
-/// Normalised seconds that pass in so many seconds on a core of this power.
+/// Normalised seconds that pass in these seconds on a core of this power.
 fn work(power: u64, seconds: u64) -> u64 {
     seconds.saturating_mul(power) / 100
 }

@@ -113,8 +113,8 @@ impl<'a> Market<'a> {
         least(self.catalogues[catalogue].kinds.iter())
     }
 
-    /// Less than this a used core costs nowhere in a catalogue, for jobs of one need and so many of them as `step` says. `None`: nothing
-    /// is on offer for them.
+    /// A bound from below: no offer of the catalogue gives a used core for less, for jobs of one need and of the number that `step` stands
+    /// for. `None`: nothing is on offer for them.
     pub fn least_cost(&mut self, catalogue: usize, need: (usize, &Need), step: usize) -> Option<Cost> {
         let Catalogue { kinds, open, strategy, may_wait, shelves, .. } = &mut self.catalogues[catalogue];
         if *open == 0 {
@@ -124,7 +124,7 @@ impl<'a> Market<'a> {
         queue.peek().map(|Reverse(rank)| rank.first)
     }
 
-    /// The best open offer of a catalogue that `judge` takes, for jobs of one need and so many of them as `step` says (`shelf::step`):
+    /// The best open offer of a catalogue that `judge` takes, for jobs of one need and of the number that `step` stands for (`shelf::step`):
     /// what a used core costs, and the number of the offer.
     pub fn find(
         &mut self,

@@ -71,7 +71,10 @@ impl Opened {
         };
         let bytes = self.object.data.as_ref().and_then(|d| d.get(name)).ok_or_else(missing)?;
         let text = std::str::from_utf8(&bytes.0).map_err(|_| {
-            Trouble::new(Reason::SecretIncomplete, format!("the key {name:?} of Secret {:?} is no text", self.key.name))
+            Trouble::new(
+                Reason::SecretIncomplete,
+                format!("the key {name:?} of Secret {:?} holds bytes that are not text: give it a text", self.key.name),
+            )
         })?;
         // A line feed at the end comes from an editor, and is part of no credential.
         match text.trim_end_matches(['\n', '\r']) {

@@ -36,7 +36,7 @@ pub fn ensure(what: &str, packages: &[&str]) -> Result<()> {
     }
     let line = format!("apt-get install --no-install-recommends {}", missing.join(" "));
     if !Path::new("/etc/debian_version").exists() {
-        bail!("{what} needs Debian's packages, and this is no Debian; on Debian: {line}");
+        bail!("{what} needs Debian's packages, and this is not Debian; on Debian: {line}");
     }
     if !nix::unistd::geteuid().is_root() {
         bail!("{what} needs packages that only root can install; as root: {line}");

@@ -75,7 +75,7 @@ impl Secrets {
             for (field, value) in secret["data"].as_object().into_iter().flatten() {
                 let what = format!("{field} of the Secret {namespace}/{name}");
                 let encoded = value.as_str().unwrap_or_default();
-                let decoded = STANDARD.decode(encoded).with_context(|| format!("{what} is no base64"))?;
+                let decoded = STANDARD.decode(encoded).with_context(|| format!("{what} is not base64"))?;
                 if PUBLIC.contains(&field.as_str()) {
                     continue;
                 }

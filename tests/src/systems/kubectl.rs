@@ -41,7 +41,7 @@ impl Kubectl {
     /// An object such as `cloud/lyon`.
     pub fn object(&self, namespace: &str, object: &str) -> Result<Value> {
         let text = self.run(&["get", object, "--namespace", namespace, "--output=json"])?;
-        serde_json::from_str(&text).with_context(|| format!("{object} is no JSON"))
+        serde_json::from_str(&text).with_context(|| format!("{object} is not JSON"))
     }
 
     /// All objects of a kind, such as `pilotvms`.

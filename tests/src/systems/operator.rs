@@ -42,7 +42,7 @@ impl Operator {
     /// Installs the chart (CRDs, account, roles for all namespaces; no pod: no node runs here) into a control plane.
     pub fn install_chart(plane: &ControlPlane) -> Result<()> {
         let chart = chart();
-        plane.helm()?.run(&install(chart.to_str().context("the chart's path is no UTF-8")?))?;
+        plane.helm()?.run(&install(chart.to_str().context("the chart's path is not UTF-8")?))?;
         let kubectl = plane.kubectl();
         let crds = kubectl.run(&["get", "crd", "--output=name"])?;
         let ours: Vec<&str> = crds.lines().filter(|l| l.ends_with("diracgrid.org")).collect();

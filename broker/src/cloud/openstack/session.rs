@@ -94,8 +94,9 @@ impl Session {
             .dns_resolver(config.addresses)
             .user_agent(concat!("dirac-operator/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &config.ca_pem {
-            let refuse =
-                |why: String| CloudError::Invalid(format!("ca.crt of caSecretRef is no PEM certificate: {why}"));
+            let refuse = |why: String| {
+                CloudError::Invalid(format!("ca.crt of caSecretRef cannot be read as PEM certificates: {why}"))
+            };
             let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| refuse(e.to_string()))?;
             if certificates.is_empty() {
                 return Err(refuse("there is none in it".to_owned()));

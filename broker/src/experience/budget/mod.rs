@@ -129,7 +129,7 @@ impl Budgets {
         self.proofs.entry(lot, now, Proof::default).asked(now);
     }
 
-    /// So many VMs of this lot work, as is seen after a restart. Where nothing was told of the lot, each counts as one that asks.
+    /// This number of VMs of this lot work, as is seen after a restart. Where nothing was told of the lot, each counts as one that asks.
     pub fn works(&mut self, lot: &Lot, vms: u64, now: Timestamp) {
         if !self.proofs.get(lot).is_some_and(Proof::is_told_of) {
             let proof = self.proofs.entry(lot, now, Proof::default);

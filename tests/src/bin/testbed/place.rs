@@ -153,7 +153,7 @@ impl Place {
         let path = self.beside("json");
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is no record of a testbed", path.display()))
+                .with_context(|| format!("{} is not the record of a testbed", path.display()))
                 .map(Some),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),

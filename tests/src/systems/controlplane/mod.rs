@@ -175,7 +175,7 @@ impl ControlPlane {
     /// Installs the chart's CRDs and waits until the API server serves them.
     pub fn install_crds(&self) -> Result<()> {
         let crds = chart().join("files/crds");
-        let crds = crds.to_str().context("the chart's path is no UTF-8")?;
+        let crds = crds.to_str().context("the chart's path is not UTF-8")?;
         let kubectl = self.kubectl();
         kubectl.run(&["apply", "--server-side", "-f", crds])?;
         kubectl.run(&["wait", "--for=condition=Established", "--timeout=300s", "-f", crds])?;

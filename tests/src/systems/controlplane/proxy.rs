@@ -200,7 +200,7 @@ async fn request(client: &mut (impl AsyncRead + Unpin)) -> Result<(String, Vec<u
     let mut buffer = [0; 16_384];
     loop {
         if let Some(end) = all.windows(4).position(|w| w == b"\r\n\r\n").map(|n| n + 4) {
-            let head = String::from_utf8(all[..end].to_vec()).context("a request's head is no text")?;
+            let head = String::from_utf8(all[..end].to_vec()).context("a request's head is not text")?;
             ensure!(!head.to_lowercase().contains("\r\ntransfer-encoding:"), "a request came in chunks");
             let length = header(&head, "content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
             if all.len() >= end + length {

@@ -135,7 +135,7 @@ impl Dirac {
         fs::write(&file, jdl)?;
         let args = [self.state.join("client.cfg").display().to_string(), count.to_string(), file.display().to_string()];
         let out = self.python("submit.py", &args.each_ref().map(String::as_str), Some(&format!("proxy.{group}")))?;
-        out.lines().map(|l| l.trim().parse().with_context(|| format!("{l:?} is no job number"))).collect()
+        out.lines().map(|l| l.trim().parse().with_context(|| format!("{l:?} is not the number of a job"))).collect()
     }
 
     /// Asks the Matcher for a job as a pilot of `group` does (for example `biomed_pilot`), with the resource as
@@ -144,7 +144,10 @@ impl Dirac {
         let args = [self.state.join("client.cfg").display().to_string(), resource.to_string()];
         let proxy = format!("proxy.{group}");
         let out = self.python("request_job.py", &args.each_ref().map(String::as_str), Some(&proxy))?;
-        out.lines().last().map(|l| l.trim().parse().with_context(|| format!("{l:?} is no job number"))).transpose()
+        out.lines()
+            .last()
+            .map(|l| l.trim().parse().with_context(|| format!("{l:?} is not the number of a job")))
+            .transpose()
     }
 
     /// Puts jobs into task queues: pairs of a job number and a definition as `TaskQueueDB.insertJob` takes it. What was refused.
