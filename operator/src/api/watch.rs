@@ -246,7 +246,7 @@ fn sift<K: Kind>(
 }
 
 /// Takes off what nobody here reads and what can be larger than the rest of the object.
-fn slim(meta: &mut ObjectMeta) {
+pub fn slim(meta: &mut ObjectMeta) {
     /// What `kubectl apply` keeps for itself: the whole manifest once more.
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
     meta.managed_fields = None;

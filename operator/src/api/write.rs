@@ -13,7 +13,10 @@ use kube::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Api, in_time, watch::Kind};
+use super::{
+    Api, in_time,
+    watch::{Kind, slim},
+};
 use crate::names::{CONSOLE_LABEL, Key, OPERATOR, POOL_LABEL};
 
 /// Whether the API server says that the object is not there.
@@ -31,6 +34,14 @@ pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
+/// What is answered, as the watch would show it: whoever goes on from it may have to wait, and there may be thousands.
+fn slimmed<K: Kind>(answer: Result<K, kube::Error>) -> Result<K, kube::Error> {
+    answer.map(|mut object| {
+        slim(object.meta_mut());
+        object
+    })
+}
+
 impl Api {
     fn of<K: Kind>(&self, namespace: &str) -> kube::Api<K> {
         kube::Api::namespaced(self.client.clone(), namespace)
@@ -40,7 +51,7 @@ impl Api {
         let params = PostParams { field_manager: Some(format!("{OPERATOR}/round")), ..PostParams::default() };
         self.metrics.api_write("PilotVM", "create");
         // It takes no slot: the round, which makes few at once, would stand in line with all that its VMs have to write.
-        in_time(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await
+        slimmed(in_time(self.of::<PilotVM>(&Key::of(vm).namespace).create(&params, vm)).await)
     }
 
     /// Applies a whole status; fields of ours that are absent in it go away. The UID keeps it off another object of that name.
@@ -74,7 +85,8 @@ impl Api {
         let manager = format!("{OPERATOR}/{}", kind.to_lowercase());
         self.metrics.api_write(&kind, "status");
         let api = self.of::<K>(&key.namespace);
-        self.call(api.patch_status(&key.name, &PatchParams::apply(&manager).force(), &Patch::Apply(&patch))).await
+        let params = PatchParams::apply(&manager).force();
+        slimmed(self.call(api.patch_status(&key.name, &params, &Patch::Apply(&patch))).await)
     }
 
     /// Adds a finalizer, or takes it off, provided that nobody wrote the object since it was read: an edit in between is no loss.
@@ -86,7 +98,8 @@ impl Api {
         let patch = json!({ "metadata": metadata });
         self.metrics.api_write(&K::kind(&()), "finalizer");
         let key = Key::of(object);
-        self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+        let api = self.of::<K>(&key.namespace);
+        slimmed(self.call(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await)
     }
 
     /// The same, by somebody who looks again: a failure is only logged, and not even that where somebody was faster or the object is gone.
@@ -106,7 +119,8 @@ impl Api {
         let patch = json!({"metadata": {"uid": object.uid(), "labels": labels}});
         self.metrics.api_write(&K::kind(&()), "labels");
         let key = Key::of(object);
-        self.call(self.of::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await
+        let api = self.of::<K>(&key.namespace);
+        slimmed(self.call(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await)
     }
 
     /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.
