@@ -35,6 +35,10 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 
+/// After a burst the heap of glibc is more than half holes, which it keeps: with 4,000 VMs 144 MB, where this one takes 114 MB.
+#[global_allocator]
+static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<()> {
     let Command::Run(args) = Args::parse().command;
     log::start(args.log_format);
