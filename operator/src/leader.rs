@@ -28,6 +28,8 @@ const LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 const JITTER: f64 = 0.2;
 /// A call is given up after this time.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// A connection on which nothing comes for this time is given up, and the next call has a new one: a pause, and then a call.
+const SILENCE: Duration = Duration::from_secs(7);
 /// Time to give the Lease back: as long as two calls and a little may take.
 const GIVEN_BACK: Duration = Duration::from_secs(10);
 
@@ -57,7 +59,7 @@ impl Leadership {
         clock: Clock,
         pulse: Pulse,
     ) -> anyhow::Result<Self> {
-        let silence = Some(PATIENCE);
+        let silence = Some(SILENCE);
         (config.connect_timeout, config.read_timeout, config.write_timeout) = (silence, silence, silence);
         let client = Client::try_from(config).context("the client of the API server cannot be made")?;
         Ok(Self::seek_by(client, namespace, lease, clock, pulse))
