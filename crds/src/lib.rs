@@ -28,6 +28,7 @@ pub mod restraint;
 pub mod rule;
 pub mod simulated;
 pub mod site;
+mod text;
 pub mod unmet;
 pub mod vm;
 mod word;
