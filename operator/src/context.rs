@@ -1,6 +1,6 @@
 //! What every loop is given: what is known ([`State`]), and the hands with which it acts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use broker::{clock::Clock, cloud::openstack::Budget, experience::Lessons, pilot::user_data::Verdicts};
 use crds::PilotVM;
@@ -11,7 +11,7 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, Shared, brake::Brake, cloud, expectations::Expectations, familiar::Familiar, installation,
+        Registry, Shared, change::Brakes, cloud, expectations::Expectations, familiar::Familiar, installation,
         measures::Measures, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
@@ -31,8 +31,8 @@ pub struct State {
     pub lessons: Shared<Key, Lessons>,
     /// How long its VMs boot and its jobs run.
     pub measures: Shared<Key, Measures>,
-    /// The brakes of each installation's pools, by name.
-    pub brakes: Shared<Key, BTreeMap<String, Brake>>,
+    /// What is held back in each installation's pools until a person agrees.
+    pub brakes: Shared<Key, Brakes>,
     /// PilotVMs of each installation that ended since its last round: some are gone before the next one looks.
     pub ended: Shared<Key, Vec<PilotVM>>,
     /// What is known of single VMs and stands nowhere else.

@@ -145,9 +145,9 @@ impl Times {
         Some(((worked + PRIOR.0) * 100).div_ceil(tried + PRIOR.1).min(100))
     }
 
-    /// Whether anything was told of this lot.
-    pub fn knows(&self, lot: &Lot) -> bool {
-        self.vms.get(lot).is_some()
+    /// The lots of which anything was told.
+    pub fn lots(&self) -> impl Iterator<Item = &Lot> {
+        self.vms.iter().map(|(lot, _)| lot)
     }
 
     fn of(&mut self, lot: &Lot, now: Timestamp) -> &mut Vms {

@@ -32,10 +32,10 @@ const BOOTS_WITHIN: u64 = 300;
 /// Seconds in which a VM that is bought just before its cloud drains takes its jobs.
 const TAKES_JOBS_WITHIN: u64 = 600;
 /// Seconds that a pilot takes off its CPU time (DIRAC's `StopMargin`).
-const STOP_MARGIN: u64 = 300;
+pub const STOP_MARGIN: u64 = 300;
 
-/// Normalised seconds that pass in these seconds on a core of this power.
-fn work(power: u64, seconds: u64) -> u64 {
+/// Normalised seconds that pass in these seconds on a core of this power, which is in hundredths of DIRAC's unit.
+pub fn work(power: u64, seconds: u64) -> u64 {
     seconds.saturating_mul(power) / 100
 }
 

@@ -60,7 +60,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use closing::Cut;
+pub use closing::{Cut, STOP_MARGIN, work};
 pub use decide::{plan, says};
 pub use disruption::{Disruption, Drift, Most};
 pub use drain::Drain;

@@ -1,13 +1,18 @@
 //! What a pool says while a change of manifests is held back that would drain most of its VMs: the sentence with the command that lets
 //! go. Pure.
 
+use std::collections::BTreeMap;
+
 use crds::{PilotPool, Reason, annotation::ACKNOWLEDGE_CHANGE, condition};
 
-use super::brake::Standing;
+use super::brake::{Brake, Standing};
 use crate::{conditions::clip, names::Key};
 
 /// So much is repeated of what would make VMs drain: the command must have room in the condition.
 const LONGEST: usize = 400;
+
+/// The brakes of an installation's pools, by name.
+pub type Brakes = BTreeMap<String, Brake>;
 
 /// A change that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]

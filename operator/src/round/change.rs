@@ -14,14 +14,11 @@ use super::world::World;
 use crate::{
     known::{
         brake::{Brake, Limit, Sight},
-        change::{Change, asked},
+        change::{Brakes, Change, asked},
     },
     life::drains,
     names::deleting,
 };
-
-/// The brakes of an installation's pools, by name.
-pub type Brakes = BTreeMap<String, Brake>;
 
 /// What a plan would drain anew of one pool.
 #[derive(Default)]

@@ -4,21 +4,32 @@ use std::collections::HashMap;
 
 use broker::{
     demand::TaskQueue,
-    plan::{Free, JobClass, Says, fits_alone},
+    experience::times,
+    plan::{JobClass, fits_alone},
 };
 use crds::PilotVM;
 
-use super::lease::job_class;
-use crate::{amounts::count, known::measures::Heard};
+use super::{
+    lease::{job_class, kind},
+    live::size,
+    snapshot::says,
+};
+use crate::known::measures::Heard;
 
 /// What decides which jobs run on a VM: VO, flavor and size, CPU time, and what its pilot says.
 type Sort<'a> = (&'a str, &'a str, (i64, i64, i64), u64, [&'a str; 3], &'a [String], &'a [String]);
+
+/// A class of jobs, and what the times call it.
+pub struct Kind {
+    pub class: JobClass,
+    pub name: times::JobClass,
+}
 
 /// The classes of jobs that were heard of.
 pub struct Kinds<'a> {
     /// By VO.
     of_vo: HashMap<&'a str, Vec<&'a JobClass>>,
-    only: HashMap<Sort<'a>, Option<JobClass>>,
+    only: HashMap<Sort<'a>, Option<Kind>>,
 }
 
 impl<'a> Kinds<'a> {
@@ -31,7 +42,7 @@ impl<'a> Kinds<'a> {
     }
 
     /// The one class whose jobs run on this VM; `None`: there are several, or none was heard of.
-    pub fn only(&mut self, vm: &'a PilotVM) -> Option<&JobClass> {
+    pub fn only(&mut self, vm: &'a PilotVM) -> Option<&Kind> {
         let (spec, bought) = (&vm.spec, &vm.spec.offering);
         let sort = (
             spec.vo.as_str(),
@@ -47,21 +58,13 @@ impl<'a> Kinds<'a> {
     }
 }
 
-fn only(vm: &PilotVM, all: &[&JobClass]) -> Option<JobClass> {
-    let (spec, bought) = (&vm.spec, &vm.spec.offering);
-    let says = Says {
-        site: spec.site.clone(),
-        ce: spec.ce.clone(),
-        platform: spec.platform.clone(),
-        tags: spec.tags.clone(),
-        required_tags: spec.required_tags.clone(),
-    };
-    let full = Free { cores: count(bought.cores), ram_mib: count(bought.ram_mib), gpus: count(bought.gpus) };
+fn only(vm: &PilotVM, all: &[&JobClass]) -> Option<Kind> {
+    let (spec, says, full) = (&vm.spec, says(&vm.spec), size(vm));
     let own: Vec<JobClass> = spec.for_jobs.iter().map(job_class).collect();
     let fits = |class: &&JobClass| fits_alone(&queue(class), &says, full, spec.max_cpu_time.as_secs());
     let mut fit = all.iter().copied().chain(&own).filter(fits);
     let first = fit.next()?;
-    fit.all(|other| other == first).then(|| first.clone())
+    fit.all(|other| other == first).then(|| Kind { class: first.clone(), name: kind(&spec.vo, first) })
 }
 
 /// A task queue with such jobs.

@@ -17,7 +17,7 @@ use kube::ResourceExt;
 
 use super::{
     elsewhere::is_ours,
-    lease::job_class,
+    lease::{job_class, kind},
     lots::Lots,
     world::{CloudView, World},
 };
@@ -56,7 +56,7 @@ fn was_made(vm: &PilotVM, view: &CloudView) -> bool {
     launched(vm).is_some() && !ran(vm) && view.up.contains(uid) && !view.bought.made.contains(uid)
 }
 
-fn uids<'a>(vms: impl Iterator<Item = &'a PilotVM>) -> HashSet<&'a str> {
+pub fn uids<'a>(vms: impl Iterator<Item = &'a PilotVM>) -> HashSet<&'a str> {
     vms.filter_map(|vm| vm.metadata.uid.as_deref()).collect()
 }
 
@@ -97,7 +97,7 @@ fn waiting(taken: &Snapshot) -> (BTreeMap<JobClass, u64>, Classes) {
     for queue in &taken.queues {
         let Some(vo) = groups.get(queue.owner_group.as_str()) else { continue };
         let class = plan::JobClass::of(queue);
-        let kind = JobClass { vo: (*vo).into(), profile: class.words().into() };
+        let kind = kind(vo, &class);
         let jobs: &mut u64 = waiting.entry(kind.clone()).or_default();
         *jobs = jobs.saturating_add(queue.jobs);
         classes.insert(kind, class);
@@ -114,9 +114,14 @@ fn is_present(world: &World, circuit: &Circuit) -> bool {
 /// What is seen of the VMs of the installation that were made for jobs.
 fn sights(world: &World, ended: &[PilotVM]) -> Vec<Sight> {
     let (there, mut lots) = (uids(world.vms.iter().map(Arc::as_ref)), Lots::of(world));
+    ours(world, ended, &there).filter_map(|vm| sight(world, &mut lots, vm)).collect()
+}
+
+/// The VMs of the installation: those that are `there`, and those that `ended` and are gone.
+pub fn ours<'a>(world: &'a World, ended: &'a [PilotVM], there: &HashSet<&str>) -> impl Iterator<Item = &'a PilotVM> {
     let is_gone = |vm: &&PilotVM| vm.metadata.uid.as_deref().is_none_or(|uid| !there.contains(uid));
     let all = world.vms.iter().map(Arc::as_ref).chain(ended.iter().filter(is_gone));
-    all.filter(|vm| is_ours(world, vm)).filter_map(|vm| sight(world, &mut lots, vm)).collect()
+    all.filter(|vm| is_ours(world, vm))
 }
 
 fn sight<'a>(world: &World, lots: &mut Lots<'a>, vm: &'a PilotVM) -> Option<Sight> {

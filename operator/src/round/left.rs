@@ -1,6 +1,6 @@
 //! How much time is left: until clouds are closed, and to VMs. Pure.
 
-use broker::plan::Closing;
+use broker::plan::{Closing, STOP_MARGIN, work};
 use crds::PilotVM;
 use jiff::Timestamp;
 
@@ -14,17 +14,13 @@ pub fn closings(world: &World) -> Vec<Closing> {
     all.filter_map(|downtime| Course::of(downtime, &clouds, &world.pools).closing(downtime, world.now)).collect()
 }
 
-/// Seconds that a pilot takes off its CPU time (DIRAC's `StopMargin`).
-const STOP_MARGIN: u64 = 300;
-
 /// CPU time that the VM's pilot still offers, in normalised seconds. It begins with the pilot, without a margin, and passes whether a job
 /// runs or not, on cores of this `power` (in hundredths; `None`: nobody says, and it counts as DIRAC's unit) so many times faster (DIRAC's
 /// `Agent/JobAgent.py`, `initialize` and `_computeCPUWorkLeft`). The allowance before the first job is passed first (`vm/pilot.rs`).
 pub fn cpu_time(vm: &PilotVM, power: Option<u64>, now: Timestamp) -> u64 {
     let whole = vm.spec.max_cpu_time.as_secs();
     let Some(began) = vm.status.as_ref().and_then(|s| s.running_since.as_ref()) else { return whole };
-    let wall = seconds_between(began.0, now).saturating_add(STOP_MARGIN);
-    let passed = wall.saturating_mul(power.unwrap_or(100)) / 100;
+    let passed = work(power.unwrap_or(100), seconds_between(began.0, now).saturating_add(STOP_MARGIN));
     whole.saturating_sub(passed.saturating_sub(before_the_first_job(&vm.spec)))
 }
 

@@ -52,12 +52,17 @@ pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timest
     let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map_or(now, |t| t.0);
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
     let idle = row.is_none_or(|r| r.current_job == 0);
-    let offering = &vm.spec.offering;
-    let all = Free { cores: count(offering.cores), ram_mib: count(offering.ram_mib), gpus: count(offering.gpus) };
+    let all = size(vm);
     let room = Room { all, asks_since: since.max(asking), idle_timeout: seconds(vm.spec.idle_timeout) };
     let known = rows.and_then(|r| r.jobs.get(&reference)).and_then(|jobs| free(&room, jobs, takes(vm), now));
     let free = known.unwrap_or(if idle || fresh { all } else { Free::default() });
     Life::Running { free, soon: Vec::new() }
+}
+
+/// The whole VM, as if no job ran on it.
+pub fn size(vm: &PilotVM) -> Free {
+    let bought = &vm.spec.offering;
+    Free { cores: count(bought.cores), ram_mib: count(bought.ram_mib), gpus: count(bought.gpus) }
 }
 
 /// What jobs take of it: DIRAC does not tell it of a single job, so they are taken for jobs of the class that takes most of those that

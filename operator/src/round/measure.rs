@@ -10,17 +10,24 @@ use std::{
 use broker::{
     experience::{Lot, Times, times},
     pilot::stamp,
-    plan::{Life, LiveVm, Measured, Offering, RunTime, Snapshot, Soon},
+    plan::{Free, Life, LiveVm, Measured, Offering, RunTime, Snapshot, Soon},
 };
 use crds::PilotVM;
 use kube::ResourceExt;
 
-use super::{elsewhere::is_ours, kinds::Kinds, learn::Classes, left::cpu_time, lots::Lots, world::World};
+use super::{
+    elsewhere::is_ours,
+    kinds::{Kind, Kinds},
+    learn::{Classes, ours, uids},
+    left::cpu_time,
+    lots::Lots,
+    world::World,
+};
 use crate::{
     amounts::seconds_between,
     ending::{Ending, Why},
     known::{
-        jobs::PilotJobs,
+        jobs::{PilotJobs, RunningJob},
         measures::{Measures, Sight},
     },
     life::{ordered, ran},
@@ -31,14 +38,12 @@ const STEP: u64 = 5;
 
 /// Takes in what the VMs have shown, those that `ended` and may be gone included, and puts what is known into the snapshot.
 pub fn measure(taken: &mut Snapshot, measures: &mut Measures, world: &World, ended: &[PilotVM], waiting: &Classes) {
-    let there: HashSet<&str> = world.vms.iter().filter_map(|vm| vm.metadata.uid.as_deref()).collect();
-    let is_gone = |vm: &&PilotVM| vm.metadata.uid.as_deref().is_none_or(|uid| !there.contains(uid));
-    let gone: Vec<&PilotVM> = ended.iter().filter(is_gone).collect();
+    let there = uids(world.vms.iter().map(Arc::as_ref));
     let Measures { times, heard, told } = measures;
     heard.hear(waiting, world.now);
     told.retain(|uid| there.contains(uid));
     let (mut lots, mut kinds) = (Lots::of(world), Kinds::of(heard));
-    for vm in world.vms.iter().map(Arc::as_ref).filter(|vm| is_ours(world, vm)).chain(gone) {
+    for vm in ours(world, ended, &there) {
         if let Some(sight) = sight(world, (&mut lots, &mut kinds), vm) {
             told.see(&sight, times, world.now);
         }
@@ -61,7 +66,7 @@ fn sight<'a>(world: &'a World, (lots, kinds): (&mut Lots<'a>, &mut Kinds<'a>), v
         boot: since.filter(|_| was_needed).map(|since| seconds_between(ordered(vm), since)),
         fill: since.zip(jobs).and_then(|(since, jobs)| filled(since, jobs)),
         power,
-        class: class.map(|class| times::JobClass { vo: vm.spec.vo.as_str().into(), profile: class.words().into() }),
+        class: class.map(|kind| kind.name.clone()),
         measured: jobs.map_or(0, |jobs| jobs.measured),
         lately: jobs.map_or(&[], |jobs| &jobs.lately),
     })
@@ -112,35 +117,34 @@ fn tell<'a>(
     for live in &mut taken.vms {
         if let Some(vm) = objects.get(live.name.as_str()).filter(|vm| is_ours(world, vm)) {
             let lot = lots.lot(vm, world.cloud(&vm.spec.cloud_ref.name));
-            tell_vm(live, vm, (times, &lot), world);
-            live.life = match std::mem::take(&mut live.life) {
-                Life::Running { free, .. } => {
-                    Life::Running { free, soon: soon(live, vm, times, (world, horizon), kinds) }
-                }
-                other => other,
-            };
+            let (jobs, power) = shown(world, vm.metadata.uid.as_deref().unwrap_or_default());
+            tell_vm(live, vm, (times, &lot), power, world);
+            let full = Free::all(&live.offering);
+            if let (Life::Running { soon: ends, .. }, Some(jobs)) = (&mut live.life, jobs.filter(|_| horizon > 0)) {
+                *ends = soon(full, vm, &jobs.running, times, (world, horizon), kinds);
+            }
         }
     }
 }
 
 /// Each offering with what its lots have shown: of several images, the quickest.
 fn tell_offers<'a>(taken: &mut Snapshot, times: &Times, world: &'a World, lots: &mut Lots<'a>) {
+    // By what is bought: a round has many more offerings and images than lots of which anything is known.
+    let mut known: HashMap<_, Vec<&Lot>> = HashMap::new();
+    for lot in times.lots() {
+        known.entry((&*lot.cloud, lot.zone.as_deref(), &*lot.flavor, lot.purchase)).or_default().push(lot);
+    }
     for cloud in &mut taken.clouds {
         let view = world.cloud(&cloud.name);
         let images: HashSet<Arc<str>> = world.pools.iter().map(|pool| lots.boots(pool, view)).collect();
         for offering in &mut cloud.offerings {
-            let of = |image: &Arc<str>| Lot {
-                cloud: cloud.name.as_str().into(),
-                zone: offering.zone.as_deref().map(Arc::from),
-                flavor: offering.flavor.as_str().into(),
-                purchase: offering.purchase,
-                image: image.clone(),
-            };
-            let all: Vec<Lot> = images.iter().map(of).filter(|lot| times.knows(lot)).collect();
+            let bought = (cloud.name.as_str(), offering.zone.as_deref(), offering.flavor.as_str(), offering.purchase);
+            let alike = known.get(&bought).map_or(&[][..], Vec::as_slice);
+            let all: Vec<&Lot> = alike.iter().copied().filter(|lot| images.contains(&lot.image)).collect();
             if all.is_empty() {
                 continue;
             }
-            let least = |measured: &dyn Fn(&Lot) -> Option<u64>| all.iter().filter_map(measured).min();
+            let least = |measured: &dyn Fn(&Lot) -> Option<u64>| all.iter().filter_map(|lot| measured(lot)).min();
             let (measured, power) = (
                 Measured {
                     boot: least(&|lot| times.boot(lot).map(|boot| boot.median)),
@@ -167,8 +171,7 @@ fn horizon(taken: &Snapshot) -> u64 {
 }
 
 /// What is known of one VM: how fast its cores are, what of its CPU time is left for that, and when it is expected to take its first job.
-fn tell_vm(live: &mut LiveVm, vm: &PilotVM, (times, lot): (&Times, &Lot), world: &World) {
-    let (_, own) = shown(world, vm.metadata.uid.as_deref().unwrap_or_default());
+fn tell_vm(live: &mut LiveVm, vm: &PilotVM, (times, lot): (&Times, &Lot), own: Option<u64>, world: &World) {
     let power = own.or_else(|| times.power(lot));
     live.cpu_time = cpu_time(vm, power, world.now);
     let boot = times.boot(lot).map(|boot| boot.median);
@@ -184,18 +187,18 @@ fn tell_vm(live: &mut LiveVm, vm: &PilotVM, (times, lot): (&Times, &Lot), world:
 
 /// What of a running VM becomes free before a new VM could begin a job: the same in the same five seconds is one.
 fn soon<'a>(
-    live: &LiveVm,
+    full: Free,
     vm: &'a PilotVM,
+    running: &[RunningJob],
     times: &Times,
     (world, horizon): (&World, u64),
     kinds: &mut Kinds<'a>,
 ) -> Vec<Soon> {
-    let jobs = vm.metadata.uid.as_deref().and_then(|uid| shown(world, uid).0);
-    let Some(jobs) = jobs.filter(|jobs| horizon > 0 && !jobs.running.is_empty()) else { return Vec::new() };
-    let Some(class) = kinds.only(vm) else { return Vec::new() };
-    let kind = times::JobClass { vo: vm.spec.vo.as_str().into(), profile: class.words().into() };
-    let full = broker::plan::Free::all(&live.offering);
-    let ends = jobs.running.iter().filter_map(|job| times.rest(&kind, seconds_between(job.since, world.now)));
+    if running.is_empty() {
+        return Vec::new();
+    }
+    let Some(Kind { class, name }) = kinds.only(vm) else { return Vec::new() };
+    let ends = running.iter().filter_map(|job| times.rest(name, seconds_between(job.since, world.now)));
     let mut ends: Vec<u64> = ends.map(|rest| rest.next_multiple_of(STEP)).filter(|rest| *rest <= horizon).collect();
     ends.sort_unstable();
     let together = ends.chunk_by(|a, b| a == b);

@@ -8,7 +8,7 @@ use broker::{
     experience::FRESH,
     plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
 };
-use crds::{Cloud, PilotPool, PilotVM};
+use crds::{Cloud, PilotPool, PilotVM, vm::PilotVMSpec};
 use kube::ResourceExt;
 
 use super::{
@@ -182,13 +182,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             quota: quotas.of_vm(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
             ..Offering::default()
         }),
-        says: Arc::new(Says {
-            site: spec.site.clone(),
-            ce: spec.ce.clone(),
-            platform: spec.platform.clone(),
-            tags: spec.tags.clone(),
-            required_tags: spec.required_tags.clone(),
-        }),
+        says: Arc::new(says(spec)),
         cpu_time: cpu_time(vm, None, world.now),
         until: until(vm, world.now),
         life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
@@ -202,6 +196,17 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             .and_then(|name| world.unneeded.get(name))
             .map_or(0, |since| seconds_between(*since, world.now)),
         ..LiveVm::default()
+    }
+}
+
+/// What the VM's pilot says of itself.
+pub fn says(spec: &PilotVMSpec) -> Says {
+    Says {
+        site: spec.site.clone(),
+        ce: spec.ce.clone(),
+        platform: spec.platform.clone(),
+        tags: spec.tags.clone(),
+        required_tags: spec.required_tags.clone(),
     }
 }
 
