@@ -102,7 +102,8 @@ pub struct PilotVMSpec {
     /// Name of the image in `Cloud.spec.images`.
     #[schemars(length(min = 1, max = 63))]
     pub image: String,
-    /// CPU time that the pilot offers to the Matcher: matching.maxCpuTime of the pool when it was made.
+    /// CPU time that the pilot offers to the Matcher: matching.maxCpuTime of the pool when it was made. It is less where the VM is to be gone
+    /// before a Downtime, and where it is lent: its VO has its part of a limit already, and spec.reason says of which.
     pub max_cpu_time: Duration,
     /// Tags that the pilot offers to the Matcher. Jobs that require another tag do not get it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,6 +1,6 @@
 //! What a PilotVM's object says of its life: questions that several rooms ask of it. Pure.
 
-use broker::cloud::Coming;
+use broker::{cloud::Coming, plan::BEFORE_THE_FIRST_JOB};
 use crds::{
     Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition,
     vm::{PilotVMSpec, PilotVMStatus},
@@ -18,11 +18,6 @@ const ASKS_AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A guest that does not stop by itself is given this time more than it should need.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
-
-/// What the pilot may use of its CPU time before it asks for work, in normalised seconds. DIRAC's JobAgent asks for jobs that fit in
-/// what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a pool of
-/// `maxCpuTime: 72h` would make VMs for 72 h jobs and none of their pilots would ever be given one.
-const BEFORE_THE_FIRST_JOB: u64 = 18_000;
 
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {

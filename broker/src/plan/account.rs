@@ -74,6 +74,12 @@ impl Account {
         self.used.iter_mut().zip(amount).for_each(|(used, less)| *used = used.saturating_sub(less));
     }
 
+    /// How much of each resource there is for us, where our VMs hold so much of it.
+    pub fn whole(&self, held: [u64; 4]) -> [Option<u64>; 4] {
+        let whole = |i: usize| Some(self.limits[i]?.saturating_add(held[i]).saturating_sub(self.used[i]));
+        std::array::from_fn(whole)
+    }
+
     /// Whether more is used than may be.
     pub fn is_over(&self) -> bool {
         self.limits.iter().zip(self.used).any(|(limit, used)| limit.is_some_and(|limit| used > limit))

@@ -154,6 +154,32 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// The limits that VOs share on which a VM counts, whether the provider's quota as it was read has it already or not.
+    pub fn of_vm(&self, ours: &Ours<'_>) -> impl Iterator<Item = Number> + use<> {
+        let Ours { vm, pool, cloud, site, .. } = ours;
+        let quota = vm.offering.quota.and_then(|quota| self.quotas.get(quota)).copied();
+        let pool = pool.map(|p| self.pools[p]);
+        let all = [pool, site.map(|p| self.sites[p]), cloud.map(|c| self.ceilings[c]), Some(self.installation), quota];
+        all.into_iter().flatten()
+    }
+
+    /// Those that are of a pool, its maximum first.
+    pub fn of_pool(&self, pool: usize) -> impl Iterator<Item = Number> + use<> {
+        [self.pools[pool], self.sites[pool], self.installation].into_iter()
+    }
+
+    /// Those that are of an offer.
+    pub fn of_offer(&self, offer: Offer<'_>) -> impl Iterator<Item = Number> + Clone + use<> {
+        let quota = offer.offering.quota.and_then(|quota| self.quotas.get(quota)).copied();
+        [Some(self.ceilings[offer.cloud]), quota].into_iter().flatten()
+    }
+
+    /// Those that are of a launch.
+    pub fn of_launch(&self, thought: Thought<'_>) -> impl Iterator<Item = Number> + Clone + use<> {
+        let of_pool = [self.pools[thought.pool], self.sites[thought.pool], self.installation];
+        of_pool.into_iter().chain(self.of_offer(thought.offer))
+    }
+
     fn quota_of(&self, vm: &LiveVm) -> Option<Number> {
         if vm.counted { None } else { self.quotas.get(vm.offering.quota?).copied() }
     }
@@ -318,6 +344,11 @@ impl<'a> Books<'a> {
     /// The number of the account of a pool's site.
     pub fn site(&self, pool: usize) -> Number {
         self.sites[pool]
+    }
+
+    /// How many accounts there are.
+    pub fn count(&self) -> usize {
+        self.accounts.len()
     }
 
     pub fn account(&self, number: Number) -> &Account {

@@ -18,13 +18,13 @@ use super::{
     snapshot::{Closing, LiveVm, Offering, Snapshot},
 };
 
-/// How a VM is cut to the time that is left.
+/// How a VM is cut to the time that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// CPU time that its pilot offers, in normalised seconds as DIRAC compares them.
     pub cpu_time: u64,
-    /// Seconds until it is to be gone.
-    pub until: u64,
+    /// Seconds until it is to be gone, before a closing; `None`: it ends when its pilot has no more time.
+    pub until: Option<u64>,
 }
 
 /// Seconds that are left for booting where nothing was measured: a pilot's CPU time begins when it has booted.
@@ -33,6 +33,11 @@ const BOOTS_WITHIN: u64 = 300;
 const TAKES_JOBS_WITHIN: u64 = 600;
 /// Seconds that a pilot takes off its CPU time (DIRAC's `StopMargin`).
 pub const STOP_MARGIN: u64 = 300;
+/// What a pilot may use of its CPU time before it asks for work, in normalised seconds: it is offered beyond what its pool says. DIRAC's JobAgent
+/// asks for jobs that fit in what is left, and TaskQueueDB rounds what jobs ask for up to its segments (up to 72 h): without this allowance a
+/// pool of `maxCpuTime: 72h` would make VMs for 72 h jobs and none of their pilots would ever be given one. A VM that is to be gone at a moment has
+/// none, since its last job would run on beyond it.
+pub const BEFORE_THE_FIRST_JOB: u64 = 18_000;
 
 /// Normalised seconds that pass in these seconds on a core of this power, which is in hundredths of DIRAC's unit.
 pub fn work(power: u64, seconds: u64) -> u64 {
@@ -84,7 +89,7 @@ impl Closing {
         let drained = self.drains_in.max(TAKES_JOBS_WITHIN).saturating_add(STOP_MARGIN);
         let in_time = class.is_none_or(|class| fits(offering, class, before));
         let most = if in_time { before } else { asked.saturating_add(work(power, drained)) };
-        Beyond::Cut(Cut { cpu_time: most, until: self.starts_in })
+        Beyond::Cut(Cut { cpu_time: most, until: Some(self.starts_in) })
     }
 }
 

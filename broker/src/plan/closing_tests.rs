@@ -30,7 +30,7 @@ fn closed(queues: Vec<TaskQueue>, closings: Vec<Closing>) -> Snapshot {
     w
 }
 fn cuts(world: &Snapshot) -> Vec<Option<(u64, u64)>> {
-    plan(world).launches.iter().map(|l| l.cut.map(|cut| (cut.cpu_time / 60, cut.until / HOUR))).collect()
+    plan(world).launches.iter().map(|l| l.cut.map(|cut| (cut.cpu_time / 60, cut.until.unwrap() / HOUR))).collect()
 }
 /// A VM that may go on for ten days.
 fn long(name: &str) -> LiveVm {

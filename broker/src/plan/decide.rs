@@ -12,7 +12,7 @@ use super::{
     fill::Fill,
     index::{Index, Numbers},
     job_class::JobClass,
-    keep::keep,
+    keep::{keep, keeps},
     lane::Pace,
     ours::ours,
     share::Turns,
@@ -31,7 +31,7 @@ const FETCH: u64 = 20;
 /// 1. Jobs that a VM was bought for have the first claim on it until its pilot had its first job.
 /// 2. What is free of VMs that run or boot goes to the classes of jobs, those first that fit the fewest pools.
 /// 3. For what is left VMs are made: turn by turn for the VO that has least for its share (`share.rs`), from the offering that costs least
-///    for each core that is used (`market.rs`), within every limit (`books.rs`).
+///    for each core that is used (`market.rs`), within every limit (`books.rs`). What a VO has beyond its part of a limit is lent (`lent.rs`).
 /// 4. Pools that borrow may then have more than their maximum, and pools keep the VMs that their manifests ask for.
 /// 5. What got nothing is explained (`explain.rs`); what is beyond a limit or not needed is given back (`surplus.rs`)
 ///    or drains (`drain.rs`).
@@ -59,6 +59,9 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         }
     }
 
+    if left.iter().any(|jobs| *jobs > 0) || keeps(snapshot) {
+        fill.divide(&ours);
+    }
     let mut turns = Turns::new(snapshot, &ours, &demand.classes, &left, &order);
     fill.fill(&mut turns, &mut left);
     if left.iter().any(|jobs| *jobs > 0) && fill.lend() {

@@ -67,6 +67,8 @@ fn the_worked_example_is_what_the_plan_decides() {
     let told = told(&plan);
     let page = include_str!("../../../docs/plan.md");
     assert!(page.contains(&told), "docs/plan.md must have this:\n{told}");
+    let lent = plan.launches.iter().filter(|launch| launch.cut.is_some()).map(|launch| &*launch.vo).collect::<Vec<_>>();
+    assert_eq!(lent, ["biomed"; 2]);
     let cpu = plan.assigned["cpu"];
     let sentence = format!("{} of the waiting jobs go to VMs that run, {} to one that boots", cpu.running, cpu.booting);
     assert!(page.contains(&sentence), "docs/plan.md must have this:\n{sentence}");

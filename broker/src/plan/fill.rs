@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    account::Number,
     aisles::{Aisles, Choice, aisles, numbered},
     beside::Beside,
     books::Books,
@@ -14,9 +15,11 @@ use super::{
     closing::Cut,
     index::Index,
     lane::{Lane, Pace},
+    lent::Taken,
     life::Free,
     market::Market,
     need::Pin,
+    part::Parts,
     rests::{Rest, Rests, Run},
     share::Turns,
     snapshot::{Lease, Pool, Snapshot},
@@ -32,8 +35,10 @@ pub struct Draft {
     pub lease: Vec<Lease>,
     /// The tag that it asks for, so that it takes such jobs alone.
     pub pin: Option<Pin>,
-    /// How it is cut to the time that is left.
+    /// How it is cut to the time that it has.
     pub cut: Option<Cut>,
+    /// The account of which its VO has its part, where it is lent.
+    pub lent: Option<Number>,
     pub why: Why,
 }
 
@@ -67,6 +72,8 @@ pub struct Fill<'c, 'a> {
     /// The limits, and what is used of them.
     pub books: Books<'a>,
     pub market: Market<'a>,
+    /// What each VO has of the limits that it shares.
+    pub parts: Parts,
     /// By index of the VO: the pools that serve it, in the order in which they are tried where cost does not decide.
     pub pools_of: Vec<Vec<usize>>,
     /// By index of the VO: the same pools in aisles.
@@ -112,6 +119,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             index,
             books,
             market,
+            parts: Parts::default(),
             pools_of,
             aisles_of,
             says_of,
@@ -198,10 +206,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         let room = self.books.room(thought);
         let is_ample = self.is_ample(room, full.cores);
         let turn = if alone || is_ample { wanted } else { wanted.min(1 + (self.made[n] / 16).max(room / 64)) };
-        let vms = turn.min(room);
+        let Taken { vms, cut, lent } = self.take(thought, Some(n), turn.min(room));
         self.most[n] = each;
         self.made[n] = self.made[n].saturating_add(vms);
-        let cut = self.books.take(thought, vms);
         turns.give(class.vo, Some(n), offer.offering, vms);
         let Pool { pin, cpu_time, .. } = self.snapshot.pools[pool];
         let pin = if pin { class.need.pin() } else { None };
@@ -214,7 +221,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         }
         let draft = || {
             let lease = vec![Lease { class: class.key.clone(), jobs }];
-            Draft { pool, vo: class.vo, offer: number, lease, pin, cut, why: Why::Class(n) }
+            Draft { pool, vo: class.vo, offer: number, lease, pin, cut, lent, why: Why::Class(n) }
         };
         self.drafts.extend(std::iter::repeat_with(draft).take(run.vms));
         let given = vms * jobs;
@@ -233,9 +240,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         let Some((_, false, number)) = self.best_of(pool, vo, None, 0, |_| true) else { return false };
         let offer = self.market.offer(number);
         let thought = self.thought(pool, vo, None, number);
-        let cut = self.books.take(thought, 1);
+        let Taken { cut, lent, .. } = self.take(thought, None, 1);
         turns.give(vo, None, offer.offering, 1);
-        self.drafts.push(Draft { pool, vo, offer: number, lease: Vec::new(), pin: None, cut, why });
+        self.drafts.push(Draft { pool, vo, offer: number, lease: Vec::new(), pin: None, cut, lent, why });
         true
     }
 }

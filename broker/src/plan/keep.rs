@@ -17,9 +17,14 @@ struct Has {
     idle: u64,
 }
 
+/// Whether any pool keeps VMs.
+pub fn keeps(snapshot: &Snapshot) -> bool {
+    snapshot.pools.iter().any(|pool| pool.min > 0 || pool.spare > 0)
+}
+
 /// Makes the VMs that pools lack; `unused`: by index of the pool as many that boot are needed by nobody.
 pub fn keep(snapshot: &Snapshot, ours: &[Ours<'_>], unused: &[u64], fill: &mut Fill<'_, '_>, turns: &mut Turns) {
-    if snapshot.pools.iter().all(|pool| pool.min == 0 && pool.spare == 0) {
+    if !keeps(snapshot) {
         return;
     }
     let mut all = vec![Has::default(); snapshot.pools.len()];

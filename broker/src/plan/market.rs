@@ -9,7 +9,7 @@ use super::{
     books::Books,
     need::Need,
     offer::Offer,
-    shelf::{Cost, Kind, Rank, Shelf, Value, least},
+    shelf::{Cost, Kind, Rank, Shelf, Value, largest, least},
     snapshot::{CloudState, Offering, Pool, Requirements, Snapshot, Strategy, Unpriced},
 };
 
@@ -111,6 +111,11 @@ impl<'a> Market<'a> {
     /// The least that a VM of this catalogue takes: cores, memory, GPUs and price. `None`: nothing is on offer.
     pub fn least_of_all(&self, catalogue: usize) -> Option<[u64; 4]> {
         least(self.catalogues[catalogue].kinds.iter())
+    }
+
+    /// The most cores, memory and GPUs that a VM of this catalogue has.
+    pub fn largest(&self, catalogue: usize) -> [u64; 3] {
+        largest(self.catalogues[catalogue].kinds.iter())
     }
 
     /// A bound from below: no offer of the catalogue gives a used core for less, for jobs of one need and of the number that `step` stands

@@ -31,6 +31,7 @@ mod index;
 mod job_class;
 mod keep;
 mod lane;
+mod lent;
 pub mod life;
 mod market;
 mod near;
@@ -39,6 +40,7 @@ mod offer;
 #[cfg(test)]
 mod optimum_tests;
 mod ours;
+mod part;
 mod reason;
 mod restraint;
 mod rests;
@@ -60,7 +62,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use closing::{Cut, STOP_MARGIN, work};
+pub use closing::{BEFORE_THE_FIRST_JOB, Cut, STOP_MARGIN, work};
 pub use decide::{plan, says};
 pub use disruption::{Disruption, Drift, Most};
 pub use drain::Drain;
@@ -111,7 +113,7 @@ pub struct Launch {
     pub jobs: u64,
     /// The same by class: they have the first claim on it.
     pub lease: Vec<Lease>,
-    /// How it is cut to the time that is left before its cloud is closed; `None`: it is as its pool says.
+    /// How it is cut to the time that is left before its cloud is closed, or for which it is lent; `None`: it is as its pool says.
     pub cut: Option<Cut>,
     /// A tag that its pilot asks for beside the pool's required ones, so that it takes such jobs alone.
     pub pin: Option<Arc<str>>,

@@ -291,7 +291,7 @@ pub fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
         vo: l.vo.to_string(),
         offering: l.offering.clone(),
         says: says_of(world, l),
-        cpu_time: world.pools.iter().find(|p| *p.name == *l.pool).unwrap().cpu_time,
+        cpu_time: l.cut.map_or(world.pools.iter().find(|p| *p.name == *l.pool).unwrap().cpu_time, |cut| cut.cpu_time),
         lease: l.lease.clone(),
         ..LiveVm::default()
     }));

@@ -62,6 +62,12 @@ pub fn least<'k>(kinds: impl Iterator<Item = &'k Kind>) -> Option<[u64; 4]> {
     takes.reduce(|a, b| std::array::from_fn(|i| a[i].min(b[i])))
 }
 
+/// The most of what these kinds have: cores, memory and GPUs.
+pub fn largest<'k>(kinds: impl Iterator<Item = &'k Kind>) -> [u64; 3] {
+    let has = kinds.map(|Kind { full: Free { cores, ram_mib, gpus }, .. }| [*cores, *ram_mib, *gpus]);
+    has.reduce(|a, b| std::array::from_fn(|i| a[i].max(b[i]))).unwrap_or_default()
+}
+
 /// What comes first; the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {

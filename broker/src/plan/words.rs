@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Launch,
+    account::Number,
     fill::{Draft, Fill, Why},
     need::Pin,
 };
@@ -22,13 +23,21 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
         }
     }
     let mut of_classes: Vec<Option<Arc<str>>> = vec![None; fill.classes.len()];
-    let mut of_pools: HashMap<(usize, Why), Arc<str>> = HashMap::new();
+    let mut others: HashMap<(usize, Why, Option<Number>), Arc<str>> = HashMap::new();
     let mut pins: HashMap<Pin, Arc<str>> = HashMap::new();
     let launch = |draft: Draft| {
         let offer = fill.market.offer(draft.offer);
         let reason = match draft.why {
-            Why::Class(n) => of_classes[n].get_or_insert_with(|| Arc::from(sentence(fill, &draft, wanted[n]))),
-            why => of_pools.entry((draft.pool, why)).or_insert_with(|| Arc::from(sentence(fill, &draft, 0))),
+            Why::Class(n) if draft.lent.is_none() => {
+                of_classes[n].get_or_insert_with(|| Arc::from(sentence(fill, &draft, wanted[n])))
+            }
+            why => {
+                let key = (if matches!(why, Why::Class(_)) { 0 } else { draft.pool }, why, draft.lent);
+                others.entry(key).or_insert_with(|| {
+                    let jobs = if let Why::Class(n) = why { wanted[n] } else { 0 };
+                    Arc::from(sentence(fill, &draft, jobs) + &lent(fill, &draft))
+                })
+            }
         };
         let reason = reason.clone();
         Launch {
@@ -44,6 +53,13 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
         }
     };
     drafts.into_iter().map(launch).collect()
+}
+
+/// Why a VM is made for a while.
+fn lent(fill: &Fill<'_, '_>, draft: &Draft) -> String {
+    let Some(account) = draft.lent else { return String::new() };
+    let (vo, whose) = (&fill.snapshot.vos[draft.vo].name, &fill.books.account(account).whose);
+    format!("; it is lent: {vo} has its part of what {whose} allows, so this VM takes jobs for a while only")
 }
 
 /// Why a VM is made.

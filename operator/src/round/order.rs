@@ -23,7 +23,7 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     let site = world.sites.iter().find(|s| s.name_any() == pool.spec.site_ref.name)?;
     let key = Key::of(pool.as_ref());
     let (matching, scaling) = (&pool.spec.matching, &pool.spec.scaling);
-    let until = launch.cut.map(|cut| cut.until);
+    let until = launch.cut.and_then(|cut| cut.until);
     let spec = PilotVMSpec {
         installation_ref: LocalRef { name: world.installation.name.clone() },
         pool_ref: LocalRef { name: key.name.clone() },
@@ -64,4 +64,38 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
     // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
     Some(vm)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use broker::plan::{BEFORE_THE_FIRST_JOB, Cut, Offering};
+
+    use super::{super::snapshot::tests, *};
+    use crate::life::before_the_first_job;
+
+    #[test]
+    fn a_vm_that_is_lent_has_less_cpu_time_and_no_other_end() {
+        let world = tests::world(|_| {});
+        let spec = |cut| {
+            let launch = Launch {
+                pool: "cpu".into(),
+                cloud: "lyon".into(),
+                vo: "biomed".into(),
+                offering: Arc::new(Offering::default()),
+                jobs: 0,
+                lease: Vec::new(),
+                cut,
+                pin: None,
+                reason: "jobs wait; it is lent".into(),
+            };
+            pilot_vm(&world, &launch, |_| "cpu-1".to_owned()).unwrap().spec
+        };
+        let (whole, lent) = (spec(None), spec(Some(Cut { cpu_time: 26_000, until: None })));
+        assert_eq!(lent, PilotVMSpec { max_cpu_time: Duration::from_secs(26_000), ..whole });
+        assert_eq!(before_the_first_job(&lent), BEFORE_THE_FIRST_JOB);
+        let ends = spec(Some(Cut { cpu_time: 26_000, until: Some(3_600) }));
+        assert_eq!((ends.max_lifetime.as_secs(), before_the_first_job(&ends)), (3_600, 0));
+    }
 }

@@ -1,15 +1,12 @@
 //! How much time is left, as the operator reckons it: until clouds are closed, and to VMs.
 
-use broker::plan::{Closing, Limits};
+use broker::plan::{BEFORE_THE_FIRST_JOB, Closing, Cut, Limits};
 
 use crate::{
     policy::VmSeen,
     scenario::Model,
     time::{Ms, SECOND},
 };
-
-/// The allowance on `matching.maxCpuTime` that pilots get, in normalised seconds. A VM that is to be gone at a moment has none.
-pub const ALLOWANCE: u64 = 3_600;
 
 /// What Downtimes close, seen from now.
 pub fn closings(now: Ms, model: &Model) -> Vec<Closing> {
@@ -33,9 +30,20 @@ pub fn closings(now: Ms, model: &Model) -> Vec<Closing> {
     all
 }
 
+/// CPU time that the pilot of a new VM is given, where its pool says so much and it may be cut.
+pub fn given(pool: u64, cut: Option<Cut>) -> u64 {
+    let cpu_time = cut.map_or(pool, |cut| cut.cpu_time);
+    cpu_time.saturating_add(allowance(cut.is_some_and(|cut| cut.until.is_some())))
+}
+
+/// What a pilot may use before its first job. One that is to be gone at a moment has nothing for that.
+fn allowance(is_to_be_gone: bool) -> u64 {
+    if is_to_be_gone { 0 } else { BEFORE_THE_FIRST_JOB }
+}
+
 /// CPU time that a VM's pilot still offers, as far as its row tells when it began. `until`: the VM is to be gone then.
 pub fn cpu_time(now: Ms, vm: &VmSeen<'_>, until: Option<Ms>) -> u64 {
-    let allowance = if until.is_some() { 0 } else { ALLOWANCE };
+    let allowance = allowance(until.is_some());
     let whole = vm.order.cpu_time.saturating_sub(allowance);
     let passed = vm.row.running_since.map_or(0, |began| now.saturating_sub(began) / SECOND);
     whole.saturating_sub(passed.saturating_sub(allowance))

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::Operator;
 use crate::{
-    report::Figures,
+    report::{Figures, Sample},
     run::run,
     scenario::{load, parse, small},
+    time::SECOND,
 };
 
 fn runs(text: &str) -> Figures {
@@ -67,6 +68,25 @@ fn the_budget_of_the_ready_scenario_is_never_passed() {
         let figures = run(&loaded, seed, &mut Operator::new(&loaded));
         assert_eq!(figures.passed, [], "seed {seed}");
         assert!((54.0..=60.0).contains(&figures.cost), "what may be spent is spent: {}", figures.cost);
+    }
+}
+
+#[test]
+fn a_vo_that_comes_late_has_its_share_after_an_hour_of_shortage() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/scenarios/late-vo.yaml");
+    let loaded = load(&file).unwrap();
+    for seed in 1..=3 {
+        let figures = run(&loaded, seed, &mut Operator::new(&loaded));
+        let minutes = |from: u64, to: u64| {
+            let within = move |sample: &&Sample| (from * 60 * SECOND..to * 60 * SECOND).contains(&sample.at);
+            figures.samples.iter().filter(within).map(|sample| sample.vos[1]).collect::<Vec<_>>()
+        };
+        assert!(minutes(0, 90).iter().all(|cores| *cores == 0));
+        let later = minutes(90 + 75, 360);
+        let mean = later.iter().sum::<u64>() / later.len() as u64;
+        assert!(mean >= 36 && later[0] >= 32, "seed {seed}: half of 80 cores are its share, and it has {later:?}");
+        assert!(figures.passed.is_empty() && figures.jobs[4] == 0, "{:?}", figures.passed);
+        assert!(figures.core_hours_used > 0.85 * figures.core_hours_bought, "{}", figures.core_hours_used);
     }
 }
 

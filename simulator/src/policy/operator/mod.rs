@@ -202,7 +202,7 @@ impl Policy for Operator {
             if let Some(order) = order(seen.model(), launch) {
                 let vm = hands.order(order);
                 self.leases.insert(vm, launch.lease.clone());
-                self.until.extend(launch.cut.map(|cut| (vm, now + cut.until * SECOND)));
+                self.until.extend(launch.cut.and_then(|cut| Some((vm, now + cut.until? * SECOND))));
             }
         }
     }

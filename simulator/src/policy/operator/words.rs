@@ -7,7 +7,7 @@ use broker::{
     plan::{self, CloudState, Offering, Strategy},
 };
 
-use super::left::ALLOWANCE;
+use super::left::given;
 use crate::{
     policy::QueueSeen,
     scenario::{Limits, Model, Offer},
@@ -126,7 +126,7 @@ pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
         spot: false,
     };
     let vo = model.vos.iter().position(|v| *v.name == *launch.vo)?;
-    let cpu_time = launch.cut.map_or(model.pools[pool].cpu_time + ALLOWANCE, |cut| cut.cpu_time);
+    let cpu_time = given(model.pools[pool].cpu_time, launch.cut);
     let alone = launch.pin.as_deref().and_then(Alone::of);
     Some(Order { pool, vo, offer, cpu_time, alone })
 }

@@ -1,0 +1,88 @@
+//! What is lent: VMs that a VO has beyond its part of a limit (`part.rs`) are made for a while.
+//!
+//! A pilot cannot be told to stop, and one whose queue is deep would go on for days. So the pilot of a lent VM offers so little CPU time that
+//! it takes jobs for about an hour: what is lent comes back by itself, without a job that is killed, and the VO that has least for its share
+//! has it first (`share.rs`).
+
+use super::{
+    account::Number,
+    closing::{BEFORE_THE_FIRST_JOB, Cut, STOP_MARGIN, work},
+    fill::Fill,
+    offer::Thought,
+    ours::Ours,
+    part::{Parts, Room},
+    snapshot::Offering,
+};
+
+/// Seconds for which the pilot of a lent VM takes jobs, at least.
+const TAKES_JOBS_FOR: u64 = 3_600;
+/// It is so many times as long as the VM boots, and as its jobs run, where that was measured: what it costs to begin and to end is about a
+/// tenth of the VM's life then.
+const BOOTS: u64 = 10;
+const RUNS: u64 = 4;
+/// The power of a core where nobody says, in hundredths of DIRAC's unit. Usual cores have so much, or up to two and a half times that.
+const USUAL_POWER: u64 = 1_000;
+/// An agent that had a job ends when less than this is left of its CPU time: DIRAC's `MinimumTimeLeft` (`Agent/JobAgent.py`).
+const MINIMUM_TIME_LEFT: u64 = 5_000;
+
+/// CPU time that a lent VM offers, in normalised seconds, where its jobs ask for `asked` and run for `runs` seconds (0: unknown).
+pub fn cpu_time(offering: &Offering, asked: u64, runs: u64) -> u64 {
+    let boots = offering.measured.boot.unwrap_or(0).saturating_mul(BOOTS);
+    let seconds = TAKES_JOBS_FOR.max(boots).max(runs.saturating_mul(RUNS));
+    let passes = work(offering.power.unwrap_or(USUAL_POWER), seconds.saturating_add(STOP_MARGIN));
+    asked.max(MINIMUM_TIME_LEFT).saturating_add(passes.saturating_sub(BEFORE_THE_FIRST_JOB))
+}
+
+/// VMs that were taken from the books.
+pub struct Taken {
+    pub vms: u64,
+    /// How each is cut.
+    pub cut: Option<Cut>,
+    /// The account of which their VO has its part, where they are lent.
+    pub lent: Option<Number>,
+}
+
+impl Fill<'_, '_> {
+    /// Divides the limits among the VOs that share them, before anything is bought.
+    pub fn divide(&mut self, ours: &[Ours<'_>]) {
+        let stays = |ours: &Ours<'_>| {
+            let asked = ours.vm.lease.first().map_or(0, |lease| lease.class.cpu_time);
+            let runs = ours.claims.first().copied().flatten().map_or(0, |n| self.paces[n].runs);
+            ours.vm.cpu_time > cpu_time(&ours.vm.offering, asked, runs)
+        };
+        self.parts = Parts::new(self.snapshot, &self.books, &self.market, ours, stays);
+    }
+
+    /// Takes up to `vms` such VMs, for which there is room, from all limits: first those that are within the VO's parts.
+    pub fn take(&mut self, thought: Thought<'_>, class: Option<usize>, vms: u64) -> Taken {
+        let (vo, offering) = (thought.vo, &**thought.offer.offering);
+        let asked = thought.class.map_or(0, |class| class.cpu_time);
+        let cpu_time = cpu_time(offering, asked, class.map_or(0, |n| self.paces[n].runs));
+        let accounts = self.books.of_launch(thought);
+        // A VM that ends as soon as it is needs no cut.
+        let room = if self.snapshot.pools[thought.pool].cpu_time <= cpu_time {
+            Room::Own(u64::MAX)
+        } else {
+            self.parts.room(accounts.clone(), vo, offering)
+        };
+        match room {
+            Room::Own(room) => {
+                let vms = vms.min(room);
+                if room < u64::MAX {
+                    accounts.for_each(|n| self.parts.take(n, vo, offering, vms));
+                }
+                Taken { vms, cut: self.books.take(thought, vms), lent: None }
+            }
+            Room::Lent(account) => {
+                let cut = match self.books.take(thought, vms) {
+                    None => Cut { cpu_time, until: None },
+                    // A VM that is to be gone has no allowance beside its CPU time.
+                    Some(cut) => {
+                        Cut { cpu_time: cut.cpu_time.min(cpu_time.saturating_add(BEFORE_THE_FIRST_JOB)), ..cut }
+                    }
+                };
+                Taken { vms, cut: Some(cut), lent: Some(account) }
+            }
+        }
+    }
+}
