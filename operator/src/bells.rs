@@ -12,15 +12,19 @@
 //! | `secrets_changed()` | the watches of clouds and installations, a cloud's poller when a deleted cloud needs them no more, the keeper of Secrets itself when what it found changes which are kept | the keeper of Secrets | it looks every 10 seconds |
 //! | `tell_statuses()` | everybody who changes what a status shows | the writer of statuses | it looks every 30 seconds |
 
-use tokio::sync::{Notify, broadcast};
+use std::sync::Mutex;
+
+use tokio::sync::{
+    Notify,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
 
 use crate::{known::Registry, names::Key};
 
-/// The most PilotVMs that may wait to be looked at; when there are more, all are looked at.
-const WAITING: usize = 65_536;
-
 pub struct Bells {
-    vms: broadcast::Sender<Key>,
+    /// To who looks after PilotVMs: nobody on a replica that does not lead. Who listens takes each key at once and drops what it has
+    /// already, so that few wait.
+    vms: Mutex<Option<UnboundedSender<Key>>>,
     rounds: Registry<Notify>,
     rows: Registry<Notify>,
     sources: Registry<Notify>,
@@ -35,7 +39,7 @@ pub struct Bells {
 impl Default for Bells {
     fn default() -> Self {
         Self {
-            vms: broadcast::channel(WAITING).0,
+            vms: Mutex::default(),
             rounds: Registry::default(),
             rows: Registry::default(),
             sources: Registry::default(),
@@ -52,13 +56,21 @@ impl Default for Bells {
 impl Bells {
     /// Has a PilotVM looked at.
     pub fn look_at(&self, vm: Key) {
-        // Nobody listens on a replica that does not lead.
-        let _ = self.vms.send(vm);
+        if let Ok(listener) = self.vms.lock()
+            && let Some(listener) = listener.as_ref()
+        {
+            // Who listened is gone when this process ends.
+            let _ = listener.send(vm);
+        }
     }
 
-    /// The PilotVMs to look at, from now on.
-    pub fn vms(&self) -> broadcast::Receiver<Key> {
-        self.vms.subscribe()
+    /// The PilotVMs to look at, from now on. Who asked before hears no more.
+    pub fn vms(&self) -> UnboundedReceiver<Key> {
+        let (sender, receiver) = unbounded_channel();
+        if let Ok(mut listener) = self.vms.lock() {
+            *listener = Some(sender);
+        }
+        receiver
     }
 
     /// Has the installation planned soon.
@@ -161,5 +173,31 @@ impl Bells {
         self.rounds.retain(keep);
         self.rows.retain(keep);
         self.sources.retain(keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "demo".into(), name: name.into() }
+    }
+
+    #[test]
+    fn a_pilotvm_that_is_rung_is_heard_by_who_listens_and_kept_for_nobody() {
+        let bells = Bells::default();
+        bells.look_at(key("early"));
+        let mut first = bells.vms();
+        bells.look_at(key("a"));
+        bells.look_at(key("b"));
+        assert_eq!((first.try_recv(), first.try_recv()), (Ok(key("a")), Ok(key("b"))));
+        assert!(first.try_recv().is_err(), "nothing from before");
+        let mut second = bells.vms();
+        bells.look_at(key("c"));
+        assert!(first.try_recv().is_err(), "another listens now");
+        assert_eq!(second.try_recv(), Ok(key("c")));
+        drop(second);
+        bells.look_at(key("late"));
     }
 }

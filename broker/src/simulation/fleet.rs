@@ -22,9 +22,10 @@ pub struct Use {
 
 #[derive(Default)]
 pub struct Fleet {
-    vms: BTreeMap<String, Machine>,
+    /// In boxes: half of the places in the nodes of such a map are empty.
+    vms: BTreeMap<String, Box<Machine>>,
     /// Ids by cluster and UID of their owner.
-    owned: BTreeMap<(String, String), BTreeSet<String>>,
+    owned: BTreeMap<(String, String), Vec<String>>,
     /// What the VMs that are held use, by the name of their flavor.
     held: BTreeMap<String, Use>,
     /// When something may happen to which VM. One that is gone, or to which nothing happens then, does no harm.
@@ -33,11 +34,11 @@ pub struct Fleet {
 
 impl Fleet {
     pub fn get(&self, id: &str) -> Option<&Machine> {
-        self.vms.get(id)
+        self.vms.get(id).map(Box::as_ref)
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Machine> {
-        self.vms.values()
+        self.vms.values().map(Box::as_ref)
     }
 
     pub fn of(&self, owner: &Owner) -> Vec<Vm> {
@@ -59,17 +60,18 @@ impl Fleet {
     /// Puts a VM in.
     pub fn insert(&mut self, machine: Machine) {
         count(&mut self.held, &machine, machine.vm.is_held(), false);
-        self.owned.entry(name(&machine.vm.owner)).or_default().insert(machine.vm.id.clone());
-        self.vms.insert(machine.vm.id.clone(), machine);
+        let owned = self.owned.entry(name(&machine.vm.owner)).or_insert_with(|| Vec::with_capacity(1));
+        owned.push(machine.vm.id.clone());
+        self.vms.insert(machine.vm.id.clone(), Box::new(machine));
     }
 
     /// Takes a VM out.
     pub fn remove(&mut self, id: &str) -> Option<Machine> {
-        let machine = self.vms.remove(id)?;
+        let machine = *self.vms.remove(id)?;
         count(&mut self.held, &machine, false, machine.vm.is_held());
         let owner = name(&machine.vm.owner);
         if let Some(ids) = self.owned.get_mut(&owner) {
-            ids.remove(id);
+            ids.retain(|one| one != id);
             if ids.is_empty() {
                 self.owned.remove(&owner);
             }

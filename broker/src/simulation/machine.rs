@@ -1,5 +1,7 @@
 //! One VM of a simulated cloud, with the pilot in it, and how it moves in time.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{World, config::SimulatedFlavor};
@@ -17,7 +19,7 @@ const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 pub struct Machine {
     /// What a list shows of it.
     pub vm: Vm,
-    pub pilot: Pilot,
+    pub pilot: Arc<Pilot>,
     pub flavor: SimulatedFlavor,
     /// When the pilot first asks for work; `None`: never.
     pub works_at: Option<Timestamp>,

@@ -1,6 +1,6 @@
 //! What a simulated cloud holds: its VMs, what they use of quota and capacity, and how they move in time.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
@@ -149,7 +149,7 @@ impl State {
         let times = if self.dice.chance(faults.slow_boot) { SLOW } else { 1 };
         let boot = seconds(self.config.boot_seconds.saturating_mul(times));
         let works_at = if boots { self.now.checked_add(boot).ok() } else { None };
-        let pilot = order.pilot.clone();
+        let pilot = Arc::new(order.pilot.clone());
         let (works, reclaimed_at, is_announced) = (false, None, false);
         let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works, reclaimed_at, is_announced };
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);

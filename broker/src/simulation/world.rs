@@ -5,6 +5,7 @@ mod jobs;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -52,6 +53,8 @@ pub struct World {
     streams: Vec<Stream>,
     pilots: BTreeMap<String, Worker>,
     rows: BTreeMap<String, Row>,
+    /// What the last pilot that came offers to the Matcher: mostly what the one before it did.
+    offered: Option<(Resource, Arc<Prepared>)>,
     /// When which job of which pilot ends. One whose pilot is gone ends nothing.
     ends: BinaryHeap<Reverse<(Moment, u64, String)>>,
     /// Pilots with free cores.
@@ -86,8 +89,8 @@ struct Row {
 /// A pilot that asks for work: its VM is up.
 #[derive(Debug)]
 struct Worker {
-    pilot: Pilot,
-    resource: Prepared,
+    pilot: Arc<Pilot>,
+    resource: Arc<Prepared>,
     jobs: Vec<Running>,
     idle_since: f64,
 }
@@ -102,6 +105,7 @@ impl World {
             streams: Vec::new(),
             pilots: BTreeMap::new(),
             rows: BTreeMap::new(),
+            offered: None,
             ends: BinaryHeap::new(),
             free: BTreeSet::new(),
             next_job: 0,
@@ -155,12 +159,12 @@ impl World {
     }
 
     /// A pilot asks for work the first time: its row turns Running, as the Matcher does it.
-    pub fn pilot_asks(&mut self, pilot: &Pilot) {
+    pub fn pilot_asks(&mut self, pilot: &Arc<Pilot>) {
         if let Some(row) = self.rows.get_mut(&pilot.reference).filter(|r| !r.status.is_final()) {
             row.status = PilotStatus::Running;
             row.touched = self.now;
         }
-        let resource = Prepared::new(Resource {
+        let resource = self.prepared(Resource {
             site: vec![pilot.site.clone()],
             grid_ce: vec![pilot.ce.clone()],
             platform: pilot.platform.iter().cloned().collect(),
@@ -182,6 +186,17 @@ impl World {
         }
         self.free.insert(reference.clone());
         self.match_jobs(News { pilots: [reference.clone()].into(), ..News::default() });
+    }
+
+    fn prepared(&mut self, resource: Resource) -> Arc<Prepared> {
+        match &self.offered {
+            Some((before, prepared)) if *before == resource => prepared.clone(),
+            _ => {
+                let prepared = Arc::new(Prepared::new(resource.clone()));
+                self.offered = Some((resource, prepared.clone()));
+                prepared
+            }
+        }
     }
 
     /// The pilot's VM is gone: its jobs wait again. Whether it had any.

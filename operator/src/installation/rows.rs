@@ -133,7 +133,7 @@ async fn read(ctx: &Context, key: &Key, handle: &Handle, asked: &[Arc<PilotVM>],
 /// late.
 fn wakes(vm: &PilotVM, reference: &str, before: &Rows, now: &Rows) -> bool {
     let said = |rows: &Rows| {
-        let row = rows.by_reference.get(reference)?;
+        let row = rows.row(reference)?;
         Some((row.status, row.current_job > 0, row.running.map(|jobs| jobs > 0)))
     };
     !ran(vm) || said(now) != said(before)

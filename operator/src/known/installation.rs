@@ -82,7 +82,7 @@ impl Facts {
 pub struct Rows {
     /// When all of them were asked for.
     pub started: Timestamp,
-    pub by_reference: BTreeMap<String, PilotRow>,
+    pub by_reference: BTreeMap<String, Arc<PilotRow>>,
     /// When those were asked for that were read again since, by reference.
     pub again: BTreeMap<String, Timestamp>,
     /// Since when pilots that had a job have none that runs, by reference: no earlier than the first reading that said so.
@@ -136,8 +136,13 @@ impl Rows {
             if row.current_job > 0 && row.running == Some(0) {
                 self.idle.insert(row.reference.clone(), started);
             }
-            self.by_reference.insert(row.reference.clone(), row);
+            self.by_reference.insert(row.reference.clone(), Arc::new(row));
         }
+    }
+
+    /// The row of this pilot.
+    pub fn row(&self, reference: &str) -> Option<&PilotRow> {
+        self.by_reference.get(reference).map(Arc::as_ref)
     }
 
     /// When this row was asked for.

@@ -4,6 +4,8 @@
 //! for again, and a list that is as long as before has nothing new. A job that is rescheduled leaves its pilot: the one that lists it
 //! last has it.
 
+mod claims;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -16,6 +18,8 @@ use broker::pilot::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use claims::{Claim, Claims};
 
 use crate::trouble::Trouble;
 
@@ -91,27 +95,15 @@ impl PilotJobs {
     }
 }
 
-/// A pilot's claim to a job that is not known to have ended.
-#[derive(Debug)]
-struct Claim {
-    since: Timestamp,
-    /// Whether the pilot was watched when it got the job.
-    began: bool,
-    /// What its state was; `None`: nobody has said yet, or DIRAC does not know the job.
-    status: Option<JobStatus>,
-    /// When its state was last known.
-    answered: Timestamp,
-}
-
 #[derive(Debug, Default)]
 struct Pilot {
-    /// How often the row lists each job.
-    listed: HashMap<u64, u32>,
+    /// How often the row lists each job, by number.
+    listed: Vec<(u64, u32)>,
     /// How long the longest list was.
     length: usize,
     /// Whether it was seen before, so that a job that is new in the list is new.
     is_watched: bool,
-    open: BTreeMap<u64, Claim>,
+    open: Claims,
     known: Arc<PilotJobs>,
 }
 
@@ -119,12 +111,13 @@ impl Pilot {
     /// Writes down what it has now, and that there is `news`.
     fn sum_up(&mut self, news: Option<Timestamp>, change: impl FnOnce(&mut PilotJobs)) {
         let place = |claim: &Claim| claim.status.map_or(Place::Unknown, JobStatus::place);
-        let has = |(job, claim): (&u64, &Claim)| {
+        let has = |(job, claim): (u64, &Claim)| {
             let status = claim.status.filter(|status| status.place() == Place::OnPilot)?;
-            Some(RunningJob { job: *job, since: claim.since, status })
+            Some(RunningJob { job, since: claim.since, status })
         };
         let running: Vec<_> = self.open.iter().filter_map(has).collect();
-        let may_have_more = self.length > MOST_JOBS || self.open.values().any(|claim| place(claim) == Place::Unknown);
+        let may_have_more =
+            self.length > MOST_JOBS || self.open.iter().any(|(_, claim)| place(claim) == Place::Unknown);
         if news.is_none() && self.known.running == running && self.known.may_have_more == may_have_more {
             return;
         }
@@ -150,7 +143,9 @@ impl Book {
         for row in rows {
             self.pilots.entry(row.reference.clone()).or_default();
             self.take_list(row, at);
-            asked.extend(self.pilots.get(&row.reference).into_iter().flat_map(|pilot| pilot.open.keys()));
+            asked.extend(
+                self.pilots.get(&row.reference).into_iter().flat_map(|pilot| pilot.open.iter().map(|(job, _)| job)),
+            );
         }
         asked
     }
@@ -169,11 +164,9 @@ impl Book {
             (pilot.listed, pilot.open) = Default::default();
             self.takers.retain(|_, taker| *taker != row.reference);
         } else {
-            let mut listed: HashMap<u64, u32> = HashMap::with_capacity(list.len());
-            for job in list {
-                *listed.entry(*job).or_default() += 1;
-            }
-            new.extend(listed.iter().filter(|(job, n)| pilot.listed.get(job) < Some(n)).map(|(job, _)| *job));
+            let listed = counted(list);
+            let more = |(job, n): &&(u64, u32)| times(&pilot.listed, *job) < *n;
+            new.extend(listed.iter().filter(more).map(|(job, _)| *job));
             pilot.listed = listed;
         }
         let mut again = 0;
@@ -196,8 +189,8 @@ impl Book {
     /// Another pilot lists the job since `at`. Where both were first read then, nobody knows which of them has it, and it counts for both.
     fn leaves(&mut self, reference: &str, job: u64, at: Timestamp) {
         let Some(pilot) = self.pilots.get_mut(reference) else { return };
-        if pilot.open.get(&job).is_some_and(|claim| claim.since < at) {
-            pilot.open.remove(&job);
+        if pilot.open.get(job).is_some_and(|claim| claim.since < at) {
+            pilot.open.remove(job);
             pilot.sum_up(Some(at), |known| known.left += 1);
         }
     }
@@ -214,11 +207,11 @@ impl Book {
             let (mut ended, mut left) = (Vec::new(), Vec::new());
             // What was asked before the pilot got the job again says nothing of it.
             for (job, claim) in pilot.open.iter_mut().filter(|(_, claim)| claim.since <= at) {
-                let status = states.get(job).copied();
+                let status = states.get(&job).copied();
                 claim.status = status;
                 match status.map(|status| (status, status.place())) {
-                    Some((status, Place::Ended)) => ended.push((*job, status)),
-                    Some((_, Place::BackInQueue)) => left.push(*job),
+                    Some((status, Place::Ended)) => ended.push((job, status)),
+                    Some((_, Place::BackInQueue)) => left.push(job),
                     Some((_, Place::OnPilot)) => claim.answered = at,
                     Some((_, Place::Unknown)) | None => {}
                 }
@@ -228,7 +221,7 @@ impl Book {
                 if taker.get(job).is_some_and(|taker| taker == reference) {
                     taker.remove(job);
                 }
-                pilot.open.remove(job)
+                pilot.open.remove(*job)
             };
             let ended: Vec<_> = ended.iter().filter_map(|(job, status)| Some((close(pilot, job)?, *status))).collect();
             left.retain(|job| close(pilot, job).is_some());
@@ -251,6 +244,17 @@ impl Book {
         self.pilots.retain(|reference, _| kept.contains(reference.as_str()));
         self.takers.retain(|_, taker| kept.contains(taker.as_str()));
     }
+}
+
+/// How often each job is in the list, by number.
+fn counted(list: &[u64]) -> Vec<(u64, u32)> {
+    let mut sorted = list.to_vec();
+    sorted.sort_unstable();
+    sorted.chunk_by(u64::eq).map(|same| (same[0], u32::try_from(same.len()).unwrap_or(u32::MAX))).collect()
+}
+
+fn times(listed: &[(u64, u32)], job: u64) -> u32 {
+    listed.binary_search_by_key(&job, |(job, _)| *job).map_or(0, |at| listed[at].1)
 }
 
 /// The book of one installation, for all who read its rows, and whether states can be read.

@@ -28,7 +28,7 @@ pub struct Remembered {
     /// When the deletion of the VM was accepted.
     pub delete_asked: Option<Instant>,
     /// What the provider said last when it was asked for this very VM.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
     /// Why the round gave it back.
     pub surplus: Option<String>,
     /// What the last round decided on its drain; `None`: no round has looked at it since the start.
@@ -40,7 +40,7 @@ pub struct Remembered {
     /// Since when its row could not be closed.
     pub row_tried: Option<Instant>,
     /// Its row as it was read last for itself, and when.
-    pub row: Option<(Timestamp, Option<PilotRow>)>,
+    pub row: Option<Box<(Timestamp, Option<PilotRow>)>>,
     /// What is known of the last attempt to make its VM.
     pub tried: Option<Tried>,
     pub row_written: Option<Timestamp>,

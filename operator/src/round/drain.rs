@@ -49,7 +49,7 @@ pub fn idle(world: &World, plan: &Plan) -> Vec<(Arc<PilotVM>, String)> {
         let drain = wanted.get(vm.metadata.name.as_deref()?)?;
         drains(vm)?;
         let reference = stamp::reference(&vm.uid().unwrap_or_default());
-        let row = world.rows.as_ref()?.by_reference.get(&reference)?;
+        let row = world.rows.as_ref()?.row(&reference)?;
         let may_be = row.status != PilotStatus::Done && row.running.is_none_or(|jobs| jobs == 0);
         may_be.then(|| (vm.clone(), drain.reason.clone()))
     };

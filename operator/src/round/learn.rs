@@ -130,7 +130,7 @@ fn sight<'a>(world: &World, lots: &mut Lots<'a>, vm: &'a PilotVM) -> Option<Sigh
     let uid = vm.uid()?;
     let reference = stamp::reference(&uid);
     let jobs = world.rows.as_deref().and_then(|rows| rows.jobs.get(&reference)).map(Arc::as_ref);
-    let row = world.rows.as_deref().and_then(|rows| rows.by_reference.get(&reference));
+    let row = world.rows.as_deref().and_then(|rows| rows.row(&reference));
     let has_had = served(vm) || row.is_some_and(|row| row.current_job > 0);
     Some(Sight {
         vm: uid.into(),

@@ -33,7 +33,7 @@ pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timest
         return Life::Ending;
     }
     let reference = stamp::reference(&vm.uid().unwrap_or_default());
-    let row = rows.and_then(|r| r.by_reference.get(&reference));
+    let row = rows.and_then(|r| r.row(&reference));
     if row.is_some_and(|r| matches!(r.status, PilotStatus::Done | PilotStatus::Failed)) {
         // The pilot says that it has ended: it takes no more jobs, whether its VM stops or not.
         return Life::Ending;

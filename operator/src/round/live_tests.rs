@@ -80,8 +80,11 @@ fn a_pilot_is_late_only_when_its_own_row_was_read_after_the_deadline() {
     assert_eq!(phase(&vm(launched_at(1)), Some(&old), 40), boots());
     assert_eq!(phase(&vm(launched_at(1)), Some(&rows(35, "Waiting", 0)), 40), Life::Ending);
     let reference = stamp::reference("u");
-    let again =
-        old.clone().with(minute(35), std::slice::from_ref(&reference), old.by_reference.into_values().collect());
+    let again = old.clone().with(
+        minute(35),
+        std::slice::from_ref(&reference),
+        old.by_reference.values().map(|row| row.as_ref().clone()).collect(),
+    );
     assert_eq!(phase(&vm(launched_at(1)), Some(&again), 40), Life::Ending);
 }
 

@@ -76,7 +76,7 @@ fn sight<'a>(world: &'a World, (lots, kinds): (&mut Lots<'a>, &mut Kinds<'a>), v
 fn shown<'a>(world: &'a World, uid: &str) -> (Option<&'a PilotJobs>, Option<u64>) {
     let Some(rows) = world.rows.as_deref() else { return (None, None) };
     let reference = stamp::reference(uid);
-    (rows.jobs.get(&reference).map(Arc::as_ref), rows.by_reference.get(&reference).and_then(|row| row.power))
+    (rows.jobs.get(&reference).map(Arc::as_ref), rows.row(&reference).and_then(|row| row.power))
 }
 
 /// Whether the VM's pilot came to work. One that stopped without a job may have asked in vain: that says nothing.

@@ -119,13 +119,13 @@ impl Learnt {
             m.delete_asked = Some(moment);
         }
         if self.answer.is_some() {
-            m.answer = self.answer;
+            m.answer = self.answer.map(Box::new);
         }
         if self.tried.is_some() {
             m.tried = self.tried;
         }
         if self.row.is_some() {
-            m.row = self.row;
+            m.row = self.row.map(Box::new);
         }
         if self.row_written {
             m.row_written = Some(now);

@@ -41,7 +41,7 @@ use kube::{
         reflector::{ObjectRef, Store},
     },
 };
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::time::Instant;
 
 use done::Again;
 use error::Error;
@@ -65,7 +65,7 @@ const WATCH_IS_LATE: Duration = Duration::from_secs(5);
 /// Looks after every PilotVM of one store, until dropped.
 pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
     let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
-    let triggers = stream::iter(all).chain(woken(&ctx, store.clone()));
+    let triggers = stream::iter(all).chain(woken(&ctx));
     Controller::for_stream(stream::pending(), store)
         // No bound for all together, which one slow cloud would fill: permits bound what is asked of each cloud and each DIRAC.
         .with_config(Config::default().concurrency(0))
@@ -78,17 +78,12 @@ pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
         .await;
 }
 
-/// PilotVMs to look at: what the watch, the pollers and the rounds say. When too many were said at once: all of them.
-fn woken(ctx: &Context, store: Store<PilotVM>) -> impl futures::Stream<Item = ObjectRef<PilotVM>> + Send + 'static {
-    stream::unfold((ctx.bells.vms(), store), |(mut receiver, store)| async move {
-        let references = match receiver.recv().await {
-            Ok(key) => vec![ObjectRef::new(&key.name).within(&key.namespace)],
-            Err(RecvError::Lagged(_)) => store.state().iter().map(|vm| reference(vm.as_ref())).collect(),
-            Err(RecvError::Closed) => return None,
-        };
-        Some((stream::iter(references), (receiver, store)))
+/// PilotVMs to look at: what the watch, the pollers and the rounds say.
+fn woken(ctx: &Context) -> impl futures::Stream<Item = ObjectRef<PilotVM>> + Send + 'static {
+    stream::unfold(ctx.bells.vms(), |mut rung| async move {
+        let key = rung.recv().await?;
+        Some((ObjectRef::new(&key.name).within(&key.namespace), rung))
     })
-    .flatten()
 }
 
 async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {

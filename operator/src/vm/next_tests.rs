@@ -281,7 +281,7 @@ fn a_vm_that_lists_lack_is_asked_for_and_lives_until_the_provider_says_that_ther
     let (vm, busy) = (running_vm(60, true), row(PilotStatus::Running, 7));
     assert_eq!(step(&vm, Machine::Missing, Some(&busy)), Step::Ask);
     let mut o = observed(&vm, Machine::Missing, Some(&busy));
-    o.remembered.answer = asked(Found::Unclear("a cell is down".into()), 1, 0);
+    o.remembered.answer = asked(Found::Unclear("a cell is down".into()), 1, 0).map(Box::new);
     assert!(matches!(next(&o), Step::Pause(_)), "it is asked for again after a pause");
     let mut away = observed(&vm, Machine::Missing, Some(&busy));
     away.cloud_away = Some("it has no working driver".into());
@@ -341,7 +341,7 @@ fn a_vm_that_may_still_come_of_a_cut_off_order_is_waited_for_before_its_object_g
     let gone = |since: i64, looked: i64| {
         let vm = deleted(ended_vm(begun_vm(since), &Ending::given_back(None, false)));
         let mut o = observed(&vm, Machine::Gone, None);
-        o.remembered.answer = asked(Found::Nothing, looked, 0);
+        o.remembered.answer = asked(Found::Nothing, looked, 0).map(Box::new);
         next(&o)
     };
     assert!(matches!(gone(60, 1), Step::Wait(Some(_))));

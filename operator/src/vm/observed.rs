@@ -80,13 +80,11 @@ impl<'a> Observed<'a> {
         let installation = state.installations.get(&installation_key).facts();
         let reference = stamp::reference(&uid);
         let rows = installation.read.as_deref();
-        let (row, rows_read) = match (&remembered.row, rows) {
+        let (row, rows_read) = match (remembered.row.as_deref(), rows) {
             (Some((at, row)), rows) if rows.is_none_or(|rows| rows.read_at(&reference) < *at) => {
                 (row.clone(), Some(*at))
             }
-            (_, rows) => {
-                (rows.and_then(|r| r.by_reference.get(&reference).cloned()), rows.map(|r| r.read_at(&reference)))
-            }
+            (_, rows) => (rows.and_then(|r| r.row(&reference).cloned()), rows.map(|r| r.read_at(&reference))),
         };
         let id = vm.status.as_ref().and_then(|s| s.provider_id.as_ref());
         let notice = id.and_then(|id| cloud.announced.get(id)).copied();
@@ -98,7 +96,7 @@ impl<'a> Observed<'a> {
                 listed(cloud.listing.as_deref(), vm, touched),
                 cloud.listing.as_deref(),
                 touched,
-                remembered.answer.as_ref(),
+                remembered.answer.as_deref(),
             ),
             cloud_away,
             notice,

@@ -110,13 +110,14 @@ fn a_row_that_was_read_for_the_pilotvm_itself_counts_when_it_is_the_younger() {
         running: None,
         power: None,
     };
-    let rows = Rows { started: at(10), by_reference: [(stamp::reference("u"), row(0))].into(), ..Rows::default() };
+    let rows =
+        Rows { started: at(10), by_reference: [(stamp::reference("u"), Arc::new(row(0)))].into(), ..Rows::default() };
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
     let job = |state: &State| Observed::of(state, &vm, at(20), Instant::now()).row.map(|r| r.current_job);
     assert_eq!(job(&state), Some(0));
-    state.memory.note("u", |m| m.row = Some((at(15), Some(row(7)))));
+    state.memory.note("u", |m| m.row = Some(Box::new((at(15), Some(row(7))))));
     assert_eq!(job(&state), Some(7));
-    state.memory.note("u", |m| m.row = Some((at(5), Some(row(7)))));
+    state.memory.note("u", |m| m.row = Some(Box::new((at(5), Some(row(7))))));
     assert_eq!(job(&state), Some(0));
 }
 
@@ -137,7 +138,7 @@ fn a_pilot_stays_idle_when_its_row_is_read_for_itself_and_says_so_too_and_not_wh
     let rows = Rows::all(at(10), vec![row(Some(0))]);
     state.installations.get(&Key::of(&vm).beside("i")).update(|f| f.read = Some(Arc::new(rows)));
     let idle = |running: Option<u64>| {
-        state.memory.note("u", |m| m.row = Some((at(15), Some(row(running)))));
+        state.memory.note("u", |m| m.row = Some(Box::new((at(15), Some(row(running))))));
         Observed::of(&state, &vm, at(20), Instant::now()).idle_since
     };
     assert_eq!(idle(Some(0)), Some(at(10)));
