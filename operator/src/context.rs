@@ -12,7 +12,7 @@ use crate::{
     errands::Errands,
     known::{
         Registry, Shared, change::Brakes, cloud, expectations::Expectations, familiar::Familiar, installation,
-        measures::Measures, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
+        intents::Intents, measures::Measures, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -39,6 +39,8 @@ pub struct State {
     pub memory: Memory,
     /// PilotVMs that were made and have not come back through the watch.
     pub expectations: Expectations,
+    /// PilotVMs that rounds have decided to make.
+    pub intents: Intents,
     /// What was last seen of the Secrets that objects name.
     pub secrets: Secrets,
     /// Names of PilotVMs.

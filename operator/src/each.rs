@@ -55,6 +55,7 @@ pub async fn installation(ctx: Arc<Context>) {
         ctx.state.measures.with(|all| all.retain(|key, _| keep(key)));
         ctx.state.brakes.with(|all| all.retain(|key, _| keep(key)));
         ctx.state.ended.with(|all| all.retain(|key, _| keep(key)));
+        ctx.state.intents.forget(|of| !keep(of));
         ctx.bells.retain_installations(keep);
         let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_installations());
         let _ = pulse.rests(rest).await;

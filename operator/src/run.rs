@@ -244,6 +244,7 @@ async fn pump_vms(ctx: Arc<Context>, stream: impl Stream<Item = Seen<PilotVM>> +
 fn saw(ctx: &Context, vm: &PilotVM) {
     let (state, key) = (&ctx.state, Key::of(vm));
     state.expectations.seen(vm);
+    state.intents.give_up(&key);
     state.numbers.saw(&key.beside(&vm.spec.pool_ref.name), &key.name);
     let uid = vm.metadata.uid.as_deref().unwrap_or_default();
     if state.stores.vms.get(&key).is_some_and(|now| now.metadata.uid.as_deref() == Some(uid)) {

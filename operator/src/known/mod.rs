@@ -8,6 +8,7 @@ pub mod expectations;
 pub mod familiar;
 pub mod frozen;
 pub mod installation;
+pub mod intents;
 pub mod jobs;
 pub mod listing;
 pub mod lots;

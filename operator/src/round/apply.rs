@@ -21,7 +21,7 @@ use kube::ResourceExt;
 
 use super::{drain::idle, order::pilot_vm, unmade::Unmade, world::World};
 use crate::{
-    context::Context,
+    context::{Context, State},
     crash::crash_point,
     giveback::{Which, give_back},
     known::memory::Drain,
@@ -54,16 +54,35 @@ pub struct Applied {
     pub kept: BTreeMap<String, String>,
 }
 
-/// Deletes and makes PilotVMs as the plan says; gives what went wrong.
-pub async fn apply(ctx: &Context, world: &World, rows: Option<&dyn PilotRows>, plan: &Plan) -> Applied {
+/// What is to be made, and what cannot be.
+#[derive(Debug, Default)]
+pub struct Orders {
+    orders: Vec<Order>,
+    unmade: Vec<Unmade>,
+}
+
+/// The PilotVMs of a plan. From now on they count for others too.
+pub fn decide(state: &State, world: &World, plan: &Plan) -> Orders {
+    let (launches, unheld) = held_pools_only(world, &plan.launches);
+    let unmade = unheld.into_iter().map(|launch| Unmade::of(launch, Reason::PilotVMsNotMade, NO_FINALIZER)).collect();
+    let order = |launch: &Launch| Some((launch.clone(), pilot_vm(world, launch, |pool| state.numbers.take(pool))?));
+    let orders: Vec<Order> = launches.into_iter().filter_map(order).collect();
+    state.intents.decide(&world.installation, orders.iter().map(|(_, vm)| vm));
+    Orders { orders, unmade }
+}
+
+/// Gives PilotVMs back as the plan says, and makes those that were ordered; gives what went wrong.
+pub async fn apply(
+    ctx: &Context,
+    world: &World,
+    rows: Option<&dyn PilotRows>,
+    plan: &Plan,
+    Orders { orders, mut unmade }: Orders,
+) -> Applied {
     let given = give_back(ctx, rows, surplus(world, &plan.surplus), Which::Unasked).await;
     let drained = give_back(ctx, rows, idle(world, plan), Which::Idle).await;
     let kept = given.failed.into_iter().chain(drained.failed).collect();
-    let (launches, unheld) = held_pools_only(world, &plan.launches);
-    let mut unmade: Vec<Unmade> =
-        unheld.into_iter().map(|launch| Unmade::of(launch, Reason::PilotVMsNotMade, NO_FINALIZER)).collect();
-    let order = |launch: &Launch| Some((launch.clone(), pilot_vm(world, launch, |pool| ctx.state.numbers.take(pool))?));
-    let (first, others) = first_of_each_pool(launches.into_iter().filter_map(order).collect());
+    let (first, others) = first_of_each_pool(orders);
     let hands = Hands { ctx, world, stopped: AtomicBool::new(false) };
     for batch in [first, others] {
         let made = stream::iter(batch).map(|(launch, vm)| hands.make(launch, vm));
@@ -107,6 +126,7 @@ impl Hands<'_> {
         let (state, key) = (&self.ctx.state, self.world.installation.beside(&vm.name_any()));
         let pool = vm.spec.pool_ref.name.clone();
         if self.stopped.load(Ordering::Relaxed) {
+            state.intents.give_up(&key);
             state.numbers.free(&key.beside(&pool), &key.name);
             return Err(Unmade::of(&launch, Reason::PilotVMsNotMade, STOPPED));
         }
@@ -121,6 +141,7 @@ impl Hands<'_> {
             Err(error) if is_refusal(&error) => {
                 // The next round plans it again, from what is then true.
                 tracing::warn!(vm = %key, %error, "the PilotVM could not be made");
+                state.intents.give_up(&key);
                 state.numbers.free(&key.beside(&pool), &key.name);
                 Err(Unmade::of(&launch, Reason::PilotVMsNotMade, format!("a PilotVM could not be made: {error}")))
             }

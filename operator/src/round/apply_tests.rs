@@ -29,7 +29,7 @@ fn ctx(fake: &Fake) -> Context {
 async fn round(ctx: &Context, world: &World, vms: u64) -> Vec<Unmade> {
     let plan = plan(&snapshot(world, vec![queue(vms * 8)]));
     assert_eq!(plan.launches.len() as u64, vms);
-    apply(ctx, world, None, &plan).await.unmade
+    apply(ctx, world, None, &plan, decide(&ctx.state, world, &plan)).await.unmade
 }
 
 #[tokio::test]
@@ -140,7 +140,36 @@ async fn what_is_given_back_goes_before_anything_is_made() {
     };
     let ctx = Context::of(fake.client(), state);
     ctx.state.numbers.saw(&both.installation.beside("cpu"), "cpu-1");
-    apply(&ctx, &both, Some(&dirac), &plan).await;
+    apply(&ctx, &both, Some(&dirac), &plan, decide(&ctx.state, &both, &plan)).await;
     let asked = fake.0.lock().unwrap().asked.clone();
     assert_eq!((asked[0].as_str(), asked[1].as_str()), ("DELETE pilotvms/cpu-1", "POST pilotvms/cpu-2"));
+}
+
+/// Each of two installations has jobs for all that the cloud's ceiling leaves, and both plan before a PilotVM of the other is in the store.
+#[tokio::test]
+async fn two_installations_that_plan_at_the_same_moment_pass_no_ceiling_together() {
+    let other = Key { name: "other".into(), ..empty().installation };
+    let fake = Fake::default();
+    let ctx = ctx(&fake);
+    let bought = |key: &Key| {
+        let mut world = world(|w| {
+            w["vms"] = json!([]);
+            w["clouds"][0]["object"]["spec"]["ceiling"] = json!({"vms": 3});
+            for kind in ["vos", "sites"] {
+                w[kind][0]["spec"]["installationRef"]["name"] = json!(key.name);
+            }
+            w["installations"][0]["metadata"]["name"] = json!(key.name);
+        });
+        world.installation = key.clone();
+        world.vms = super::super::world::vms(&ctx.state, key);
+        let plan = plan(&snapshot(&world, vec![queue(8 * 8)]));
+        (decide(&ctx.state, &world, &plan), world, plan)
+    };
+    let (orders, world, plan) = bought(&empty().installation);
+    assert_eq!(orders.orders.len(), 3);
+    assert_eq!(bought(&other).1.vms.len(), 3);
+    assert_eq!(bought(&other).0.orders.len(), 0, "the first is about to make three");
+    fake.0.lock().unwrap().faults = vec![Fault::Refused];
+    apply(&ctx, &world, None, &plan, orders).await;
+    assert_eq!(bought(&other).0.orders.len(), 1, "one was refused");
 }

@@ -2,8 +2,8 @@
 //!
 //! Flow: 1. own writes have come back through the watch, and no name is in doubt; 2. what VOs hold and spend is counted; 3. demand is
 //! read; where it or the pilots' rows are unknown nothing is scaled; 4. the world, read once, and what it teaches; 5. the
-//! snapshot, the plan and what of it is done, all pure; what a person is asked about first is held back; 6. PilotVMs told to drain, given
-//! back and made; 7. what was decided is kept for the statuses.
+//! snapshot, the plan and what of it is done, all pure, one round of all installations at a time; what a person is asked about first is held
+//! back; 6. PilotVMs told to drain, given back and made; 7. what was decided is kept for the statuses.
 
 mod apply;
 mod change;
@@ -36,16 +36,16 @@ use std::{
 
 use broker::{
     clock::moment,
-    demand::Demand,
+    demand::{Demand, TaskQueue},
     experience::{Circuit, Opened, Outcome},
-    plan::Plan,
+    plan::{Plan, Snapshot},
 };
 use crds::{DiracInstallation, PilotVM, Reason};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use apply::Applied;
+use apply::{Applied, Orders};
 use change::hold_back;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
@@ -59,7 +59,7 @@ use crate::{
     known::{
         accounts::Seen,
         change::Change,
-        installation::{Handle, Round},
+        installation::{Facts, Handle, Round},
     },
     names::{Key, deleting},
     trouble::Trouble,
@@ -135,43 +135,20 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
     // Read after the demand, which can take its time: rows that came meanwhile count.
     let facts = handle.facts();
-    let mut world = World::of(&ctx.state, key, &facts, ctx.clock.now());
-    learn(&mut world, |cloud| ctx.state.clouds.get(&key.beside(cloud)));
-    for vm in &world.unread {
-        ctx.state.numbers.saw(&key.beside(&vm.pool), &vm.name);
-    }
-    let mut taken = snapshot(&world, queues);
-    let ended = ctx.state.ended.with(|all| all.remove(key).unwrap_or_default());
-    let opened = ctx.state.lessons.with(|all| {
-        let lessons = all.entry(key.clone()).or_insert_with(|| learnt_before(&world));
-        let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
-        let classes = restrain(&mut taken, lessons, &world, &ended);
-        ctx.state.measures.with(|all| {
-            measure(&mut taken, all.entry(key.clone()).or_default(), &world, &ended, &classes);
-        });
-        let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));
-        new.map(|(circuit, opened)| (circuit.clone(), *opened)).collect::<Vec<_>>()
-    });
+    let Decided { world, taken, mut plan, opened, frozen, todo } = decide(ctx, key, &facts, queues);
     say_opened(ctx, &world, &opened).await;
-    let began = Instant::now();
-    let mut plan = respect_pauses(&world, broker::plan::plan(&taken));
-    ctx.metrics.planned(began.elapsed());
-    let frozen = ctx
-        .state
-        .brakes
-        .with(|all| hold_back(&world, &taken, &mut plan, all.entry(key.clone()).or_default(), moment()));
     say_frozen(ctx, &world, &frozen, facts.round.as_deref()).await;
     tracing::info!(
         installation = %key, jobs, vms = taken.vms.len(), launches = plan.launches.len(), surplus = plan.surplus.len(),
         drains = plan.drains.len(),
         unmet = plan.unmet.iter().map(|u| u.jobs).sum::<u64>(), "planned"
     );
-    let Applied { unmade, kept } = match hands(&world) {
-        Hands::Free => {
+    let Applied { unmade, kept } = match todo {
+        Ok(orders) => {
             apply::tell_drains(ctx, drain::told(&world, &taken, &plan));
-            apply::apply(ctx, &world, facts.rows.as_deref(), &plan).await
+            apply::apply(ctx, &world, facts.rows.as_deref(), &plan, orders).await
         }
-        Hands::Bound(why) => {
+        Err(why) => {
             tracing::warn!(installation = %key, why, "nothing is scaled");
             Applied { unmade: unmade::all(&plan, &why), ..Applied::default() }
         }
@@ -193,6 +170,52 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             unneeded,
         }));
     });
+}
+
+/// What one round decided.
+struct Decided {
+    world: World,
+    taken: Snapshot,
+    plan: Plan,
+    /// The breakers that have just opened.
+    opened: Vec<(Circuit, Opened)>,
+    /// What is held back until a person agrees.
+    frozen: BTreeMap<String, Change>,
+    /// What is to be made; an error is a sentence: why nothing may be made or given back.
+    todo: Result<Orders, String>,
+}
+
+/// Looks at the world, plans and decides, without a wait: no other round does so meanwhile.
+fn decide(ctx: &Context, key: &Key, facts: &Facts, queues: Vec<TaskQueue>) -> Decided {
+    let state = &ctx.state;
+    let _turn = state.intents.turn();
+    let mut world = World::of(state, key, facts, ctx.clock.now());
+    learn(&mut world, |cloud| state.clouds.get(&key.beside(cloud)));
+    for vm in &world.unread {
+        state.numbers.saw(&key.beside(&vm.pool), &vm.name);
+    }
+    let mut taken = snapshot(&world, queues);
+    let ended = state.ended.with(|all| all.remove(key).unwrap_or_default());
+    let opened = state.lessons.with(|all| {
+        let lessons = all.entry(key.clone()).or_insert_with(|| learnt_before(&world));
+        let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
+        let classes = restrain(&mut taken, lessons, &world, &ended);
+        state.measures.with(|all| {
+            measure(&mut taken, all.entry(key.clone()).or_default(), &world, &ended, &classes);
+        });
+        let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));
+        new.map(|(circuit, opened)| (circuit.clone(), *opened)).collect::<Vec<_>>()
+    });
+    let began = Instant::now();
+    let mut plan = respect_pauses(&world, broker::plan::plan(&taken));
+    ctx.metrics.planned(began.elapsed());
+    let frozen =
+        state.brakes.with(|all| hold_back(&world, &taken, &mut plan, all.entry(key.clone()).or_default(), moment()));
+    let todo = match hands(&world) {
+        Hands::Free => Ok(apply::decide(state, &world, &plan)),
+        Hands::Bound(why) => Err(why),
+    };
+    Decided { world, taken, plan, opened, frozen, todo }
 }
 
 /// What the VOs hold and spend is counted also while nothing can be planned.

@@ -153,7 +153,7 @@ impl World {
             sites: sorted(state.stores.sites.within(namespace)),
             vos: sorted(state.stores.vos.within(namespace)),
             clouds: sorted(state.stores.clouds.within(namespace)).into_iter().map(view).collect(),
-            vms: sorted(state.stores.vms.within(namespace)),
+            vms: sorted(vms(state, installation)),
             downtimes: sorted(state.stores.downtimes.within(namespace)),
             unread: unread(state, namespace),
             unusable_templates,
@@ -192,6 +192,14 @@ impl World {
         let clouds = clouds.into_iter().filter_map(|name| self.cloud(name)).map(|view| view.object.as_ref());
         life::paused_by(self.own().map(Arc::as_ref), pool, clouds)
     }
+}
+
+/// The VMs of the namespace, and those that others are about to make.
+pub fn vms(state: &State, installation: &Key) -> Vec<Arc<PilotVM>> {
+    let mut vms = state.stores.vms.within(&installation.namespace);
+    let intended = state.intents.of_others(installation);
+    vms.extend(intended.into_iter().filter(|vm| state.stores.vms.get(&Key::of(vm.as_ref())).is_none()));
+    vms
 }
 
 impl CloudView {
