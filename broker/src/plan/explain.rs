@@ -132,10 +132,13 @@ fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bou
                 "{whose} counts in {currency}, in which no price of {flavor} on {cloud} is known: name it in spec.prices of the Cloud"
             )
         }
-        _ => format!(
-            "{whose} leaves no room: it allows {limit} {}; {by} more would start one more {flavor} on {cloud}",
-            account.word(what)
-        ),
+        _ => {
+            let word = account.word(what);
+            let allowed = if limit == 1 { word.trim_end_matches('s') } else { &word };
+            format!(
+                "{whose} leaves no room: it allows {limit} {allowed}; {by} more would start one more {flavor} on {cloud}"
+            )
+        }
     };
     Bound { reason: account.reason, message }
 }

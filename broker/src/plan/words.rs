@@ -62,17 +62,23 @@ fn lent(fill: &Fill<'_, '_>, draft: &Draft) -> String {
     format!("; it is lent: {vo} has its part of what {whose} allows, so this VM takes jobs for a while only")
 }
 
+fn vms(n: u64) -> String {
+    if n == 1 { "1 VM".to_owned() } else { format!("{n} VMs") }
+}
+
 /// Why a VM is made.
 fn sentence(fill: &Fill<'_, '_>, draft: &Draft, jobs: u64) -> String {
     let pool = &fill.snapshot.pools[draft.pool];
     match draft.why {
-        Why::Min => format!("pool {} keeps {} VMs whatever waits (spec.scaling.min)", pool.name, pool.min),
-        Why::Spare => format!("pool {} keeps {} VMs without work (spec.scaling.spare)", pool.name, pool.spare),
+        Why::Min => format!("pool {} keeps {} whatever waits (spec.scaling.min)", pool.name, vms(pool.min)),
+        Why::Spare => format!("pool {} keeps {} without work (spec.scaling.spare)", pool.name, vms(pool.spare)),
         Why::Class(n) => {
             let tags = &fill.classes[n].key.tags;
             let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
             let vo = &fill.snapshot.vos[draft.vo].name;
-            format!("{jobs} jobs of {vo}{with} wait and no VM that runs or boots has room for them")
+            let (jobs, wait, them) =
+                if jobs == 1 { ("1 job".to_owned(), "waits", "it") } else { (format!("{jobs} jobs"), "wait", "them") };
+            format!("{jobs} of {vo}{with} {wait} and no VM that runs or boots has room for {them}")
         }
     }
 }

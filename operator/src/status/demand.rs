@@ -94,10 +94,19 @@ pub fn met(conditions: &mut Conditions, known: Result<&Lacking, (Reason, String)
     };
     let others = match lacking.entries.len() {
         1 => String::new(),
-        n => format!(" ({most} jobs; status.unmet has {} more entries)", n - 1),
+        2 => format!(" ({}; status.unmet has another entry)", jobs(*most)),
+        n => format!(" ({}; status.unmet has {} more entries)", jobs(*most), n - 1),
     };
-    let text = format!("{} waiting jobs get no VM: {}{others}", lacking.jobs, sentence);
+    let none = match lacking.jobs {
+        1 => "1 waiting job gets".to_owned(),
+        n => format!("{n} waiting jobs get"),
+    };
+    let text = format!("{none} no VM: {sentence}{others}");
     conditions.says(ConditionType::DemandMet, Some(false), *reason, &text);
+}
+
+fn jobs(n: u64) -> String {
+    if n == 1 { "1 job".to_owned() } else { format!("{n} jobs") }
 }
 
 #[cfg(test)]
