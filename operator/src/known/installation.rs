@@ -41,6 +41,8 @@ pub struct Round {
     pub drifted: BTreeMap<String, u64>,
     /// PilotVMs that boot and for which no job is planned, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
+    /// Since when jobs of a VO wait without a pause, by its name.
+    pub waiting: BTreeMap<String, Timestamp>,
 }
 
 /// What is known of an installation.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::known::jobs::PilotJobs;
 
 /// A pilot takes one job an agent cycle, of ten seconds and up to twenty where nothing matched. One that has jobs and
-/// took none for this time takes none of those that wait: they do not fit into its free cores, and to count these would
-/// starve them.
+/// took none for this time, while some waited, takes none of those: they do not fit into its free cores, and to count these
+/// would starve them.
 const FILLS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// A VM, and what is known of the jobs for which it has room.
@@ -17,6 +17,8 @@ pub struct Room {
     pub all: Free,
     /// Since when its pilot asks for work.
     pub asks_since: Timestamp,
+    /// Since when jobs of its VO have waited without a pause: before, there was nothing to take.
+    pub waits_since: Timestamp,
     /// An idle pilot goes on asking for this time.
     pub idle_timeout: SignedDuration,
 }
@@ -29,7 +31,7 @@ pub fn free(room: &Room, jobs: &PilotJobs, class: JobClass, now: Timestamp) -> O
     match jobs.count()? {
         0 if now.duration_since(changed) <= room.idle_timeout => Some(room.all),
         0 => Some(Free::default()),
-        _ if now.duration_since(changed) > FILLS_WITHIN => Some(Free::default()),
+        _ if now.duration_since(changed.max(room.waits_since)) > FILLS_WITHIN => Some(Free::default()),
         running => Some(room.all.less(class.takes(room.all, running))),
     }
 }
@@ -51,8 +53,13 @@ mod tests {
     }
     /// Free cores, where each job takes this many, or the whole VM.
     fn free(each: Option<u64>, jobs: &PilotJobs, second: i64) -> Option<u64> {
+        free_for(0, each, jobs, second)
+    }
+    /// The same for jobs that wait since that second.
+    fn free_for(waits_since: i64, each: Option<u64>, jobs: &PilotJobs, second: i64) -> Option<u64> {
         let all = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
-        let room = Room { all, asks_since: at(50), idle_timeout: SignedDuration::from_secs(300) };
+        let idle_timeout = SignedDuration::from_secs(300);
+        let room = Room { all, asks_since: at(50), waits_since: at(waits_since), idle_timeout };
         let tag = each.map_or("WholeNode".to_owned(), |each| format!("{each}Processors"));
         let class = JobClass { tags: vec![tag], ..JobClass::default() };
         super::free(&room, jobs, class, at(second)).map(|free| free.cores)
@@ -70,6 +77,13 @@ mod tests {
     fn a_pilot_that_has_jobs_and_takes_no_more_has_nothing_free_for_those_that_wait() {
         assert_eq!(free(Some(1), &has(3), 160), Some(5));
         assert_eq!(free(Some(1), &has(3), 161), Some(0));
+    }
+
+    #[test]
+    fn a_pilot_that_took_none_while_none_waited_is_free_for_those_that_begin_to_wait() {
+        assert_eq!(free_for(1_000, Some(1), &has(3), 1_060), Some(5));
+        assert_eq!(free_for(1_000, Some(1), &has(3), 1_061), Some(0));
+        assert_eq!(free_for(1_000, None, &has(0), 1_000), Some(0), "an idle one gives up whether jobs wait or not");
     }
 
     #[test]

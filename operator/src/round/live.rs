@@ -19,7 +19,16 @@ use crate::{
     names::deleting,
 };
 
-/// A pilot that has just begun has had no time to take jobs: for so long all its cores count as free.
+/// Since when pilots could have taken jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Since {
+    /// Since when pilots can ask for work, where they could not.
+    pub asking: Timestamp,
+    /// Since when jobs of the VM's VO have waited without a pause.
+    pub waiting: Timestamp,
+}
+
+/// A pilot that has just begun has had no time to take jobs: all its cores count as free during this time.
 const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// How far this VM is, and what it has to give.
@@ -28,7 +37,8 @@ const TAKES_JOBS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// got last: a running VM's cores are free while its pilot has no job, and none are known to be free afterwards.
 ///
 /// `has_stopped`: its provider says that it works no more.
-pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timestamp, now: Timestamp) -> Life {
+pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, since: Since, now: Timestamp) -> Life {
+    let Since { asking, waiting } = since;
     if has_stopped || deleting(vm) || is_ended(vm) || is_old(vm, now) || leaves(vm).is_some() {
         return Life::Ending;
     }
@@ -53,7 +63,8 @@ pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, asking: Timest
     let fresh = now.duration_since(since) < TAKES_JOBS_WITHIN;
     let idle = row.is_none_or(|r| r.current_job == 0);
     let all = size(vm);
-    let room = Room { all, asks_since: since.max(asking), idle_timeout: seconds(vm.spec.idle_timeout) };
+    let idle_timeout = seconds(vm.spec.idle_timeout);
+    let room = Room { all, asks_since: since.max(asking), waits_since: waiting, idle_timeout };
     let known = rows.and_then(|r| r.jobs.get(&reference)).and_then(|jobs| free(&room, jobs, takes(vm), now));
     let free = known.unwrap_or(if idle || fresh { all } else { Free::default() });
     Life::Running { free, soon: Vec::new() }

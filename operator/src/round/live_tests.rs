@@ -24,7 +24,7 @@ fn rows(read: i64, status: &str, job: u64) -> Rows {
     .unwrap()
 }
 fn phase(vm: &PilotVM, rows: Option<&Rows>, now: i64) -> Life {
-    live(vm, false, rows, Timestamp::default(), minute(now))
+    live(vm, false, rows, Since::default(), minute(now))
 }
 fn boots() -> Life {
     Life::Booting { ready_in: 0 }
@@ -141,7 +141,7 @@ fn of_a_vm_of_which_nobody_says_what_it_runs_nothing_is_known_to_be_free() {
 #[test]
 fn a_vm_that_has_stopped_is_no_supply_although_its_pilot_could_still_ask() {
     let (vm, rows) = works(0, &[]);
-    assert_eq!(live(&vm, true, Some(&rows), Timestamp::default(), minute(11)), Life::Ending);
+    assert_eq!(live(&vm, true, Some(&rows), Since::default(), minute(11)), Life::Ending);
     assert_eq!(phase(&vm, Some(&rows), 11), runs(8));
 }
 

@@ -50,7 +50,7 @@ use change::hold_back;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
 use measure::measure;
-use snapshot::snapshot;
+use snapshot::{snapshot, waiting};
 use unmade::{by_pool, give_none};
 use world::World;
 
@@ -156,6 +156,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     give_none(&mut plan, &unmade);
     let unmade = by_pool(unmade);
     let (unneeded, drifted) = (unneeded(&world, &plan), drift::counted(&taken));
+    let waiting = waiting(&world, &taken);
     handle.update(|f| {
         f.round = Some(Arc::new(Round {
             at,
@@ -168,6 +169,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             frozen,
             drifted,
             unneeded,
+            waiting,
         }));
     });
 }

@@ -1,6 +1,9 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use broker::{
     cloud::Purchase,
@@ -9,6 +12,7 @@ use broker::{
     plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM, vm::PilotVMSpec};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
@@ -17,7 +21,7 @@ use super::{
     held::holds,
     lease::lease,
     left::{closings, cpu_time, until},
-    live::live,
+    live::{Since, live},
     money::{budget, life_seconds, prices_in},
     quotas::{Quotas, is_counted},
     wishes::{disruption, scaling},
@@ -185,7 +189,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
         says: Arc::new(says(spec)),
         cpu_time: cpu_time(vm, None, world.now),
         until: until(vm, world.now),
-        life: live(vm, has_stopped, world.rows.as_deref(), world.asking, world.now),
+        life: live(vm, has_stopped, world.rows.as_deref(), since(world, vm), world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),
         counted: is_counted(world, vm),
         age_seconds: seconds_between(created(vm), world.now),
@@ -197,6 +201,20 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             .map_or(0, |since| seconds_between(*since, world.now)),
         ..LiveVm::default()
     }
+}
+
+/// Since when its pilot could have taken jobs. Where none of its VO waited at the last round, those that wait now have just begun to.
+fn since(world: &World, vm: &PilotVM) -> Since {
+    Since { asking: world.asking, waiting: world.waiting.get(&vm.spec.vo).copied().unwrap_or(world.now) }
+}
+
+/// Since when jobs of each VO wait, by its name, for the next round.
+pub fn waiting(world: &World, taken: &Snapshot) -> BTreeMap<String, Timestamp> {
+    let groups: BTreeSet<&str> =
+        taken.queues.iter().filter(|queue| queue.jobs > 0).map(|queue| queue.owner_group.as_str()).collect();
+    let waits = |vo: &&Vo| vo.groups.iter().any(|group| groups.contains(group.as_str()));
+    let since = |vo: &Vo| (vo.name.clone(), world.waiting.get(&vo.name).copied().unwrap_or(world.now).min(world.now));
+    taken.vos.iter().filter(waits).map(since).collect()
 }
 
 /// What the VM's pilot says of itself.

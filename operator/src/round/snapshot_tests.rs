@@ -1,3 +1,4 @@
+use broker::pilot::stamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -245,4 +246,39 @@ fn what_a_vo_used_and_may_spend_is_in_the_snapshot() {
         (hours.vos[0].budget.as_ref().unwrap().unit.clone(), hours.clouds[0].currency.clone()),
         (Unit::CoreHours, None)
     );
+}
+
+#[test]
+fn jobs_of_a_vo_wait_since_the_first_round_that_saw_some_and_not_since_before_a_pause() {
+    let told = |before: Value, jobs: u64| {
+        let world = world(|w| w["waiting"] = before);
+        waiting(&world, &snapshot(&world, vec![queue(jobs)]))
+    };
+    let at = |text: &str| BTreeMap::from([("biomed".to_owned(), text.parse::<Timestamp>().unwrap())]);
+    assert_eq!(told(json!({}), 3), at("2026-11-24T12:00:00Z"));
+    assert_eq!(told(json!({"biomed": "2026-11-24T11:00:00Z"}), 3), at("2026-11-24T11:00:00Z"));
+    assert!(told(json!({"biomed": "2026-11-24T11:00:00Z"}), 0).is_empty());
+}
+
+#[test]
+fn a_vm_with_free_cores_that_took_no_job_while_none_waited_is_supply_for_one_that_comes() {
+    let reference = stamp::reference("u");
+    let life = |waiting: Value| {
+        let taken = taken(|w| {
+            w["waiting"] = waiting;
+            w["vms"][0]["status"] = json!({"runningSince": "2026-11-24T11:00:00Z"});
+            w["vms"][0]["spec"]["forJobs"] = json!([{"jobs": 1}]);
+            w["rows"]["jobs"][&reference] = json!({
+                "running": [{"job": 1, "since": "2026-11-24T11:01:00Z", "status": "Running"}],
+                "took": 1, "changed": "2026-11-24T11:01:00Z"
+            });
+        });
+        match &taken.vms[0].life {
+            Life::Running { free, .. } => free.cores,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(life(json!({})), 7, "the first that waits");
+    assert_eq!(life(json!({"biomed": "2026-11-24T11:59:30Z"})), 7, "it has waited for half a minute");
+    assert_eq!(life(json!({"biomed": "2026-11-24T11:58:00Z"})), 0, "it should have been taken");
 }

@@ -106,6 +106,8 @@ pub struct World {
     pub rows_unknown: Option<Trouble>,
     /// VMs that boot and for which the last round planned no job, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
+    /// Since when jobs of a VO wait without a pause, by its name; absent: none waited at the last round.
+    pub waiting: BTreeMap<String, Timestamp>,
     /// Since when pilots can ask for work, where they could not.
     pub asking: Timestamp,
     /// What the VOs used, what is left of their budgets, and how long VMs live.
@@ -160,6 +162,7 @@ impl World {
             rows: facts.read.clone(),
             rows_unknown: facts.rows_unknown.clone(),
             unneeded: facts.round.as_ref().map(|round| round.unneeded.clone()).unwrap_or_default(),
+            waiting: facts.round.as_ref().map(|round| round.waiting.clone()).unwrap_or_default(),
             asking: facts.demand_back,
             figures: facts.accounts.figures(now),
             pools,

@@ -24,7 +24,7 @@ use crate::{
     world::{Alone, RowStatus, VmId},
 };
 
-/// A pilot that has jobs and took none for this time takes none of those that wait.
+/// A pilot that has jobs and took none for this time, while some waited, takes none of those.
 const FILLS_WITHIN: Ms = 60 * SECOND;
 
 /// What pilots say, by the index of the pool and what they require beside its tags.
@@ -95,13 +95,14 @@ impl Operator {
             (false, Some(since)) => {
                 let changed = self.changed.get(&vm.id).map_or(since, |(_, at)| *at);
                 let rests = now.saturating_sub(changed);
+                let waits = self.waiting.get(&vm.order.vo).map_or(0, |since| now.saturating_sub(*since));
                 let class = lease.iter().max_by_key(|l| l.class.takes(full, 1).cores);
                 let taken = class.map_or(Free { cores: vm.running.len() as u64, ..Free::default() }, |lease| {
                     lease.class.takes(full, vm.running.len() as u64)
                 });
                 let free = match vm.running.len() {
                     0 if rests <= pool.idle_timeout => full,
-                    1.. if rests <= FILLS_WITHIN => full.less(taken),
+                    1.. if rests.min(waits) <= FILLS_WITHIN => full.less(taken),
                     _ => Free::default(),
                 };
                 Life::Running { free, soon: self.soon(now, vm, full) }

@@ -52,6 +52,8 @@ pub struct Operator {
     leases: HashMap<VmId, Vec<Lease>>,
     /// When VMs are to be gone that were bought for the time before a Downtime.
     until: HashMap<VmId, Ms>,
+    /// Since when jobs of a VO wait without a pause, by its index.
+    waiting: HashMap<usize, Ms>,
     /// VMs that drain.
     draining: BTreeSet<VmId>,
     /// VMs that boot and for which no job is planned, and since when.
@@ -72,6 +74,7 @@ impl Operator {
             changed: HashMap::new(),
             leases: HashMap::new(),
             until: HashMap::new(),
+            waiting: HashMap::new(),
             draining: BTreeSet::new(),
             unneeded: HashMap::new(),
             listed: None,
@@ -150,6 +153,12 @@ impl Operator {
         snapshot
     }
 
+    /// Notes whose jobs wait. Where none did at the last look, those that wait now have just begun to.
+    fn wait(&mut self, now: Ms, seen: &Seen<'_>) {
+        let vos = seen.queues().filter_map(|queue| seen.model().vo_of(&queue.definition.owner_group));
+        self.waiting = vos.map(|vo| (vo, self.waiting.get(&vo).copied().unwrap_or(now))).collect();
+    }
+
     /// Notes what drains and what nobody needs. What drained before, and has no job, is given back.
     fn drain(&mut self, now: Ms, seen: &Seen<'_>, plan: &plan::Plan, hands: &mut Hands) {
         let drains: BTreeSet<VmId> = plan.drains.iter().filter_map(|drain| number(&drain.vm)).collect();
@@ -193,6 +202,7 @@ impl Policy for Operator {
         let vms: Vec<VmSeen<'_>> = seen.vms().collect();
         self.accounts.look(now, seen.model(), &vms);
         self.time(now, &vms);
+        self.wait(now, seen);
         hands.deletions.extend(over.iter().copied());
         let snapshot = self.snapshot(seen, &over);
         let plan = plan::plan(&snapshot);
