@@ -124,3 +124,48 @@ pub struct Lack {
     /// By how much one more VM would pass it.
     pub by: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn account(cores: u64, used: Amount) -> Account {
+        let limits = Limits { cores: Some(cores), ..Limits::default() };
+        let mut account = Account::new(Reason::VoLimit, "VO biomed (spec.limits)".into(), limits);
+        account.take(used);
+        account
+    }
+
+    #[test]
+    fn what_a_vm_does_not_take_is_no_obstacle_though_its_limit_is_passed() {
+        let mut account = account(8, [0, 16, 0, 0, 0]);
+        assert!(account.is_over());
+        assert_eq!((account.lacks([1, 0, 2_048, 1, 7]), account.room([1, 0, 2_048, 1, 7])), (None, u64::MAX));
+        assert_eq!(account.lacks([1, 1, 0, 0, 0]), Some(Lack { what: 1, limit: 8, by: 9 }));
+        account.give([0, 8, 0, 0, 0]);
+        assert!(!account.is_over(), "all of it may be used");
+    }
+
+    #[test]
+    fn what_is_counted_is_named_and_money_by_its_smallest_part() {
+        let words: Vec<_> = (0..4).map(|what| account(8, [0; 5]).word(what)).collect();
+        assert_eq!(words, ["VMs", "cores", "MiB of memory", "GPUs"]);
+        let budget = Budget { unit: Unit::Money("EUR".into()), left: 5, period: 1, unpriced_is_free: false };
+        assert_eq!(Account::of_budget("the budget".into(), &budget).word(4), "millionths of EUR");
+    }
+
+    proptest! {
+        #[test]
+        fn a_limit_lacks_just_what_would_make_room_for_one_more(limit in 0_u64..100, used in 0_u64..150, each in 1_u64..20) {
+            let takes = [1, each, 0, 0, 0];
+            let before = account(limit, [0, used, 0, 0, 0]);
+            prop_assert_eq!(before.room(takes), limit.saturating_sub(used) / each);
+            let Some(lack) = before.lacks(takes) else { return Ok(()) };
+            prop_assert_eq!(before.room(takes), 0);
+            let after = |by| account(limit + by, [0, used, 0, 0, 0]).room(takes);
+            prop_assert_eq!((after(lack.by), after(lack.by - 1)), (1, 0));
+        }
+    }
+}

@@ -41,3 +41,41 @@ impl Bits {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= !other);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOUND: usize = 200;
+
+    fn bits(numbers: &[usize]) -> Bits {
+        let mut bits = Bits::none(BOUND);
+        numbers.iter().for_each(|n| bits.add(*n));
+        bits
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_kept_as_in_any_other_set(
+            some in prop::collection::vec(0..BOUND, 0..60), others in prop::collection::vec(0..BOUND, 0..60),
+        ) {
+            let (a, b): (BTreeSet<usize>, BTreeSet<usize>) =
+                (some.iter().copied().collect(), others.iter().copied().collect());
+            let (some, others) = (bits(&some), bits(&others));
+            let after = |change: fn(&mut Bits, &Bits)| {
+                let mut all = some.clone();
+                change(&mut all, &others);
+                (0..BOUND).filter(|n| all.has(*n)).collect::<BTreeSet<usize>>()
+            };
+            prop_assert_eq!(after(|_, _| ()), a.clone());
+            prop_assert_eq!(after(Bits::or), &a | &b);
+            prop_assert_eq!(after(Bits::and), &a & &b);
+            prop_assert_eq!(after(Bits::without), &a - &b);
+            prop_assert_eq!(some.common(&others) as usize, (&a & &b).len());
+        }
+    }
+}

@@ -162,3 +162,35 @@ fn a_fast_machine_has_more_time_before_the_start() {
     Arc::make_mut(&mut w.clouds[0].offerings[0]).power = Some(1_000);
     assert_eq!(cuts(&w), [Some((10 * (120 - 5), 2))], "twelve hours of its time pass in less than two");
 }
+
+#[test]
+fn to_the_second_a_vm_that_ends_at_the_start_is_left_alone_and_one_that_ends_after_it_is_not() {
+    let drained = |change: fn(&mut LiveVm)| {
+        let mut w = closed(vec![], vec![closing(0, 2 * HOUR, NOTHING)]);
+        w.vms = vec![long("a")];
+        change(&mut w.vms[0]);
+        drains(&w).len()
+    };
+    assert_eq!((drained(|vm| vm.cpu_time = 2 * HOUR), drained(|vm| vm.cpu_time = 2 * HOUR + 1)), (0, 1));
+    assert_eq!((drained(|vm| vm.until = Some(2 * HOUR)), drained(|vm| vm.until = Some(2 * HOUR + 1))), (0, 1));
+    assert_eq!(drained(|vm| vm.life = Life::Ending), 0, "it goes already");
+}
+
+#[test]
+fn to_the_second_a_pilot_that_ends_before_the_start_is_bought_as_it_is() {
+    let cut = |starts_in| cuts(&closed(vec![jobs(8, 1)], vec![closing(starts_in, starts_in, NOTHING)]));
+    assert_eq!(cut(240 * HOUR + 300), [None], "ten days, after the five minutes in which it boots");
+    assert_eq!(cut(240 * HOUR + 299), [Some((240 * 60 - 1, 240))]);
+}
+
+#[test]
+fn while_a_cloud_drains_jobs_are_bought_for_as_long_as_boot_job_and_margin_have_time() {
+    let made = |starts_in| plan(&closed(vec![jobs(8, 1)], vec![closing(0, starts_in, NOTHING)])).launches.len();
+    assert_eq!((made(HOUR + 300 + 300), made(HOUR + 300 + 301)), (0, 1));
+}
+
+#[test]
+fn just_before_the_draining_a_pilot_has_ten_minutes_to_take_its_jobs() {
+    let w = closed(vec![jobs(8, 12)], vec![closing(1, 8 * HOUR, NOTHING)]);
+    assert_eq!(cuts(&w), [Some((12 * 60 + 15, 8))], "and the margin of DIRAC");
+}

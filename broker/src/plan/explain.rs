@@ -186,3 +186,7 @@ fn obstacle(queue: &TaskQueue, pool: &Pool) -> String {
         )
     }
 }
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

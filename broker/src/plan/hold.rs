@@ -92,3 +92,7 @@ impl Hold {
         names && quota.is_none() && image.is_none() && pool.is_none() && vo.is_none() && class.is_none()
     }
 }
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod tests;

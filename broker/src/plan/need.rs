@@ -157,3 +157,7 @@ impl Free {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "need_tests.rs"]
+mod tests;

@@ -116,3 +116,48 @@ impl Proof {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Timestamp {
+        after(Timestamp::UNIX_EPOCH, 1_700_000_000 + second)
+    }
+
+    #[test]
+    fn pauses_grow_fourfold_from_five_minutes_to_six_hours() {
+        let mut proof = Proof::default();
+        (0..4).for_each(|_| proof.never_asked(at(0), at(0)));
+        assert!(proof.may_order(at(0)), "four may be an accident");
+        let mut now = 0;
+        for pause in [300, 1_200, 4_800, 19_200, 21_600, 21_600] {
+            proof.never_asked(at(now), at(now));
+            assert!(!proof.may_order(at(now + pause - 1)) && proof.may_order(at(now + pause)), "{pause}");
+            now += pause;
+        }
+    }
+
+    #[test]
+    fn a_try_of_which_nothing_is_heard_keeps_others_from_trying_for_half_an_hour() {
+        let mut proof = Proof::default();
+        (0..5).for_each(|_| proof.never_asked(at(0), at(0)));
+        proof.ordered(at(300));
+        assert!(!proof.may_order(at(300 + 1_799)) && proof.may_order(at(300 + 1_800)));
+        assert_eq!((proof.left(0, at(3_000)).0, proof.left(1, at(3_000)).0), (1, 0), "the one that boots is the one");
+    }
+
+    #[test]
+    fn what_asked_within_six_hours_is_believed_and_each_that_never_asks_halves_it() {
+        let mut proof = Proof::default();
+        (0..6).for_each(|_| proof.asked(at(0)));
+        assert_eq!((proof.left(0, at(6 * 3_600 - 1)).0, proof.left(0, at(6 * 3_600)).0), (512, 64));
+        proof.never_asked(at(1), at(1));
+        assert_eq!((proof.left(6, at(2)).0, proof.is_told_of()), (250, true));
+        (0..3).for_each(|_| proof.never_asked(at(1), at(1)));
+        proof.forgive(at(2));
+        (0..4).for_each(|_| proof.never_asked(at(2), at(2)));
+        assert!(proof.may_order(at(2)), "what was forgiven does not count");
+        assert_eq!(proof.left(0, at(2)).0, 2);
+    }
+}

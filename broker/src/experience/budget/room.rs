@@ -196,3 +196,7 @@ impl Room {
 fn doubled(window: u32) -> u32 {
     window.saturating_mul(2).clamp(1, WIDEST)
 }
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
