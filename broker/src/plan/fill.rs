@@ -258,3 +258,7 @@ fn pools_of(snapshot: &Snapshot) -> Vec<Vec<usize>> {
     by_name.values_mut().for_each(|pools| pools.sort_by_key(|i| Reverse(snapshot.pools[*i].required_tags.len())));
     snapshot.vos.iter().map(|vo| by_name.get(vo.name.as_str()).cloned().unwrap_or_default()).collect()
 }
+
+#[cfg(test)]
+#[path = "fill_tests.rs"]
+mod tests;

@@ -258,3 +258,7 @@ impl<'a> Stock<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "market_tests.rs"]
+mod tests;

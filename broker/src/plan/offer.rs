@@ -40,3 +40,44 @@ impl Requirements {
             && within(self.ram_gib_per_core, ram)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offering(cores: u64, ram_mib: u64) -> Offering {
+        Offering { cores, ram_mib, gpus: 1, gpu_model: Some("A100".into()), ..Offering::default() }
+    }
+
+    #[test]
+    fn a_flavor_is_taken_at_both_ends_of_a_bound_and_not_beyond() {
+        type Bound = fn(Option<u64>, Option<u64>) -> Requirements;
+        let bounds: [(u64, Bound); 3] = [
+            (8, |min, max| Requirements { cores: (min, max), ..Requirements::default() }),
+            (2, |min, max| Requirements { ram_gib_per_core: (min, max), ..Requirements::default() }),
+            (1, |min, max| Requirements { gpus: (min, max), ..Requirements::default() }),
+        ];
+        for (n, bound) in bounds {
+            let accepts = |min, max| bound(min, max).accept(&offering(8, 16_384));
+            assert!(accepts(None, None) && accepts(Some(n), Some(n)), "{n}");
+            assert!(!accepts(Some(n + 1), None) && !accepts(None, Some(n - 1)), "{n}");
+        }
+    }
+
+    #[test]
+    fn memory_of_a_core_is_rounded_down_to_whole_gib() {
+        let two = Requirements { ram_gib_per_core: (Some(2), None), ..Requirements::default() };
+        assert!(!two.accept(&offering(8, 16_383)) && two.accept(&offering(0, 2_048)));
+    }
+
+    #[test]
+    fn a_model_that_is_not_known_is_none_of_those_that_are_named() {
+        let of = |models: &[&str]| Requirements {
+            gpu_models: models.iter().map(|model| (*model).to_owned()).collect(),
+            ..Requirements::default()
+        };
+        assert!(of(&["V100", "a100"]).accept(&offering(8, 0)) && !of(&["V100"]).accept(&offering(8, 0)));
+        let unknown = Offering { gpu_model: None, ..offering(8, 0) };
+        assert!(of(&[]).accept(&unknown) && !of(&["a100"]).accept(&unknown));
+    }
+}

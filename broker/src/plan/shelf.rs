@@ -116,12 +116,12 @@ impl Value {
             Some(price) => (true, price as f64),
             None => {
                 let gpus = CORES_OF_A_GPU.saturating_mul(kind.full.gpus);
-                (false, kind.full.cores.saturating_add(gpus) as f64 * 1e6)
+                (false, kind.full.cores.saturating_add(gpus) as f64)
             }
         };
         let power = kind.power.map_or(self.power, |power| power as f64).max(f64::MIN_POSITIVE);
         let dearer = 1.0 + kind.dearer as f64 / 100.0;
-        let each = cost / used as f64 / power * self.power * dearer;
+        let each = cost / used as f64 / power * dearer;
         // A price of nothing is the smallest step there is.
         let step = if each > 0.0 { (each.ln() / ALIKE.ln()).floor() as i32 } else { i32::MIN };
         (u8::from(priced == (self.unpriced == Unpriced::Free)), step)

@@ -180,3 +180,7 @@ impl Supply {
         &mut all[place]
     }
 }
+
+#[cfg(test)]
+#[path = "supply_tests.rs"]
+mod tests;

@@ -91,3 +91,13 @@ impl Opened {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_with_which_alerts_are_written_stay() {
+        assert_eq!(Outcome::ALL.map(Outcome::as_str), ["NeverMatched", "JobsDied", "NeverAsked"]);
+    }
+}

@@ -64,3 +64,7 @@ impl<'a> Common<'a> {
         pause.zip(self.last).is_some_and(|(pause, at)| lasts(at, after(at, pause), now))
     }
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

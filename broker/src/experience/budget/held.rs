@@ -77,3 +77,17 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_wait_for_what_vms_on_their_way_will_show_and_not_for_the_end_of_a_pause() {
+        let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        assert!(Held::OnTheirWay { most: 1 }.is_soon_over());
+        assert!(Held::Unproven { most: 8, has_asked: false }.is_soon_over());
+        assert!(!Held::NeverAsked { in_a_row: 5, until }.is_soon_over());
+        assert!(!Held::Refused { reach: Reach::Cloud("cppm".into()), since, until }.is_soon_over());
+    }
+}

@@ -70,7 +70,7 @@ impl Spent {
             if part <= first {
                 return 0;
             }
-            if part > last || length == 0 {
+            if length == 0 {
                 return amount;
             }
             let passed = u128::try_from(part.saturating_mul(self.step).saturating_sub(start)).unwrap_or(0);

@@ -1,0 +1,80 @@
+//! What is bought first, as an administrator sees it who compares offers.
+
+use std::sync::Arc;
+
+use super::super::{tests::*, *};
+
+/// A world in which all that is on offer may be bought, in this order: flavor, cores, price of an hour in hundredths, power.
+fn shop(offers: &[(&str, u64, Option<u64>, Option<u64>)]) -> Snapshot {
+    let mut w = world(vec![queue(1, "biomed_user", 8, &[])]);
+    w.pools[0].flavors = offers.iter().map(|offer| offer.0.to_owned()).collect();
+    let offering = |&(flavor, cores, price, power): &(&str, u64, Option<u64>, Option<u64>)| {
+        let price_micros = price.map(|price| price * 10_000);
+        Arc::new(Offering { price_micros, power, ..(*offering(flavor, cores, 0)).clone() })
+    };
+    w.clouds[0].offerings = offers.iter().map(offering).collect();
+    w
+}
+fn bought(world: &Snapshot) -> Vec<String> {
+    plan(world).launches.iter().map(|launch| launch.offering.flavor.clone()).collect()
+}
+
+#[test]
+fn a_core_counts_by_what_it_does_in_an_hour() {
+    let fast = |price| shop(&[("plain", 8, Some(8), Some(1_000)), ("fast", 8, Some(price), Some(2_000))]);
+    assert_eq!((bought(&fast(15)), bought(&fast(17))), (vec!["fast".to_owned()], vec!["plain".to_owned()]));
+}
+
+#[test]
+fn a_core_of_which_nobody_knows_the_power_counts_as_the_mean_of_the_others() {
+    let unknown = |price| {
+        bought(&shop(&[
+            ("slow", 8, Some(10), Some(1_000)),
+            ("fast", 8, Some(20), Some(2_000)),
+            ("unknown", 8, Some(price), None),
+        ]))
+    };
+    assert_eq!((unknown(14), unknown(16)), (vec!["unknown".to_owned()], vec!["slow".to_owned()]));
+}
+
+#[test]
+fn where_costs_are_alike_the_order_of_the_manifest_decides() {
+    let offers = |price| shop(&[("first", 8, Some(100), None), ("second", 8, Some(price), None)]);
+    assert_eq!((bought(&offers(100)), bought(&offers(90))), (vec!["first".to_owned()], vec!["second".to_owned()]));
+}
+
+#[test]
+fn where_nothing_has_a_price_cores_and_gpus_count() {
+    let mut w = shop(&[("gpu", 8, None, None), ("plain", 16, None, None)]);
+    Arc::make_mut(&mut w.clouds[0].offerings[0]).gpus = 1;
+    w.queues[0].jobs = 16;
+    assert_eq!(bought(&w), ["plain"], "sixteen cores for sixteen jobs, not eight and a GPU for eight");
+}
+
+#[test]
+fn what_has_no_price_comes_last_first_or_not_at_all_as_the_rules_say() {
+    let with = |unpriced| {
+        let mut w = shop(&[("free", 8, None, None), ("paid", 8, Some(8), None)]);
+        w.rules.unpriced = unpriced;
+        w
+    };
+    assert_eq!(bought(&with(Unpriced::Last)), ["paid"]);
+    assert_eq!(bought(&with(Unpriced::Free)), ["free"]);
+    let mut refused = with(Unpriced::Refused);
+    assert_eq!(bought(&refused), ["paid"]);
+    refused.clouds[0].offerings.truncate(1);
+    assert_eq!(plan(&refused).unmet[0].reason, Reason::NoOffering);
+}
+
+#[test]
+fn a_cloud_that_is_nearly_full_counts_as_dearer() {
+    let used = |vms| {
+        let mut w = world(vec![queue(1, "biomed_user", 8, &[])]);
+        w.pools[0].clouds.push("there".into());
+        w.clouds.push(cloud("there", vec![offering("c8", 8, 0)]));
+        w.clouds[0].ceiling.vms = Some(100);
+        w.clouds[0].others.vms = vms;
+        plan(&w).launches[0].cloud.to_string()
+    };
+    assert_eq!((used(80), used(90)), ("here".to_owned(), "there".to_owned()));
+}
