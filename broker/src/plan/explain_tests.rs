@@ -1,5 +1,7 @@
 //! Why jobs get no VM, as an administrator reads it.
 
+use std::sync::Arc;
+
 use super::super::{tests::*, *};
 use crate::demand::TaskQueue;
 
@@ -71,12 +73,26 @@ fn of_several_places_the_one_is_named_where_fewest_things_bind() {
 }
 
 #[test]
+fn of_places_where_as_much_binds_the_first_is_named_and_otherwise_the_nearest() {
+    let mut w = world(vec![queue(1, "biomed_user", 8, &[])]);
+    w.pools[0].max = 0;
+    w.pools[0].clouds = vec!["here".into(), "there".into()];
+    w.clouds.push(cloud("there", vec![offering("c8", 8, 0)]));
+    w.clouds.iter_mut().for_each(|cloud| cloud.ceiling.vms = Some(0));
+    let named = |w: &Snapshot| plan(w).unmet[0].limits.last().unwrap().message.clone();
+    assert!(named(&w).contains("cloud here (spec.ceiling)"), "{}", named(&w));
+    w.clouds[0].offerings = vec![Arc::new(Offering { quota: Some(1), ..(*offering("c8", 8, 0)).clone() })];
+    w.quotas.push(Quota { left: w.clouds[0].ceiling, ..Quota::default() });
+    assert!(named(&w).contains("cloud there (spec.ceiling)"), "{}", named(&w));
+}
+
+#[test]
 fn what_a_person_cannot_change_is_said_without_a_change() {
     let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
-    w.rules.most_launches = Some(1);
+    w.rules.most_launches = Some(2);
     let unmet = plan(&w).unmet.remove(0);
     assert_eq!((unmet.reason, unmet.change), (Reason::Pace, None));
-    assert_eq!(unmet.message, "one round makes 1 VMs at most: the next one goes on");
+    assert_eq!(unmet.message, "one round makes 2 VMs at most: the next one goes on");
     w.rules.most_launches = None;
     for reason in
         [Reason::NoCapacity, Reason::VmsFail, Reason::Ramp, Reason::NeverMatched, Reason::JobsDie, Reason::Paused]
@@ -85,4 +101,15 @@ fn what_a_person_cannot_change_is_said_without_a_change() {
         let unmet = plan(&w).unmet.remove(0);
         assert_eq!((unmet.reason, unmet.message.as_str(), unmet.change), (reason, "held for a while", None));
     }
+}
+
+#[test]
+fn jobs_that_merely_wait_for_what_vms_will_show_are_nearest_to_one() {
+    let mut w = world(vec![queue(1, "biomed_user", 2, &[])]);
+    w.pools[0].flavors = vec!["c8".into(), "c2".into()];
+    w.holds = vec![hold("c8", 0, Reason::NoCapacity), Hold { waits: true, ..hold("c2", 0, Reason::Ramp) }];
+    assert_eq!(plan(&w).unmet[0].reason, Reason::Ramp);
+    w.holds.iter_mut().for_each(|hold| hold.reason = Reason::NoCapacity);
+    w.holds[0].reason = Reason::Ramp;
+    assert_eq!(plan(&w).unmet[0].reason, Reason::Ramp);
 }

@@ -29,3 +29,21 @@ fn a_vm_that_takes_jobs_of_one_size_alone_has_nothing_left_for_others() {
     w.pools[0].pin = true;
     assert_eq!(leases(&plan(&w)), [[1], [2]]);
 }
+
+#[test]
+fn where_there_is_not_room_for_all_nobody_takes_all_that_it_wants() {
+    let mut w = world(vec![queue(1, "biomed_user", 480, &[]), queue(2, "enmr_user", 480, &[])]);
+    w.clouds[0].ceiling.vms = Some(100);
+    w.pools[0].max = 1_000;
+    let made = plan(&w);
+    let of = |vo: &str| made.launches.iter().filter(|launch| &*launch.vo == vo).count();
+    assert_eq!(of("biomed") + of("enmr"), 100);
+    assert!(of("biomed").abs_diff(50) <= 2, "half, up to a turn: {}", of("biomed"));
+}
+
+#[test]
+fn a_pool_that_keeps_nothing_but_spare_vms_has_them_though_nothing_waits() {
+    let mut w = world(vec![]);
+    w.pools[0].spare = 1;
+    assert_eq!(plan(&w).launches.len(), 1);
+}

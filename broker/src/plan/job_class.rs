@@ -88,5 +88,8 @@ mod tests {
         assert_eq!(sites(2).words(), "60 s of CPU time, sites CLOUD.A.org CLOUD.A.org");
         assert!(sites(100).words().len() < 200 && sites(100).words() != sites(101).words());
         assert_eq!(JobClass { min_ram_mb: 5, ..sites(0) }.words(), "60 s of CPU time, 5 MB");
+        let tag =
+            |n: usize| JobClass { tags: vec!["x".repeat(n - "60 s of CPU time, tags ".len())], ..sites(0) }.words();
+        assert_eq!((tag(160).len(), tag(161).contains("... (#")), (160, true));
     }
 }

@@ -78,3 +78,13 @@ fn a_cloud_that_is_nearly_full_counts_as_dearer() {
     };
     assert_eq!((used(80), used(90)), ("here".to_owned(), "there".to_owned()));
 }
+
+#[test]
+fn a_core_that_no_job_uses_is_paid_all_the_same() {
+    let flavors = |jobs| {
+        let mut w = shop(&[("small", 2, Some(3), None), ("large", 8, Some(8), None)]);
+        w.queues[0].jobs = jobs;
+        bought(&w)
+    };
+    assert_eq!((flavors(8), flavors(2)), (vec!["large".to_owned()], vec!["small".to_owned()]));
+}

@@ -74,7 +74,7 @@ impl Restraint {
 
     /// This many are made.
     pub fn take(&mut self, offer: u32, vms: u64) {
-        if let Some(left) = self.left.get_mut(offer as usize).filter(|left| **left < u64::MAX) {
+        if let Some(left) = self.left.get_mut(offer as usize) {
             *left = left.saturating_sub(vms);
         }
     }

@@ -43,3 +43,12 @@ fn plain_jobs_leave_the_vms_with_gpus_to_those_that_need_them() {
     w.vms = vec![gpu, vm("b", boots())];
     assert_eq!(plan(&w).unneeded, ["a"]);
 }
+
+#[test]
+fn what_jobs_leave_of_a_vm_serves_those_that_come_later() {
+    let mut w =
+        world(vec![queue(1, "biomed_user", 1, &["4Processors", "MultiProcessor"]), queue(2, "biomed_user", 5, &[])]);
+    w.vms = vec![vm("a", runs(8))];
+    let plan = plan(&w);
+    assert_eq!((plan.assigned["cpu"].running, plan.assigned["cpu"].new, plan.launches.len()), (5, 1, 1));
+}

@@ -15,16 +15,10 @@ pub fn key(name: &str) -> String {
 }
 
 fn fold(c: char) -> char {
-    let upper = match c {
-        'a'..='z' => c.to_ascii_uppercase(),
-        c if c.is_ascii() => c,
-        c => {
-            let mut all = c.to_uppercase();
-            match (all.next(), all.next()) {
-                (Some(one), None) => one,
-                _ => c,
-            }
-        }
+    let mut all = c.to_uppercase();
+    let upper = match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        _ => c,
     };
     match upper {
         'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => 'A',

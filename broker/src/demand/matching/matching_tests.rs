@@ -60,6 +60,15 @@ fn any_tag_matches_all_and_a_banned_site_does_not() {
 }
 
 #[test]
+fn a_queue_bans_a_resource_only_where_it_bans_all_of_its_sites() {
+    let plain =
+        TaskQueue { banned_sites: vec!["LCG.X.fr".into(), "LCG.Y.fr".into()], ..queue(1, "biomed_user", 0, &[]) };
+    let may = |sites: &[&str]| matches(&plain, &Resource { site: list(sites), ..Resource::default() });
+    assert!(!may(&["LCG.X.fr"]) && !may(&["lcg.y.fr", "LCG.X.fr"]));
+    assert!(may(&["LCG.X.fr", "LCG.Z.fr"]) && may(&["LCG.Z.fr"]) && may(&[]), "a resource that names no site");
+}
+
+#[test]
 fn a_gpu_resource_takes_plain_jobs_unless_it_requires_the_tag() {
     assert_eq!(matched(|r| r.tag = Some(list(&["GPU"]))), [1, 2, 4, 5]);
     let require = |r: &mut Resource| {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::*, *};
-use crate::experience::lot::tests::lot;
+use jiff::Timestamp;
+
+use super::super::{Breakers, Circuit, FIRST, Outcome, PROVEN_FOR};
+use crate::experience::{lot::tests::lot, moment::after};
 
 fn at(second: u64) -> Timestamp {
     after(Timestamp::UNIX_EPOCH, 1_700_000_000 + second)

@@ -87,3 +87,23 @@ fn at_most_twenty_try_within_an_hour_and_the_next_an_hour_after_the_first_of_the
     }
     assert!(!room.may_order(at(3_599)) && room.may_order(at(3_600)));
 }
+
+#[test]
+fn what_reaches_many_offers_opens_again_for_64_orders_at_once() {
+    let zone = Reach::Zone("cppm".into(), None);
+    let mut room = Room::of(&zone);
+    room.refused(&zone, None, at(0), at(0));
+    assert_eq!(most(&room, &zone, 1), 0);
+    room.ordered(&zone, at(20));
+    room.granted(at(20));
+    assert_eq!(most(&room, &zone, 20), 64);
+}
+
+#[test]
+fn an_order_for_an_offer_of_which_nothing_is_known_leaves_none() {
+    use super::super::{Budgets, Flight, Phase};
+    let mut flight = Flight::default();
+    flight.add(&lot("c0", "el9"), None, Phase::Unanswered);
+    let rooms = Budgets::default().rooms(&flight, at(0));
+    assert_eq!(rooms.iter().map(|(reach, allowed)| (reach, allowed.most)).collect::<Vec<_>>(), [(&offer(0), 0)]);
+}

@@ -291,3 +291,9 @@ proptest! {
         prop_assert_eq!(told(&order).reserved, 0);
     }
 }
+
+#[test]
+fn what_vms_have_cost_so_far_is_spent_and_the_rest_of_their_reservations_is_ahead() {
+    let standing = Standing { spent: 3, accrued: 4, reserved: 10, ..Standing::default() };
+    assert_eq!((standing.so_far(), standing.ahead()), (7, 6));
+}

@@ -136,6 +136,26 @@ mod tests {
     }
 
     #[test]
+    fn in_parts_of_another_period_what_was_spent_counts_for_as_long_as_it_may() {
+        let mut spent = Spent::new(3_600);
+        spent.add(70, at(1_000_000), at(1_000_000));
+        assert_eq!(spent.over(3_600), spent);
+        // The part of 38 seconds in which it was spent ends at 1,000,008, and those of the other period have 7.
+        assert_eq!((spent.over(600).within(at(1_000_677)), spent.over(600).within(at(1_000_685))), (70, 0));
+    }
+
+    #[test]
+    fn what_is_written_down_and_read_again_counts_once() {
+        let mut spent = Spent::new(9_600);
+        (0..5).for_each(|n| spent.add(10, at(100_000 + n * 100), at(100_000 + n * 100)));
+        for now in [100_400, 100_200] {
+            let (first, sums) = spent.written(at(now));
+            let read = Spent::read(9_600, spent.step(), first, &sums);
+            assert_eq!((read.within(at(now)), sums.len()), (50, usize::try_from(now / 100 - 999).unwrap()), "{now}");
+        }
+    }
+
+    #[test]
     fn another_period_forgets_nothing_that_it_holds() {
         let mut spent = Spent::new(3_600);
         spent.add(70, at(1_000_000), at(1_000_000));
