@@ -39,7 +39,7 @@ impl World<'_> {
             gone: None,
             is_answered: false,
             is_deleting: false,
-            row: Row { status: RowStatus::Submitted, current_job: None, running_since: None },
+            row: Row { status: RowStatus::Submitted, current_job: None, running_since: None, power: None },
             pilot: None,
             boots: None,
             cores,

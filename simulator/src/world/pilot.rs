@@ -86,12 +86,14 @@ impl World<'_> {
             ram: definition.min_ram,
         };
         let of = &mut self.vms[vm as usize];
+        let power = self.loaded.model.clouds[of.order.offer.cloud].behaviour.power;
         // `Matcher._updatePilotInfo` and `_updatePilotJobMapping`.
         if of.row.status == RowStatus::Submitted {
             of.row.status = RowStatus::Running;
         }
         of.row.current_job = Some(job);
         of.row.running_since.get_or_insert(now);
+        of.row.power = Some((power * 100.0).round() as u64);
         let Some(pilot) = of.pilot.as_mut() else { return Step::Stop("no pilot") };
         let (task, step) = pilot.agent.matched(need, &set);
         let Some(task) = task else {

@@ -100,6 +100,8 @@ pub struct Row {
     pub current_job: Option<JobId>,
     /// When it got its first job.
     pub running_since: Option<Ms>,
+    /// `BenchMark`: the power of its cores, in hundredths. The Matcher writes it with the first job (`Matcher._updatePilotInfo`).
+    pub power: Option<u64>,
 }
 
 /// What a pilot does now.

@@ -1,27 +1,20 @@
-//! How far VMs are for the plan, and how long their jobs run.
+//! How far VMs are for the plan.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use broker::{
-    experience::times::JobClass,
-    plan::{self, Free, Life, LiveVm, RunTime, Says, Soon},
-};
+use broker::plan::{self, Free, Life, LiveVm, Says};
 
 use super::{
-    super::{Seen, VmSeen},
-    Operator,
-    left::cpu_time,
+    super::VmSeen,
+    Operator, left,
+    measure::Known,
     name,
-    runs::key,
-    words::{offering, pool, task_queue},
+    words::{offering, pool},
 };
 use crate::{
     scenario::Model,
     time::{Ms, SECOND},
-    world::{Alone, RowStatus, VmId},
+    world::{Alone, RowStatus},
 };
 
 /// A pilot that has jobs and took none for this time, while some waited, takes none of those.
@@ -31,62 +24,29 @@ const FILLS_WITHIN: Ms = 60 * SECOND;
 pub type Said = BTreeMap<(usize, Option<String>), Arc<Says>>;
 
 impl Operator {
-    /// Whether it matters how long jobs run: only where a pool lets them wait for VMs that are there.
-    fn lets_wait(&self) -> bool {
-        self.model.pools.iter().any(|pool| pool.max_wait.is_some())
-    }
-
-    /// The class of the jobs that a VM was made for.
-    fn class(&self, vm: &VmSeen<'_>) -> Option<JobClass> {
-        Some(key(&self.model.vos[vm.order.vo].name, &self.leases.get(&vm.id)?.first()?.class))
-    }
-
-    /// Notes how long the jobs of these VMs run.
-    pub(super) fn time(&mut self, now: Ms, vms: &[VmSeen<'_>]) {
-        if !self.lets_wait() {
-            return;
+    /// A VM, and what is known of it beside what is seen.
+    pub(super) fn known<'s>(&self, vm: VmSeen<'s>, is_late: bool, said: &mut Said) -> Known<'s> {
+        let size = self.model.clouds[vm.order.offer.cloud].flavors[vm.order.offer.flavor].size;
+        let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
+        Known {
+            says: says(&self.model, &vm, said),
+            full: Free { cores: size.cores, ram_mib: size.ram_mib, gpus: size.gpus },
+            cpu_time: left::whole(&vm, self.until.contains_key(&vm.id)),
+            was_needed: !lease.is_empty() && !self.unneeded.contains_key(&vm.id),
+            is_late,
+            lease,
+            vm,
         }
-        for vm in vms {
-            if let Some(class) = self.class(vm) {
-                self.runs.look(now, vm, &class);
-            }
-        }
-        let there: BTreeSet<VmId> = vms.iter().map(|vm| vm.id).collect();
-        self.runs.retain(|vm| there.contains(&vm));
-    }
-
-    /// What the jobs of a VM will leave, where it is known when they end.
-    fn soon(&self, now: Ms, vm: &VmSeen<'_>, full: Free) -> Vec<Soon> {
-        let lease = self.leases.get(&vm.id).and_then(|leases| leases.first()).filter(|_| self.lets_wait());
-        let (Some(lease), Some(class)) = (lease, self.class(vm)) else { return Vec::new() };
-        self.runs.soon(now, vm.id, &class, lease.class.takes(full, 1))
-    }
-
-    /// How long waiting jobs run, where it is known.
-    pub(super) fn run_times(&self, seen: &Seen<'_>) -> Vec<RunTime> {
-        if !self.lets_wait() {
-            return Vec::new();
-        }
-        let classes: BTreeMap<JobClass, plan::JobClass> = seen
-            .queues()
-            .filter_map(|queue| {
-                let vo = seen.model().vo_of(&queue.definition.owner_group)?;
-                let class = plan::JobClass::of(&task_queue(queue));
-                Some((key(&seen.model().vos[vo].name, &class), class))
-            })
-            .collect();
-        self.runs.known(classes.iter())
     }
 
     /// How far a VM is for the plan.
-    pub(super) fn live(&self, now: Ms, vm: &VmSeen<'_>, is_over: bool, first: &[usize], said: &mut Said) -> LiveVm {
-        let model = &self.model;
+    pub(super) fn live(&self, now: Ms, known: &Known<'_>, is_over: bool, first: &[usize]) -> LiveVm {
+        let (model, vm, full) = (&self.model, &known.vm, known.full);
         let pool = &model.pools[vm.order.pool];
         let until = self.until.get(&vm.id).copied();
         let is_old = now.saturating_sub(vm.ordered) > pool.max_lifetime || until.is_some_and(|until| now > until);
         let offering = offering(model, vm.order.offer, first);
-        let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
-        let full = Free { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus };
+        let lease = known.lease.clone();
         let ends = is_over || is_old || vm.is_deleting || vm.row.status == RowStatus::Done;
         let life = match (ends, vm.row.running_since) {
             (true, _) => Life::Ending,
@@ -105,7 +65,7 @@ impl Operator {
                     1.. if rests.min(waits) <= FILLS_WITHIN => full.less(taken),
                     _ => Free::default(),
                 };
-                Life::Running { free, soon: self.soon(now, vm, full) }
+                Life::Running { free, soon: Vec::new() }
             }
         };
         LiveVm {
@@ -114,8 +74,8 @@ impl Operator {
             cloud: model.clouds[vm.order.offer.cloud].name.clone(),
             vo: model.vos[vm.order.vo].name.clone(),
             offering: Arc::new(offering),
-            says: says(model, vm, said),
-            cpu_time: cpu_time(now, vm, until),
+            says: known.says.clone(),
+            cpu_time: left::cpu_time(now, vm, None, until.is_some()),
             until: until.map(|until| until.saturating_sub(now) / SECOND),
             life,
             lease,

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     super::{Listed, Seen, VmSeen},
     at,
-    runs::key,
+    measure::{Classes, key},
     words::task_queue,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub struct Learned {
     /// What each VM was seen to run.
     had: BTreeMap<VmId, Had>,
     /// The classes of jobs that wait, with what the plan calls each.
-    classes: BTreeMap<JobClass, plan::JobClass>,
+    classes: Classes,
 }
 
 /// What a VM was seen to run.
@@ -86,7 +86,7 @@ pub struct Made<'a> {
 }
 
 /// The lot of an order, and its class of quota.
-fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
+pub fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
     let cloud = &model.clouds[order.offer.cloud];
     let flavor = &cloud.flavors[order.offer.flavor];
     let lot = Lot {
@@ -170,6 +170,11 @@ impl Learned {
         let there: BTreeSet<VmId> = made.iter().map(|made| made.vm.id).collect();
         self.had.retain(|vm, _| there.contains(vm));
         self.lessons.look(&sights, &waiting, Timestamp::UNIX_EPOCH, at(now));
+    }
+
+    /// The classes of jobs that wait.
+    pub fn waiting(&self) -> &Classes {
+        &self.classes
     }
 
     /// Whether an order still goes out.

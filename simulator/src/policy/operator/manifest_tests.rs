@@ -114,8 +114,8 @@ fn a_pool_that_borrows_takes_what_is_free_beyond_its_maximum() {
 
 #[test]
 fn jobs_wait_for_vms_that_are_there_as_long_as_they_may() {
-    let at_once = scaled("perHour: 60", "max: 50");
-    let later = scaled("perHour: 60", "max: 50, maxWait: 1h");
+    let at_once = scaled("perHour: 200", "max: 50");
+    let later = scaled("perHour: 200", "max: 50, maxWait: 1h");
     assert!(later.vms_made < at_once.vms_made, "{} of {}", later.vms_made, at_once.vms_made);
     assert!(later.core_hours_bought < at_once.core_hours_bought);
     assert!(later.wait_median >= at_once.wait_median && later.wait_95 < 3_600, "{} s", later.wait_95);

@@ -6,7 +6,7 @@ mod accounts;
 mod alive;
 mod learned;
 mod left;
-mod runs;
+mod measure;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +22,7 @@ use alive::Said;
 use jiff::Timestamp;
 use learned::{Learned, Made};
 use left::closings;
-use runs::Runs;
+use measure::{Known, Measures};
 use words::{cloud, limits, order, pool, task_queue};
 
 use super::{Hands, Listed, Policy, Seen, VmSeen};
@@ -44,7 +44,7 @@ pub struct Operator {
     poll: Ms,
     learned: Learned,
     accounts: Accounts,
-    runs: Runs,
+    measures: Measures,
     /// When each VM was last seen with a job.
     busy: HashMap<VmId, Ms>,
     /// The jobs that each VM was seen with, and when they last changed.
@@ -69,7 +69,7 @@ impl Operator {
             poll: ms(loaded.words.poll),
             learned: Learned::default(),
             accounts: Accounts::new(&loaded.model),
-            runs: Runs::default(),
+            measures: Measures::default(),
             busy: HashMap::new(),
             changed: HashMap::new(),
             leases: HashMap::new(),
@@ -107,9 +107,8 @@ impl Operator {
         }
     }
 
-    fn snapshot(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>) -> Snapshot {
+    fn snapshot(&self, seen: &Seen<'_>, all: &[Known<'_>], over: &BTreeSet<VmId>) -> Snapshot {
         let (now, model) = (seen.now(), seen.model());
-        let mut said = Said::new();
         let mut quotas = Vec::new();
         let mut first = Vec::new();
         for (number, cloud) in model.clouds.iter().enumerate() {
@@ -146,9 +145,10 @@ impl Operator {
             closings: closings(now, model),
             holds: self.learned.holds(seen, over, &first),
             rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
-            vms: seen.vms().map(|vm| self.live(now, &vm, over.contains(&vm.id), &first, &mut said)).collect(),
-            run_times: self.run_times(seen),
+            vms: all.iter().map(|known| self.live(now, known, over.contains(&known.vm.id), &first)).collect(),
+            run_times: Vec::new(),
         };
+        self.measures.tell(now, model, self.learned.waiting(), all, &mut snapshot);
         snapshot.sort();
         snapshot
     }
@@ -201,10 +201,13 @@ impl Policy for Operator {
         self.learned.look(seen, &made);
         let vms: Vec<VmSeen<'_>> = seen.vms().collect();
         self.accounts.look(now, seen.model(), &vms);
-        self.time(now, &vms);
         self.wait(now, seen);
+        let mut said = Said::new();
+        let is_late = |vm: &VmSeen<'_>| ends.get(&vm.id) == Some(&End::Late);
+        let all: Vec<Known<'_>> = vms.into_iter().map(|vm| self.known(vm, is_late(&vm), &mut said)).collect();
+        self.measures.look(now, seen.model(), self.learned.waiting(), &all);
         hands.deletions.extend(over.iter().copied());
-        let snapshot = self.snapshot(seen, &over);
+        let snapshot = self.snapshot(seen, &all, &over);
         let plan = plan::plan(&snapshot);
         hands.deletions.extend(plan.surplus.iter().filter_map(|surplus| number(&surplus.vm)));
         self.drain(now, seen, &plan, hands);
