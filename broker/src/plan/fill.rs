@@ -15,10 +15,12 @@ use super::{
     closing::Cut,
     index::Index,
     lane::{Lane, Pace},
-    lent::Taken,
+    lent::{Taken, stays, take},
     life::Free,
     market::Market,
     need::Pin,
+    offer::Thought,
+    ours::Ours,
     part::Parts,
     rests::{Rest, Rests, Run},
     share::Turns,
@@ -132,6 +134,17 @@ impl<'c, 'a> Fill<'c, 'a> {
             last: vec![None; classes.len()],
             snapshot,
         }
+    }
+
+    /// Divides the limits among the VOs that share them, before anything is bought.
+    pub fn divide(&mut self, ours: &[Ours<'_>]) {
+        let runs = |ours: &Ours<'_>| ours.claims.first().copied().flatten().map_or(0, |n| self.paces[n].runs);
+        self.parts = Parts::new(self.snapshot, &self.books, &self.market, ours, |ours| stays(ours, runs(ours)));
+    }
+
+    fn take(&mut self, thought: Thought<'_>, class: Option<usize>, vms: u64) -> Taken {
+        let times = (self.snapshot.pools[thought.pool].cpu_time, class.map_or(0, |n| self.paces[n].runs));
+        take((&mut self.books, &mut self.parts), thought, times, vms)
     }
 
     /// Makes VMs for the jobs that are `left` of each class; afterwards `left` is what got none.

@@ -6,8 +6,8 @@
 
 use super::{
     account::Number,
+    books::Books,
     closing::{BEFORE_THE_FIRST_JOB, Cut, STOP_MARGIN, work},
-    fill::Fill,
     offer::Thought,
     ours::Ours,
     part::{Parts, Room},
@@ -26,7 +26,7 @@ const USUAL_POWER: u64 = 1_000;
 const MINIMUM_TIME_LEFT: u64 = 5_000;
 
 /// CPU time that a lent VM offers, in normalised seconds, where its jobs ask for `asked` and run for `runs` seconds (0: unknown).
-pub fn cpu_time(offering: &Offering, asked: u64, runs: u64) -> u64 {
+fn cpu_time(offering: &Offering, asked: u64, runs: u64) -> u64 {
     let boots = offering.measured.boot.unwrap_or(0).saturating_mul(BOOTS);
     let seconds = TAKES_JOBS_FOR.max(boots).max(runs.saturating_mul(RUNS));
     let passes = work(offering.power.unwrap_or(USUAL_POWER), seconds.saturating_add(STOP_MARGIN));
@@ -42,47 +42,42 @@ pub struct Taken {
     pub lent: Option<Number>,
 }
 
-impl Fill<'_, '_> {
-    /// Divides the limits among the VOs that share them, before anything is bought.
-    pub fn divide(&mut self, ours: &[Ours<'_>]) {
-        let stays = |ours: &Ours<'_>| {
-            let asked = ours.vm.lease.first().map_or(0, |lease| lease.class.cpu_time);
-            let runs = ours.claims.first().copied().flatten().map_or(0, |n| self.paces[n].runs);
-            ours.vm.cpu_time > cpu_time(&ours.vm.offering, asked, runs)
-        };
-        self.parts = Parts::new(self.snapshot, &self.books, &self.market, ours, stays);
-    }
+/// Whether a VM is there for longer than what is lent, where jobs of its class run for `runs` seconds (0: unknown).
+pub fn stays(ours: &Ours<'_>, runs: u64) -> bool {
+    let asked = ours.vm.lease.first().map_or(0, |lease| lease.class.cpu_time);
+    ours.vm.cpu_time > cpu_time(&ours.vm.offering, asked, runs)
+}
 
-    /// Takes up to `vms` such VMs, for which there is room, from all limits: first those that are within the VO's parts.
-    pub fn take(&mut self, thought: Thought<'_>, class: Option<usize>, vms: u64) -> Taken {
-        let (vo, offering) = (thought.vo, &**thought.offer.offering);
-        let asked = thought.class.map_or(0, |class| class.cpu_time);
-        let cpu_time = cpu_time(offering, asked, class.map_or(0, |n| self.paces[n].runs));
-        let accounts = self.books.of_launch(thought);
-        // A VM that ends as soon as it is needs no cut.
-        let room = if self.snapshot.pools[thought.pool].cpu_time <= cpu_time {
-            Room::Own(u64::MAX)
-        } else {
-            self.parts.room(accounts.clone(), vo, offering)
-        };
-        match room {
-            Room::Own(room) => {
-                let vms = vms.min(room);
-                if room < u64::MAX {
-                    accounts.for_each(|n| self.parts.take(n, vo, offering, vms));
-                }
-                Taken { vms, cut: self.books.take(thought, vms), lent: None }
+/// Takes up to `vms` such VMs, for which there is room, from all limits: first those that are within the VO's parts. `usual`: the CPU time
+/// that a VM of the pool offers; `runs`: as in [`stays`].
+pub fn take(
+    (books, parts): (&mut Books<'_>, &mut Parts),
+    thought: Thought<'_>,
+    (usual, runs): (u64, u64),
+    vms: u64,
+) -> Taken {
+    let (vo, offering) = (thought.vo, &**thought.offer.offering);
+    let cpu_time = cpu_time(offering, thought.class.map_or(0, |class| class.cpu_time), runs);
+    // A VM that ends as soon as it is needs no cut.
+    if usual <= cpu_time {
+        return Taken { vms, cut: books.take(thought, vms), lent: None };
+    }
+    let accounts = books.of_launch(thought);
+    match parts.room(accounts.clone(), vo, offering) {
+        Room::Own(room) => {
+            let vms = vms.min(room);
+            if room < u64::MAX {
+                accounts.for_each(|n| parts.take(n, vo, offering, vms));
             }
-            Room::Lent(account) => {
-                let cut = match self.books.take(thought, vms) {
-                    None => Cut { cpu_time, until: None },
-                    // A VM that is to be gone has no allowance beside its CPU time.
-                    Some(cut) => {
-                        Cut { cpu_time: cut.cpu_time.min(cpu_time.saturating_add(BEFORE_THE_FIRST_JOB)), ..cut }
-                    }
-                };
-                Taken { vms, cut: Some(cut), lent: Some(account) }
-            }
+            Taken { vms, cut: books.take(thought, vms), lent: None }
+        }
+        Room::Lent(account) => {
+            let cut = match books.take(thought, vms) {
+                None => Cut { cpu_time, until: None },
+                // A VM that is to be gone has no allowance beside its CPU time.
+                Some(cut) => Cut { cpu_time: cut.cpu_time.min(cpu_time.saturating_add(BEFORE_THE_FIRST_JOB)), ..cut },
+            };
+            Taken { vms, cut: Some(cut), lent: Some(account) }
         }
     }
 }
