@@ -70,7 +70,20 @@ fn a_vm_that_was_just_made_boots() {
 }
 
 #[test]
+fn a_vm_whose_object_is_being_deleted_or_says_that_it_ended_is_no_supply() {
+    let mut deleted = vm(launched_at(1));
+    deleted.metadata.deletion_timestamp = serde_json::from_value(json!(minute(2).to_string())).unwrap();
+    assert_eq!(phase(&deleted, Some(&rows(3, "Running", 0)), 3), Life::Ending);
+    let mut ended = vm(launched_at(1));
+    let status = json!({"type": "Ended", "status": "True", "reason": "Idle", "message": "it stopped by itself",
+        "lastTransitionTime": minute(2).to_string()});
+    ended.status.as_mut().unwrap().conditions = vec![serde_json::from_value(status).unwrap()];
+    assert_eq!(phase(&ended, Some(&rows(3, "Running", 0)), 3), Life::Ending);
+}
+
+#[test]
 fn a_vm_that_no_cloud_made_in_time_is_no_supply() {
+    assert_eq!(phase(&vm(Value::Null), None, 30), boots(), "its time is not over yet");
     assert_eq!(phase(&vm(Value::Null), None, 31), Life::Ending);
 }
 
@@ -94,11 +107,12 @@ fn a_row_that_says_running_is_believed_before_the_status_does() {
 }
 
 #[test]
-fn a_pilot_that_has_just_begun_counts_as_free_for_a_moment() {
+fn a_pilot_that_has_just_begun_counts_as_free_for_half_a_minute() {
     let running = vm(json!({"launchedAt": minute(1).to_string(), "runningSince": minute(3).to_string()}));
     let with_job = rows(3, "Running", 7);
-    assert_eq!(phase(&running, Some(&with_job), 3), runs(8));
-    assert_eq!(phase(&running, Some(&with_job), 4), runs(0));
+    let after = |s| live(&running, false, Some(&with_job), Since::default(), minute(3) + SignedDuration::from_secs(s));
+    assert_eq!([after(0), after(29)], [runs(8), runs(8)]);
+    assert_eq!([after(30), after(60)], [runs(0), runs(0)]);
 }
 
 /// A VM with 8 cores whose pilot asks since minute 3, and has so many jobs, the last one since minute 10 or none since then.
@@ -122,6 +136,20 @@ fn the_cores_that_no_job_of_a_pilot_takes_are_free_while_it_fills() {
     assert_eq!(phase(&vm, Some(&rows), 12), runs(0), "it took no more");
     let (vm, rows) = works(1, &["WholeNode"]);
     assert_eq!(phase(&vm, Some(&rows), 11), runs(0), "its jobs take a whole VM each");
+}
+
+#[test]
+fn of_a_vm_that_was_made_for_jobs_of_several_sizes_each_job_counts_as_one_of_the_largest() {
+    let free = |tags: [&str; 2]| {
+        let (mut vm, rows) = works(1, &[]);
+        vm.spec.for_jobs = tags
+            .map(|tag| crds::vm::JobsOfClass { jobs: 1, tags: vec![tag.to_owned()], ..Default::default() })
+            .to_vec();
+        phase(&vm, Some(&rows), 11)
+    };
+    assert_eq!(free(["4Processors", "2Processors"]), runs(4));
+    assert_eq!(free(["2Processors", "4Processors"]), runs(4));
+    assert_eq!(free(["WholeNode", "4Processors"]), runs(0), "one may have the whole VM");
 }
 
 #[test]
