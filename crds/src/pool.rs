@@ -317,7 +317,7 @@ pub struct Scaling {
     /// What the pool may have beyond `max`. `Never`: nothing. `WhatIsFree`: when every waiting job of the installation has been given what
     /// it may have within the pools' maxima, and there is room left on the clouds, this pool takes of that room for jobs that still wait.
     /// So `max` is the part that is surely the pool's own. Ceilings, quotas and the limits of VOs hold all the same. What was borrowed is not
-    /// taken away: its VMs take jobs for about an hour and go then. A pool with max: 0 drains and borrows nothing.
+    /// taken away: its VMs take jobs for about forty minutes and go then. A pool with max: 0 drains and borrows nothing.
     #[serde(default)]
     pub borrow: Borrow,
     /// How long a job may be kept waiting for VMs that are there, for example `30m`, 0s to 7d: no VM is bought for a job that those VMs are

@@ -1,7 +1,7 @@
 //! What is lent: VMs that a VO has beyond its part of a limit (`part.rs`) are made for a while.
 //!
 //! A pilot cannot be told to stop, and one whose queue is deep would go on for days. So the pilot of a lent VM offers so little CPU time that
-//! it takes jobs for about an hour: what is lent comes back by itself, without a job that is killed, and the VO that has least for its share
+//! it takes jobs for about forty minutes: what is lent comes back by itself, without a job that is killed, and the VO that has least for its share
 //! has it first (`share.rs`).
 
 use super::{
@@ -14,8 +14,8 @@ use super::{
     snapshot::Offering,
 };
 
-/// Seconds for which the pilot of a lent VM takes jobs, at least.
-const TAKES_JOBS_FOR: u64 = 3_600;
+/// Seconds for which the pilot of a lent VM takes jobs, at least: its last jobs and a new VM's boot have the rest of an hour.
+const TAKES_JOBS_FOR: u64 = 2_400;
 /// It is so many times as long as the VM boots, and as its jobs run, where that was measured: what it costs to begin and to end is about a
 /// tenth of the VM's life then.
 const BOOTS: u64 = 10;

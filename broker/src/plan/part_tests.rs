@@ -134,13 +134,13 @@ fn what_others_hold_in_the_project_is_nobody_s_part_and_what_the_provider_has_co
 #[test]
 fn a_vm_that_ends_as_soon_as_a_lent_one_does_not_count_against_the_part() {
     let mut w = shared(1_000, 0, 80);
-    w.vms = vec![vm("old", runs(0)), LiveVm { cpu_time: 20_000, ..vm("ends", runs(0)) }];
+    w.vms = vec![vm("old", runs(0)), LiveVm { cpu_time: 12_000, ..vm("ends", runs(0)) }];
     w.vms.push(LiveVm { life: Life::Ending, ..vm("ending", runs(0)) });
     assert_eq!(of_biomed(&w), (4, 3));
 }
 
 #[test]
-fn a_lent_vm_takes_jobs_for_an_hour_or_as_long_as_its_boot_and_its_jobs_are_worth() {
+fn a_lent_vm_takes_jobs_for_forty_minutes_or_as_long_as_its_boot_and_its_jobs_are_worth() {
     let cpu_time = |change: &dyn Fn(&mut Snapshot)| {
         let mut w = shared(1_000, 0, 80);
         w.pools[0].cpu_time = 10_000_000;
@@ -152,9 +152,9 @@ fn a_lent_vm_takes_jobs_for_an_hour_or_as_long_as_its_boot_and_its_jobs_are_wort
     };
     // Less what a pilot may use before its first job, and StopMargin; a pilot with less than 5,000 s left ends.
     let lasts = |seconds: u64, power: u64, left: u64| (left + (seconds + 300) * power - 18_000, None);
-    assert_eq!(cpu_time(&|_| {}), lasts(3_600, 10, 5_000));
-    assert_eq!(cpu_time(&|w| w.queues[0].cpu_time = 86_400), lasts(3_600, 10, 86_400), "such jobs fit to the end");
-    assert_eq!(cpu_time(&|w| offering(w, &|o| o.power = Some(2_500))), lasts(3_600, 25, 5_000));
+    assert_eq!(cpu_time(&|_| {}), lasts(2_400, 10, 5_000));
+    assert_eq!(cpu_time(&|w| w.queues[0].cpu_time = 86_400), lasts(2_400, 10, 86_400), "such jobs fit to the end");
+    assert_eq!(cpu_time(&|w| offering(w, &|o| o.power = Some(2_500))), lasts(2_400, 25, 5_000));
     assert_eq!(cpu_time(&|w| offering(w, &|o| o.measured.boot = Some(600))), lasts(6_000, 10, 5_000));
     let runs = |w: &mut Snapshot| {
         w.run_times = vec![RunTime { vo: "biomed".into(), class: JobClass::of(&w.queues[0]), seconds: 7_200 }];
@@ -165,9 +165,9 @@ fn a_lent_vm_takes_jobs_for_an_hour_or_as_long_as_its_boot_and_its_jobs_are_wort
 #[test]
 fn a_pool_whose_vms_end_as_soon_anyway_lends_them_as_they_are() {
     let mut w = shared(1_000, 0, 80);
-    w.pools[0].cpu_time = 26_000;
+    w.pools[0].cpu_time = 14_000;
     assert_eq!(of_biomed(&w), (10, 0));
-    w.pools[0].cpu_time = 26_001;
+    w.pools[0].cpu_time = 14_001;
     assert_eq!(of_biomed(&w), (5, 5));
 }
 
@@ -196,7 +196,7 @@ fn a_vm_that_is_cut_before_a_closing_and_lent_has_the_shorter_time_of_both() {
     };
     let far = cuts(36_000);
     let cut = |cpu_time| Cut { cpu_time, until: Some(36_000) };
-    assert_eq!((far[0], far[9]), (cut(357_000), cut(26_000 + 18_000)));
+    assert_eq!((far[0], far[9]), (cut(357_000), cut(14_000 + 18_000)));
     assert_eq!(cuts(3_000)[9], Cut { cpu_time: 27_000, until: Some(3_000) });
 }
 

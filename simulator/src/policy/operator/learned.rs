@@ -16,8 +16,7 @@ use jiff::Timestamp;
 use super::{
     super::{Listed, Seen, VmSeen},
     at,
-    measure::{Classes, key},
-    words::task_queue,
+    words::{Classes, key, task_queue},
 };
 use crate::{
     cloud::{Answer, Scope},

@@ -12,7 +12,13 @@ use broker::{
     plan::{self, CloudState, Free, Lease, LiveVm, Measured, RunTime, Says, Snapshot, Soon, fits_alone},
 };
 
-use super::{super::VmSeen, at, learned::lot, left, name};
+use super::{
+    super::VmSeen,
+    at,
+    learned::lot,
+    left, name,
+    words::{Classes, key},
+};
 use crate::{
     dirac::JobId,
     scenario::{Model, Offer},
@@ -24,14 +30,6 @@ use crate::{
 const HEARD_FOR: Ms = 72 * 3_600 * SECOND;
 /// Jobs that end within the same five seconds end together.
 const STEP: u64 = 5;
-
-/// The name that measured times know a class by.
-pub fn key(vo: &str, class: &plan::JobClass) -> JobClass {
-    JobClass { vo: vo.into(), profile: class.words().into() }
-}
-
-/// Classes by the name that measured times know them by.
-pub type Classes = BTreeMap<JobClass, plan::JobClass>;
 
 /// What was measured, and of which VMs it was told already: nothing counts twice.
 #[derive(Default)]

@@ -1,9 +1,10 @@
 //! The scenario's words in those of the planner, and the planner's launches as orders.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
     demand::TaskQueue,
+    experience::times::JobClass,
     plan::{self, CloudState, Offering, Strategy},
 };
 
@@ -14,6 +15,14 @@ use crate::{
     time::SECOND,
     world::{Alone, Order},
 };
+
+/// The name that measured times know a class by.
+pub fn key(vo: &str, class: &plan::JobClass) -> JobClass {
+    JobClass { vo: vo.into(), profile: class.words().into() }
+}
+
+/// Classes by the name that measured times know them by.
+pub type Classes = BTreeMap<JobClass, plan::JobClass>;
 
 /// A pool of the scenario, as the plan knows one.
 pub fn pool(model: &Model, number: usize) -> plan::Pool {
