@@ -125,6 +125,13 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
         }
     }
 
+    // Two releases would know nothing of each other, and both act.
+    let second = |values: &str| {
+        helm.run(&["install", "second", chart, "--namespace", "escape", "--set", values]).unwrap_err().to_string()
+    };
+    let error = second("clusterWide=true,crds.install=false,aggregateRoles=false");
+    assert!(error.contains(r#"ClusterRole "dirac-operator""#) && error.contains("ownership"), "{error}");
+
     let upgraded = helm.run(&[&install[..], &["--set", "log.level=debug"]].concat()).unwrap();
     assert!(upgraded.contains("REVISION: 2"), "{upgraded}");
 
@@ -140,6 +147,8 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
         assert!(!there, "{verb} {resource} where it looks after nothing");
     }
     assert!(may("get", "secrets", &["--namespace", NAMESPACE]), "the release's own namespace is looked after");
+    let error = second("watchNamespaces={dirac},crds.install=false,aggregateRoles=false");
+    assert!(error.contains(r#"Role "dirac-operator" in namespace "dirac""#) && error.contains("ownership"), "{error}");
     // One thing is asked of all namespaces: whether a PilotVM exists.
     assert!(may("list", "pilotvms.diracgrid.org", &["--all-namespaces"]), "an orphan is one of no namespace");
     assert!(!may("get", "pilotvms.diracgrid.org", &["--namespace", "escape"]));

@@ -64,11 +64,11 @@ fn by_default_the_operator_has_rights_in_the_releases_own_namespace_and_those_na
         (&[r#"watchNamespaces=["trial","dirac"]"#], &["dirac", "trial"]),
     ] {
         let objects = render(values).unwrap();
-        let mut roles: Vec<String> = namespaces.iter().map(|n| format!("{n}/trial")).collect();
+        let mut roles: Vec<String> = namespaces.iter().map(|n| format!("{n}/dirac-operator")).collect();
         roles.push("trial/trial-leader".to_owned());
         assert_eq!(named(&objects, "Role"), roles);
         assert_eq!(named(&objects, "RoleBinding"), roles);
-        assert_eq!(find(&objects, "Role", "trial")["rules"], rights());
+        assert_eq!(find(&objects, "Role", "dirac-operator")["rules"], rights());
         assert_eq!(named(&objects, "ClusterRole"), ["/trial-trial-cluster", "/trial-trial-edit", "/trial-trial-view"]);
         assert_eq!(
             find(&objects, "ClusterRole", "trial-trial-cluster")["rules"],
@@ -89,7 +89,7 @@ fn by_default_the_operator_has_rights_in_the_releases_own_namespace_and_those_na
 fn with_an_id_of_its_own_the_operator_has_no_right_outside_the_watched_namespaces() {
     let objects = render(&[r#"clusterId="egi-prod""#, "aggregateRoles=false"]).unwrap();
     assert!(named(&objects, "ClusterRole").is_empty() && named(&objects, "ClusterRoleBinding").is_empty());
-    assert_eq!(find(&objects, "Role", "trial")["rules"], rights());
+    assert_eq!(find(&objects, "Role", "dirac-operator")["rules"], rights());
     assert!(args(&objects).contains(&"--cluster-id=egi-prod"));
     assert!(!args(&render(&[]).unwrap()).iter().any(|a| a.starts_with("--cluster-id")));
 }
@@ -98,8 +98,8 @@ fn with_an_id_of_its_own_the_operator_has_no_right_outside_the_watched_namespace
 fn all_namespaces_are_looked_after_only_when_asked_for() {
     let objects = render(&["clusterWide=true"]).unwrap();
     assert_eq!(named(&objects, "Role"), ["trial/trial-leader"]);
-    assert_eq!(find(&objects, "ClusterRole", "trial-trial")["rules"], rights());
-    assert_eq!(named(&objects, "ClusterRoleBinding"), ["/trial-trial", "/trial-trial-cluster"]);
+    assert_eq!(find(&objects, "ClusterRole", "dirac-operator")["rules"], rights());
+    assert_eq!(named(&objects, "ClusterRoleBinding"), ["/dirac-operator", "/trial-trial-cluster"]);
     let cluster = &find(&objects, "ClusterRole", "trial-trial-cluster")["rules"];
     assert_eq!(cluster.as_array().unwrap().len(), 1, "PilotVMs are listed by the other role: {cluster}");
     assert!(!args(&objects).iter().any(|a| a.starts_with("--watch-namespace")));
@@ -122,7 +122,7 @@ fn the_leaders_lease_and_what_people_get_are_no_more_than_they_need() {
 #[test]
 fn secrets_can_be_named_so_that_no_other_is_ever_read() {
     let objects = render(&[r#"secretNames=["openstack","dirac-cert"]"#]).unwrap();
-    let rules = &find(&objects, "Role", "trial")["rules"];
+    let rules = &find(&objects, "Role", "dirac-operator")["rules"];
     let secrets = rules.as_array().unwrap().iter().find(|r| r["resources"] == json!(["secrets"])).unwrap();
     assert_eq!(secrets["resourceNames"], json!(["openstack", "dirac-cert"]));
 }
