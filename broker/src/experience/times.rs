@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Kept, Lot, Recent};
+use crate::plan;
 
 /// This many jobs of a class are seen to the end before its run time is known.
 const JOBS: usize = 5;
@@ -52,6 +53,13 @@ pub struct JobClass {
     pub vo: Arc<str>,
     /// What the jobs need, as one text.
     pub profile: Arc<str>,
+}
+
+impl JobClass {
+    /// What times and lessons call jobs of this class and VO.
+    pub fn of(vo: &str, class: &plan::JobClass) -> Self {
+        Self { vo: vo.into(), profile: class.words().into() }
+    }
 }
 
 /// What the VMs of one lot took.

@@ -164,7 +164,7 @@ impl<'a> Books<'a> {
     }
 
     /// Those that are of a pool, its maximum first.
-    pub fn of_pool(&self, pool: usize) -> impl Iterator<Item = Number> + use<> {
+    pub fn of_pool(&self, pool: usize) -> impl Iterator<Item = Number> + Clone + use<> {
         [self.pools[pool], self.sites[pool], self.installation].into_iter()
     }
 
@@ -176,8 +176,7 @@ impl<'a> Books<'a> {
 
     /// Those that are of a launch.
     pub fn of_launch(&self, thought: Thought<'_>) -> impl Iterator<Item = Number> + Clone + use<> {
-        let of_pool = [self.pools[thought.pool], self.sites[thought.pool], self.installation];
-        of_pool.into_iter().chain(self.of_offer(thought.offer))
+        self.of_pool(thought.pool).chain(self.of_offer(thought.offer))
     }
 
     fn quota_of(&self, vm: &LiveVm) -> Option<Number> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{tests::*, *};
+use super::{index::fits_alone, tests::*, *};
 use crate::{demand::TaskQueue, experience::money::Unit};
 
 fn gpu_pool(name: &str, vos: &[&str], flavors: &[&str], max: u64) -> Pool {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{bits::Bits, class::Class, life::Free, need::is_of_size, snapshot::Says};
+use super::{bits::Bits, class::Class, job_class::JobClass, life::Free, need::is_of_size, snapshot::Says};
 use crate::demand::{
     TaskQueue,
     matching::{Prepared, Resource, key, says_any},
@@ -235,6 +235,18 @@ pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
 /// Whether jobs of `queue` run on such a VM: one comparison, as `demand::matching` makes it.
 pub fn fits_alone(queue: &TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
     Prepared::new(resource(says, full, cpu_time)).matches(queue)
+}
+
+/// The one class of these whose jobs can run on a VM where nothing else runs; `None`: several can, or none.
+pub fn only_class<'c>(
+    classes: impl Iterator<Item = &'c JobClass>,
+    says: &Says,
+    full: Free,
+    cpu_time: u64,
+) -> Option<&'c JobClass> {
+    let mut fit = classes.filter(|class| fits_alone(&class.queue(), says, full, cpu_time));
+    let first = fit.next()?;
+    fit.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]

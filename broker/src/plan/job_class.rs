@@ -47,6 +47,22 @@ impl JobClass {
         }
     }
 
+    /// A task queue with such jobs, of no owner.
+    pub fn queue(&self) -> TaskQueue {
+        let of = self.clone();
+        TaskQueue {
+            cpu_time: of.cpu_time,
+            min_ram_mb: of.min_ram_mb,
+            tags: of.tags,
+            sites: of.sites,
+            banned_sites: of.banned_sites,
+            grid_ces: of.grid_ces,
+            platforms: of.platforms,
+            job_types: of.job_types,
+            ..TaskQueue::default()
+        }
+    }
+
     /// In words, the same for equal classes and no others: what jobs do not ask for is not named. It is short: of long lists the beginning
     /// is named, and a number that stands for the whole.
     pub fn words(&self) -> String {

@@ -74,10 +74,12 @@ impl Parts {
         for vm in ours {
             books.of_vm(vm).for_each(|n| add(&mut held[n], of_vm(&vm.vm.offering), 1));
         }
-        let most = most(snapshot, market);
+        let served = served(snapshot);
+        let most = most(snapshot, market, &served);
         let of_account =
             |(n, sharers): (Number, Sharers)| divided(snapshot, &most, &sharers, books.account(n).whole(held[n]));
-        let mut parts = Self { of: sharers(snapshot, books, market).into_iter().enumerate().map(of_account).collect() };
+        let sharers = sharers(snapshot, books, market, &served);
+        let mut parts = Self { of: sharers.into_iter().enumerate().map(of_account).collect() };
         for vm in ours.iter().filter(|ours| ours.vm.life != Life::Ending && stays(ours)) {
             if let Some(vo) = vm.vo {
                 books.of_vm(vm).for_each(|n| parts.take(n, vo, &vm.vm.offering, 1));
@@ -125,10 +127,9 @@ fn add(to: &mut Size, each: Size, times: u64) {
 const NEAR: usize = 4;
 
 /// By number of the account: who can reach it.
-fn sharers(snapshot: &Snapshot, books: &Books<'_>, market: &Market<'_>) -> Vec<Sharers> {
+fn sharers(snapshot: &Snapshot, books: &Books<'_>, market: &Market<'_>, served: &[Bits]) -> Vec<Sharers> {
     let nobody = || Sharers { vos: Bits::none(snapshot.vos.len()), borrows: false };
     let mut all: Vec<Sharers> = std::iter::repeat_with(nobody).take(books.count()).collect();
-    let served = served(snapshot);
     let mut reached: Vec<Option<Vec<Number>>> = Vec::new();
     for (p, pool) in snapshot.pools.iter().enumerate() {
         let catalogue = market.catalogue_of(p);
@@ -169,9 +170,9 @@ fn served(snapshot: &Snapshot) -> Vec<Bits> {
 }
 
 /// By index of the VO: the most that it can ever hold, by its own limits and the maxima of its pools.
-fn most(snapshot: &Snapshot, market: &Market<'_>) -> Vec<Size> {
+fn most(snapshot: &Snapshot, market: &Market<'_>, served: &[Bits]) -> Vec<Size> {
     let mut all: Vec<Size> = vec![[0; 4]; snapshot.vos.len()];
-    for (p, served) in served(snapshot).iter().enumerate() {
+    for (p, served) in served.iter().enumerate() {
         let pool = &snapshot.pools[p];
         let [cores, ram_mib, gpus] = market.largest(market.catalogue_of(p));
         let times = if pool.borrows { u64::MAX } else { pool.max };

@@ -125,9 +125,12 @@ impl Hands<'_> {
     async fn make(&self, launch: Launch, vm: PilotVM) -> Result<(), Unmade> {
         let (state, key) = (&self.ctx.state, self.world.installation.beside(&vm.name_any()));
         let pool = vm.spec.pool_ref.name.clone();
-        if self.stopped.load(Ordering::Relaxed) {
+        let give_up = || {
             state.intents.give_up(&key);
             state.numbers.free(&key.beside(&pool), &key.name);
+        };
+        if self.stopped.load(Ordering::Relaxed) {
+            give_up();
             return Err(Unmade::of(&launch, Reason::PilotVMsNotMade, STOPPED));
         }
         crash_point("create-pilotvm");
@@ -141,8 +144,7 @@ impl Hands<'_> {
             Err(error) if is_refusal(&error) => {
                 // The next round plans it again, from what is then true.
                 tracing::warn!(vm = %key, %error, "the PilotVM could not be made");
-                state.intents.give_up(&key);
-                state.numbers.free(&key.beside(&pool), &key.name);
+                give_up();
                 Err(Unmade::of(&launch, Reason::PilotVMsNotMade, format!("a PilotVM could not be made: {error}")))
             }
             Err(error) => {

@@ -3,17 +3,12 @@
 use std::collections::HashMap;
 
 use broker::{
-    demand::TaskQueue,
     experience::times,
-    plan::{JobClass, fits_alone},
+    plan::{JobClass, only_class},
 };
 use crds::PilotVM;
 
-use super::{
-    lease::{job_class, kind},
-    live::size,
-    snapshot::says,
-};
+use super::{lease::job_class, live::size, snapshot::says};
 use crate::known::measures::Heard;
 
 /// What decides which jobs run on a VM: VO, flavor and size, CPU time, and what its pilot says.
@@ -61,23 +56,6 @@ impl<'a> Kinds<'a> {
 fn only(vm: &PilotVM, all: &[&JobClass]) -> Option<Kind> {
     let (spec, says, full) = (&vm.spec, says(&vm.spec), size(vm));
     let own: Vec<JobClass> = spec.for_jobs.iter().map(job_class).collect();
-    let fits = |class: &&JobClass| fits_alone(&queue(class), &says, full, spec.max_cpu_time.as_secs());
-    let mut fit = all.iter().copied().chain(&own).filter(fits);
-    let first = fit.next()?;
-    fit.all(|other| other == first).then(|| Kind { class: first.clone(), name: kind(&spec.vo, first) })
-}
-
-/// A task queue with such jobs.
-fn queue(class: &JobClass) -> TaskQueue {
-    TaskQueue {
-        cpu_time: class.cpu_time,
-        min_ram_mb: class.min_ram_mb,
-        tags: class.tags.clone(),
-        sites: class.sites.clone(),
-        banned_sites: class.banned_sites.clone(),
-        grid_ces: class.grid_ces.clone(),
-        platforms: class.platforms.clone(),
-        job_types: class.job_types.clone(),
-        ..TaskQueue::default()
-    }
+    let class = only_class(all.iter().copied().chain(&own), &says, full, spec.max_cpu_time.as_secs())?;
+    Some(Kind { class: class.clone(), name: times::JobClass::of(&spec.vo, class) })
 }

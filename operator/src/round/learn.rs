@@ -17,7 +17,7 @@ use kube::ResourceExt;
 
 use super::{
     elsewhere::is_ours,
-    lease::{job_class, kind},
+    lease::job_class,
     lots::Lots,
     world::{CloudView, World},
 };
@@ -97,7 +97,7 @@ fn waiting(taken: &Snapshot) -> (BTreeMap<JobClass, u64>, Classes) {
     for queue in &taken.queues {
         let Some(vo) = groups.get(queue.owner_group.as_str()) else { continue };
         let class = plan::JobClass::of(queue);
-        let kind = kind(vo, &class);
+        let kind = JobClass::of(vo, &class);
         let jobs: &mut u64 = waiting.entry(kind.clone()).or_default();
         *jobs = jobs.saturating_add(queue.jobs);
         classes.insert(kind, class);

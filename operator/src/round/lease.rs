@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::{
-    experience::times,
-    plan::{JobClass, Lease},
-};
+use broker::plan::{JobClass, Lease};
 use crds::vm::JobsOfClass;
 
 use crate::amounts::{count, whole};
@@ -39,11 +36,6 @@ pub fn jobs_of_class(lease: &Lease) -> Option<JobsOfClass> {
 /// As the plan has it.
 pub fn lease(jobs: &JobsOfClass) -> Lease {
     Lease { class: Arc::new(job_class(jobs)), jobs: count(jobs.jobs) }
-}
-
-/// What times and lessons call jobs of this class and VO.
-pub fn kind(vo: &str, class: &JobClass) -> times::JobClass {
-    times::JobClass { vo: vo.into(), profile: class.words().into() }
 }
 
 /// What these jobs ask for.

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     super::{Listed, Seen, VmSeen},
     at,
-    words::{Classes, key, task_queue},
+    words::{Classes, task_queue},
 };
 use crate::{
     cloud::{Answer, Scope},
@@ -137,7 +137,7 @@ impl Learned {
     /// What all VMs come to.
     pub fn look(&mut self, seen: &Seen<'_>, made: &[Made<'_>]) {
         let (model, now) = (seen.model(), seen.now());
-        let kind = |vo: usize, class: &plan::JobClass| key(&model.vos[vo].name, class);
+        let kind = |vo: usize, class: &plan::JobClass| JobClass::of(&model.vos[vo].name, class);
         let mut waiting: BTreeMap<JobClass, u64> = BTreeMap::new();
         self.classes.clear();
         for queue in seen.queues() {

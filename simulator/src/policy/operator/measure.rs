@@ -7,18 +7,11 @@ use std::{
 };
 
 use broker::{
-    demand::TaskQueue,
     experience::{Lot, Times, times::JobClass},
-    plan::{self, CloudState, Free, Lease, LiveVm, Measured, RunTime, Says, Snapshot, Soon, fits_alone},
+    plan::{self, CloudState, Free, Lease, LiveVm, Measured, RunTime, Says, Snapshot, Soon, only_class},
 };
 
-use super::{
-    super::VmSeen,
-    at,
-    learned::lot,
-    left, name,
-    words::{Classes, key},
-};
+use super::{super::VmSeen, at, learned::lot, left, name, words::Classes};
 use crate::{
     dirac::JobId,
     scenario::{Model, Offer},
@@ -99,26 +92,7 @@ impl Kinds {
 fn only(known: &Known<'_>, vo: &str, heard: &Heard) -> Option<plan::JobClass> {
     let of_vo = heard.0.iter().filter(|(kind, _)| &*kind.vo == vo).map(|(_, (class, _))| class);
     let own = known.lease.iter().map(|lease| &*lease.class);
-    let fits = |class: &&plan::JobClass| fits_alone(&queue(class), &known.says, known.full, known.cpu_time);
-    let mut fit = of_vo.chain(own).filter(fits);
-    let first = fit.next()?;
-    fit.all(|other| other == first).then(|| first.clone())
-}
-
-/// A task queue with such jobs.
-fn queue(class: &plan::JobClass) -> TaskQueue {
-    let of = class.clone();
-    TaskQueue {
-        cpu_time: of.cpu_time,
-        min_ram_mb: of.min_ram_mb,
-        tags: of.tags,
-        sites: of.sites,
-        banned_sites: of.banned_sites,
-        grid_ces: of.grid_ces,
-        platforms: of.platforms,
-        job_types: of.job_types,
-        ..TaskQueue::default()
-    }
+    only_class(of_vo.chain(own), &known.says, known.full, known.cpu_time).cloned()
 }
 
 impl Measures {
@@ -137,7 +111,7 @@ impl Measures {
             let shown = shown.entry(known.vm.id).or_default();
             let ran = shown.look(now, &known.vm);
             if let Some(class) = Some(&ran).filter(|ran| !ran.is_empty()).and_then(|_| kinds.only(known, vo, heard)) {
-                let class = key(vo, class);
+                let class = JobClass::of(vo, class);
                 ran.iter().for_each(|seconds| times.ran(&class, *seconds, at(now)));
             }
             shown.tell(now, known, &lot(model, &known.vm.order).0, times);
@@ -216,7 +190,7 @@ impl Measures {
                 let vo = model.vos[vm.order.vo].name.as_str();
                 let class = shown.and_then(|_| kinds.only(known, vo, &self.heard));
                 if let (Some(shown), Some(class)) = (shown, class) {
-                    *soon = shown.soon(now, horizon, &self.times, &key(vo, class), |jobs| {
+                    *soon = shown.soon(now, horizon, &self.times, &JobClass::of(vo, class), |jobs| {
                         class.takes(known.full, jobs).up_to(known.full)
                     });
                 }

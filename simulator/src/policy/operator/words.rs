@@ -16,11 +16,6 @@ use crate::{
     world::{Alone, Order},
 };
 
-/// The name that measured times know a class by.
-pub fn key(vo: &str, class: &plan::JobClass) -> JobClass {
-    JobClass { vo: vo.into(), profile: class.words().into() }
-}
-
 /// Classes by the name that measured times know them by.
 pub type Classes = BTreeMap<JobClass, plan::JobClass>;
 
