@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -39,9 +40,9 @@ impl Testbed {
     }
 }
 
-/// Whether a process still holds its files: a killed one takes a moment to let them go.
-fn is_alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+/// Whether the holder still has its lock. The process may be a zombie by then: its last thread lets the lock go.
+fn is_held(folder: &Path) -> bool {
+    File::open(folder.join("controlplane.lock")).unwrap().try_lock().is_err()
 }
 
 fn namespaces(exported: &str) -> anyhow::Result<String> {
@@ -70,7 +71,7 @@ fn a_testbed_stays_until_it_is_taken_down() {
 
     // Killed: noticed, said, and no hindrance.
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
-    while is_alive(first) {
+    while is_held(folder.path()) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let (ok, exported, said) = testbed.run(&["up", "controlplane"]);
