@@ -140,7 +140,7 @@ impl Cloud for SimulatedCloud {
             if let Some(machine) = state.fleet.remove(id)
                 && let Some(dirac) = &self.dirac
             {
-                dirac.now().pilot_gone(&machine.pilot.reference);
+                dirac.now().pilot_gone(&machine.pilot);
             }
             Ok(())
         })
@@ -150,7 +150,7 @@ impl Cloud for SimulatedCloud {
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
         self.call(Call::Console, |state| {
             let Some(machine) = state.fleet.get(id) else { return Ok(String::new()) };
-            let (pilot, now) = (&machine.pilot.reference, &machine.vm.state);
+            let (pilot, now) = (&machine.pilot, &machine.vm.state);
             Ok(tail(&format!("simulated VM {id}, pilot {pilot}, state {now:?}\n"), max_bytes).to_owned())
         })
         .await

@@ -1,6 +1,6 @@
 //! What a simulated cloud is: its flavors, zones, images and quota, and what goes wrong there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::faults::Faults;
 use crate::{
@@ -41,8 +41,8 @@ impl SimulatedFlavor {
 pub struct CloudConfig {
     /// Seed of the faults. It counts when the cloud is made, not when it is changed.
     pub seed: u64,
-    /// The flavors that it sells.
-    pub flavors: Vec<SimulatedFlavor>,
+    /// The flavors that it sells; its VMs share them.
+    pub flavors: Vec<Arc<SimulatedFlavor>>,
     /// Availability zones; none: orders name none.
     pub zones: Vec<String>,
     /// How many VMs of a flavor fit at once, by the flavor's name; any number of a flavor that is not named.
@@ -60,7 +60,7 @@ pub struct CloudConfig {
 impl CloudConfig {
     /// The class of quota of the flavor with this name.
     pub(super) fn class(&self, flavor: &str) -> &str {
-        self.flavors.iter().find(|f| f.name == flavor).map_or(CLASS, SimulatedFlavor::class)
+        self.flavors.iter().find(|f| f.name == flavor).map_or(CLASS, |f| f.class())
     }
 
     pub(super) fn offers(&self, wanted: &Wanted) -> Offers {

@@ -24,8 +24,8 @@ pub struct Use {
 pub struct Fleet {
     /// In boxes: half of the places in the nodes of such a map are empty.
     vms: BTreeMap<String, Box<Machine>>,
-    /// Ids by cluster and UID of their owner.
-    owned: BTreeMap<(String, String), Vec<String>>,
+    /// Ids by the UID of their owner.
+    owned: BTreeMap<String, Vec<String>>,
     /// What the VMs that are held use, by the name of their flavor.
     held: BTreeMap<String, Use>,
     /// When something may happen to which VM. One that is gone, or to which nothing happens then, does no harm.
@@ -42,8 +42,8 @@ impl Fleet {
     }
 
     pub fn of(&self, owner: &Owner) -> Vec<Vm> {
-        let ids = self.owned.get(&name(owner));
-        ids.into_iter().flatten().filter_map(|id| self.vms.get(id)).map(|machine| machine.vm.clone()).collect()
+        let machines = self.owned.get(&owner.uid).into_iter().flatten().filter_map(|id| self.vms.get(id));
+        machines.filter(|machine| machine.vm.owner == *owner).map(|machine| machine.vm.clone()).collect()
     }
 
     /// What all VMs of these flavors use that count against a quota.
@@ -60,7 +60,7 @@ impl Fleet {
     /// Puts a VM in.
     pub fn insert(&mut self, machine: Machine) {
         count(&mut self.held, &machine, machine.vm.is_held(), false);
-        let owned = self.owned.entry(name(&machine.vm.owner)).or_insert_with(|| Vec::with_capacity(1));
+        let owned = self.owned.entry(machine.vm.owner.uid.clone()).or_insert_with(|| Vec::with_capacity(1));
         owned.push(machine.vm.id.clone());
         self.vms.insert(machine.vm.id.clone(), Box::new(machine));
     }
@@ -69,11 +69,11 @@ impl Fleet {
     pub fn remove(&mut self, id: &str) -> Option<Machine> {
         let machine = *self.vms.remove(id)?;
         count(&mut self.held, &machine, false, machine.vm.is_held());
-        let owner = name(&machine.vm.owner);
-        if let Some(ids) = self.owned.get_mut(&owner) {
+        let uid = &machine.vm.owner.uid;
+        if let Some(ids) = self.owned.get_mut(uid) {
             ids.retain(|one| one != id);
             if ids.is_empty() {
-                self.owned.remove(&owner);
+                self.owned.remove(uid);
             }
         }
         Some(machine)
@@ -134,8 +134,4 @@ impl Use {
             gpus: self.gpus.saturating_sub(other.gpus),
         }
     }
-}
-
-fn name(owner: &Owner) -> (String, String) {
-    (owner.cluster.clone(), owner.uid.clone())
 }

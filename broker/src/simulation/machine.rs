@@ -19,8 +19,13 @@ const SHOWN_AFTERWARDS: SignedDuration = SignedDuration::from_hours(1);
 pub struct Machine {
     /// What a list shows of it.
     pub vm: Vm,
-    pub pilot: Arc<Pilot>,
-    pub flavor: SimulatedFlavor,
+    pub flavor: Arc<SimulatedFlavor>,
+    /// The reference of its pilot.
+    pub pilot: Box<str>,
+    /// What the pilot was told of itself, until it asks for work.
+    pub told: Option<Box<Pilot>>,
+    /// Seconds without a job after which the pilot halts the VM.
+    pub idle_timeout: u64,
     /// When the pilot first asks for work; `None`: never.
     pub works_at: Option<Timestamp>,
     /// Whether the pilot has asked for work.
@@ -43,7 +48,9 @@ impl Machine {
             && self.works_at.is_some_and(|at| at <= now)
         {
             self.works = true;
-            world.pilot_asks(&self.pilot);
+            if let Some(pilot) = self.told.take() {
+                world.pilot_asks(&pilot);
+            }
         }
         if self.vm.state == VmState::Active && self.reclaimed_at.is_some_and(|at| at <= now) {
             self.end(End::Reclaimed, world.as_deref_mut());
@@ -51,7 +58,7 @@ impl Machine {
         if let Some(world) = world
             && self.vm.state == VmState::Active
             && self.works
-            && world.idle(&self.pilot.reference).is_some_and(|s| s >= self.pilot.idle_timeout as f64)
+            && world.idle(&self.pilot).is_some_and(|s| s >= self.idle_timeout as f64)
         {
             self.end(End::PoweredOff, Some(world));
         }
@@ -78,8 +85,8 @@ impl Machine {
     fn idle_at(&self, now: Timestamp, world: &World) -> Timestamp {
         /// What rounding may take away: a look too early changes nothing and is followed by another.
         const SHORTEST: f64 = 0.001;
-        let timeout = self.pilot.idle_timeout as f64;
-        let left = timeout - world.idle(&self.pilot.reference).unwrap_or(0.0);
+        let timeout = self.idle_timeout as f64;
+        let left = timeout - world.idle(&self.pilot).unwrap_or(0.0);
         let left = SignedDuration::try_from_secs_f64(left.max(SHORTEST)).unwrap_or(SignedDuration::MAX);
         now.checked_add(left).unwrap_or(Timestamp::MAX)
     }
@@ -97,7 +104,7 @@ impl Machine {
     /// Ends the VM, and its pilot with it.
     pub fn end(&mut self, end: End, world: Option<&mut World>) {
         if let Some(world) = world {
-            world.pilot_gone(&self.pilot.reference);
+            world.pilot_gone(&self.pilot);
         }
         // It never asks for work again.
         (self.works, self.works_at) = (true, None);

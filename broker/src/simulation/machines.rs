@@ -134,7 +134,7 @@ impl State {
     }
 
     /// Makes a VM, whatever else there is.
-    pub fn make(&mut self, order: &Order, flavor: SimulatedFlavor, choice: Choice) -> Vm {
+    pub fn make(&mut self, order: &Order, flavor: Arc<SimulatedFlavor>, choice: Choice) -> Vm {
         let faults = self.config.faults;
         let vm = Vm {
             id: format!("sim-{}", self.next_id()),
@@ -149,9 +149,17 @@ impl State {
         let times = if self.dice.chance(faults.slow_boot) { SLOW } else { 1 };
         let boot = seconds(self.config.boot_seconds.saturating_mul(times));
         let works_at = if boots { self.now.checked_add(boot).ok() } else { None };
-        let pilot = Arc::new(order.pilot.clone());
-        let (works, reclaimed_at, is_announced) = (false, None, false);
-        let mut machine = Machine { vm: vm.clone(), pilot, flavor, works_at, works, reclaimed_at, is_announced };
+        let mut machine = Machine {
+            vm: vm.clone(),
+            flavor,
+            pilot: order.pilot.reference.as_str().into(),
+            told: Some(Box::new(order.pilot.clone())),
+            idle_timeout: order.pilot.idle_timeout,
+            works_at,
+            works: false,
+            reclaimed_at: None,
+            is_announced: false,
+        };
         let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
         self.fleet.insert(machine);

@@ -1,6 +1,6 @@
 //! What a simulated cloud can still give: its quota, its capacity, and which choice of an order can be had.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     config::{CLASS, SimulatedFlavor},
@@ -28,7 +28,7 @@ impl State {
     }
 
     /// The first choice of an order that can be had now; else the refusal of them that reaches furthest.
-    pub fn admit(&mut self, order: &Order) -> Result<(SimulatedFlavor, Choice), CloudError> {
+    pub fn admit(&mut self, order: &Order) -> Result<(Arc<SimulatedFlavor>, Choice), CloudError> {
         if !self.config.images.is_empty() && !self.config.images.contains(&order.image_id) {
             return Err(CloudError::Invalid(format!("there is no image {}", order.image_id)));
         }
@@ -47,7 +47,7 @@ impl State {
         Err(refusal)
     }
 
-    fn admit_one(&mut self, choice: &Choice) -> Result<SimulatedFlavor, CloudError> {
+    fn admit_one(&mut self, choice: &Choice) -> Result<Arc<SimulatedFlavor>, CloudError> {
         let found = self.config.flavors.iter().find(|f| f.name == choice.flavor).cloned();
         let flavor = found.ok_or_else(|| CloudError::Invalid(format!("there is no flavor {}", choice.flavor)))?;
         if let Some(zone) = choice.zone.as_ref().filter(|zone| !self.config.zones.contains(zone)) {

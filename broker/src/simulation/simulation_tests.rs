@@ -36,7 +36,9 @@ fn fixture(jobs: u64, faults: Faults) -> Fixture {
 fn config() -> CloudConfig {
     CloudConfig {
         seed: 3,
-        flavors: vec![SimulatedFlavor { name: "c8".into(), cores: 8, ram_mib: 16_384, ..SimulatedFlavor::default() }],
+        flavors: vec![
+            SimulatedFlavor { name: "c8".into(), cores: 8, ram_mib: 16_384, ..SimulatedFlavor::default() }.into(),
+        ],
         quota: Limits { vms: Some(2), ..Limits::default() },
         boot_seconds: 40,
         ..CloudConfig::default()

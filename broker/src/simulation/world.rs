@@ -5,7 +5,7 @@ mod jobs;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use jiff::Timestamp;
@@ -53,8 +53,8 @@ pub struct World {
     streams: Vec<Stream>,
     pilots: BTreeMap<String, Worker>,
     rows: BTreeMap<String, Row>,
-    /// What the last pilot that came offers to the Matcher: mostly what the one before it did.
-    offered: Option<(Resource, Arc<Prepared>)>,
+    /// What pilots offer to the Matcher: many offer the same.
+    offers: Vec<Weak<Offer>>,
     /// When which job of which pilot ends. One whose pilot is gone ends nothing.
     ends: BinaryHeap<Reverse<(Moment, u64, String)>>,
     /// Pilots with free cores.
@@ -89,10 +89,20 @@ struct Row {
 /// A pilot that asks for work: its VM is up.
 #[derive(Debug)]
 struct Worker {
-    pilot: Arc<Pilot>,
-    resource: Arc<Prepared>,
+    cores: u64,
+    offer: Arc<Offer>,
     jobs: Vec<Running>,
     idle_since: f64,
+}
+
+/// What a pilot offers to the Matcher.
+#[derive(Debug)]
+struct Offer {
+    /// DIRAC groups whose jobs it may take.
+    owner_groups: Vec<String>,
+    said: Resource,
+    /// The same, ready to be compared with queues.
+    resource: Prepared,
 }
 
 impl World {
@@ -105,7 +115,7 @@ impl World {
             streams: Vec::new(),
             pilots: BTreeMap::new(),
             rows: BTreeMap::new(),
-            offered: None,
+            offers: Vec::new(),
             ends: BinaryHeap::new(),
             free: BTreeSet::new(),
             next_job: 0,
@@ -159,12 +169,12 @@ impl World {
     }
 
     /// A pilot asks for work the first time: its row turns Running, as the Matcher does it.
-    pub fn pilot_asks(&mut self, pilot: &Arc<Pilot>) {
+    pub fn pilot_asks(&mut self, pilot: &Pilot) {
         if let Some(row) = self.rows.get_mut(&pilot.reference).filter(|r| !r.status.is_final()) {
             row.status = PilotStatus::Running;
             row.touched = self.now;
         }
-        let resource = self.prepared(Resource {
+        let said = Resource {
             site: vec![pilot.site.clone()],
             grid_ce: vec![pilot.ce.clone()],
             platform: pilot.platform.iter().cloned().collect(),
@@ -175,8 +185,9 @@ impl World {
             whole_node: true,
             max_ram_mb: Some(pilot.ram_mib),
             ..Resource::default()
-        });
-        let worker = Worker { pilot: pilot.clone(), resource, jobs: Vec::new(), idle_since: self.now };
+        };
+        let offer = self.offer(said, &pilot.owner_groups);
+        let worker = Worker { cores: pilot.cores, offer, jobs: Vec::new(), idle_since: self.now };
         let reference = &pilot.reference;
         if let Some(before) = self.pilots.insert(reference.clone(), worker) {
             self.counts.running -= before.jobs.len() as u64;
@@ -188,15 +199,17 @@ impl World {
         self.match_jobs(News { pilots: [reference.clone()].into(), ..News::default() });
     }
 
-    fn prepared(&mut self, resource: Resource) -> Arc<Prepared> {
-        match &self.offered {
-            Some((before, prepared)) if *before == resource => prepared.clone(),
-            _ => {
-                let prepared = Arc::new(Prepared::new(resource.clone()));
-                self.offered = Some((resource, prepared.clone()));
-                prepared
-            }
+    /// The offer that says this, shared by all pilots that make it.
+    fn offer(&mut self, said: Resource, owner_groups: &[String]) -> Arc<Offer> {
+        let same = |offer: &Arc<Offer>| offer.said == said && offer.owner_groups == owner_groups;
+        if let Some(offer) = self.offers.iter().filter_map(Weak::upgrade).find(same) {
+            return offer;
         }
+        let resource = Prepared::new(said.clone());
+        let offer = Arc::new(Offer { owner_groups: owner_groups.to_vec(), said, resource });
+        self.offers.retain(|offer| offer.strong_count() > 0);
+        self.offers.push(Arc::downgrade(&offer));
+        offer
     }
 
     /// The pilot's VM is gone: its jobs wait again. Whether it had any.
@@ -292,6 +305,6 @@ impl Stream {
 
 impl Worker {
     fn free(&self) -> u64 {
-        self.pilot.cores.saturating_sub(self.jobs.iter().map(|j| j.cores).sum())
+        self.cores.saturating_sub(self.jobs.iter().map(|j| j.cores).sum())
     }
 }

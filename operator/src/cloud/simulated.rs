@@ -53,6 +53,7 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
                 price_micros: f.per_hour.map(crds::Price::micros),
                 quota_class: None,
             })
+            .map(Arc::new)
             .collect(),
         capacity: simulated.flavors.iter().filter_map(|f| Some((f.name.clone(), count(f.capacity?)))).collect(),
         images: spec.images.keys().cloned().collect(),

@@ -21,7 +21,8 @@ pub fn config() -> CloudConfig {
     let flavor =
         |name: &str| SimulatedFlavor { name: name.to_owned(), cores: 1, ram_mib: 2_048, ..SimulatedFlavor::default() };
     let other = SimulatedFlavor { quota_class: Some("other".to_owned()), ..flavor("o1") };
-    let (flavors, zones) = (vec![flavor("c1"), flavor("d1"), other], ["a", "b"].map(str::to_owned).to_vec());
+    let (flavors, zones) =
+        ([flavor("c1"), flavor("d1"), other].map(Arc::new).to_vec(), ["a", "b"].map(str::to_owned).to_vec());
     CloudConfig { flavors, zones, boot_seconds: 1, ..CloudConfig::default() }
 }
 

@@ -94,8 +94,8 @@ impl World {
             let stream = &mut self.streams[i];
             let cores = stream.arrival.processors.max(1);
             let fits = !stream.waiting.is_empty()
-                && worker.pilot.owner_groups.contains(&stream.arrival.group)
-                && worker.resource.matches(&stream.queue);
+                && worker.offer.owner_groups.contains(&stream.arrival.group)
+                && worker.offer.resource.matches(&stream.queue);
             while fits && worker.free() >= cores {
                 let Some(arrived) = stream.waiting.pop_front() else { break };
                 let ends = self.now + stream.arrival.run_time.max(1) as f64;
