@@ -81,6 +81,12 @@ pub trait Cloud: Send + Sync {
     /// next attempt (`Transient`). A refusal is an entry of `Errors`, of which the widest scope counts.
     async fn create(&self, order: &Order) -> Result<Vm, CloudError>;
 
+    /// For how long [`Cloud::create`] would send nothing, since the provider asked for silence or does not answer; `None`: it would. The
+    /// caller then begins no attempt. Nova: the lanes of its looks and orders. EC2: of DescribeInstances and CreateFleet.
+    fn rests(&self) -> Option<Duration> {
+        None
+    }
+
     /// VMs of this cluster that carry our tag. It is only a list: see [`Cloud::settle`] for how late it may be, and [`Cloud::get`]
     /// for what is missing from it.
     ///

@@ -130,6 +130,17 @@ impl Pace {
         state.services.values().any(|until| *until > now) || state.lanes.values().any(|lane| lane.silent_until > now)
     }
 
+    /// For how long nothing is sent of what takes one of these actions, at the services that were asked for such before; `None`: calls go
+    /// out now, or in a moment.
+    pub fn rests(&self, actions: &[Action]) -> Option<Duration> {
+        let (now, state) = (moment(), self.locked());
+        let lanes = state.lanes.iter().filter(|((_, action), _)| actions.contains(action));
+        let until =
+            lanes.flat_map(|((service, _), lane)| [Some(lane.silent_until), state.services.get(service).copied()]);
+        let left = until.flatten().max()?.saturating_duration_since(now);
+        (left > PATIENCE).then_some(left)
+    }
+
     /// Waits a moment for a turn at this service; [`CloudError::Throttled`] where it is far away.
     pub async fn turn(&self, service: &str, action: Action) -> Result<Turn<'_>, CloudError> {
         let lane = (service.to_owned(), action);

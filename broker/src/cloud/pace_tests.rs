@@ -150,3 +150,21 @@ async fn another_rate_leaves_what_the_cloud_said() {
     tokio::time::advance(Duration::from_secs(3_600)).await;
     assert!(!pace.is_silent());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_rests_from_orders_when_they_or_all_its_calls_are_silent() {
+    let pace = pace(10, 10);
+    let orders = [Action::Look, Action::Create];
+    assert_eq!(pace.rests(&orders), None);
+    pace.turn("glance", Action::Catalogue).await.unwrap().answered(Some(&slow_down(Some(30))));
+    pace.turn("nova", Action::Look).await.unwrap().answered(None);
+    assert_eq!(pace.rests(&orders), None, "nobody orders of Glance");
+    pace.turn("nova", Action::List).await.unwrap().answered(Some(&slow_down(Some(30))));
+    assert_eq!(pace.rests(&orders), Some(Duration::from_secs(30)), "Nova wants silence in all");
+    tokio::time::sleep(Duration::from_secs(28)).await;
+    assert_eq!(pace.rests(&orders), None, "a turn comes in a moment");
+    for _ in 0..UNANSWERED {
+        pace.turn("nova", Action::Create).await.unwrap().unanswered();
+    }
+    assert_eq!(pace.rests(&orders), Some(UNANSWERED_SILENCE));
+}

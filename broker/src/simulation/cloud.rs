@@ -156,6 +156,10 @@ impl Cloud for SimulatedCloud {
         .await
     }
 
+    fn rests(&self) -> Option<Duration> {
+        self.pace.as_ref()?.rests(&[Call::Create.action()])
+    }
+
     fn settle(&self) -> Duration {
         Duration::from_secs(self.locked().config.faults.list_lag)
     }

@@ -64,6 +64,13 @@ pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
     }
 }
 
+/// Nothing is sent to the cloud for this time, so that no attempt begins.
+pub fn rests(o: &Observed<'_>, left: Duration) -> Done {
+    let message = format!("nothing is sent to it for {} s: it asked for silence or does not answer", left.as_secs());
+    let source = CloudError::Throttled { message, retry_after: Some(left) };
+    not_ready(o, ConditionType::Launched, Error::Cloud { what: "make the VM", source })
+}
+
 /// The attempt is to be written down. Whoever was faster began another.
 pub fn begins(o: &Observed<'_>, n: u32, from: MadeFrom) -> Done {
     let tried = Some(Tried { n, call: Call::Begun });

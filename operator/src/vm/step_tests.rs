@@ -1,6 +1,12 @@
 //! Steps that write to the API server, against one in memory; and what is said while a deletion waits.
 
-use broker::clock::moment;
+use std::{sync::Arc, time::Duration};
+
+use broker::{
+    clock::{Clock, moment},
+    cloud::{CloudError, Pace, Rate, pace::Action},
+    simulation::{CloudConfig, SimulatedCloud},
+};
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,7 +21,7 @@ use super::{
 use crate::{
     api::fake::Fake,
     context::{Context, State},
-    names::{CLOUD_LABEL, VM_FINALIZER},
+    names::{CLOUD_LABEL, Key, VM_FINALIZER},
 };
 
 const OTHER: &str = "example.org/other";
@@ -141,4 +147,30 @@ async fn whoever_waits_for_a_list_says_so_only_where_none_can_come() {
     seen.cloud_away = None;
     let done = take(&ctx, &seen, Step::AwaitList, None).await.unwrap();
     assert!(done.record.is_none() && matches!(done.again, Again::After(_)), "{done:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_begins_at_a_cloud_that_wants_silence() {
+    let vm = pilot_vm();
+    let ctx = Context::of(Fake::default().client(), State::default());
+    let pace = Arc::new(Pace::new(Rate::default()));
+    let cloud = ctx.state.clouds.get(&Key::of(&vm).beside("c"));
+    let driver = SimulatedCloud::new(CloudConfig::default(), None, Clock::system()).at_pace(pace.clone());
+    cloud.update(|f| f.driver = Some(Arc::new(driver)));
+    let begin = async || {
+        let seen = Observed::of(&ctx.state, &vm, Timestamp::UNIX_EPOCH, moment());
+        take(&ctx, &seen, Step::Begin(1), None).await.unwrap()
+    };
+    let done = begin().await;
+    assert!(done.failed.is_none() && done.record.unwrap().attempt.is_some());
+    let wanted = CloudError::Throttled { message: String::new(), retry_after: Some(Duration::from_secs(60)) };
+    pace.turn("nova", Action::Create).await.unwrap().answered(Some(&wanted));
+    let done = begin().await;
+    let status = done.record.unwrap();
+    assert!(status.attempt.is_none(), "{:?}", status.attempt);
+    let launched = ConditionType::Launched.among(&status.conditions).unwrap();
+    assert!(launched.message.contains("nothing is sent to it for 60 s"), "{}", launched.message);
+    assert!(done.failed.is_some() && done.permit.is_some(), "its turn to say so is waited for with the permit");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(begin().await.failed.is_none());
 }

@@ -31,6 +31,10 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     }
     let written = match done.record.take() {
         Some(status) if is_news(vm, &status, done.failed.is_some()) => {
+            let _turn = match &done.permit {
+                Some(permit) if done.failed.is_some() => Some(permit.tells().await),
+                _ => None,
+            };
             let answer = if done.alone {
                 ctx.api.apply_status_unchanged(vm, &status).await
             } else {

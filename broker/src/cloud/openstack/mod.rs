@@ -140,6 +140,10 @@ impl Cloud for OpenStackCloud {
         }
     }
 
+    fn rests(&self) -> Option<Duration> {
+        self.session.rests()
+    }
+
     fn settle(&self) -> Duration {
         SETTLE
     }

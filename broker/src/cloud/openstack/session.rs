@@ -116,6 +116,11 @@ impl Session {
         })
     }
 
+    /// For how long no server is looked at or ordered.
+    pub(super) fn rests(&self) -> Option<Duration> {
+        self.pace.rests(&[Action::Look, Action::Create])
+    }
+
     /// How often Keystone was asked for a token.
     pub fn authentications(&self) -> u64 {
         self.authentications.load(Ordering::Relaxed)
