@@ -1,6 +1,6 @@
 //! What is bought with restraint for a while, and why: offerings that were refused, VMs that came to nothing, a ramp.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Reason, job_class::JobClass};
 use crate::cloud::Purchase;
@@ -12,7 +12,8 @@ pub struct Hold {
     pub cloud: Option<String>,
     /// The flavor for which it holds; `None`: for every one.
     pub flavor: Option<String>,
-    /// Availability zone. `Some(None)`: an offering without a zone.
+    /// Availability zone; `None`: every one. `Some(None)`: an offering without a zone, which JSON says with `null`.
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub zone: Option<Option<String>>,
     /// Way of buying.
     #[serde(default)]
@@ -36,6 +37,11 @@ pub struct Hold {
     pub reason: Reason,
     /// The sentence: what is held back, why, and until when.
     pub message: String,
+}
+
+/// A field that is there, be it `null`.
+fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl Hold {

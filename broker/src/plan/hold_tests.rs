@@ -111,3 +111,12 @@ fn what_is_held_for_one_vo_or_class_is_bought_for_another() {
         }
     }
 }
+
+#[test]
+fn a_hold_on_offerings_without_a_zone_is_no_other_after_it_was_written_and_read() {
+    for zone in [None, Some(None), Some(Some("nova".to_owned()))] {
+        let hold = Hold { zone, ..of_a_circuit() };
+        let written = serde_json::to_string(&hold).unwrap();
+        assert_eq!(serde_json::from_str::<Hold>(&written).unwrap(), hold, "{written}");
+    }
+}

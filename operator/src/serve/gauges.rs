@@ -27,6 +27,7 @@ use crate::{
 
 type Labels = Vec<(&'static str, String)>;
 type Numbers = Family<Labels, Gauge>;
+type Sums = Family<Labels, Gauge<f64, AtomicU64>>;
 
 fn labels(object: &'static str, key: &Key, more: &[(&'static str, &str)]) -> Labels {
     let own = [("namespace", key.namespace.clone()), (object, key.name.clone())];
@@ -64,6 +65,14 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
     let expires = family("credential_expiry_timestamp_seconds", "When a cloud's credential ends");
     let limit = family("quota_limit", "The provider's quota by resource, memory in MiB; absent: unlimited or unknown");
     let used = family("quota_used", "What is used of the quota, by everybody in the project");
+    let mut sum = |name: &str, help: &str| {
+        let family = Sums::default();
+        r.register(name, help, family.clone());
+        family
+    };
+    let spent = sum("budget_spent", "What a VO spent within its period, by VMs that are there too");
+    let reserved = sum("budget_reserved", "What is reserved for what the VMs of a VO have yet to cost");
+    let left = sum("budget_left", "What is left of the budget of a VO for new VMs");
     let put = |family: &Numbers, labels: Labels, value: i64| {
         family.get_or_create(&labels).set(value);
     };
@@ -100,7 +109,16 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         is_ready("Site", &Key::of(object.as_ref()), object.status.as_ref().map(|s| &s.conditions));
     }
     for object in stores.vos.all() {
-        is_ready("VirtualOrganization", &Key::of(object.as_ref()), object.status.as_ref().map(|s| &s.conditions));
+        let key = Key::of(object.as_ref());
+        is_ready("VirtualOrganization", &key, object.status.as_ref().map(|s| &s.conditions));
+        let accounts = state.installations.get(&key.beside(&object.spec.installation_ref.name)).facts().accounts;
+        if let Some(told) = accounts.told(&key.name) {
+            let standing = &told.standing;
+            for (family, sum) in [(&spent, standing.so_far()), (&reserved, standing.ahead()), (&left, standing.left)] {
+                let (unit, sum) = told.written.unit.number(sum);
+                family.get_or_create(&labels("vo", &key, &[("unit", unit)])).set(sum);
+            }
+        }
     }
     for object in stores.installations.all() {
         let key = Key::of(object.as_ref());

@@ -3,7 +3,14 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     api::Stores,
-    known::{brake::Standing, change::Change, frozen::Frozen, installation::Round, missing::Lacking},
+    known::{
+        accounts::{Accounts, Seen},
+        brake::Standing,
+        change::Change,
+        frozen::Frozen,
+        installation::Round,
+        missing::Lacking,
+    },
     metrics::Metrics,
 };
 
@@ -104,3 +111,28 @@ fn every_metric_has_a_line_in_the_page() {
 }
 
 const METERED: &str = include_str!("../../../broker/src/cloud/metered.rs");
+
+#[test]
+fn a_vo_with_a_budget_says_how_it_stands_once_it_was_counted() {
+    let spec = serde_json::json!({"installationRef": {"name": "i"}, "diracName": "v", "pilot": {"group": "g"},
+        "budget": {"amount": "5", "currency": "EUR", "period": "1d"}});
+    let mut vo = crds::VirtualOrganization::new("v", serde_json::from_value(spec).unwrap());
+    vo.metadata.namespace = Some("demo".into());
+    let key = Key::of(&vo);
+    let stores = Stores { vos: Objects::of([vo]), ..Stores::default() };
+    let state = State { stores, ..State::default() };
+    let told = |state: &State| Metrics::default().exposition(&[of_objects(state, &Tally::default())]);
+    assert!(!told(&state).contains("budget_left{"), "what was not counted is not 0");
+    let mut accounts = Accounts::default();
+    let (vos, now) = (state.stores.vos.all(), jiff::Timestamp::UNIX_EPOCH);
+    accounts.round(&Seen { installation: "i", vms: &[], vos: &vos, pools: &[], clouds: &[], now });
+    state.installations.get(&key.beside("i")).update(|f| f.accounts = Arc::new(accounts));
+    let text = told(&state);
+    for line in [
+        "dirac_operator_budget_spent{namespace=\"demo\",vo=\"v\",unit=\"EUR\"} 0.0",
+        "dirac_operator_budget_reserved{namespace=\"demo\",vo=\"v\",unit=\"EUR\"} 0.0",
+        "dirac_operator_budget_left{namespace=\"demo\",vo=\"v\",unit=\"EUR\"} 5.0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

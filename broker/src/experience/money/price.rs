@@ -72,6 +72,14 @@ impl Unit {
         }
     }
 
+    /// The unit, and an amount in it: euros, or core-hours.
+    pub fn number(&self, amount: u64) -> (&str, f64) {
+        match self {
+            Self::Money(currency) => (currency, amount as f64 / 1e6),
+            Self::CoreHours => ("core-hours", amount as f64 / 3_600.0),
+        }
+    }
+
     /// What its smallest part is called.
     pub fn smallest(&self) -> String {
         match self {
@@ -108,6 +116,8 @@ mod tests {
         let euro = Unit::Money("EUR".into());
         assert_eq!((euro.amount(0), euro.amount(12_340_001)), ("0.00 EUR".to_owned(), "12.35 EUR".to_owned()));
         assert_eq!(Unit::CoreHours.amount(7 * 3_600 + 1_800), "7.5 core-hours");
+        assert_eq!(euro.number(12_340_000), ("EUR", 12.34));
+        assert_eq!(Unit::CoreHours.number(7 * 3_600 + 1_800), ("core-hours", 7.5));
         assert_eq!((euro.cost(50_000, 1_800), Unit::CoreHours.cost(8 * 3_600, 10)), (30_000, 80));
     }
 
