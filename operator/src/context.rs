@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use broker::{clock::Clock, cloud::openstack::Budget, experience::Lessons, pilot::user_data::Verdicts};
+use broker::{
+    clock::Clock,
+    cloud::openstack::Budget,
+    experience::{Lessons, measures::Measures},
+    pilot::user_data::Verdicts,
+};
 use crds::PilotVM;
 
 use crate::{
@@ -12,7 +17,7 @@ use crate::{
     errands::Errands,
     known::{
         Registry, Shared, change::Brakes, cloud, expectations::Expectations, familiar::Familiar, installation,
-        intents::Intents, measures::Measures, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
+        intents::Intents, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
     },
     life,
     metrics::Metrics,

@@ -10,7 +10,9 @@
 //! | which purchases came to nothing, and are tried with one VM only | `breaker` |
 //! | what do VMs come to, and what follows for a plan | `lessons` |
 //! | what of it outlives a restart | `closed` |
+//! | which jobs wait, and since when | `waiting` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
+//! | what of each VM was measured, and what follows for a plan | `measures` |
 //! | what has each VO used lately | `usage` |
 //! | what has each VO spent, and what is it about to spend | `money` |
 //! | what is bought alike, how far does a refusal reach | `lot` |
@@ -23,11 +25,13 @@ mod holds;
 mod kept;
 mod lessons;
 mod lot;
+pub mod measures;
 mod moment;
 pub mod money;
 mod recent;
 pub mod times;
 pub mod usage;
+mod waiting;
 
 pub use breaker::{Breakers, Circuit, Opened, Outcome, UNPROVEN};
 pub use budget::{Allowance, Budgets, FRESH, Flight, Held, Phase};
@@ -40,3 +44,4 @@ pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Writ
 pub use recent::Recent;
 pub use times::Times;
 pub use usage::{Amounts, Usage};
+pub use waiting::{Classes, Waiting};

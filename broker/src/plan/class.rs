@@ -66,7 +66,7 @@ impl<'a> Demand<'a> {
 }
 
 /// The index of the VO by group. A group that two VOs name belongs to the first.
-fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
+pub fn groups(vos: &[Vo]) -> HashMap<&str, usize> {
     let mut all = HashMap::new();
     for (i, vo) in vos.iter().enumerate() {
         for group in &vo.groups {

@@ -62,6 +62,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use class::groups;
 pub use closing::{BEFORE_THE_FIRST_JOB, Cut, STOP_MARGIN, work};
 pub use decide::{plan, says};
 pub use disruption::{Disruption, Drift, Most};

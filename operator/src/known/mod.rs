@@ -12,7 +12,6 @@ pub mod intents;
 pub mod jobs;
 pub mod listing;
 pub mod lots;
-pub mod measures;
 pub mod memory;
 pub mod missing;
 pub mod numbers;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use broker::{
-    experience::{Circuit, End, Lessons, Lot, Sight, UNPROVEN, Wishes, breaker::A_LIFE, times::JobClass},
+    experience::{Circuit, End, Lessons, Lot, Sight, UNPROVEN, Waiting, Wishes, breaker::A_LIFE},
     pilot::stamp,
-    plan::{self, Snapshot},
+    plan::Snapshot,
 };
 use crds::PilotVM;
 use jiff::Timestamp;
@@ -70,39 +70,13 @@ pub fn learnt_before(world: &World) -> Lessons {
     lessons
 }
 
-/// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows. Gives the classes of
-/// the jobs that wait.
-pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM]) -> Classes {
-    let (waiting, classes) = waiting(taken);
+/// Tells the lessons what VMs have come to, those that `ended` and may be gone included, and the snapshot what follows.
+pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM], waiting: &Waiting) {
     lessons.retain(|circuit| world.pool(&circuit.pool).is_some());
-    lessons.look(&sights(world, ended), &waiting, world.asking, world.now);
-    let wishes = Wishes { classes: &classes, is_present: &|circuit| is_present(world, circuit) };
+    lessons.look(&sights(world, ended), &waiting.jobs, world.asking, world.now);
+    let wishes = Wishes { classes: &waiting.classes, is_present: &|circuit| is_present(world, circuit) };
     taken.holds.extend(lessons.holds(&wishes, world.now));
     taken.rules.untried = Some(UNPROVEN);
-    classes
-}
-
-/// Classes of jobs by what lessons call them.
-pub type Classes = BTreeMap<JobClass, plan::JobClass>;
-
-/// How many jobs of each class wait, and what lessons call the class.
-fn waiting(taken: &Snapshot) -> (BTreeMap<JobClass, u64>, Classes) {
-    let mut groups: BTreeMap<&str, &str> = BTreeMap::new();
-    for vo in &taken.vos {
-        for group in &vo.groups {
-            groups.entry(group).or_insert(&vo.name);
-        }
-    }
-    let (mut waiting, mut classes) = (BTreeMap::new(), Classes::new());
-    for queue in &taken.queues {
-        let Some(vo) = groups.get(queue.owner_group.as_str()) else { continue };
-        let class = plan::JobClass::of(queue);
-        let kind = JobClass::of(vo, &class);
-        let jobs: &mut u64 = waiting.entry(kind.clone()).or_default();
-        *jobs = jobs.saturating_add(queue.jobs);
-        classes.insert(kind, class);
-    }
-    (waiting, classes)
 }
 
 /// Whether VMs that are made now are of this circuit.
@@ -180,7 +154,10 @@ fn end(vm: &PilotVM) -> Option<End> {
 
 #[cfg(test)]
 mod tests {
-    use broker::{cloud::Scope, plan::plan};
+    use broker::{
+        cloud::Scope,
+        plan::{self, plan},
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -188,6 +165,11 @@ mod tests {
         snapshot,
         tests::{queue, world},
     };
+
+    fn told(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ended: &[PilotVM]) {
+        let waiting = Waiting::of(&taken.vos, &taken.queues);
+        restrain(taken, lessons, world, ended, &waiting);
+    }
 
     /// A world whose VM was ordered a minute ago, after a refusal; what is allowed after a round.
     fn after(change: impl FnOnce(&mut serde_json::Value)) -> (Arc<Handle>, World) {
@@ -274,14 +256,14 @@ mod tests {
         let mut lessons = Lessons::default();
         let mut before = with(json!({"launchedAt": "2026-11-24T11:41:00Z"}));
         before.now -= jiff::SignedDuration::from_mins(19);
-        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        told(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
         let mut now = with(ended(reason));
         let vms: Vec<PilotVM> = now.vms.iter().map(|vm| (**vm).clone()).collect();
         if gone {
             now.vms.clear();
         }
         let mut taken = snapshot(&now, vec![queue(8)]);
-        restrain(&mut taken, &mut lessons, &now, &vms);
+        told(&mut taken, &mut lessons, &now, &vms);
         plan(&taken)
     }
 
@@ -303,8 +285,8 @@ mod tests {
         let before = with(ended("NeverRan"));
         let mut earlier = with(json!({"launchedAt": "2026-11-24T11:41:00Z"}));
         earlier.now -= jiff::SignedDuration::from_mins(19);
-        restrain(&mut snapshot(&earlier, vec![queue(8)]), &mut lessons, &earlier, &[]);
-        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        told(&mut snapshot(&earlier, vec![queue(8)]), &mut lessons, &earlier, &[]);
+        told(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
         // The VMs are gone, and what is left is in the pool's status.
         let written = json!(crate::known::restraints::breakers(lessons.closed("cpu")));
         let now = world(|w| {
@@ -313,7 +295,7 @@ mod tests {
                 json!({"vms": 0, "booting": 0, "running": 0, "waitingJobs": 0, "breakers": written});
         });
         let mut taken = snapshot(&now, vec![queue(8)]);
-        restrain(&mut taken, &mut learnt_before(&now), &now, &[]);
+        told(&mut taken, &mut learnt_before(&now), &now, &[]);
         let unmet = plan(&taken).unmet;
         assert!(
             unmet[0].reason == plan::Reason::NeverMatched && unmet[0].message.contains("the last 3 VMs"),
@@ -325,13 +307,13 @@ mod tests {
     fn another_image_is_tried_at_once() {
         let mut lessons = Lessons::default();
         let before = with(ended("BootDeadlineMissed"));
-        restrain(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
+        told(&mut snapshot(&before, vec![queue(8)]), &mut lessons, &before, &[]);
         assert_eq!(lessons.opened().count(), 1);
         let mut now = with(ended("BootDeadlineMissed"));
         let offers = Arc::make_mut(now.clouds[0].offers.as_mut().unwrap());
         offers.images.get_mut("default").unwrap().id = "2".into();
         let mut taken = snapshot(&now, vec![queue(8)]);
-        restrain(&mut taken, &mut lessons, &now, &[]);
+        told(&mut taken, &mut lessons, &now, &[]);
         assert!(taken.holds.iter().all(|hold| hold.class.is_none()), "{:?}", taken.holds);
     }
 }

@@ -1,6 +1,7 @@
 use broker::{
     demand::TaskQueue,
-    plan::{Free, plan},
+    experience::Waiting,
+    plan::{Free, Measured, Soon, plan},
 };
 use serde_json::{Value, json};
 
@@ -49,14 +50,19 @@ fn eight(end: bool) -> Value {
     }
 }
 
+fn tell_all(taken: &mut Snapshot, measures: &mut Measures, world: &World) {
+    let waiting = Waiting::of(&taken.vos, &taken.queues);
+    restrain(taken, &mut Default::default(), world, &[], &waiting);
+    measure(taken, measures, world, &[], &waiting.classes);
+}
+
 /// What a round makes of these worlds, one after the other: the last snapshot, for so many jobs that wait.
 fn after(worlds: &[&World], jobs: u64) -> Snapshot {
     let mut measures = Measures::default();
     let mut last = Snapshot::default();
     for world in worlds {
         last = snapshot(world, vec![queue(jobs)]);
-        let classes = restrain(&mut last, &mut Default::default(), world, &[]);
-        measure(&mut last, &mut measures, world, &[], &classes);
+        tell_all(&mut last, &mut measures, world);
     }
     last
 }
@@ -119,8 +125,7 @@ fn where_jobs_of_two_classes_run_on_a_vm_nobody_knows_how_long_either_runs() {
     let mut measures = Measures::default();
     let long = TaskQueue { id: 2, cpu_time: 80_000, ..queue(1) };
     let mut taken = snapshot(&ended, vec![queue(8), long]);
-    let classes = restrain(&mut taken, &mut Default::default(), &ended, &[]);
-    measure(&mut taken, &mut measures, &ended, &[], &classes);
+    tell_all(&mut taken, &mut measures, &ended);
     assert_eq!(taken.run_times, []);
     // The others may still run when none of them waits any more.
     let later = after_with(&mut measures, &ended);
@@ -128,8 +133,7 @@ fn where_jobs_of_two_classes_run_on_a_vm_nobody_knows_how_long_either_runs() {
 }
 fn after_with(measures: &mut Measures, world: &World) -> Snapshot {
     let mut taken = snapshot(world, vec![queue(8)]);
-    let classes = restrain(&mut taken, &mut Default::default(), world, &[]);
-    measure(&mut taken, measures, world, &[], &classes);
+    tell_all(&mut taken, measures, world);
     taken
 }
 

@@ -37,7 +37,7 @@ use std::{
 use broker::{
     clock::moment,
     demand::{Demand, TaskQueue},
-    experience::{Circuit, Opened, Outcome},
+    experience::{Circuit, Opened, Outcome, Waiting},
     plan::{Plan, Snapshot},
 };
 use crds::{DiracInstallation, PilotVM, Reason};
@@ -50,7 +50,7 @@ use change::hold_back;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
 use measure::measure;
-use snapshot::{snapshot, waiting};
+use snapshot::snapshot;
 use unmade::{by_pool, give_none};
 use world::World;
 
@@ -135,7 +135,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
     // Read after the demand, which can take its time: rows that came meanwhile count.
     let facts = handle.facts();
-    let Decided { world, taken, mut plan, opened, frozen, todo } = decide(ctx, key, &facts, queues);
+    let Decided { world, taken, mut plan, waiting, opened, frozen, todo } = decide(ctx, key, &facts, queues);
     say_opened(ctx, &world, &opened).await;
     say_frozen(ctx, &world, &frozen, facts.round.as_deref()).await;
     tracing::info!(
@@ -156,7 +156,6 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     give_none(&mut plan, &unmade);
     let unmade = by_pool(unmade);
     let (unneeded, drifted) = (unneeded(&world, &plan), drift::counted(&taken));
-    let waiting = waiting(&world, &taken);
     handle.update(|f| {
         f.round = Some(Arc::new(Round {
             at,
@@ -179,6 +178,8 @@ struct Decided {
     world: World,
     taken: Snapshot,
     plan: Plan,
+    /// Since when jobs of each VO wait, by its name.
+    waiting: BTreeMap<String, Timestamp>,
     /// The breakers that have just opened.
     opened: Vec<(Circuit, Opened)>,
     /// What is held back until a person agrees.
@@ -197,13 +198,14 @@ fn decide(ctx: &Context, key: &Key, facts: &Facts, queues: Vec<TaskQueue>) -> De
         state.numbers.saw(&key.beside(&vm.pool), &vm.name);
     }
     let mut taken = snapshot(&world, queues);
+    let waiting = Waiting::of(&taken.vos, &taken.queues);
     let ended = state.ended.with(|all| all.remove(key).unwrap_or_default());
     let opened = state.lessons.with(|all| {
         let lessons = all.entry(key.clone()).or_insert_with(|| learnt_before(&world));
         let before: BTreeSet<Circuit> = lessons.opened().map(|(circuit, _)| circuit.clone()).collect();
-        let classes = restrain(&mut taken, lessons, &world, &ended);
+        restrain(&mut taken, lessons, &world, &ended, &waiting);
         state.measures.with(|all| {
-            measure(&mut taken, all.entry(key.clone()).or_default(), &world, &ended, &classes);
+            measure(&mut taken, all.entry(key.clone()).or_default(), &world, &ended, &waiting.classes);
         });
         let new = lessons.opened().filter(|(circuit, _)| !before.contains(circuit));
         new.map(|(circuit, opened)| (circuit.clone(), *opened)).collect::<Vec<_>>()
@@ -217,7 +219,8 @@ fn decide(ctx: &Context, key: &Key, facts: &Facts, queues: Vec<TaskQueue>) -> De
         Hands::Free => Ok(apply::decide(state, &world, &plan)),
         Hands::Bound(why) => Err(why),
     };
-    Decided { world, taken, plan, opened, frozen, todo }
+    let waiting = waiting.since(&world.waiting, world.now);
+    Decided { world, taken, plan, waiting, opened, frozen, todo }
 }
 
 /// What the VOs hold and spend is counted also while nothing can be planned.

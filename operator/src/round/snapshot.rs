@@ -1,9 +1,6 @@
 //! The snapshot of one installation: objects, clouds and rows of one moment in the words of the planner. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use broker::{
     cloud::Purchase,
@@ -12,7 +9,6 @@ use broker::{
     plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM, vm::PilotVMSpec};
-use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
@@ -206,15 +202,6 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
 /// Since when its pilot could have taken jobs. Where none of its VO waited at the last round, those that wait now have just begun to.
 fn since(world: &World, vm: &PilotVM) -> Since {
     Since { asking: world.asking, waiting: world.waiting.get(&vm.spec.vo).copied().unwrap_or(world.now) }
-}
-
-/// Since when jobs of each VO wait, by its name, for the next round.
-pub fn waiting(world: &World, taken: &Snapshot) -> BTreeMap<String, Timestamp> {
-    let groups: BTreeSet<&str> =
-        taken.queues.iter().filter(|queue| queue.jobs > 0).map(|queue| queue.owner_group.as_str()).collect();
-    let waits = |vo: &&Vo| vo.groups.iter().any(|group| groups.contains(group.as_str()));
-    let since = |vo: &Vo| (vo.name.clone(), world.waiting.get(&vo.name).copied().unwrap_or(world.now).min(world.now));
-    taken.vos.iter().filter(waits).map(since).collect()
 }
 
 /// What the VM's pilot says of itself.

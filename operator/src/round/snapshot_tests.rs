@@ -249,18 +249,6 @@ fn what_a_vo_used_and_may_spend_is_in_the_snapshot() {
 }
 
 #[test]
-fn jobs_of_a_vo_wait_since_the_first_round_that_saw_some_and_not_since_before_a_pause() {
-    let told = |before: Value, jobs: u64| {
-        let world = world(|w| w["waiting"] = before);
-        waiting(&world, &snapshot(&world, vec![queue(jobs)]))
-    };
-    let at = |text: &str| BTreeMap::from([("biomed".to_owned(), text.parse::<Timestamp>().unwrap())]);
-    assert_eq!(told(json!({}), 3), at("2026-11-24T12:00:00Z"));
-    assert_eq!(told(json!({"biomed": "2026-11-24T11:00:00Z"}), 3), at("2026-11-24T11:00:00Z"));
-    assert!(told(json!({"biomed": "2026-11-24T11:00:00Z"}), 0).is_empty());
-}
-
-#[test]
 fn a_vm_with_free_cores_that_took_no_job_while_none_waited_is_supply_for_one_that_comes() {
     let reference = stamp::reference("u");
     let life = |waiting: Value| {

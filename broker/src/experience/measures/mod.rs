@@ -1,12 +1,24 @@
-//! What was measured of the VMs and jobs of one installation, and of which VMs it was told already: nothing counts twice.
+//! How long VMs boot and jobs run, how fast cores are, and how many VMs come to work: what a round sees of VMs is told to the times, each
+//! thing of each VM once, and what follows goes into the snapshot. Pure.
+//!
+//! Whoever plans does, before each plan: [`Heard::hear`], [`Tellers::retain`], [`Tellers::see`] for each VM, [`tell()`] and [`tell_vm`]. What was
+//! not measured stays unknown in the snapshot, and the plan goes on as if nobody had asked.
 
-use std::collections::{BTreeMap, HashMap};
+mod kinds;
+mod tell;
 
-use broker::{
-    experience::{Lot, Times, times::JobClass},
-    plan,
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
 };
+
 use jiff::{SignedDuration, Timestamp};
+
+pub use kinds::{Kind, Kinds, Place};
+pub use tell::{horizon, soon, tell, tell_vm};
+
+use super::{Classes, Lot, Times, times::JobClass};
+use crate::plan;
 
 /// Jobs of a class that waited so long ago may still run.
 const HEARD_FOR: SignedDuration = SignedDuration::from_hours(72);
@@ -14,12 +26,15 @@ const HEARD_FOR: SignedDuration = SignedDuration::from_hours(72);
 /// The times of an installation, and what of each VM they hold.
 #[derive(Debug, Default)]
 pub struct Measures {
+    /// What was measured.
     pub times: Times,
+    /// The classes of jobs that may run.
     pub heard: Heard,
+    /// What was told of which VM.
     pub told: Tellers,
 }
 
-/// What of each VM was told, by UID of the PilotVM.
+/// What of each VM was told, by a name that no other VM ever has.
 #[derive(Debug, Default)]
 pub struct Tellers(HashMap<Box<str>, Told>);
 
@@ -29,7 +44,7 @@ pub struct Heard(BTreeMap<JobClass, (plan::JobClass, Timestamp)>);
 
 impl Heard {
     /// Takes over the classes that wait now, by what they are called.
-    pub fn hear(&mut self, waiting: &BTreeMap<JobClass, plan::JobClass>, now: Timestamp) {
+    pub fn hear(&mut self, waiting: &Classes, now: Timestamp) {
         for (kind, class) in waiting {
             match self.0.get_mut(kind) {
                 Some((_, heard)) => *heard = now,
@@ -58,7 +73,9 @@ struct Told {
 /// What a round sees of one VM.
 #[derive(Clone, Debug)]
 pub struct Sight<'a> {
-    pub uid: &'a str,
+    /// A name that no other VM ever has: its UID.
+    pub uid: Cow<'a, str>,
+    /// What was bought.
     pub lot: Lot,
     /// Whether its pilot came to work; `None`: that is not known yet, or nobody can say.
     pub came: Option<bool>,
@@ -79,7 +96,7 @@ pub struct Sight<'a> {
 impl Tellers {
     /// Tells the times what is new of a VM.
     pub fn see(&mut self, vm: &Sight<'_>, times: &mut Times, now: Timestamp) {
-        let told = self.0.entry(vm.uid.into()).or_default();
+        let told = self.0.entry(vm.uid.as_ref().into()).or_default();
         let lot = &vm.lot;
         if let (Some(came), false) = (vm.came, told.came) {
             told.came = true;
@@ -112,73 +129,5 @@ impl Tellers {
 }
 
 #[cfg(test)]
-mod tests {
-    use broker::cloud::Purchase;
-
-    use super::*;
-
-    fn lot() -> Lot {
-        Lot { cloud: "c".into(), zone: None, flavor: "c8".into(), purchase: Purchase::OnDemand, image: "el9".into() }
-    }
-    fn class() -> JobClass {
-        JobClass { vo: "biomed".into(), profile: "60 s".into() }
-    }
-    fn sight(uid: &str) -> Sight<'_> {
-        let (came, boot, power) = (Some(true), Some(60), Some(1_000));
-        Sight {
-            uid,
-            lot: lot(),
-            came,
-            boot,
-            fill: Some((7, 70)),
-            power,
-            class: Some(class()),
-            measured: 0,
-            lately: &[],
-        }
-    }
-
-    fn see(measures: &mut Measures, vm: &Sight<'_>) {
-        measures.told.see(vm, &mut measures.times, Timestamp::UNIX_EPOCH);
-    }
-
-    #[test]
-    fn what_three_vms_took_is_known_and_one_vm_counts_once() {
-        let mut measures = Measures::default();
-        for _ in 0..3 {
-            see(&mut measures, &sight("a"));
-        }
-        let times = &measures.times;
-        assert_eq!((times.boot(&lot()), times.power(&lot()), times.fill_milliseconds(&lot())), (None, None, None));
-        see(&mut measures, &sight("b"));
-        see(&mut measures, &sight("c"));
-        let times = &measures.times;
-        assert_eq!(times.boot(&lot()).unwrap().median, 60);
-        assert_eq!((times.power(&lot()), times.fill_milliseconds(&lot())), (Some(1_000), Some(10_000)));
-    }
-
-    #[test]
-    fn each_job_counts_once_and_those_of_unknown_class_never() {
-        let mut measures = Measures::default();
-        let mut after = |class: Option<JobClass>, lately: &[u64], measured: u64| {
-            see(&mut measures, &Sight { class, measured, lately, ..sight("a") });
-            measures.times.run_time(&self::class()).map(|ran| ran.mean)
-        };
-        assert_eq!(after(None, &[9; 9], 9), None);
-        assert_eq!(after(Some(class()), &[9, 9, 9, 9, 9, 9, 9, 9, 9, 20, 20, 20, 20], 13), None);
-        assert_eq!(after(Some(class()), &[20, 20, 20, 20], 13), None, "the same four");
-        assert_eq!(after(Some(class()), &[20, 20, 20, 20, 20], 14), Some(20));
-    }
-
-    #[test]
-    fn a_vm_of_which_nobody_can_say_yet_is_told_when_it_is_known() {
-        let mut measures = Measures::default();
-        let mut after = |uid: &str, came: Option<bool>| {
-            see(&mut measures, &Sight { came, ..sight(uid) });
-            measures.times.success(&lot())
-        };
-        let both = [after("a", None), after("a", Some(false)), after("a", Some(false)), after("b", Some(true))];
-        assert_eq!(both, [None; 4], "each is told once");
-        assert_eq!(after("c", Some(true)), Some(85));
-    }
-}
+#[path = "measures_tests.rs"]
+mod tests;
