@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::{OfPool, Replaced, Spans};
 use crate::{
     scenario::Arrivals,
     time::{HOUR, Ms, hours},
@@ -76,6 +77,8 @@ pub struct Figures {
     pub vms_made: u64,
     /// Of these, VMs that never ran a job.
     pub vms_idle: u64,
+    /// The same by pool.
+    pub pools: Vec<OfPool>,
     /// Hours that VMs existed.
     pub vm_hours: f64,
     /// Core-hours that VMs existed.
@@ -84,6 +87,8 @@ pub struct Figures {
     pub core_hours_used: f64,
     /// And what jobs held that were lost.
     pub core_hours_lost: f64,
+    /// Where those that were bought went.
+    pub spans: Spans,
     /// What all VMs cost, in the currency of the manifests.
     pub cost: f64,
     /// Jobs: waiting, running, done, failed, lost at the end.
@@ -98,6 +103,8 @@ pub struct Figures {
     pub calls: BTreeMap<String, u64>,
     /// Every limit that was passed, with how far and since when.
     pub passed: Vec<PassedLimit>,
+    /// What became of VMs whose image was replaced.
+    pub replaced: Vec<Replaced>,
     /// What became of the jobs, by VO and class.
     pub classes: Vec<Class>,
     /// Moments of the run, for the plots.
@@ -136,6 +143,7 @@ pub fn figures(mut world: World<'_>, policy: &str, seed: u64, end: Ms, samples: 
     let loaded = world.loaded;
     // What still runs has held its cores until now.
     let mut by_stream = vec![0_u64; loaded.words.arrivals.len()];
+    let mut running = vec![0_u64; world.vms.len()];
     let (mut jobs, mut last_end) = ([0_u64; 5], 0);
     for job in &world.jobs {
         let (place, held) = match job.state {
@@ -151,6 +159,7 @@ pub fn figures(mut world: World<'_>, policy: &str, seed: u64, end: Ms, samples: 
         last_end = last_end.max(job.began + job.runs);
         if job.state == JobState::Running {
             world.books.used += held * cores;
+            running[job.vm as usize] += held * cores;
         }
     }
     let mut classes: BTreeMap<(String, String), (Class, Vec<u32>)> = BTreeMap::new();
@@ -175,6 +184,8 @@ pub fn figures(mut world: World<'_>, policy: &str, seed: u64, end: Ms, samples: 
     });
     let made = world.vms.iter().filter_map(|vm| vm.born.map(|born| (vm, vm.gone.unwrap_or(end).saturating_sub(born))));
     let (mut vms_made, mut vms_idle, mut vm_ms, mut core_ms) = (0, 0, 0, 0);
+    let mut spans = Spans::default();
+    world.vms.iter().zip(running).for_each(|(vm, running)| spans.count(vm, end, running));
     for (vm, lived) in made {
         vms_made += 1;
         vms_idle += u64::from(!vm.ran());
@@ -191,6 +202,9 @@ pub fn figures(mut world: World<'_>, policy: &str, seed: u64, end: Ms, samples: 
         core_hours_bought: hours(core_ms),
         core_hours_used: hours(world.books.used),
         core_hours_lost: hours(world.books.wasted),
+        spans,
+        pools: OfPool::all(&world),
+        replaced: Replaced::of(&world),
         cost: world.books.spent(end) / 1e6,
         all_ended: (jobs[0] + jobs[1] == 0 && last_end > 0).then_some(last_end / 1_000),
         jobs,

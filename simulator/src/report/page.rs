@@ -1,7 +1,7 @@
 //! The page of all scenarios under all policies, in Markdown.
 
 use super::{
-    Figures,
+    Figures, OfPool, Spans,
     text::{percent, time, wait},
 };
 use crate::scenario::Loaded;
@@ -40,6 +40,19 @@ pub fn page(scenarios: &[(Loaded, Vec<Figures>)], command: &str) -> String {
     if out.len() == before {
         out.push_str("Nothing.\n");
     }
+    out.push_str(
+        "\nWhere the core-hours went that were bought:\n\n\
+         | scenario | policy | held by jobs | free before the first job | beside jobs | after the last | on VMs that never ran a job |\n\
+         |---|---|--:|--:|--:|--:|--:|\n",
+    );
+    for (loaded, all) in scenarios {
+        for f in all {
+            let Spans { never, before, beside, after, held } = f.spans;
+            let parts =
+                [held, before, beside, after, never].map(|hours| percent(hours, f.core_hours_bought)).join(" | ");
+            out.push_str(&format!("| {} | {} | {parts} |\n", loaded.name, f.policy));
+        }
+    }
     for (loaded, all) in scenarios {
         out.push_str(&section(loaded, all));
     }
@@ -68,11 +81,17 @@ fn row(loaded: &Loaded, f: &Figures) -> String {
 }
 
 fn section(loaded: &Loaded, all: &[Figures]) -> String {
-    let mut out = format!(
-        "\n## {0}\n\n{1}\n\n![{0}](simulations/{0}.svg)\n\n\
-         | VO and class | policy | arrived | done | failed | lost | core-hours | wait, median | wait, 95th |\n\
+    let mut out = format!("\n## {0}\n\n{1}\n\n![{0}](simulations/{0}.svg)\n\n", loaded.name, loaded.words.about);
+    for f in all.iter().filter(|f| f.pools.len() > 1) {
+        let pools: Vec<String> = f.pools.iter().map(OfPool::sentence).collect();
+        out.push_str(&format!("{}: {}.\n\n", f.policy, pools.join("; ")));
+    }
+    for (f, replaced) in all.iter().flat_map(|f| f.replaced.iter().map(move |replaced| (f, replaced))) {
+        out.push_str(&format!("{}: {}.\n\n", f.policy, replaced.sentence()));
+    }
+    out.push_str(
+        "| VO and class | policy | arrived | done | failed | lost | core-hours | wait, median | wait, 95th |\n\
          |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
-        loaded.name, loaded.words.about
     );
     for f in all {
         for class in &f.classes {

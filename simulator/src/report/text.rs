@@ -1,6 +1,6 @@
 //! The figures as text for a terminal.
 
-use super::Figures;
+use super::{Figures, Spans};
 
 /// Seconds in the largest two units that matter.
 pub fn time(seconds: u64) -> String {
@@ -26,10 +26,22 @@ pub fn text(f: &Figures) -> String {
     let mut line = |name: &str, value: String| out.push_str(&format!("  {name:<27} {value}\n"));
     line("VMs made", f.vms_made.to_string());
     line("VMs that never ran a job", format!("{} ({})", f.vms_idle, percent(f.vms_idle as f64, f.vms_made as f64)));
+    if f.pools.len() > 1 {
+        f.pools.iter().for_each(|of| line("of each pool", of.sentence()));
+    }
     line("VM-hours", format!("{:.1}", f.vm_hours));
     line("core-hours bought", format!("{:.1}", f.core_hours_bought));
     line("core-hours used", format!("{:.1} ({})", f.core_hours_used, percent(f.core_hours_used, f.core_hours_bought)));
     line("core-hours of lost jobs", format!("{:.1}", f.core_hours_lost));
+    let Spans { never, before, beside, after, .. } = f.spans;
+    let free = [
+        (before, "before the first job"),
+        (beside, "beside jobs"),
+        (after, "after the last"),
+        (never, "never ran a job"),
+    ];
+    let free = free.map(|(hours, when)| format!("{} {when}", percent(hours, f.core_hours_bought)));
+    line("core-hours free", free.join(", "));
     line("cost", format!("{:.2}", f.cost));
     let [waiting, running, done, failed, lost] = f.jobs;
     line("jobs", format!("{done} done, {failed} failed, {lost} lost, {running} running, {waiting} waiting"));
@@ -40,6 +52,7 @@ pub fn text(f: &Figures) -> String {
     let passed: Vec<String> =
         f.passed.iter().map(|p| format!("{}: {} VMs, first after {}", p.limit, p.vms, time(p.first_seconds))).collect();
     line("limits passed", if passed.is_empty() { "none".to_owned() } else { passed.join("; ") });
+    f.replaced.iter().for_each(|replaced| line("drift", replaced.sentence()));
     for class in &f.classes {
         let name = format!("{}, {}", class.vo, class.asks);
         let value = format!(

@@ -47,6 +47,8 @@ pub struct CloudWords {
     pub full: Vec<FullWindow>,
     /// Times when VMs of an image never come up.
     pub bad_images: Vec<BadImage>,
+    /// Moments when the name of an image comes to mean a new one.
+    pub new_images: Vec<NewImage>,
     /// How many of a hundred Spot VMs the provider takes back in an hour.
     pub spot_reclaims_per_hour: f64,
     /// Moments when the provider takes back a part of all Spot VMs.
@@ -74,6 +76,7 @@ impl Default for CloudWords {
             slow_boot: 0.0,
             full: Vec::new(),
             bad_images: Vec::new(),
+            new_images: Vec::new(),
             spot_reclaims_per_hour: 0.0,
             spot_storms: Vec::new(),
         }
@@ -129,6 +132,15 @@ pub struct BadImage {
     pub from: Duration,
     /// Until when. Absent: to the end.
     pub until: Option<Duration>,
+}
+
+/// A moment when the provider, or an administrator, puts a new image under a name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewImage {
+    /// Its name in `images` of the Cloud.
+    pub image: String,
+    pub at: Duration,
 }
 
 /// A moment when the provider takes back Spot VMs.

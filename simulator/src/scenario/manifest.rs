@@ -194,6 +194,8 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
         );
         Ok(index)
     });
+    let has_schedule = spec.disruption.as_ref().is_some_and(|said| !said.schedule.is_empty());
+    ensure!(!has_schedule, "spec.disruption.schedule is not simulated: leave it out");
     let purchase =
         if spec.machine.purchase.is_empty() { vec![Purchase::OnDemand] } else { spec.machine.purchase.clone() };
     Ok(model::Pool {
@@ -207,6 +209,7 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
         requirements: spec.machine.requirements.clone(),
         purchase,
         image: spec.machine.image.clone(),
+        disruption: spec.disruption.clone(),
         cpu_time: spec.matching.max_cpu_time.as_secs(),
         tags: spec.matching.tags.clone(),
         required_tags: spec.matching.required_tags.clone(),

@@ -1,9 +1,12 @@
 //! The objects of a scenario, with their references resolved to indices.
 
-use crds::pool::{Purchase, Requirements};
+use crds::{
+    disruption::Disruption,
+    pool::{Purchase, Requirements},
+};
 
 use super::{CloudWords, Size};
-use crate::time::Ms;
+use crate::time::{Ms, ms};
 
 /// Everything that is said, once and for all.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +99,8 @@ pub struct Pool {
     pub purchase: Vec<Purchase>,
     /// Name of the image in the clouds' `images`.
     pub image: String,
+    /// How fast its VMs are replaced that have drifted; never with a schedule.
+    pub disruption: Option<Disruption>,
     /// `matching.maxCpuTime`, in normalised seconds.
     pub cpu_time: u64,
     /// Tags that its pilots offer.
@@ -145,6 +150,13 @@ pub struct Cloud {
     pub per_second: u64,
     /// What goes wrong here, and how slowly it answers.
     pub behaviour: CloudWords,
+}
+
+impl Cloud {
+    /// How often the name of an image had come to mean a new one at this moment.
+    pub fn images_before(&self, image: &str, at: Ms) -> usize {
+        self.behaviour.new_images.iter().filter(|new| new.image == image && ms(new.at) <= at).count()
+    }
 }
 
 /// A flavor of one cloud.

@@ -41,6 +41,8 @@ impl World<'_> {
             is_deleting: false,
             row: Row { status: RowStatus::Submitted, current_job: None, running_since: None, power: None },
             pilot: None,
+            held: 0,
+            last: None,
             boots: None,
             cores,
             profile,
@@ -126,7 +128,9 @@ impl World<'_> {
         for job in running {
             let of = &mut self.jobs[job as usize];
             of.state = JobState::Lost;
-            self.books.job_ended(of.task, now.saturating_sub(of.began), true);
+            let took = now.saturating_sub(of.began);
+            self.vms[vm as usize].had(now, of.task.processors, took);
+            self.books.job_ended(of.task, took, true);
             self.books.served[of.stream as usize].lost += 1;
             let looked = (now + STALLED_AFTER).div_ceil(STALLED_LOOK) * STALLED_LOOK;
             self.heap.set(looked + STALLED_LOOK, Event::LostIsFound(job));

@@ -129,6 +129,7 @@ impl World<'_> {
             served.failed += 1;
         }
         self.books.job_ended(task, now - of.began, false);
+        self.vms[vm as usize].had(now, task.processors, now - of.began);
         let Some(pilot) = self.vms[vm as usize].pilot.as_mut() else { return };
         pilot.agent.pool.finish(task);
         pilot.running.retain(|other| *other != job);

@@ -149,6 +149,10 @@ pub struct Vm {
     pub row: Row,
     /// Its pilot, from its first request on.
     pub pilot: Option<Pilot>,
+    /// Core-milliseconds that jobs held which have ended, those that were lost with it included.
+    pub held: u64,
+    /// When the last of them ended.
+    pub last: Option<Ms>,
     /// From the birth: when the pilot starts, and how much later it first asks. `None`: never.
     pub boots: Option<(Ms, Ms)>,
     /// Cores of its flavor.
@@ -161,6 +165,11 @@ impl Vm {
     /// Whether it exists at the provider.
     pub fn exists(&self) -> bool {
         self.born.is_some() && self.gone.is_none()
+    }
+
+    /// A job ended on it now, and held its processors for this long.
+    pub fn had(&mut self, now: Ms, processors: u32, took: Ms) {
+        (self.held, self.last) = (self.held + u64::from(processors) * took, Some(now));
     }
 
     /// Whether a job ever ran on it.

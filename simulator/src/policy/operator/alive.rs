@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use broker::plan::{self, Free, Life, LiveVm, Says};
+use jiff::Timestamp;
 
 use super::{
     super::VmSeen,
     Operator, left,
     measure::Known,
     name,
-    words::{offering, pool},
+    words::{drift, offering, pool},
 };
 use crate::{
     scenario::Model,
@@ -53,9 +54,9 @@ impl Operator {
             (false, _) if self.draining.contains(&vm.id) => Life::Draining,
             (false, None) => Life::Booting { ready_in: 0 },
             (false, Some(since)) => {
-                let changed = self.changed.get(&vm.id).map_or(since, |(_, at)| *at);
+                let changed = self.shown.of(vm.id).and_then(|shown| shown.changed).unwrap_or(since);
                 let rests = now.saturating_sub(changed);
-                let waits = self.waiting.get(&vm.order.vo).map_or(0, |since| now.saturating_sub(*since));
+                let waits = self.since.get(&model.vos[vm.order.vo].name).map_or(0, |since| passed(now, *since));
                 let class = lease.iter().max_by_key(|l| l.class.takes(full, 1).cores);
                 let taken = class.map_or(Free { cores: vm.running.len() as u64, ..Free::default() }, |lease| {
                     lease.class.takes(full, vm.running.len() as u64)
@@ -82,9 +83,14 @@ impl Operator {
             counted: vm.made.is_some(),
             age_seconds: now.saturating_sub(vm.ordered) / SECOND,
             unneeded_seconds: self.unneeded.get(&vm.id).map_or(0, |since| now.saturating_sub(*since) / SECOND),
-            drift: None,
+            drift: drift(model, &vm.order, vm.ordered, now, self.drifting.contains(&vm.id)),
         }
     }
+}
+
+/// How long it is since then.
+fn passed(now: Ms, since: Timestamp) -> Ms {
+    now.saturating_sub(u64::try_from(since.as_millisecond()).unwrap_or(0))
 }
 
 /// What the pilot of a VM says, the same for those that are alike.

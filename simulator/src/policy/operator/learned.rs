@@ -8,7 +8,10 @@ use std::{
 
 use broker::{
     cloud::{Purchase, Scope as Reached},
-    experience::{self, Budgets, Circuit, End, Flight, Lessons, Lot, Phase, Shop, Sight, Wishes, times::JobClass},
+    experience::{
+        self, Budgets, Circuit, Classes, End, Flight, Lessons, Lot, Phase, Shop, Sight, Waiting, Wishes,
+        times::JobClass,
+    },
     plan::{self, Hold},
 };
 use jiff::Timestamp;
@@ -16,11 +19,11 @@ use jiff::Timestamp;
 use super::{
     super::{Listed, Seen, VmSeen},
     at,
-    words::{Classes, task_queue},
+    shown::AllShown,
+    words::boots,
 };
 use crate::{
     cloud::{Answer, Scope},
-    dirac::JobId,
     scenario::{Limits, Model},
     time::{Ms, SECOND},
     world::{Order, VmId},
@@ -38,44 +41,7 @@ pub struct Learned {
     /// What was left of each quota, by cloud.
     headroom: Vec<Vec<Limits>>,
     lessons: Lessons,
-    /// What each VM was seen to run.
-    had: BTreeMap<VmId, Had>,
-    /// The classes of jobs that wait, with what the plan calls each.
-    classes: Classes,
 }
-
-/// What a VM was seen to run.
-#[derive(Default)]
-struct Had {
-    took: u64,
-    /// The jobs that it has, each with the moment since when.
-    running: BTreeMap<JobId, Ms>,
-    last: Option<JobId>,
-    lived: bool,
-}
-
-impl Had {
-    fn look(&mut self, now: Ms, vm: &VmSeen<'_>) {
-        let before = self.running.len();
-        self.running.retain(|job, _| vm.running.contains(job));
-        // Which of them died is not seen.
-        self.lived |= self.running.len() < before;
-        for job in vm.running {
-            self.running.entry(*job).or_insert_with(|| {
-                self.took += 1;
-                now
-            });
-        }
-        if vm.row.current_job != self.last && vm.row.current_job.is_some_and(|job| !vm.running.contains(&job)) {
-            (self.took, self.lived) = (self.took + 1, true);
-        }
-        self.last = vm.row.current_job;
-        self.lived |= self.running.values().any(|since| now.saturating_sub(*since) >= A_LIFE);
-    }
-}
-
-/// A job that runs for this time lives.
-const A_LIFE: Ms = experience::breaker::A_LIFE * SECOND;
 
 /// A VM and what is known of it beside what is seen.
 pub struct Made<'a> {
@@ -84,8 +50,8 @@ pub struct Made<'a> {
     pub end: Option<End>,
 }
 
-/// The lot of an order, and its class of quota.
-pub fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
+/// The lot of an order of this moment, and its class of quota.
+pub fn lot(model: &Model, order: &Order, ordered: Ms) -> (Lot, Arc<str>) {
     let cloud = &model.clouds[order.offer.cloud];
     let flavor = &cloud.flavors[order.offer.flavor];
     let lot = Lot {
@@ -93,7 +59,7 @@ pub fn lot(model: &Model, order: &Order) -> (Lot, Arc<str>) {
         zone: cloud.zones[order.offer.zone].as_deref().map(Arc::from),
         flavor: flavor.name.as_str().into(),
         purchase: if order.offer.spot { Purchase::Spot } else { Purchase::OnDemand },
-        image: model.pools[order.pool].image.as_str().into(),
+        image: boots(model, order.pool, order.offer.cloud, ordered),
     };
     (lot, flavor.class.to_string().into())
 }
@@ -116,7 +82,7 @@ impl Learned {
 
     /// What a VM has shown. `is_late`: its pilot should have asked for work.
     pub fn see(&mut self, now: Ms, model: &Model, vm: &VmSeen<'_>, is_late: bool) {
-        let ((lot, class), ordered, now_at) = (lot(model, &vm.order), at(vm.ordered), at(now));
+        let ((lot, class), ordered, now_at) = (lot(model, &vm.order, vm.ordered), at(vm.ordered), at(now));
         let budgets = self.budgets.entry(vm.order.offer.cloud).or_default();
         let ran = vm.row.running_since.is_some();
         let is_up = ran || matches!(vm.listed, Some(Listed::Active | Listed::Stopped));
@@ -135,56 +101,44 @@ impl Learned {
     }
 
     /// What all VMs come to.
-    pub fn look(&mut self, seen: &Seen<'_>, made: &[Made<'_>]) {
+    pub fn look(&mut self, seen: &Seen<'_>, made: &[Made<'_>], shown: &AllShown, waiting: &Waiting) {
         let (model, now) = (seen.model(), seen.now());
-        let kind = |vo: usize, class: &plan::JobClass| JobClass::of(&model.vos[vo].name, class);
-        let mut waiting: BTreeMap<JobClass, u64> = BTreeMap::new();
-        self.classes.clear();
-        for queue in seen.queues() {
-            let Some(vo) = model.vo_of(&queue.definition.owner_group) else { continue };
-            let class = plan::JobClass::of(&task_queue(queue));
-            *waiting.entry(kind(vo, &class)).or_default() += queue.jobs;
-            self.classes.insert(kind(vo, &class), class);
-        }
         let sights: Vec<Sight> = made
             .iter()
             .map(|Made { vm, class, end }| {
-                let had = self.had.entry(vm.id).or_default();
-                had.look(now, vm);
-                let JobClass { vo, profile } = kind(vm.order.vo, class);
+                let shown = shown.of(vm.id);
+                let JobClass { vo, profile } = JobClass::of(&model.vos[vm.order.vo].name, class);
                 let pool = &model.pools[vm.order.pool];
                 Sight {
                     vm: vm.id.to_string().into(),
-                    circuit: Circuit { pool: pool.name.as_str().into(), lot: lot(model, &vm.order).0, vo, profile },
+                    circuit: Circuit {
+                        pool: pool.name.as_str().into(),
+                        lot: lot(model, &vm.order, vm.ordered).0,
+                        vo,
+                        profile,
+                    },
                     ordered: at(vm.ordered),
                     made: vm.made.map(at),
-                    took: had.took,
-                    lived: had.lived,
+                    took: shown.map_or(0, |shown| shown.took),
+                    lived: shown.is_some_and(|shown| shown.lived),
                     died: 0,
                     idle_timeout: pool.idle_timeout / SECOND,
                     end: *end,
                 }
             })
             .collect();
-        let there: BTreeSet<VmId> = made.iter().map(|made| made.vm.id).collect();
-        self.had.retain(|vm, _| there.contains(vm));
-        self.lessons.look(&sights, &waiting, Timestamp::UNIX_EPOCH, at(now));
-    }
-
-    /// The classes of jobs that wait.
-    pub fn waiting(&self) -> &Classes {
-        &self.classes
+        self.lessons.look(&sights, &waiting.jobs, Timestamp::UNIX_EPOCH, at(now));
     }
 
     /// Whether an order still goes out.
     pub fn may_order(&mut self, now: Ms, model: &Model, order: &Order) -> bool {
-        let (lot, class) = lot(model, order);
+        let (lot, class) = lot(model, order, now);
         self.budgets.entry(order.offer.cloud).or_default().may_order(&lot, Some(&class), at(now))
     }
 
     /// What a cloud answered.
     pub fn told(&mut self, now: Ms, model: &Model, order: &Order, answer: Answer) {
-        let (lot, class) = lot(model, order);
+        let (lot, class) = lot(model, order, now);
         let budgets = self.budgets.entry(order.offer.cloud).or_default();
         match answer {
             Answer::Made => budgets.accepted(&lot, Some(&class), at(now)),
@@ -202,11 +156,11 @@ impl Learned {
     }
 
     /// What is held back. `first`: the number of each cloud's first quota.
-    pub fn holds(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>, first: &[usize]) -> Vec<Hold> {
+    pub fn holds(&self, seen: &Seen<'_>, over: &BTreeSet<VmId>, first: &[usize], classes: &Classes) -> Vec<Hold> {
         let model = seen.model();
         let mut flights = vec![Flight::default(); model.clouds.len()];
         for vm in seen.vms().filter(|vm| !over.contains(&vm.id) && !vm.is_deleting && vm.row.running_since.is_none()) {
-            let (lot, class) = lot(model, &vm.order);
+            let (lot, class) = lot(model, &vm.order, vm.ordered);
             let phase = match vm.made {
                 None => Phase::Unanswered,
                 Some(_) if self.made.contains(&vm.id) => Phase::Booting,
@@ -216,9 +170,9 @@ impl Learned {
         }
         let none = Budgets::default();
         let of_cloud = |(number, flight): (usize, &Flight)| {
-            let pools = model.pools.iter().filter(|pool| pool.clouds.contains(&number));
-            let images: BTreeSet<(Arc<str>, Arc<str>)> =
-                pools.map(|pool| (pool.image.as_str().into(), pool.image.as_str().into())).collect();
+            let pools = (0..model.pools.len()).filter(|pool| model.pools[*pool].clouds.contains(&number));
+            let image = |pool: usize| (model.pools[pool].image.as_str().into(), boots(model, pool, number, seen.now()));
+            let images: BTreeSet<(Arc<str>, Arc<str>)> = pools.map(image).collect();
             let cloud = model.clouds[number].name.as_str();
             let of_class = |class: &str, all: &Hold| {
                 let quota = class.parse::<usize>().ok().map(|class| first[number] + class);
@@ -231,7 +185,12 @@ impl Learned {
                 at(seen.now()),
             )
         };
-        let wishes = Wishes { classes: &self.classes, is_present: &|_| true };
+        let is_present = |circuit: &Circuit| {
+            let pool = model.pools.iter().position(|pool| *pool.name == *circuit.pool);
+            let cloud = model.clouds.iter().position(|cloud| *cloud.name == *circuit.lot.cloud);
+            pool.zip(cloud).is_some_and(|(pool, cloud)| boots(model, pool, cloud, seen.now()) == circuit.lot.image)
+        };
+        let wishes = Wishes { classes, is_present: &is_present };
         let lessons = self.lessons.holds(&wishes, at(seen.now()));
         flights.iter().enumerate().flat_map(of_cloud).chain(lessons).collect()
     }

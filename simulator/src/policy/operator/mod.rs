@@ -7,13 +7,15 @@ mod alive;
 mod learned;
 mod left;
 mod measure;
+mod shown;
 mod words;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use broker::{
-    experience::{End, FRESH, UNPROVEN},
-    plan::{self, Lease, Quota, Rules, Snapshot},
+    demand::TaskQueue,
+    experience::{End, FRESH, UNPROVEN, Waiting},
+    plan::{self, Lease, Quota, Reason, Rules, Snapshot},
 };
 use crds::pool::Purchase;
 
@@ -23,13 +25,13 @@ use jiff::Timestamp;
 use learned::{Learned, Made};
 use left::closings;
 use measure::{Known, Measures};
+use shown::AllShown;
 use words::{cloud, limits, order, pool, task_queue};
 
 use super::{Hands, Listed, Policy, Seen, VmSeen};
 use crate::{
     cloud::Answer,
-    dirac::JobId,
-    scenario::{Loaded, Model},
+    scenario::{Loaded, Model, Vo},
     time::{Ms, SECOND, ms},
     world::{Order, PilotManners, VmId},
 };
@@ -45,17 +47,19 @@ pub struct Operator {
     learned: Learned,
     accounts: Accounts,
     measures: Measures,
-    /// When each VM was last seen with a job.
-    busy: HashMap<VmId, Ms>,
-    /// The jobs that each VM was seen with, and when they last changed.
-    changed: HashMap<VmId, (Vec<JobId>, Ms)>,
+    /// What each VM was seen to run.
+    shown: AllShown,
     leases: HashMap<VmId, Vec<Lease>>,
     /// When VMs are to be gone that were bought for the time before a Downtime.
     until: HashMap<VmId, Ms>,
-    /// Since when jobs of a VO wait without a pause, by its index.
-    waiting: HashMap<usize, Ms>,
+    /// The jobs that wait.
+    waiting: Waiting,
+    /// Since when jobs of a VO wait without a pause, by its name.
+    since: BTreeMap<String, Timestamp>,
     /// VMs that drain.
     draining: BTreeSet<VmId>,
+    /// Of these, those that drain by drift.
+    drifting: BTreeSet<VmId>,
     /// VMs that boot and for which no job is planned, and since when.
     unneeded: HashMap<VmId, Ms>,
     listed: Option<Ms>,
@@ -70,12 +74,13 @@ impl Operator {
             learned: Learned::default(),
             accounts: Accounts::new(&loaded.model),
             measures: Measures::default(),
-            busy: HashMap::new(),
-            changed: HashMap::new(),
+            shown: AllShown::default(),
             leases: HashMap::new(),
             until: HashMap::new(),
-            waiting: HashMap::new(),
+            waiting: Waiting::default(),
+            since: BTreeMap::new(),
             draining: BTreeSet::new(),
+            drifting: BTreeSet::new(),
             unneeded: HashMap::new(),
             listed: None,
             model: loaded.model.clone(),
@@ -86,16 +91,11 @@ impl Operator {
     fn end_of(&mut self, now: Ms, vm: &VmSeen<'_>) -> Option<End> {
         let pool = &self.model.pools[vm.order.pool];
         let ran = vm.row.running_since.is_some();
-        if !vm.running.is_empty() {
-            self.busy.insert(vm.id, now);
-        }
-        if ran && self.changed.get(&vm.id).is_none_or(|(jobs, _)| *jobs != vm.running) {
-            self.changed.insert(vm.id, (vm.running.to_vec(), now));
-        }
         let since = |at: Ms| now.saturating_sub(at);
         let is_late = !ran && since(vm.made.unwrap_or(vm.ordered)) > pool.boot_deadline;
         self.learned.see(now, &self.model, vm, is_late);
-        let idle_since = vm.row.running_since.map(|first| self.busy.get(&vm.id).copied().unwrap_or(first));
+        let changed = self.shown.of(vm.id).and_then(|shown| shown.changed);
+        let idle_since = vm.row.running_since.filter(|_| vm.running.is_empty()).map(|first| changed.unwrap_or(first));
         let is_silent = idle_since.is_some_and(|at| since(at) > pool.idle_timeout + SILENT_AFTER);
         let is_too_old = since(vm.ordered) > pool.max_lifetime + pool.cpu_time * SECOND + SILENT_AFTER;
         match vm.listed {
@@ -105,6 +105,26 @@ impl Operator {
             _ if is_silent => Some(End::Silent),
             _ => is_too_old.then_some(End::Other),
         }
+    }
+
+    /// Notes what waits.
+    fn wait(&mut self, now: Ms, seen: &Seen<'_>) {
+        let queues: Vec<TaskQueue> = seen.queues().map(task_queue).collect();
+        self.waiting = Waiting::of(&self.vos(now, seen.model()), &queues);
+        self.since = self.waiting.since(&self.since, at(now));
+    }
+
+    /// The VOs, as the plan knows them.
+    fn vos(&self, now: Ms, model: &Model) -> Vec<plan::Vo> {
+        let vo = |(number, vo): (usize, &Vo)| plan::Vo {
+            name: vo.name.clone(),
+            groups: vo.groups.iter().cloned().collect(),
+            share: vo.share,
+            limits: limits(&vo.limits),
+            used: self.accounts.used(&vo.name),
+            budget: self.accounts.budget(now, model, number),
+        };
+        model.vos.iter().enumerate().map(vo).collect()
     }
 
     fn snapshot(&self, seen: &Seen<'_>, all: &[Known<'_>], over: &BTreeSet<VmId>) -> Snapshot {
@@ -121,19 +141,7 @@ impl Operator {
         }
         let mut snapshot = Snapshot {
             queues: seen.queues().map(task_queue).collect(),
-            vos: model
-                .vos
-                .iter()
-                .enumerate()
-                .map(|(number, vo)| plan::Vo {
-                    name: vo.name.clone(),
-                    groups: vo.groups.iter().cloned().collect(),
-                    share: vo.share,
-                    limits: limits(&vo.limits),
-                    used: self.accounts.used(&vo.name),
-                    budget: self.accounts.budget(now, model, number),
-                })
-                .collect(),
+            vos: self.vos(now, model),
             // A pool that buys Spot VMs only is beyond this version.
             pools: (0..model.pools.len())
                 .filter(|i| model.pools[*i].purchase.contains(&Purchase::OnDemand))
@@ -143,20 +151,14 @@ impl Operator {
             clouds: (0..model.clouds.len()).map(|i| cloud(model, i, &first)).collect(),
             quotas,
             closings: closings(now, model),
-            holds: self.learned.holds(seen, over, &first),
+            holds: self.learned.holds(seen, over, &first, &self.waiting.classes),
             rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
             vms: all.iter().map(|known| self.live(now, known, over.contains(&known.vm.id), &first)).collect(),
             run_times: Vec::new(),
         };
-        self.measures.tell(now, model, self.learned.waiting(), all, &mut snapshot);
+        self.measures.tell(now, model, &self.waiting.classes, (all, &self.shown), &mut snapshot);
         snapshot.sort();
         snapshot
-    }
-
-    /// Notes whose jobs wait. Where none did at the last look, those that wait now have just begun to.
-    fn wait(&mut self, now: Ms, seen: &Seen<'_>) {
-        let vos = seen.queues().filter_map(|queue| seen.model().vo_of(&queue.definition.owner_group));
-        self.waiting = vos.map(|vo| (vo, self.waiting.get(&vo).copied().unwrap_or(now))).collect();
     }
 
     /// Notes what drains and what nobody needs. What drained before, and has no job, is given back.
@@ -165,6 +167,8 @@ impl Operator {
         let goes = |vm: &VmSeen<'_>| drains.contains(&vm.id) && self.draining.contains(&vm.id) && vm.running.is_empty();
         hands.deletions.extend(seen.vms().filter(goes).map(|vm| vm.id));
         self.draining = drains;
+        let drifted = plan.drains.iter().filter(|drain| drain.why == Reason::Drifted);
+        self.drifting = drifted.filter_map(|drain| number(&drain.vm)).collect();
         let since = |vm: VmId| (vm, self.unneeded.get(&vm).copied().unwrap_or(now));
         self.unneeded = plan.unneeded.iter().filter_map(|vm| number(vm)).map(since).collect();
     }
@@ -191,6 +195,9 @@ impl Policy for Operator {
             hands.calls.push(("list", seen.model().clouds.len() as u64));
         }
         self.learned.read(seen);
+        let vms: Vec<VmSeen<'_>> = seen.vms().collect();
+        self.shown.look(now, &vms);
+        self.wait(now, seen);
         let ends: HashMap<VmId, End> = seen.vms().filter_map(|vm| Some((vm.id, self.end_of(now, &vm)?))).collect();
         let over: BTreeSet<VmId> = ends.keys().copied().collect();
         let made = seen.vms().filter_map(|vm| {
@@ -198,14 +205,12 @@ impl Policy for Operator {
             Some(Made { vm, class, end: ends.get(&vm.id).copied() })
         });
         let made: Vec<Made<'_>> = made.collect();
-        self.learned.look(seen, &made);
-        let vms: Vec<VmSeen<'_>> = seen.vms().collect();
+        self.learned.look(seen, &made, &self.shown, &self.waiting);
         self.accounts.look(now, seen.model(), &vms);
-        self.wait(now, seen);
         let mut said = Said::new();
         let is_late = |vm: &VmSeen<'_>| ends.get(&vm.id) == Some(&End::Late);
         let all: Vec<Known<'_>> = vms.into_iter().map(|vm| self.known(vm, is_late(&vm), &mut said)).collect();
-        self.measures.look(now, seen.model(), self.learned.waiting(), &all);
+        self.measures.look(now, seen.model(), &self.waiting.classes, &all, &self.shown);
         hands.deletions.extend(over.iter().copied());
         let snapshot = self.snapshot(seen, &all, &over);
         let plan = plan::plan(&snapshot);
@@ -240,6 +245,8 @@ fn number(name: &str) -> Option<VmId> {
     name.strip_prefix("vm-")?.parse().ok()
 }
 
+#[cfg(test)]
+mod drift_tests;
 #[cfg(test)]
 #[path = "manifest_tests.rs"]
 mod tests;

@@ -1,23 +1,19 @@
 //! The scenario's words in those of the planner, and the planner's launches as orders.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use broker::{
     demand::TaskQueue,
-    experience::times::JobClass,
-    plan::{self, CloudState, Offering, Strategy},
+    plan::{self, CloudState, Disruption, Drift, Most, Offering, Strategy},
 };
 
 use super::left::given;
 use crate::{
     policy::QueueSeen,
     scenario::{Limits, Model, Offer},
-    time::SECOND,
+    time::{Ms, SECOND},
     world::{Alone, Order},
 };
-
-/// Classes by the name that measured times know them by.
-pub type Classes = BTreeMap<JobClass, plan::JobClass>;
 
 /// A pool of the scenario, as the plan knows one.
 pub fn pool(model: &Model, number: usize) -> plan::Pool {
@@ -44,6 +40,7 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
         idle_seconds: pool.idle_timeout / SECOND,
         max_wait: pool.max_wait.map(|wait| wait / SECOND),
         image: pool.image.clone(),
+        disruption: disruption(pool.disruption.as_ref()),
         ..plan::Pool::default()
     }
 }
@@ -99,6 +96,34 @@ fn requirements(written: Option<&crds::pool::Requirements>) -> plan::Requirement
         gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (count(g.min), count(g.max))),
         gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
     }
+}
+
+fn disruption(said: Option<&crds::disruption::Disruption>) -> Disruption {
+    let Some(said) = said else { return Disruption::default() };
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    let percent = said.max_percent.map_or(Most::default(), |part| Most::Percent(count(part)));
+    Disruption { most: said.max_vms.map_or(percent, |vms| Most::Vms(count(vms))), is_open: true }
+}
+
+/// What boots in a VM of a pool that was ordered on a cloud at this moment, as lots call it.
+pub fn boots(model: &Model, pool: usize, cloud: usize, at: Ms) -> Arc<str> {
+    let image = &model.pools[pool].image;
+    match model.clouds[cloud].images_before(image, at) {
+        0 => image.as_str().into(),
+        n => format!("{image} {n}").into(),
+    }
+}
+
+/// How a VM is not as its pool says any more. `drains`: it drains for that already.
+pub fn drift(model: &Model, order: &Order, ordered: Ms, now: Ms, drains: bool) -> Option<Drift> {
+    let boots = |at: Ms| boots(model, order.pool, order.offer.cloud, at);
+    let what = || {
+        format!(
+            "image {} of cloud {} is a new one",
+            model.pools[order.pool].image, model.clouds[order.offer.cloud].name
+        )
+    };
+    (boots(ordered) != boots(now)).then(|| Drift { what: what().into(), drains })
 }
 
 /// One thing that can be bought.
