@@ -33,6 +33,7 @@ use super::{
     listing::Listing,
     lots::class,
     restraints::{never_asked, refusals, refused, silent},
+    turns::Turns,
 };
 
 /// What was learnt of a cloud by buying from it.
@@ -47,6 +48,8 @@ pub struct Bought {
 /// One cloud, shared by its poller, the rounds and the PilotVMs. It is what is known of the cloud, and what was learnt by trying.
 pub struct Handle {
     known: Known<Facts>,
+    /// Of its PilotVMs, to write down why they wait.
+    pub turns: Turns,
     bought: Mutex<Bought>,
     /// Whether it is known what was learnt before the operator started.
     remembers: AtomicBool,
@@ -58,6 +61,7 @@ impl Default for Handle {
     fn default() -> Self {
         Self {
             known: Known::default(),
+            turns: Turns::default(),
             bought: Mutex::default(),
             remembers: AtomicBool::default(),
             losses: Mutex::new(Brake::new(Limit::LOSSES)),

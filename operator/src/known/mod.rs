@@ -19,6 +19,7 @@ pub mod paces;
 pub mod permits;
 pub mod restraints;
 pub mod secrets;
+pub mod turns;
 
 use std::{
     collections::HashMap,

@@ -1,8 +1,5 @@
 //! Permits: how many calls of one kind may be under way at one provider or DIRAC. Whoever gets none does not wait: it is rung when its
 //! turn comes, and holds up nothing meanwhile.
-//!
-//! A provider or DIRAC that does not answer fails the calls of all its PilotVMs at the same moment. Each says so in its status, and those
-//! who do hold their permits and take turns, some twenty a second: the API server has work of others to do.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -11,7 +8,7 @@ use std::{
 };
 
 use broker::clock::moment;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::names::Key;
 
@@ -22,9 +19,6 @@ const ROWS_AT_ONCE: usize = 64;
 /// Whoever is called and does not come within this time has lost its place. Until then the place is kept: else everyone who comes and
 /// finds none would have the next one called, without end.
 const COMES_WITHIN: Duration = Duration::from_secs(5);
-
-/// Two PilotVMs of one provider or DIRAC write down this far apart that they failed.
-const TELLS_APART: Duration = Duration::from_millis(50);
 
 /// What is asked of a provider or of DIRAC for single VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +44,7 @@ impl Act {
 
 /// The permits of one provider or DIRAC.
 #[derive(Debug, Default)]
-pub struct Permits {
-    lanes: Arc<Mutex<Lanes>>,
-    told: Told,
-}
-
-/// When a failure was written down last. It is locked while one is.
-type Told = Arc<tokio::sync::Mutex<Option<Instant>>>;
+pub struct Permits(Arc<Mutex<Lanes>>);
 
 #[derive(Debug, Default)]
 struct Lanes {
@@ -81,31 +69,13 @@ struct Lane {
 pub struct Permit {
     lanes: Arc<Mutex<Lanes>>,
     act: Act,
-    told: Told,
-}
-
-/// A turn to write down that a call failed, given back when it is dropped.
-pub struct Turn<'a> {
-    _told: tokio::sync::MutexGuard<'a, Option<Instant>>,
-}
-
-impl Permit {
-    /// Waits for the turn to write down that the call failed.
-    pub async fn tells(&self) -> Turn<'_> {
-        let mut told = self.told.lock().await;
-        if let Some(last) = *told {
-            sleep_until(last + TELLS_APART).await;
-        }
-        *told = Some(moment());
-        Turn { _told: told }
-    }
 }
 
 impl Permits {
     /// A permit, or nothing: then `who` stands in line, and is named by [`Permits::next`] once its turn comes. VMs are made only while
     /// none waits to be taken away.
     pub fn take(&self, act: Act, who: &Key) -> Option<Permit> {
-        let mut lanes = lanes(&self.lanes);
+        let mut lanes = lanes(&self.0);
         let yields = act == Act::Create && !lanes.delete.waiting.is_empty();
         let lane = lanes.of(act);
         lane.called.remove(who);
@@ -119,12 +89,12 @@ impl Permits {
         if lane.known.remove(who) {
             lane.waiting.retain(|other| other != who);
         }
-        Some(Permit { lanes: self.lanes.clone(), act, told: self.told.clone() })
+        Some(Permit { lanes: self.0.clone(), act })
     }
 
     /// Those whose turn has come, deletions first: they are to be rung.
     pub fn next(&self) -> Vec<Key> {
-        let (mut lanes, now) = (lanes(&self.lanes), moment());
+        let (mut lanes, now) = (lanes(&self.0), moment());
         let mut called = Vec::new();
         for act in [Act::Delete, Act::Create, Act::Ask, Act::Row] {
             let lane = lanes.of(act);
@@ -197,23 +167,6 @@ mod tests {
         let _held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Create, &key(n)).unwrap()).collect();
         assert!(permits.take(Act::Delete, &key(60)).is_some());
         assert!(permits.take(Act::Ask, &key(61)).is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failures_at_one_provider_are_written_down_one_after_the_other_and_hold_up_no_other() {
-        let (permits, other) = (Permits::default(), Permits::default());
-        let held: Vec<_> = (0..AT_ONCE).map(|n| permits.take(Act::Create, &key(n)).unwrap()).collect();
-        let begun = moment();
-        for permit in &held {
-            drop(permit.tells().await);
-        }
-        assert!(moment() - begun >= TELLS_APART * 7, "{:?}", moment() - begun);
-        let _turn = held[0].tells().await;
-        assert!(tokio::time::timeout(Duration::from_secs(1), held[1].tells()).await.is_err(), "one is writing");
-        let free = other.take(Act::Create, &key(9)).unwrap();
-        let at = moment();
-        drop(free.tells().await);
-        assert_eq!(moment(), at, "another provider");
     }
 
     #[test]

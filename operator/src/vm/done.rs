@@ -25,8 +25,10 @@ pub struct Done {
     /// What to count, and whom to ring.
     pub effects: Vec<Effect>,
     pub again: Again,
-    /// The permit with which the next step is taken, or with which the failure of this one is written down.
+    /// The permit with which the next step is taken.
     pub permit: Option<Permit>,
+    /// Whether the record says nothing but why the PilotVM waits: it is written when it is its turn, and may come later.
+    pub waits: bool,
     /// The step failed so, and is tried again after a pause. The record is then written only when its reasons are new ones.
     pub failed: Option<Error>,
 }
@@ -156,13 +158,7 @@ impl Done {
 
     /// The step failed; the status says why.
     pub fn failed(error: Error, status: PilotVMStatus) -> Self {
-        Self { record: Some(status), failed: Some(error), ..Self::default() }
-    }
-
-    /// A failure keeps the permit of its call until it is written down.
-    pub fn under(self, permit: Permit) -> Self {
-        let permit = self.failed.is_some().then_some(permit);
-        Self { permit, ..self }
+        Self { record: Some(status), waits: true, failed: Some(error), ..Self::default() }
     }
 
     pub fn tells(mut self, warns: bool, reason: Reason, text: impl Into<String>) -> Self {

@@ -307,7 +307,7 @@ pub fn waits_for_cloud(o: &Observed<'_>, why: &str) -> Done {
         o.vm.spec.cloud_ref.name
     );
     let status = record(o).waits(ConditionType::Ready, Reason::WaitsForCloud, &text).finish();
-    Done { again: Again::After(Duration::from_secs(60)), ..Done::record(status) }
+    Done { again: Again::After(Duration::from_secs(60)), waits: true, ..Done::record(status) }
 }
 
 pub fn row_closed(o: &Observed<'_>, answer: Result<(), Error>) -> Done {

@@ -97,7 +97,8 @@ pub async fn ask(
             } else {
                 "still running"
             };
-            set_row(state, o.vm, status, why, |answer| outcome::row_written(o, status, answer)).await
+            let Some(answer) = set_row(state, o.vm, status, why).await else { return Done::after(LINE) };
+            outcome::row_written(o, status, answer)
         }
         Step::ReadRow => read_row(state, clock, o).await,
         Step::Ask => ask_provider(state, clock, o).await,
@@ -112,12 +113,23 @@ pub async fn ask(
             }
             outcome::lost(o, may)
         }
-        Step::TakeAway(id) => delete(state, o, &id).await,
+        Step::TakeAway(id) => {
+            if state.clouds.get(&cloud_key(o.vm)).facts().driver.is_none() {
+                return outcome::waits_for_cloud(o, "it has no working driver");
+            }
+            match delete(state, o, &id).await {
+                Some(answer) => outcome::taken_away(o, answer),
+                None => Done::after(LINE),
+            }
+        }
         Step::SayDeleting => outcome::waits_for_cloud(o, "the provider accepted the deletion and has not finished it"),
         Step::CloseRow(status) => {
             let why = Ending::recorded(o.vm).map_or_else(String::new, |e| format!("{}: {}", e.why.reason(), e.message));
             crash_point("close-row");
-            set_row(state, o.vm, status, &why, |answer| outcome::row_closed(o, answer)).await
+            match set_row(state, o.vm, status, &why).await {
+                Some(answer) => outcome::row_closed(o, answer),
+                None => Done::after(LINE),
+            }
         }
         Step::LeaveRow => outcome::row_left(),
         Step::SayNoPool => outcome::no_pool(o),
@@ -152,9 +164,9 @@ async fn register(state: &State, o: &Observed<'_>) -> Done {
         let text = launch::away("installation", &key, facts.not_reached.as_ref());
         return outcome::not_ready(o, ConditionType::Registered, Error::NotReady(text));
     };
-    let Some(permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
+    let Some(_permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
     crash_point("register-row");
-    outcome::registered(o, rows.register(&launch::new_pilot(o.vm)).await).under(permit)
+    outcome::registered(o, rows.register(&launch::new_pilot(o.vm)).await)
 }
 
 fn no_order(o: &Observed<'_>, no: NoOrder) -> Done {
@@ -170,7 +182,7 @@ fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
     // Who would have to wait does not begin: an attempt that is written down is made at once, with the same permit.
     let Some(permit) = cloud.permits.take(Act::Create, &Key::of(o.vm)) else { return Done::after(LINE) };
     if let Some(left) = cloud.facts().driver.and_then(|driver| driver.rests()) {
-        return outcome::rests(o, left).under(permit);
+        return outcome::rests(o, left);
     }
     if o.attempt().is_none() && !cloud.may_order(&launch::lot_of(state, o.vm), o.now) {
         return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
@@ -199,7 +211,7 @@ async fn create(
     };
     let Some(driver) = cloud.facts().driver else { return Done::after(LINE) };
     let permit = permit.or_else(|| cloud.permits.take(Act::Create, &Key::of(o.vm)));
-    let Some(permit) = permit else { return Done::after(LINE) };
+    let Some(_permit) = permit else { return Done::after(LINE) };
     // A call that is cut off leaves its attempt in doubt.
     let doubt = o.remembered.tried.filter(|t| t.n == attempt.n).map(|t| t.call);
     let until = match doubt {
@@ -218,16 +230,15 @@ async fn create(
     if answer.is_ok() {
         crash_point("record-vm");
     }
-    let done = outcome::created(o, attempt.n, attempt.repeated, answer);
-    done.with((!attempt.repeated).then_some(Effect::Ordered(at))).under(permit)
+    outcome::created(o, attempt.n, attempt.repeated, answer).with((!attempt.repeated).then_some(Effect::Ordered(at)))
 }
 
 async fn read_row(state: &State, clock: &Clock, o: &Observed<'_>) -> Done {
     let installation = state.installations.get(&installation_key(o.vm));
     let Some(rows) = installation.facts().rows else { return Done::after(Duration::from_secs(60)) };
-    let Some(permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
+    let Some(_permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
     let at = clock.now();
-    outcome::row_read(at, rows.rows(&[launch::new_pilot(o.vm).reference]).await).under(permit)
+    outcome::row_read(at, rows.rows(&[launch::new_pilot(o.vm).reference]).await)
 }
 
 async fn ask_provider(state: &State, clock: &Clock, o: &Observed<'_>) -> Done {
@@ -242,33 +253,25 @@ async fn ask_provider(state: &State, clock: &Clock, o: &Observed<'_>) -> Done {
     outcome::asked(o, at, answer)
 }
 
-async fn delete(state: &State, o: &Observed<'_>, id: &str) -> Done {
+async fn delete(state: &State, o: &Observed<'_>, id: &str) -> Option<Result<(), broker::cloud::CloudError>> {
     let cloud = state.clouds.get(&cloud_key(o.vm));
-    let Some(driver) = cloud.facts().driver else {
-        return outcome::waits_for_cloud(o, "it has no working driver");
-    };
-    let Some(permit) = cloud.permits.take(Act::Delete, &Key::of(o.vm)) else { return Done::after(LINE) };
+    let driver = cloud.facts().driver?;
+    let _permit = cloud.permits.take(Act::Delete, &Key::of(o.vm))?;
     crash_point("delete-vm");
-    outcome::taken_away(o, driver.delete(id).await).under(permit)
+    Some(driver.delete(id).await)
 }
 
-/// Writes a row's state; what comes of the answer is the caller's to say.
-async fn set_row(
-    state: &State,
-    vm: &PilotVM,
-    status: PilotStatus,
-    why: &str,
-    outcome: impl FnOnce(Result<(), Error>) -> Done,
-) -> Done {
+/// Nothing: no permit.
+async fn set_row(state: &State, vm: &PilotVM, status: PilotStatus, why: &str) -> Option<Result<(), Error>> {
     let key = installation_key(vm);
     let installation = state.installations.get(&key);
     let Some(rows) = installation.facts().rows else {
         let text = format!("installation {key} cannot be reached to write the pilot's row");
-        return outcome(Err(Error::NotReady(text)));
+        return Some(Err(Error::NotReady(text)));
     };
-    let Some(permit) = installation.permits.take(Act::Row, &Key::of(vm)) else { return Done::after(LINE) };
+    let _permit = installation.permits.take(Act::Row, &Key::of(vm))?;
     let answer = rows.set_status(&launch::new_pilot(vm), status, why).await;
-    outcome(answer.map_err(|source| Error::Row { what: "written", source })).under(permit)
+    Some(answer.map_err(|source| Error::Row { what: "written", source }))
 }
 
 async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Done {

@@ -8,6 +8,7 @@ use broker::{
     simulation::{CloudConfig, SimulatedCloud},
 };
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,7 +17,9 @@ use super::{
     done::{Again, Done, Effect, Learnt},
     next::Step,
     observed::Observed,
+    outcome,
     step::take,
+    write_down::write_down,
 };
 use crate::{
     api::fake::Fake,
@@ -170,7 +173,35 @@ async fn no_attempt_begins_at_a_cloud_that_wants_silence() {
     assert!(status.attempt.is_none(), "{:?}", status.attempt);
     let launched = ConditionType::Launched.among(&status.conditions).unwrap();
     assert!(launched.message.contains("nothing is sent to it for 60 s"), "{}", launched.message);
-    assert!(done.failed.is_some() && done.permit.is_some(), "its turn to say so is waited for with the permit");
+    assert!(done.failed.is_some() && done.waits);
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(begin().await.failed.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_very_many_that_wait_for_one_cloud_some_say_so_at_once_and_the_others_later() {
+    let vm = |n| {
+        let mut vm = pilot_vm();
+        (vm.metadata.name, vm.metadata.uid) = (Some(format!("cpu-{n}")), Some(format!("u{n}")));
+        vm
+    };
+    let vms: Vec<PilotVM> = (0..300).map(vm).collect();
+    let ctx = Context::of(Fake::default().client(), State::default());
+    let begun = moment();
+    let said = join_all(vms.iter().map(async |vm| {
+        let seen = Observed::of(&ctx.state, vm, Timestamp::UNIX_EPOCH, moment());
+        let mut done = outcome::waits_for_cloud(&seen, "it does not answer");
+        let usual = done.again;
+        write_down(&ctx, vm, &mut done).await.unwrap();
+        (done.again == usual, done.again)
+    }))
+    .await;
+    let in_turn = said.iter().filter(|(had_turn, _)| *had_turn).count();
+    assert_eq!((in_turn, begun.elapsed()), (201, Duration::from_secs(10)), "twenty a second");
+    let mut later: Vec<Again> = said.into_iter().filter(|(had_turn, _)| !had_turn).map(|(_, again)| again).collect();
+    assert!(
+        later.iter().all(|again| matches!(again, Again::After(time) if time.as_secs() >= 10 && time.as_secs() < 60))
+    );
+    later.dedup();
+    assert!(later.len() > 90, "not all at once: {later:?}");
 }

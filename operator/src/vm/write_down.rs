@@ -2,14 +2,21 @@
 
 use crds::{PilotVM, vm::PilotVMStatus};
 use kube::ResourceExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Error,
-    done::{Done, Effect, Learnt},
+    done::{Again, Done, Effect, Learnt},
     launch::lot_of,
 };
-use crate::{api, context::Context, known::cloud::Question, life::ordered, names::Key, resolve::currency};
+use crate::{
+    api,
+    context::Context,
+    known::{cloud::Question, turns::again},
+    life::ordered,
+    names::Key,
+    resolve::currency,
+};
 
 /// The most ends that are kept for a round that does not come.
 const MOST_ENDED: usize = 1_000;
@@ -29,12 +36,12 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
     if !done.alone {
         remember(learnt.take());
     }
-    let written = match done.record.take() {
-        Some(status) if is_news(vm, &status, done.failed.is_some()) => {
-            let _turn = match &done.permit {
-                Some(permit) if done.failed.is_some() => Some(permit.tells().await),
-                _ => None,
-            };
+    let written = match done.record.take().filter(|status| is_news(vm, status, done.failed.is_some())) {
+        Some(_) if done.waits && !has_turn(ctx, vm).await => {
+            done.again = Again::After(again(&uid));
+            None
+        }
+        Some(status) => {
             let answer = if done.alone {
                 ctx.api.apply_status_unchanged(vm, &status).await
             } else {
@@ -51,7 +58,7 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
                 Err(error) => return Err(Error::kubernetes("the status")(error)),
             }
         }
-        _ => None,
+        None => None,
     };
     remember(learnt);
     if let Some(written) = &written {
@@ -68,6 +75,16 @@ pub async fn write_down(ctx: &Context, vm: &PilotVM, done: &mut Done) -> Result<
         }
     }
     Ok(written)
+}
+
+/// Waits until it is the PilotVM's turn to say why it waits; `false`: that is too long.
+async fn has_turn(ctx: &Context, vm: &PilotVM) -> bool {
+    let cloud = ctx.state.clouds.get(&Key::of(vm).beside(&vm.spec.cloud_ref.name));
+    let turn = cloud.turns.take(Instant::now());
+    if let Some(turn) = turn {
+        sleep_until(turn).await;
+    }
+    turn.is_some()
 }
 
 /// Whether the status is another. Repeated failures cost no repeated writes: there a new reason is news.
