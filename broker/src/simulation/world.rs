@@ -51,14 +51,14 @@ pub struct World {
     start: Timestamp,
     now: f64,
     streams: Vec<Stream>,
-    pilots: BTreeMap<String, Worker>,
-    rows: BTreeMap<String, Row>,
+    pilots: BTreeMap<Arc<str>, Worker>,
+    rows: BTreeMap<Arc<str>, Row>,
     /// What pilots offer to the Matcher: many offer the same.
     offers: Vec<Weak<Offer>>,
     /// When which job of which pilot ends. One whose pilot is gone ends nothing.
-    ends: BinaryHeap<Reverse<(Moment, u64, String)>>,
+    ends: BinaryHeap<Reverse<(Moment, u64, Arc<str>)>>,
     /// Pilots with free cores.
-    free: BTreeSet<String>,
+    free: BTreeSet<Arc<str>>,
     next_job: u64,
     /// Numbers of the jobs that run.
     running: HashSet<u64>,
@@ -170,7 +170,7 @@ impl World {
 
     /// A pilot asks for work the first time: its row turns Running, as the Matcher does it.
     pub fn pilot_asks(&mut self, pilot: &Pilot) {
-        if let Some(row) = self.rows.get_mut(&pilot.reference).filter(|r| !r.status.is_final()) {
+        if let Some(row) = self.rows.get_mut(pilot.reference.as_str()).filter(|r| !r.status.is_final()) {
             row.status = PilotStatus::Running;
             row.touched = self.now;
         }
@@ -188,7 +188,8 @@ impl World {
         };
         let offer = self.offer(said, &pilot.owner_groups);
         let worker = Worker { cores: pilot.cores, offer, jobs: Vec::new(), idle_since: self.now };
-        let reference = &pilot.reference;
+        let registered = self.rows.get_key_value(pilot.reference.as_str()).map(|(reference, _)| reference.clone());
+        let reference = registered.unwrap_or_else(|| pilot.reference.as_str().into());
         if let Some(before) = self.pilots.insert(reference.clone(), worker) {
             self.counts.running -= before.jobs.len() as u64;
             for job in &before.jobs {
@@ -196,7 +197,7 @@ impl World {
             }
         }
         self.free.insert(reference.clone());
-        self.match_jobs(News { pilots: [reference.clone()].into(), ..News::default() });
+        self.match_jobs(News { pilots: [reference].into(), ..News::default() });
     }
 
     /// The offer that says this, shared by all pilots that make it.
@@ -245,7 +246,7 @@ impl World {
     /// Makes a row, unless it is there.
     pub fn register(&mut self, pilot: &NewPilot) {
         let row = Row { status: PilotStatus::Submitted, jobs: Vec::new(), touched: self.now };
-        self.rows.entry(pilot.reference.clone()).or_insert(row);
+        self.rows.entry(pilot.reference.as_str().into()).or_insert(row);
     }
 
     /// Writes a row's state, unless it is closed.

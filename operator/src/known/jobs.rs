@@ -131,9 +131,9 @@ impl Pilot {
 /// The pilots of one installation and their jobs.
 #[derive(Debug, Default)]
 pub struct Book {
-    pilots: HashMap<String, Pilot>,
+    pilots: HashMap<Arc<str>, Pilot>,
     /// The pilot that took each open job last.
-    takers: HashMap<u64, String>,
+    takers: HashMap<u64, Arc<str>>,
 }
 
 impl Book {
@@ -141,17 +141,21 @@ impl Book {
     pub fn take(&mut self, rows: &[PilotRow], at: Timestamp) -> BTreeSet<u64> {
         let mut asked = BTreeSet::new();
         for row in rows {
-            self.pilots.entry(row.reference.clone()).or_default();
-            self.take_list(row, at);
+            let reference = match self.pilots.get_key_value(row.reference.as_str()) {
+                Some((reference, _)) => reference.clone(),
+                None => row.reference.as_str().into(),
+            };
+            self.pilots.entry(reference.clone()).or_default();
+            self.take_list(&reference, row, at);
             asked.extend(
-                self.pilots.get(&row.reference).into_iter().flat_map(|pilot| pilot.open.iter().map(|(job, _)| job)),
+                self.pilots.get(&reference).into_iter().flat_map(|pilot| pilot.open.iter().map(|(job, _)| job)),
             );
         }
         asked
     }
 
-    fn take_list(&mut self, row: &PilotRow, at: Timestamp) {
-        let Some(pilot) = self.pilots.get_mut(&row.reference) else { return };
+    fn take_list(&mut self, reference: &Arc<str>, row: &PilotRow, at: Timestamp) {
+        let Some(pilot) = self.pilots.get_mut(reference) else { return };
         // The Matcher writes Running with the first job.
         let has_none = matches!(row.status, PilotStatus::Submitted | PilotStatus::Waiting);
         let was_watched = pilot.is_watched;
@@ -162,7 +166,7 @@ impl Book {
         let mut new = Vec::new();
         if list.len() > MOST_JOBS {
             (pilot.listed, pilot.open) = Default::default();
-            self.takers.retain(|_, taker| *taker != row.reference);
+            self.takers.retain(|_, taker| taker != reference);
         } else {
             let listed = counted(list);
             let more = |(job, n): &&(u64, u32)| times(&pilot.listed, *job) < *n;
@@ -179,8 +183,8 @@ impl Book {
             known.left += again;
         });
         for job in new {
-            let before = self.takers.insert(job, row.reference.clone());
-            if let Some(other) = before.filter(|other| *other != row.reference) {
+            let before = self.takers.insert(job, reference.clone());
+            if let Some(other) = before.filter(|other| other != reference) {
                 self.leaves(&other, job, at);
             }
         }
@@ -218,7 +222,7 @@ impl Book {
             }
             let taker = &mut self.takers;
             let mut close = |pilot: &mut Pilot, job: &u64| {
-                if taker.get(job).is_some_and(|taker| taker == reference) {
+                if taker.get(job).is_some_and(|taker| **taker == *reference) {
                     taker.remove(job);
                 }
                 pilot.open.remove(*job)
@@ -241,8 +245,8 @@ impl Book {
     /// Forgets pilots that `references` does not name.
     pub fn keep(&mut self, references: &[String]) {
         let kept: BTreeSet<&str> = references.iter().map(String::as_str).collect();
-        self.pilots.retain(|reference, _| kept.contains(reference.as_str()));
-        self.takers.retain(|_, taker| kept.contains(taker.as_str()));
+        self.pilots.retain(|reference, _| kept.contains(reference.as_ref()));
+        self.takers.retain(|_, taker| kept.contains(taker.as_ref()));
     }
 }
 
@@ -250,7 +254,9 @@ impl Book {
 fn counted(list: &[u64]) -> Vec<(u64, u32)> {
     let mut sorted = list.to_vec();
     sorted.sort_unstable();
-    sorted.chunk_by(u64::eq).map(|same| (same[0], u32::try_from(same.len()).unwrap_or(u32::MAX))).collect()
+    let counted = sorted.chunk_by(u64::eq).map(|same| (same[0], u32::try_from(same.len()).unwrap_or(u32::MAX)));
+    // It is kept as long as the pilot, without room for more.
+    counted.collect::<Box<[_]>>().into_vec()
 }
 
 fn times(listed: &[(u64, u32)], job: u64) -> u32 {
@@ -273,7 +279,7 @@ impl Jobs {
     /// All that is known, by reference.
     pub fn all(&self) -> BTreeMap<String, Arc<PilotJobs>> {
         self.with(|book| {
-            book.pilots.iter().map(|(reference, pilot)| (reference.clone(), pilot.known.clone())).collect()
+            book.pilots.iter().map(|(reference, pilot)| (reference.to_string(), pilot.known.clone())).collect()
         })
     }
 

@@ -1,6 +1,6 @@
 //! How jobs arrive, are given to pilots and end: from one event to the next, and only those are asked for whom there is news.
 
-use std::{cmp::Reverse, collections::BTreeSet, ops::Bound};
+use std::{cmp::Reverse, collections::BTreeSet, ops::Bound, sync::Arc};
 
 use super::World;
 
@@ -25,7 +25,7 @@ pub(super) struct News {
     /// Jobs of a stream of which none waited.
     pub has_jobs: bool,
     /// Pilots with more free cores.
-    pub pilots: BTreeSet<String>,
+    pub pilots: BTreeSet<Arc<str>>,
 }
 
 impl World {
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Gives a pilot as many jobs as it can take, of the streams in this order.
-    fn give_jobs(&mut self, reference: &str, order: &[usize]) {
+    fn give_jobs(&mut self, reference: &Arc<str>, order: &[usize]) {
         let Some(worker) = self.pilots.get_mut(reference) else { return };
         for &i in order {
             let stream = &mut self.streams[i];
@@ -103,7 +103,7 @@ impl World {
                 let number = self.next_job;
                 self.running.insert(number);
                 worker.jobs.push(Running { number, stream: i, cores, arrived });
-                self.ends.push(Reverse((ends.to_bits(), number, reference.to_owned())));
+                self.ends.push(Reverse((ends.to_bits(), number, reference.clone())));
                 self.counts.running += 1;
                 if let Some(row) = self.rows.get_mut(reference) {
                     row.jobs.push(number);

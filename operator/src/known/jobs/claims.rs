@@ -30,6 +30,10 @@ impl Claims {
         match self.place(job) {
             Ok(at) => Some(std::mem::replace(&mut self.0[at].1, claim)),
             Err(at) => {
+                // Most have one job or a few, and a vector that grows by itself begins with room for four.
+                if self.0.len() < 4 {
+                    self.0.reserve_exact(1);
+                }
                 self.0.insert(at, (job, claim));
                 None
             }
