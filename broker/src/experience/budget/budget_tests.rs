@@ -211,6 +211,27 @@ fn what_worked_long_ago_buys_no_thousands() {
 }
 
 #[test]
+fn vms_that_work_count_after_a_restart_unless_their_lot_was_heard_of() {
+    let works = |before: &dyn Fn(&mut Budgets)| {
+        let mut budgets = Budgets::default();
+        for second in 0..12 {
+            assert!(may(&mut budgets, &c8(), second));
+            budgets.accepted(&c8(), Some(&class()), at(second));
+        }
+        before(&mut budgets);
+        let first = most(&budgets, &c8(), &Flight::default(), 20);
+        budgets.works(&c8(), 3, at(20));
+        (first, most(&budgets, &c8(), &Flight::default(), 20))
+    };
+    let (fresh, seen) = works(&|_| {});
+    assert_eq!(seen, fresh * 8, "each of three doubles what may boot");
+    let (asked, told) = works(&|budgets| budgets.asked(&c8(), at(19)));
+    assert_eq!((asked, told), (fresh * 2, fresh * 2), "a pilot has asked since the start");
+    let (shut, still) = works(&|budgets| (0..5).for_each(|_| budgets.never_asked(&c8(), at(1), at(19))));
+    assert_eq!((shut, still), (0, 0), "VMs that work say nothing of those that never asked since");
+}
+
+#[test]
 fn clouds_that_are_gone_are_forgotten() {
     let mut budgets = refused(Scope::Cloud);
     budgets.never_asked(&c8(), at(0), at(0));

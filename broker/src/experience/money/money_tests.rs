@@ -43,9 +43,11 @@ fn a_vm_that_ends_early_gives_back_what_it_did_not_cost() {
 fn who_was_settled_is_neither_settled_nor_reserved_again() {
     let mut purse = purse(1);
     purse.reserve(&vm(1), TEN, 3_600, at(0)).unwrap();
+    assert_eq!(purse.vms().collect::<Vec<_>>(), [&vm(1)]);
     purse.began("vm-1", at(0));
     purse.settle("vm-1", at(3_600));
     let before = purse.clone();
+    assert_eq!(purse.vms().count(), 0);
     assert_eq!(purse.settle("vm-1", at(7_200)), None);
     purse.release("vm-1", at(7_200));
     purse.began("vm-1", at(0));
