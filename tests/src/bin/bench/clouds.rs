@@ -25,7 +25,7 @@ const WAITING: usize = 200;
 
 /// Measures, and prints its rows.
 pub async fn measure() -> Result<()> {
-    let step = Step::start("measuring one cloud beside two that misbehave (five minutes)");
+    let step = Step::start("measuring one cloud beside two that misbehave (eight minutes)");
     let state = tempfile::tempdir()?;
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
     let (mut operator, _) = Operator::install_and_start(&plane, &state.path().join("operator.log"), &[]).await?;

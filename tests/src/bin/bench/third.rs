@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// PilotVMs of the third cloud in each measurement.
-pub const TIMED: usize = 100;
+pub const TIMED: usize = 300;
 /// One of them begins in this time.
 const PACE: Duration = Duration::from_millis(300);
 /// Nothing takes longer, also where other work shares the machine.

@@ -49,7 +49,7 @@ const SETTLES: Duration = Duration::from_secs(60);
 
 /// Measures, and prints its rows.
 pub async fn measure() -> Result<()> {
-    let step = Step::start("measuring two namespaces beside one that does its worst (six minutes)");
+    let step = Step::start("measuring two namespaces beside one that does its worst (twelve minutes)");
     let state = tempfile::tempdir()?;
     let plane = ControlPlane::start(&state.path().join("controlplane")).await?;
     // Private addresses are allowed in testbeds: the servers are really reached.
