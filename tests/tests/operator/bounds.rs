@@ -7,7 +7,7 @@ use super::{Fixture, until};
 
 /// A VM reserves what it may cost: as long as its boot deadline, maxCpuTime and idle timeout, about 24.5 hours at 0.10 EUR.
 pub async fn a_budget_holds_vms_back_says_so_and_is_settled(f: &Fixture) {
-    f.world("thrift", 60, "10s", 5, "");
+    f.world("thrift", 60, "10s", 0, "");
     let budget = |amount: &str| {
         let patch = json!({"spec": {"budget": {"amount": amount, "currency": "EUR", "period": "30d"}}}).to_string();
         f.kubectl.run(&["patch", "vo", "biomed", "--namespace", "thrift", "--type=merge", "--patch", &patch]).unwrap();
@@ -15,6 +15,7 @@ pub async fn a_budget_holds_vms_back_says_so_and_is_settled(f: &Fixture) {
     let vo =
         |field: &str| f.get("thrift", "vo/biomed")["status"]["budget"][field].as_str().unwrap_or_default().to_owned();
     budget("0");
+    f.kubectl.run(&["scale", "pilotpool", "cpu", "--replicas=5", "--namespace", "thrift"]).unwrap();
     until("nothing of the budget is left, and the pool says what binds", 60, async || {
         assert_eq!(f.vms("thrift").len(), 0, "no VM is paid for by nothing");
         let (funded, why, _) = f.condition("thrift", "vo/biomed", "Funded");
@@ -24,28 +25,23 @@ pub async fn a_budget_holds_vms_back_says_so_and_is_settled(f: &Fixture) {
     })
     .await;
     budget("5.00");
-    let mut most = 0;
-    until("two VMs are reserved for, no more, until one has shown how long they live", 90, async || {
-        let vms = f.vms("thrift");
-        most = most.max(vms.len());
-        let ended =
-            vms.iter().any(|vm| !vm["status"]["endedAt"].is_null() || !vm["metadata"]["deletionTimestamp"].is_null());
-        assert!(ended || vms.len() <= 2, "5.00 EUR pay for two VMs of 2.45 EUR, and there are {}", vms.len());
-        let left = f.operator.metric(&["budget_left{", "namespace=\"thrift\"", "unit=\"EUR\""]).await.unwrap();
-        let is_reserved = vo("reserved").ends_with(" EUR") && left < 0.2;
-        if vms.len() == 2 && is_reserved {
-            Ok(())
-        } else {
-            Err(format!("{} VMs, {} reserved", vms.len(), vo("reserved")))
-        }
+    until("two VMs are paid for, and jobs wait for what a third would cost", 60, async || {
+        let vms = f.vms("thrift").len();
+        assert!(vms <= 2, "5.00 EUR pay for two VMs of 2.45 EUR, and there are {vms}");
+        let (met, reason, said) = f.condition("thrift", "pilotpool/cpu", "DemandMet");
+        let holds = vms == 2 && met == "False" && reason == "Budget" && said.contains("EUR are left");
+        if holds { Ok(()) } else { Err(format!("{vms} VMs, {met} {reason} {said}")) }
     })
     .await;
+    let mut most = 0;
     budget("50.00");
     until("all jobs are served, and what the VMs did cost is counted in whole cents", 240, async || {
         most = most.max(f.vms("thrift").len());
         let served = f.jobs("thrift", "served").await;
         let (spent, reserved) = (vo("spent"), vo("reserved"));
         let is_settled = spent.starts_with("0.0") && spent != "0.00 EUR" && reserved == "0.00 EUR";
+        let left = f.operator.metric(&["budget_left{", "namespace=\"thrift\"", "unit=\"EUR\""]).await.unwrap();
+        let is_settled = is_settled && left > 49.8 && left < 50.0;
         if served == 60 && is_settled {
             Ok(())
         } else {
