@@ -24,7 +24,7 @@ cargo xtask COMMAND
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
   bench --clouds                              one cloud beside two that misbehave
-  bench --plan                                the plan alone, in every world that is hard for it
+  bench --plan [--world TEXT]                 the plan alone, in every world that is hard for it, or whose name has this text
   bench --hostile                             one namespace beside another that does its worst
   simulate SCENARIO.yaml [--seed N|A..B] [--policy sitedirector|operator] [--json FILE] [--plot FILE.svg]
                                               DIRAC, its pilots and clouds in virtual time; docs/simulator.md
@@ -39,8 +39,11 @@ const TESTBED: Words = Words {
     valued: &["--state"],
     plain: &[],
 };
-const BENCH: Words =
-    Words { places: &[], valued: &["--vms", "--pools"], plain: &["--real", "--clouds", "--hostile", "--plan"] };
+const BENCH: Words = Words {
+    places: &[],
+    valued: &["--vms", "--pools", "--world"],
+    plain: &["--real", "--clouds", "--hostile", "--plan"],
+};
 const NONE: Words = Words { places: &[], valued: &[], plain: &[] };
 
 fn main() -> ExitCode {

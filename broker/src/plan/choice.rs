@@ -16,7 +16,7 @@ impl<'c, 'a> Fill<'c, 'a> {
     pub fn choose(&mut self, n: usize, jobs: u64) -> Option<Choice> {
         let classes = self.classes;
         let (vo, step) = (classes[n].vo, step(jobs));
-        if self.books.is_done() || self.books.is_closed_for(vo, self.aisles_of[vo].least?) {
+        if self.books.is_done() || self.books.is_closed_for(vo, self.aisles.least[vo]?) {
             return None;
         }
         if let Some((for_step, choice)) = self.last[n]
@@ -27,10 +27,14 @@ impl<'c, 'a> Fill<'c, 'a> {
         }
         // What is bought comes before what is waited for, where they cost alike.
         let mut best: Option<((Cost, bool, usize), Choice)> = None;
-        for a in 0..self.aisles_of[vo].all.len() {
-            let catalogue = self.aisles_of[vo].all[a].catalogue;
-            let Some(least) = self.market.least_cost(catalogue, self.need_of(Some(n)), step) else { continue };
-            for s in 0..self.aisles_of[vo].all[a].shops.len() {
+        let need = self.need_of(Some(n));
+        for &(bound, a) in self.aisles.ranked(vo, need, step, &mut self.market).iter() {
+            if best.is_some_and(|((cost, ..), _)| cost < bound) {
+                break;
+            }
+            let catalogue = self.aisles.aisle(vo, a).catalogue;
+            let Some(least) = self.market.least_cost(catalogue, need, step) else { continue };
+            for s in 0..self.aisles.aisle(vo, a).shops.len() {
                 let than = best.map(|(than, _)| than);
                 let wanted = |place: usize| than.is_none_or(|than| (least, false, place) < than);
                 let Some((place, pool)) = self.open_pool(n, [vo, a, s], wanted) else { continue };
@@ -54,12 +58,8 @@ impl<'c, 'a> Fill<'c, 'a> {
         [vo, a, s]: [usize; 3],
         wanted: impl Fn(usize) -> bool,
     ) -> Option<(usize, usize)> {
-        let Self { aisles_of, books, .. } = self;
-        let shop = &mut aisles_of[vo].all[a].shops[s];
-        if shop.first().is_some_and(|(_, pool)| books.is_full(*pool)) {
-            shop.retain(|(_, pool)| !books.is_full(*pool));
-        }
-        let shop = &self.aisles_of[vo].all[a].shops[s];
+        self.aisles.leave_out_full(vo, a, s, &self.books);
+        let shop = &self.aisles.aisle(vo, a).shops[s];
         let mut wanted = shop.iter().take_while(|(place, _)| wanted(*place));
         wanted.find(|(_, pool)| self.may_run(n, *pool) && !self.books.is_full(*pool)).copied()
     }

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
     Assigned, Plan,
+    bits::Bits,
     books::Books,
     class::{Class, Demand},
     drain::over,
@@ -50,8 +51,12 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut left: Vec<u64> = demand.classes.iter().map(|c| c.jobs).collect();
     let (mut supply, booting) = there(&ours, &fill, &mut left, &mut given);
     let order = in_turn(&demand.classes, &fill);
+    let there: Vec<Bits> = (0..snapshot.vos.len()).map(|vo| fill.index.set(supply.says(vo))).collect();
     for &n in &order {
         let class = &demand.classes[n];
+        if fill.index.count(n, &there[class.vo]) == 0 {
+            continue;
+        }
         let fit = |slots: &Slots| fill.index.fits(n, class, slots.says, slots.full, slots.cpu_time);
         for (pool, served) in supply.serve(class.vo, &class.need, left[n], fill.paces[n], fit) {
             left[n] -= served.all();

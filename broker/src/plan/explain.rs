@@ -55,7 +55,7 @@ pub fn explain(fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
 fn nearest(fill: &mut Fill<'_, '_>, n: usize) -> Option<(usize, u32)> {
     let (vo, need) = (fill.classes[n].vo, fill.need_of(Some(n)));
     let mut best: Option<((usize, bool), (usize, u32))> = None;
-    let mut looked = 0;
+    let (mut looked, mut seen, got_none) = (0, Vec::new(), fill.got_none(n));
     for i in 0..fill.pools_of[vo].len() {
         let pool = fill.pools_of[vo][i];
         if looked == POOLS || !fill.may_run(n, pool) {
@@ -63,6 +63,12 @@ fn nearest(fill: &mut Fill<'_, '_>, n: usize) -> Option<(usize, u32)> {
         }
         let offers = fill.market.fitting(fill.market.catalogue_of(pool), need, OFFERS);
         looked += usize::from(!offers.is_empty());
+        // Of pools that are alike the first is as near as the others, but where some have had VMs for these jobs.
+        let alike = (fill.aisles.alike(pool), fill.books.is_full(pool));
+        if got_none && seen.contains(&alike) {
+            continue;
+        }
+        seen.push(alike);
         for &number in offers.iter() {
             let binding = fill.books.binding(fill.thought(pool, vo, Some(n), number));
             let far = distance(binding.iter().map(|(n, _)| fill.books.account(*n).reason));

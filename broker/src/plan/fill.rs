@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     account::Number,
-    aisles::{Aisles, Choice, aisles, numbered},
+    aisles::{Aisles, Choice, numbered},
     beside::Beside,
     books::Books,
     class::Class,
@@ -78,8 +78,8 @@ pub struct Fill<'c, 'a> {
     pub parts: Parts,
     /// By index of the VO: the pools that serve it, in the order in which they are tried where cost does not decide.
     pub pools_of: Vec<Vec<usize>>,
-    /// By index of the VO: the same pools in aisles.
-    pub aisles_of: Vec<Aisles>,
+    /// The same pools in aisles.
+    pub aisles: Aisles,
     /// By index of the pool: what its pilots say.
     pub says_of: Vec<usize>,
     /// The VMs that are to be made, in the order in which they were decided.
@@ -112,7 +112,7 @@ impl<'c, 'a> Fill<'c, 'a> {
     ) -> Self {
         let market = Market::new(snapshot, &books);
         let pools_of = pools_of(snapshot);
-        let aisles_of = aisles(snapshot, &books, &market, &pools_of);
+        let aisles = Aisles::new(snapshot, &books, &market, &pools_of);
         let beside = Beside::new(classes, &index, snapshot.pools.iter().any(|pool| pool.pin));
         Self {
             beside,
@@ -123,7 +123,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             market,
             parts: Parts::default(),
             pools_of,
-            aisles_of,
+            aisles,
             says_of,
             drafts: Vec::new(),
             placed: vec![0; snapshot.pools.len()],
@@ -140,6 +140,11 @@ impl<'c, 'a> Fill<'c, 'a> {
     pub fn divide(&mut self, ours: &[Ours<'_>]) {
         let runs = |ours: &Ours<'_>| ours.claims.first().copied().flatten().map_or(0, |n| self.paces[n].runs);
         self.parts = Parts::new(self.snapshot, &self.books, &self.market, ours, |ours| stays(ours, runs(ours)));
+    }
+
+    /// Whether no VM is made for the class with number `n`.
+    pub fn got_none(&self, n: usize) -> bool {
+        self.made[n] == 0
     }
 
     fn take(&mut self, thought: Thought<'_>, class: Option<usize>, vms: u64) -> Taken {
@@ -179,7 +184,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         let borrowers: Vec<usize> =
             (0..self.snapshot.pools.len()).filter(|p| self.snapshot.pools[*p].borrows).collect();
         borrowers.iter().for_each(|pool| self.books.lend(*pool));
-        self.aisles_of = aisles(self.snapshot, &self.books, &self.market, &self.pools_of);
+        self.aisles = Aisles::new(self.snapshot, &self.books, &self.market, &self.pools_of);
         self.last.fill(None);
         !borrowers.is_empty()
     }

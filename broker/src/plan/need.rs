@@ -86,6 +86,11 @@ impl Need {
         }
     }
 
+    /// Whether one such job may have room where nobody has more than this free.
+    pub fn may_fit(&self, largest: Free) -> bool {
+        largest.cores >= self.cores && largest.ram_mib >= self.ram_mib
+    }
+
     /// How many such jobs run at once in what is free of a VM of `full` size. A VM of which no GPU is known does not run short of GPUs:
     /// the tags decide then.
     pub fn slots(&self, full: Free, free: Free) -> u64 {
@@ -145,6 +150,15 @@ impl Free {
             cores: self.cores.saturating_add(other.cores),
             ram_mib: self.ram_mib.saturating_add(other.ram_mib),
             gpus: self.gpus.saturating_add(other.gpus),
+        }
+    }
+
+    /// The more of each.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            cores: self.cores.max(other.cores),
+            ram_mib: self.ram_mib.max(other.ram_mib),
+            gpus: self.gpus.max(other.gpus),
         }
     }
 

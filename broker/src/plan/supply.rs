@@ -20,8 +20,8 @@ pub struct Slots {
     pub cpu_time: u64,
     /// The lanes, with how many there are of each.
     lanes: BTreeMap<Lane, u64>,
-    /// Cores of the largest lane.
-    largest: u64,
+    /// No lane has more of anything.
+    largest: Free,
 }
 
 /// How many jobs were given to VMs.
@@ -43,7 +43,7 @@ impl Slots {
     pub fn add(&mut self, lane: Lane) {
         if lane.free.cores > 0 {
             *self.lanes.entry(lane).or_default() += 1;
-            self.largest = self.largest.max(lane.free.cores);
+            self.largest = self.largest.or(lane.free);
         }
     }
 
@@ -79,7 +79,7 @@ impl Slots {
             left -= taken;
             *(if lane.boots { &mut given.booting } else { &mut given.running }) += taken;
         }
-        self.largest = self.lanes.last_key_value().map_or(0, |(lane, _)| lane.free.cores);
+        self.largest = self.lanes.keys().fold(Free::default(), |largest, lane| largest.or(lane.free));
         given
     }
 
@@ -96,8 +96,8 @@ pub struct Supply {
     /// By index of the VO: its slots; those with the fewest GPUs, then the smallest, first.
     of: Vec<Vec<Slots>>,
     places: HashMap<(usize, Kind), usize>,
-    /// By index of the VO: no lane has more cores.
-    largest: Vec<u64>,
+    /// By index of the VO: no lane has more of anything.
+    largest: Vec<Free>,
 }
 
 /// VMs of one VO and one kind share slots.
@@ -115,7 +115,7 @@ pub struct Kind {
 impl Supply {
     /// No VM yet.
     pub fn new(vos: usize) -> Self {
-        Self { of: vec![Vec::new(); vos], places: HashMap::new(), largest: vec![u64::MAX; vos] }
+        Self { of: vec![Vec::new(); vos], places: HashMap::new(), largest: vec![Free::default(); vos] }
     }
 
     /// Gives up to `jobs` jobs of a VO to VMs that `fit` them: how many, by index of the pool.
@@ -128,34 +128,35 @@ impl Supply {
         fit: impl Fn(&Slots) -> bool,
     ) -> Vec<(usize, Given)> {
         let (mut left, mut served) = (jobs, Vec::new());
-        if self.largest[vo] < need.cores {
+        if !need.may_fit(self.largest[vo]) {
             return served;
         }
-        let mut largest = 0;
+        let mut largest = Free::default();
         for slots in &mut self.of[vo] {
             if left == 0 {
                 break;
             }
-            if slots.largest >= need.cores && fit(slots) {
+            if need.may_fit(slots.largest) && fit(slots) {
                 let given = slots.serve(need, left, pace);
                 left -= given.all();
                 served.push((slots.pool, given));
             }
-            largest = largest.max(slots.largest);
+            largest = largest.or(slots.largest);
         }
         // What is used up is not looked at again, and neither is all where nothing is large enough.
         if left > 0 {
             self.largest[vo] = largest;
         }
         if !served.is_empty() {
-            self.of[vo].retain(|slots| slots.largest > 0);
+            self.of[vo].retain(|slots| slots.largest.cores > 0);
         }
         served
     }
 
     /// Puts plain VMs before those with GPUs and small before large, so that what many can use is not spent on what few need.
     pub fn sort(&mut self) {
-        for slots in &mut self.of {
+        for (slots, largest) in self.of.iter_mut().zip(&mut self.largest) {
+            *largest = slots.iter().fold(Free::default(), |largest, slots| largest.or(slots.largest));
             slots.sort_by_key(|s| (s.full.gpus, s.full.cores, s.full.ram_mib, s.pool, s.says, s.cpu_time));
         }
         self.places.clear();
@@ -167,6 +168,11 @@ impl Supply {
         all.map(|(vo, slots)| ((vo, slots.kind()), slots.unused())).filter(|(_, count)| *count > 0).collect()
     }
 
+    /// What the pilots of a VO's VMs say that have something to give: see `Index`.
+    pub fn says(&self, vo: usize) -> impl Iterator<Item = usize> {
+        self.of[vo].iter().map(|slots| slots.says)
+    }
+
     /// The slots of this VO and kind; made at the first call. Only before [`Self::sort`].
     pub fn slots(&mut self, vo: usize, kind: Kind) -> &mut Slots {
         let all = &mut self.of[vo];
@@ -174,7 +180,7 @@ impl Supply {
             let [gpus, cores, ram_mib] = kind.size;
             let full = Free { cores, ram_mib, gpus };
             let Kind { pool, says, cpu_time, .. } = kind;
-            all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new(), largest: 0 });
+            all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new(), largest: Free::default() });
             all.len() - 1
         });
         &mut all[place]

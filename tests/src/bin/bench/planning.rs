@@ -29,8 +29,8 @@ pub fn time() -> String {
     format!("{:.0} ms", Figure::of(&World::default().snapshot()).ms)
 }
 
-/// Tells for each world its name, its time and memory, and the time of the world twice the size.
-pub fn all(tell: impl Fn(&str, &str)) {
+/// Tells for each world in whose name `wanted` stands its name, its time and memory, and the time of the world twice the size.
+pub fn all(wanted: &str, tell: impl Fn(&str, &str)) {
     let room = World::default();
     let full = World { room: Some(0), ..room };
     let shared = World { all_vos: true, all_clouds: true, ..room };
@@ -59,7 +59,7 @@ pub fn all(tell: impl Fn(&str, &str)) {
         let figure = format!("{ms:.0} ms and {mb} MB, {launches} launches; {:.0} ms at twice the size", twice.ms);
         tell(&format!("plan: {name}"), &figure);
     };
-    worlds.into_iter().for_each(row);
+    worlds.into_iter().filter(|(name, _)| name.contains(wanted)).for_each(row);
 }
 
 /// What a plan takes.
