@@ -10,6 +10,7 @@
 //! | which purchases came to nothing, and are tried with one VM only | `breaker` |
 //! | what do VMs come to, and what follows for a plan | `lessons` |
 //! | what of it outlives a restart | `closed` |
+//! | what of a running VM is free, and when its pilot asks | `room` |
 //! | which jobs wait, and since when | `waiting` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
 //! | what of each VM was measured, and what follows for a plan | `measures` |
@@ -29,6 +30,7 @@ pub mod measures;
 mod moment;
 pub mod money;
 mod recent;
+pub mod room;
 pub mod times;
 pub mod usage;
 mod waiting;
@@ -44,4 +46,4 @@ pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Writ
 pub use recent::Recent;
 pub use times::Times;
 pub use usage::{Amounts, Usage};
-pub use waiting::{Classes, Waiting};
+pub use waiting::{Classes, Waiting, Waits, waits_for};

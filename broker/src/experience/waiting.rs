@@ -1,13 +1,14 @@
-//! The jobs that wait, by class, and since when those of each VO do: counted once for all that learns from it. Pure.
+//! The jobs that wait, by class, and since when: counted once for all that learns from it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::times::JobClass;
+use super::{measures::Place, times::JobClass};
 use crate::{
     demand::TaskQueue,
-    plan::{self, Vo, groups},
+    plan::{self, Vo, fits_alone, groups},
 };
 
 /// Classes of jobs by what times and lessons call them.
@@ -37,17 +38,44 @@ impl Waiting {
         waiting
     }
 
-    /// Since when jobs of each VO wait, by its name. `before`: the same at the last look. Where none waited then, those that wait now have just
-    /// begun to.
-    pub fn since(&self, before: &BTreeMap<String, Timestamp>, now: Timestamp) -> BTreeMap<String, Timestamp> {
-        let vos: BTreeSet<&str> = self.jobs.keys().map(|class| &*class.vo).collect();
-        vos.into_iter().map(|vo| (vo.to_owned(), before.get(vo).map_or(now, |since| (*since).min(now)))).collect()
+    /// Since when jobs of each class wait without a pause. `before`: the same at the last look. Where none waited then, those that wait now have
+    /// just begun to.
+    pub fn since(&self, before: &[Waits], now: Timestamp) -> Vec<Waits> {
+        let before: BTreeMap<(&str, &plan::JobClass), Timestamp> =
+            before.iter().map(|waits| ((&*waits.vo, &waits.class), waits.since)).collect();
+        let waits = |(name, class): (&JobClass, &plan::JobClass)| Waits {
+            vo: name.vo.clone(),
+            class: class.clone(),
+            since: before.get(&(&*name.vo, class)).map_or(now, |since| (*since).min(now)),
+        };
+        self.classes.iter().map(waits).collect()
     }
+}
+
+/// Since when jobs of a class wait without a pause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waits {
+    /// VirtualOrganization object.
+    pub vo: Arc<str>,
+    /// What the jobs ask for.
+    pub class: plan::JobClass,
+    /// At the first look that saw some.
+    pub since: Timestamp,
+}
+
+/// Since when jobs wait that could run on such a VM, of its VO; `None`: none did at the last look. Jobs that could not say nothing of its pilot.
+pub fn waits_for(all: &[Waits], place: &Place<'_>) -> Option<Timestamp> {
+    let of_vo = all.iter().filter(|waits| *waits.vo == *place.vo);
+    let fits = |class: &plan::JobClass| fits_alone(&class.queue(), &place.says, place.full, place.cpu_time);
+    of_vo.filter(|waits| fits(&waits.class)).map(|waits| waits.since).min()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::plan::{Free, Says};
 
     fn vo(name: &str, group: &str) -> Vo {
         Vo { name: name.into(), groups: BTreeSet::from([group.to_owned()]), ..Vo::default() }
@@ -73,17 +101,32 @@ mod tests {
     }
 
     #[test]
-    fn jobs_of_a_vo_wait_since_the_first_look_that_saw_some_and_not_since_before_a_pause() {
+    fn jobs_of_a_class_wait_since_the_first_look_that_saw_some_and_not_since_before_a_pause() {
         let vos = [vo("biomed", "users")];
-        let since = |jobs, before: &BTreeMap<String, Timestamp>| {
-            Waiting::of(&vos, &[queue("users", 60, jobs)]).since(before, at(100))
+        let since = |jobs, before: &[Waits], now| Waiting::of(&vos, &[queue("users", 60, jobs)]).since(before, at(now));
+        let first = since(3, &[], 40);
+        let times = |waits: Vec<Waits>| waits.iter().map(|waits| waits.since.as_second()).collect::<Vec<_>>();
+        assert_eq!(times(since(3, &first, 100)), [40]);
+        assert_eq!(times(since(3, &since(0, &first, 90), 100)), [100], "none waited meanwhile");
+        assert_eq!(times(since(3, &first, 20)), [20], "a clock that was wrong");
+    }
+
+    #[test]
+    fn jobs_that_could_not_run_on_a_vm_do_not_wait_for_it() {
+        let vos = [vo("biomed", "users")];
+        let elsewhere = TaskQueue { sites: vec!["CLOUD.Else.fr".into()], ..queue("users", 60, 9) };
+        let stuck = Waiting::of(&vos, &[elsewhere.clone(), queue("users", 90_000, 9)]).since(&[], at(10));
+        let all =
+            Waiting::of(&vos, &[elsewhere, queue("users", 90_000, 9), queue("users", 60, 1)]).since(&stuck, at(70));
+        let place = |vo| Place {
+            vo,
+            says: Says { site: "CLOUD.Test.fr".into(), ..Says::default() },
+            full: Free { cores: 8, ram_mib: 16_384, gpus: 0 },
+            cpu_time: 80_000,
+            own: Vec::new(),
         };
-        let of = |second| BTreeMap::from([("biomed".to_owned(), at(second))]);
-        assert_eq!((since(3, &BTreeMap::new()), since(3, &of(40))), (of(100), of(40)));
-        assert_eq!(
-            (since(0, &of(40)), since(3, &of(900))),
-            (BTreeMap::new(), of(100)),
-            "none; and a clock that was wrong"
-        );
+        assert_eq!(waits_for(&stuck, &place("biomed")), None, "another site, and more CPU time than it has");
+        assert_eq!(waits_for(&all, &place("biomed")), Some(at(70)));
+        assert_eq!(waits_for(&all, &place("enmr")), None);
     }
 }

@@ -15,9 +15,10 @@ use super::{
     job_class::JobClass,
     keep::{keep, keeps},
     lane::Pace,
+    life::Life,
     ours::ours,
     share::Turns,
-    snapshot::{Pool, Says, Snapshot},
+    snapshot::{LiveVm, Pool, Says, Snapshot},
     supply::{Given, Slots},
     surplus::Returns,
     there::{there, unused},
@@ -129,7 +130,8 @@ fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
 /// How time counts for each class: where it is known how long its jobs run, those that VMs will have begun before a new VM could are not
 /// bought for.
 fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<Pace> {
-    if snapshot.run_times.is_empty() {
+    let becomes_free = |vm: &LiveVm| matches!(&vm.life, Life::Running { soon, .. } if !soon.is_empty());
+    if snapshot.run_times.is_empty() && !snapshot.vms.iter().any(becomes_free) {
         return vec![Pace::default(); classes.len()];
     }
     let runs: HashMap<(&str, &JobClass), u64> =
@@ -143,12 +145,10 @@ fn paces(snapshot: &Snapshot, classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec
         })
         .collect();
     let pace = |(n, class): (usize, &Class<'_>)| {
-        let Some(&runs) = runs.get(&(snapshot.vos[class.vo].name.as_str(), &*class.key)) else {
-            return Pace::default();
-        };
+        let runs = runs.get(&(snapshot.vos[class.vo].name.as_str(), &*class.key)).map_or(0, |runs| (*runs).max(1));
         let pools = fill.pools_of[class.vo].iter().filter(|p| fill.index.may_fit(n, fill.says_of[**p]));
         let (horizon, fetch) = pools.map(|p| of_pool[*p]).min().unwrap_or_default();
-        Pace { runs: runs.max(1), horizon, fetch: fetch.max(1) }
+        Pace { runs, horizon, fetch: fetch.max(1) }
     };
     classes.iter().enumerate().map(pace).collect()
 }

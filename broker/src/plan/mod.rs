@@ -68,6 +68,7 @@ pub use decide::{plan, says};
 pub use disruption::{Disruption, Drift, Most};
 pub use drain::Drain;
 pub use hold::Hold;
+pub(crate) use index::fits_alone;
 pub use index::only_class;
 pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
     demand::{DemandSource, Unreadable},
+    experience::Waits,
     pilot::rows::{PilotRow, PilotRows},
     plan::{self, Plan},
     simulation::SimulatedDirac,
@@ -41,8 +42,8 @@ pub struct Round {
     pub drifted: BTreeMap<String, u64>,
     /// PilotVMs that boot and for which no job is planned, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
-    /// Since when jobs of a VO wait without a pause, by its name.
-    pub waiting: BTreeMap<String, Timestamp>,
+    /// Since when jobs of each class wait without a pause.
+    pub waiting: Vec<Waits>,
 }
 
 /// What is known of an installation.

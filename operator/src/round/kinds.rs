@@ -1,7 +1,14 @@
-//! Of which class the jobs of a VM are, where only one can run there. Pure.
+//! Which jobs run on a VM: of which class they are, where only one can run there, and since when some wait that could. Pure.
 
-use broker::experience::measures::{self, Kind, Place};
+use std::collections::HashMap;
+
+use broker::experience::{
+    Waits,
+    measures::{self, Kind, Place},
+    waits_for,
+};
 use crds::PilotVM;
+use jiff::Timestamp;
 
 use super::{lease::job_class, live::size, snapshot::says};
 
@@ -13,8 +20,29 @@ pub type Kinds<'a> = measures::Kinds<'a, Alike<'a>>;
 
 /// The one class whose jobs run on this VM; `None`: there are several, or none was heard of.
 pub fn only<'k, 'a>(kinds: &'k mut Kinds<'a>, vm: &'a PilotVM) -> Option<&'k Kind> {
+    kinds.only(alike(vm), || place(vm))
+}
+
+/// Since when jobs wait that could run on a VM: VMs on which the same jobs run are asked for once.
+pub struct Waited<'a> {
+    all: &'a [Waits],
+    of: HashMap<Alike<'a>, Option<Timestamp>>,
+}
+
+impl<'a> Waited<'a> {
+    pub fn of(all: &'a [Waits]) -> Self {
+        Self { all, of: HashMap::new() }
+    }
+
+    /// `None`: none did at the last round.
+    pub fn since(&mut self, vm: &'a PilotVM) -> Option<Timestamp> {
+        *self.of.entry(alike(vm)).or_insert_with(|| waits_for(self.all, &place(vm)))
+    }
+}
+
+fn alike(vm: &PilotVM) -> Alike<'_> {
     let (spec, bought) = (&vm.spec, &vm.spec.offering);
-    let alike = (
+    (
         spec.vo.as_str(),
         bought.flavor.as_str(),
         (bought.cores, bought.ram_mib, bought.gpus),
@@ -22,12 +50,16 @@ pub fn only<'k, 'a>(kinds: &'k mut Kinds<'a>, vm: &'a PilotVM) -> Option<&'k Kin
         [spec.site.as_str(), spec.ce.as_str(), spec.platform.as_deref().unwrap_or_default()],
         spec.tags.as_slice(),
         spec.required_tags.as_slice(),
-    );
-    kinds.only(alike, || Place {
+    )
+}
+
+fn place(vm: &PilotVM) -> Place<'_> {
+    let spec = &vm.spec;
+    Place {
         vo: &spec.vo,
         says: says(spec),
         full: size(vm),
         cpu_time: spec.max_cpu_time.as_secs(),
         own: spec.for_jobs.iter().map(job_class).collect(),
-    })
+    }
 }

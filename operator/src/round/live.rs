@@ -1,6 +1,7 @@
 //! How far a VM is for the planner, and what it has to give. Pure.
 
 use broker::{
+    experience::room::{Has, Room, free},
     pilot::{rows::PilotStatus, stamp},
     plan::{Free, JobClass, Life},
 };
@@ -8,13 +9,10 @@ use crds::PilotVM;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::{
-    free::{Room, free},
-    lease::job_class,
-};
+use super::lease::job_class;
 use crate::{
     amounts::{count, seconds},
-    known::installation::Rows,
+    known::{installation::Rows, jobs::PilotJobs},
     life::{deadline, drains, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
 };
@@ -24,7 +22,7 @@ use crate::{
 pub struct Since {
     /// Since when pilots can ask for work, where they could not.
     pub asking: Timestamp,
-    /// Since when jobs of the VM's VO have waited without a pause.
+    /// Since when jobs that could run on the VM have waited without a pause.
     pub waiting: Timestamp,
 }
 
@@ -65,9 +63,18 @@ pub fn live(vm: &PilotVM, has_stopped: bool, rows: Option<&Rows>, since: Since, 
     let all = size(vm);
     let idle_timeout = seconds(vm.spec.idle_timeout);
     let room = Room { all, asks_since: since.max(asking), waits_since: waiting, idle_timeout };
-    let known = rows.and_then(|r| r.jobs.get(&reference)).and_then(|jobs| free(&room, jobs, takes(vm), now));
-    let free = known.unwrap_or(if idle || fresh { all } else { Free::default() });
-    Life::Running { free, soon: Vec::new() }
+    let known = rows
+        .and_then(|r| r.jobs.get(&reference))
+        .and_then(|jobs| has(jobs))
+        .map(|has| free(&room, &has, &takes(vm), now));
+    let (free, soon) = known.unwrap_or((if idle || fresh { all } else { Free::default() }, None));
+    Life::Running { free, soon: soon.into_iter().collect() }
+}
+
+/// What a pilot has; `None`: nobody says what it runs.
+fn has(jobs: &PilotJobs) -> Option<Has> {
+    let began = jobs.running.iter().map(|job| job.since).max();
+    Some(Has { jobs: jobs.count()?, began, changed: jobs.changed })
 }
 
 /// The whole VM, as if no job ran on it.

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use broker::{
     experience::{
         Classes, Times,
-        measures::{self, Measures, Sight, horizon, soon, tell_vm},
+        measures::{self, Measures, Sight, add_soon, horizon, tell_vm},
     },
     pilot::stamp,
     plan::{Free, Life, Snapshot},
@@ -114,7 +114,9 @@ fn tell<'a>(
         let running = jobs.map_or(&[][..], |jobs| &jobs.running);
         if let (Life::Running { soon: ends, .. }, true) = (&mut live.life, horizon > 0 && !running.is_empty()) {
             let since = running.iter().map(|job| seconds_between(job.since, world.now));
-            *ends = only(kinds, vm).map(|kind| soon(full, kind, since, times, horizon)).unwrap_or_default();
+            if let Some(kind) = only(kinds, vm) {
+                add_soon(ends, full, kind, since, times, horizon);
+            }
         }
     }
 }

@@ -11,7 +11,6 @@ mod decide;
 mod drain;
 mod drift;
 mod elsewhere;
-mod free;
 mod held;
 mod kinds;
 mod learn;
@@ -37,7 +36,7 @@ use std::{
 use broker::{
     clock::moment,
     demand::{Demand, TaskQueue},
-    experience::{Circuit, Opened, Outcome, Waiting},
+    experience::{Circuit, Opened, Outcome, Waiting, Waits},
     plan::{Plan, Snapshot},
 };
 use crds::{DiracInstallation, PilotVM, Reason};
@@ -178,8 +177,8 @@ struct Decided {
     world: World,
     taken: Snapshot,
     plan: Plan,
-    /// Since when jobs of each VO wait, by its name.
-    waiting: BTreeMap<String, Timestamp>,
+    /// Since when jobs of each class wait.
+    waiting: Vec<Waits>,
     /// The breakers that have just opened.
     opened: Vec<(Circuit, Opened)>,
     /// What is held back until a person agrees.

@@ -9,12 +9,14 @@ use broker::{
     plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM, vm::PilotVMSpec};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
     drift::Wanted,
     elsewhere::{elsewhere, is_ours},
     held::holds,
+    kinds::Waited,
     lease::lease,
     left::{closings, cpu_time, until},
     live::{Since, live},
@@ -60,7 +62,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
         .collect();
     let mut quotas = Quotas::of(world);
     let others = elsewhere(world, &mut quotas);
-    let wanted = Wanted::of(world);
+    let (wanted, mut waited) = (Wanted::of(world), Waited::of(&world.waiting));
     let mut snapshot = Snapshot {
         queues,
         vos,
@@ -73,7 +75,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             .vms
             .iter()
             .filter(|vm| is_ours(world, vm))
-            .map(|vm| LiveVm { drift: wanted.drift(vm), ..vm_of(world, vm, &quotas) })
+            .map(|vm| LiveVm { drift: wanted.drift(vm), ..vm_of(world, vm, &quotas, waited.since(vm)) })
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
         quotas: quotas.all,
@@ -162,10 +164,12 @@ fn cloud_of<'a>(
     })
 }
 
-fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
+fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<Timestamp>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
     let cloud = world.cloud(&spec.cloud_ref.name);
+    // Where none waited for it at the last round, those that wait now have just begun to.
+    let since = Since { asking: world.asking, waiting: waits.unwrap_or(world.now) };
     let has_stopped = cloud.zip(vm.metadata.uid.as_ref()).is_some_and(|(view, uid)| view.stopped.contains(uid));
     LiveVm {
         name: vm.name_any(),
@@ -185,7 +189,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
         says: Arc::new(says(spec)),
         cpu_time: cpu_time(vm, None, world.now),
         until: until(vm, world.now),
-        life: live(vm, has_stopped, world.rows.as_deref(), since(world, vm), world.now),
+        life: live(vm, has_stopped, world.rows.as_deref(), since, world.now),
         lease: spec.for_jobs.iter().map(lease).collect(),
         counted: is_counted(world, vm),
         age_seconds: seconds_between(created(vm), world.now),
@@ -197,11 +201,6 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>) -> LiveVm {
             .map_or(0, |since| seconds_between(*since, world.now)),
         ..LiveVm::default()
     }
-}
-
-/// Since when its pilot could have taken jobs. Where none of its VO waited at the last round, those that wait now have just begun to.
-fn since(world: &World, vm: &PilotVM) -> Since {
-    Since { asking: world.asking, waiting: world.waiting.get(&vm.spec.vo).copied().unwrap_or(world.now) }
 }
 
 /// What the VM's pilot says of itself.

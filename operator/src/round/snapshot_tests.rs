@@ -1,4 +1,4 @@
-use broker::pilot::stamp;
+use broker::{experience::Waits, pilot::stamp, plan::JobClass};
 use serde_json::{Value, json};
 
 use super::*;
@@ -249,24 +249,32 @@ fn what_a_vo_used_and_may_spend_is_in_the_snapshot() {
 }
 
 #[test]
-fn a_vm_with_free_cores_that_took_no_job_while_none_waited_is_supply_for_one_that_comes() {
+fn a_vm_with_free_cores_that_took_no_job_while_none_waited_is_supply_when_its_pilot_asks() {
     let reference = stamp::reference("u");
-    let life = |waiting: Value| {
+    let life = |waiting: &[Waits]| {
         let taken = taken(|w| {
-            w["waiting"] = waiting;
+            w["waiting"] = json!(waiting);
             w["vms"][0]["status"] = json!({"runningSince": "2026-11-24T11:00:00Z"});
             w["vms"][0]["spec"]["forJobs"] = json!([{"jobs": 1}]);
             w["rows"]["jobs"][&reference] = json!({
-                "running": [{"job": 1, "since": "2026-11-24T11:01:00Z", "status": "Running"}],
-                "took": 1, "changed": "2026-11-24T11:01:00Z"
+                "running": [{"job": 1, "since": "2026-11-24T11:41:00Z", "status": "Running"}],
+                "took": 1, "changed": "2026-11-24T11:41:00Z"
             });
         });
         match &taken.vms[0].life {
-            Life::Running { free, .. } => free.cores,
+            Life::Running { free, soon } => (free.cores, soon.iter().map(|s| s.in_seconds).collect::<Vec<_>>()),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(life(json!({})), 7, "the first that waits");
-    assert_eq!(life(json!({"biomed": "2026-11-24T11:59:30Z"})), 7, "it has waited for half a minute");
-    assert_eq!(life(json!({"biomed": "2026-11-24T11:58:00Z"})), 0, "it should have been taken");
+    let waits = |site: Option<&str>, since: &str| Waits {
+        vo: "biomed".into(),
+        class: JobClass { sites: site.map(str::to_owned).into_iter().collect(), ..JobClass::default() },
+        since: format!("2026-11-24T{since}Z").parse().unwrap(),
+    };
+    // It asked at 11:54:45 and at 11:59:26, and asks at 12:04:47.
+    assert_eq!(life(&[]), (0, vec![287]), "the first that waits");
+    assert_eq!(life(&[waits(None, "11:59:30")]), (0, vec![287]));
+    assert_eq!(life(&[waits(None, "11:59:00")]), (7, vec![]), "what it took half a minute ago may not be seen yet");
+    assert_eq!(life(&[waits(None, "11:54:00")]), (0, vec![]), "it should have been taken");
+    assert_eq!(life(&[waits(Some("CLOUD.Else.fr"), "11:54:00")]), (0, vec![287]), "that one could not run here");
 }

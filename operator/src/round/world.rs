@@ -9,6 +9,7 @@ use std::{
 use broker::{
     clock::moment,
     cloud::{Headroom, Offers},
+    experience::Waits,
 };
 use crds::{Cloud, DiracInstallation, Downtime, PilotPool, PilotVM, Site, VirtualOrganization};
 use jiff::Timestamp;
@@ -106,8 +107,8 @@ pub struct World {
     pub rows_unknown: Option<Trouble>,
     /// VMs that boot and for which the last round planned no job, by name: since when.
     pub unneeded: BTreeMap<String, Timestamp>,
-    /// Since when jobs of a VO wait without a pause, by its name; absent: none waited at the last round.
-    pub waiting: BTreeMap<String, Timestamp>,
+    /// Since when jobs of each class wait without a pause; absent: none waited at the last round.
+    pub waiting: Vec<Waits>,
     /// Since when pilots can ask for work, where they could not.
     pub asking: Timestamp,
     /// What the VOs used, what is left of their budgets, and how long VMs live.

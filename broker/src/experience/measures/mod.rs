@@ -15,7 +15,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 pub use kinds::{Kind, Kinds, Place};
-pub use tell::{horizon, soon, tell, tell_vm};
+pub use tell::{add_soon, horizon, tell, tell_vm};
 
 use super::{Classes, Lot, Times, times::JobClass};
 use crate::plan;

@@ -74,13 +74,23 @@ pub fn tell_vm(live: &mut LiveVm, times: &Times, lot: &Lot, own: Option<u64>, or
     power
 }
 
-/// What of a whole VM becomes free within the `horizon`, where its jobs are of this kind and have been running for so many seconds each.
-pub fn soon(full: Free, kind: &Kind, running: impl Iterator<Item = u64>, times: &Times, horizon: u64) -> Vec<Soon> {
+/// Adds to what of a whole VM becomes free what its jobs leave within the `horizon`, where they are of this kind and have been running for so
+/// many seconds each. What is there says when its pilot asks next: nobody has a core before.
+pub fn add_soon(
+    to: &mut Vec<Soon>,
+    full: Free,
+    kind: &Kind,
+    running: impl Iterator<Item = u64>,
+    times: &Times,
+    horizon: u64,
+) {
+    let asks = to.first().map_or(0, |soon| soon.in_seconds);
     let ends = running.filter_map(|seconds| times.rest(&kind.name, seconds));
-    let mut ends: Vec<u64> = ends.map(|rest| rest.next_multiple_of(STEP)).filter(|rest| *rest <= horizon).collect();
+    let mut ends: Vec<u64> =
+        ends.map(|rest| rest.next_multiple_of(STEP).max(asks)).filter(|rest| *rest <= horizon).collect();
     ends.sort_unstable();
     let together = ends.chunk_by(|a, b| a == b);
-    together
-        .map(|ends| Soon { in_seconds: ends[0], free: kind.class.takes(full, ends.len() as u64).up_to(full) })
-        .collect()
+    to.extend(
+        together.map(|ends| Soon { in_seconds: ends[0], free: kind.class.takes(full, ends.len() as u64).up_to(full) }),
+    );
 }

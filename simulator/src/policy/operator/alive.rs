@@ -1,14 +1,23 @@
 //! How far VMs are for the plan.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use broker::plan::{self, Free, Life, LiveVm, Says};
-use jiff::Timestamp;
+use broker::{
+    experience::{
+        room::{Has, Room, free},
+        waits_for,
+    },
+    plan::{self, Free, JobClass, Life, LiveVm, Says},
+};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     super::VmSeen,
-    Operator, left,
-    measure::Known,
+    Operator, at, left,
+    measure::{Alike, Known, alike, place},
     name,
     words::{drift, offering, pool},
 };
@@ -18,8 +27,8 @@ use crate::{
     world::{Alone, RowStatus},
 };
 
-/// A pilot that has jobs and took none for this time, while some waited, takes none of those.
-const FILLS_WITHIN: Ms = 60 * SECOND;
+/// Since when jobs wait that could run on a VM: asked once for VMs on which the same jobs run.
+pub type Waited = HashMap<Alike, Option<Timestamp>>;
 
 /// What pilots say, by the index of the pool and what they require beside its tags.
 pub type Said = BTreeMap<(usize, Option<String>), Arc<Says>>;
@@ -41,7 +50,14 @@ impl Operator {
     }
 
     /// How far a VM is for the plan.
-    pub(super) fn live(&self, now: Ms, known: &Known<'_>, is_over: bool, first: &[usize]) -> LiveVm {
+    pub(super) fn live(
+        &self,
+        now: Ms,
+        known: &Known<'_>,
+        is_over: bool,
+        first: &[usize],
+        waited: &mut Waited,
+    ) -> LiveVm {
         let (model, vm, full) = (&self.model, &known.vm, known.full);
         let pool = &model.pools[vm.order.pool];
         let until = self.until.get(&vm.id).copied();
@@ -54,19 +70,25 @@ impl Operator {
             (false, _) if self.draining.contains(&vm.id) => Life::Draining,
             (false, None) => Life::Booting { ready_in: 0 },
             (false, Some(since)) => {
-                let changed = self.shown.of(vm.id).and_then(|shown| shown.changed).unwrap_or(since);
-                let rests = now.saturating_sub(changed);
-                let waits = self.since.get(&model.vos[vm.order.vo].name).map_or(0, |since| passed(now, *since));
-                let class = lease.iter().max_by_key(|l| l.class.takes(full, 1).cores);
-                let taken = class.map_or(Free { cores: vm.running.len() as u64, ..Free::default() }, |lease| {
-                    lease.class.takes(full, vm.running.len() as u64)
-                });
-                let free = match vm.running.len() {
-                    0 if rests <= pool.idle_timeout => full,
-                    1.. if rests.min(waits) <= FILLS_WITHIN => full.less(taken),
-                    _ => Free::default(),
+                let room = Room {
+                    all: full,
+                    asks_since: at(since),
+                    waits_since: waited
+                        .entry(alike(known))
+                        .or_insert_with(|| waits_for(&self.since, &place(model, known)))
+                        .unwrap_or(at(now)),
+                    idle_timeout: SignedDuration::from_millis(i64::try_from(pool.idle_timeout).unwrap_or(i64::MAX)),
                 };
-                Life::Running { free, soon: Vec::new() }
+                let shown = self.shown.of(vm.id);
+                let has = Has {
+                    jobs: vm.running.len() as u64,
+                    began: shown.and_then(|shown| shown.running.values().max()).map(|began| at(*began)),
+                    changed: shown.and_then(|shown| shown.changed).map(at),
+                };
+                let one = JobClass::default();
+                let class = lease.iter().map(|lease| &*lease.class).max_by_key(|class| class.takes(full, 1).cores);
+                let (free, soon) = free(&room, &has, class.unwrap_or(&one), at(now));
+                Life::Running { free, soon: soon.into_iter().collect() }
             }
         };
         LiveVm {
@@ -86,11 +108,6 @@ impl Operator {
             drift: drift(model, &vm.order, vm.ordered, now, self.drifting.contains(&vm.id)),
         }
     }
-}
-
-/// How long it is since then.
-fn passed(now: Ms, since: Timestamp) -> Ms {
-    now.saturating_sub(u64::try_from(since.as_millisecond()).unwrap_or(0))
 }
 
 /// What the pilot of a VM says, the same for those that are alike.

@@ -72,6 +72,21 @@ fn the_budget_of_the_ready_scenario_is_never_passed() {
 }
 
 #[test]
+fn jobs_that_never_match_cost_few_vms_and_no_vm_of_jobs_that_do() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/scenarios/never-matching.yaml");
+    let loaded = load(&file).unwrap();
+    let figures = run(&loaded, 1, &mut Operator::new(&loaded));
+    let of = |name: &str| figures.pools.iter().find(|of| of.pool == name).unwrap();
+    assert!((5..=24).contains(&of("banned").made), "{:?}", figures.pools);
+    assert!(
+        of("cpu").idle * 20 <= of("cpu").made,
+        "jobs that no pilot gets wait for none of these: {:?}",
+        figures.pools
+    );
+    assert!(figures.classes[0].wait_95 < 180, "{} s", figures.classes[0].wait_95);
+}
+
+#[test]
 fn a_vo_that_comes_late_has_its_share_after_an_hour_of_shortage() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/scenarios/late-vo.yaml");
     let loaded = load(&file).unwrap();

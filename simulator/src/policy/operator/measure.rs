@@ -9,7 +9,7 @@ use std::{
 use broker::{
     experience::{
         Classes,
-        measures::{self, Kind, Place, Sight, horizon, soon, tell_vm},
+        measures::{self, Kind, Place, Sight, add_soon, horizon, tell_vm},
         times::JobClass,
     },
     plan::{Free, Lease, Life, Says, Snapshot},
@@ -51,20 +51,29 @@ pub struct Known<'a> {
 }
 
 /// What decides which jobs run on a VM: pool, VO, offer, CPU time, and what it takes alone.
-type Alike = (usize, usize, Offer, u64, Option<Alone>);
+pub type Alike = (usize, usize, Offer, u64, Option<Alone>);
 type Kinds<'h> = measures::Kinds<'h, Alike>;
 
 /// The one class whose jobs run on a VM.
 fn only<'k>(kinds: &'k mut Kinds<'_>, model: &Model, known: &Known<'_>) -> Option<&'k Kind> {
+    kinds.only(alike(known), || place(model, known))
+}
+
+/// What VMs have in common on which the same jobs run.
+pub fn alike(known: &Known<'_>) -> Alike {
     let order = &known.vm.order;
-    let alike = (order.pool, order.vo, order.offer, known.cpu_time, order.alone);
-    kinds.only(alike, || Place {
-        vo: &model.vos[order.vo].name,
+    (order.pool, order.vo, order.offer, known.cpu_time, order.alone)
+}
+
+/// What decides which jobs run on a VM.
+pub fn place<'a>(model: &'a Model, known: &Known<'_>) -> Place<'a> {
+    Place {
+        vo: &model.vos[known.vm.order.vo].name,
         says: (*known.says).clone(),
         full: known.full,
         cpu_time: known.cpu_time,
         own: known.lease.iter().map(|lease| (*lease.class).clone()).collect(),
-    })
+    }
 }
 
 impl Measures {
@@ -108,8 +117,9 @@ impl Measures {
             let running = shown.of(vm.id).map(|shown| &shown.running).filter(|jobs| horizon > 0 && !jobs.is_empty());
             if let (Life::Running { soon: ends, .. }, Some(running)) = (&mut live.life, running) {
                 let since = running.values().map(|since| passed(*since));
-                let kind = only(&mut kinds, model, known);
-                *ends = kind.map(|kind| soon(known.full, kind, since, times, horizon)).unwrap_or_default();
+                if let Some(kind) = only(&mut kinds, model, known) {
+                    add_soon(ends, known.full, kind, since, times, horizon);
+                }
             }
         }
     }

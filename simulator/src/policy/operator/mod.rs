@@ -10,17 +10,17 @@ mod measure;
 mod shown;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use broker::{
     demand::TaskQueue,
-    experience::{End, FRESH, UNPROVEN, Waiting},
+    experience::{End, FRESH, UNPROVEN, Waiting, Waits},
     plan::{self, Lease, Quota, Reason, Rules, Snapshot},
 };
 use crds::pool::Purchase;
 
 use accounts::Accounts;
-use alive::Said;
+use alive::{Said, Waited};
 use jiff::Timestamp;
 use learned::{Learned, Made};
 use left::closings;
@@ -54,8 +54,8 @@ pub struct Operator {
     until: HashMap<VmId, Ms>,
     /// The jobs that wait.
     waiting: Waiting,
-    /// Since when jobs of a VO wait without a pause, by its name.
-    since: BTreeMap<String, Timestamp>,
+    /// Since when jobs of each class wait without a pause.
+    since: Vec<Waits>,
     /// VMs that drain.
     draining: BTreeSet<VmId>,
     /// Of these, those that drain by drift.
@@ -78,7 +78,7 @@ impl Operator {
             leases: HashMap::new(),
             until: HashMap::new(),
             waiting: Waiting::default(),
-            since: BTreeMap::new(),
+            since: Vec::new(),
             draining: BTreeSet::new(),
             drifting: BTreeSet::new(),
             unneeded: HashMap::new(),
@@ -129,7 +129,7 @@ impl Operator {
 
     fn snapshot(&self, seen: &Seen<'_>, all: &[Known<'_>], over: &BTreeSet<VmId>) -> Snapshot {
         let (now, model) = (seen.now(), seen.model());
-        let mut quotas = Vec::new();
+        let (mut quotas, mut waited) = (Vec::new(), Waited::new());
         let mut first = Vec::new();
         for (number, cloud) in model.clouds.iter().enumerate() {
             first.push(quotas.len());
@@ -153,7 +153,10 @@ impl Operator {
             closings: closings(now, model),
             holds: self.learned.holds(seen, over, &first, &self.waiting.classes),
             rules: Rules { fresh: Some(FRESH), untried: Some(UNPROVEN), ..Rules::default() },
-            vms: all.iter().map(|known| self.live(now, known, over.contains(&known.vm.id), &first)).collect(),
+            vms: all
+                .iter()
+                .map(|known| self.live(now, known, over.contains(&known.vm.id), &first, &mut waited))
+                .collect(),
             run_times: Vec::new(),
         };
         self.measures.tell(now, model, &self.waiting.classes, (all, &self.shown), &mut snapshot);
