@@ -87,6 +87,18 @@ fn of_places_where_as_much_binds_the_first_is_named_and_otherwise_the_nearest() 
 }
 
 #[test]
+fn of_pools_that_are_alike_the_first_that_has_not_its_maximum_is_named() {
+    let mut w = world(vec![queue(1, "biomed_user", 8, &[])]);
+    w.pools = ["a", "b", "c", "d"].iter().map(|name| pool(name, &["biomed"], &["c8"], 100)).collect();
+    w.pools[0].max = 0;
+    w.pools[1].max = 0;
+    w.clouds[0].ceiling.vms = Some(0);
+    let unmet = plan(&w).unmet.remove(0);
+    assert_eq!(unmet.pool.as_deref(), Some("c"));
+    assert_eq!(unmet.limits.iter().map(|bound| bound.reason).collect::<Vec<_>>(), [Reason::CloudCeiling]);
+}
+
+#[test]
 fn what_a_person_cannot_change_is_said_without_a_change() {
     let mut w = world(vec![queue(1, "biomed_user", 80, &[])]);
     w.rules.most_launches = Some(2);

@@ -44,6 +44,24 @@ fn where_costs_are_alike_the_order_of_the_manifest_decides() {
 }
 
 #[test]
+fn where_pools_cost_alike_the_one_that_asks_for_most_tags_comes_first_wherever_it_buys() {
+    let mut w = shop(&[("first", 8, Some(100), None), ("second", 8, Some(100), None), ("third", 8, Some(90), None)]);
+    let like = w.pools[0].clone();
+    let asks = vec!["SGX".to_owned()];
+    let pool = |name: &str, flavor: &str| Pool {
+        name: name.into(),
+        flavors: vec![flavor.into()],
+        tags: asks.clone(),
+        ..like.clone()
+    };
+    w.pools = vec![pool("plain", "first"), Pool { required_tags: asks.clone(), ..pool("tagged", "second") }];
+    w.queues[0].tags = asks.clone();
+    assert_eq!(bought(&w), ["second"]);
+    w.pools.push(pool("cheap", "third"));
+    assert_eq!(bought(&w), ["third"]);
+}
+
+#[test]
 fn where_nothing_has_a_price_cores_and_gpus_count() {
     let mut w = shop(&[("gpu", 8, None, None), ("plain", 16, None, None)]);
     Arc::make_mut(&mut w.clouds[0].offerings[0]).gpus = 1;

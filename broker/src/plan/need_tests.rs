@@ -45,6 +45,13 @@ fn jobs_run_side_by_side_as_far_as_cores_memory_and_gpus_go() {
 }
 
 #[test]
+fn what_has_room_for_a_job_has_its_cores_and_its_memory() {
+    let two = Need { ram_mib: 100, ..need(&["2Processors", "GPU"]) };
+    assert!(two.may_fit(vm(2, 100, 0)) && !two.may_fit(vm(1, 100, 9)) && !two.may_fit(vm(2, 99, 9)));
+    assert_eq!(vm(8, 100, 1).or(vm(2, 400, 3)), vm(8, 400, 3));
+}
+
+#[test]
 fn a_job_for_the_whole_vm_has_room_only_where_no_other_job_runs() {
     let all = vm(8, 16_384, 0);
     assert_eq!((need(&["WholeNode"]).slots(all, all), need(&["WholeNode"]).slots(all, vm(7, 14_336, 0))), (1, 0));
