@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
-use broker::experience::{
-    Waits,
-    measures::{self, Kind, Place},
-    waits_for,
+use broker::{
+    experience::{
+        Waits,
+        measures::{self, Kind, Place},
+        waits_for,
+    },
+    plan::Says,
 };
-use crds::PilotVM;
+use crds::{PilotVM, vm::PilotVMSpec};
 use jiff::Timestamp;
 
-use super::{lease::job_class, live::size, snapshot::says};
+use super::{lease::job_class, live::size};
 
 /// What decides which jobs run on a VM: VO, flavor and size, CPU time, and what its pilot says.
 type Alike<'a> = (&'a str, &'a str, (i64, i64, i64), u64, [&'a str; 3], &'a [String], &'a [String]);
@@ -61,5 +64,16 @@ fn place(vm: &PilotVM) -> Place<'_> {
         full: size(vm),
         cpu_time: spec.max_cpu_time.as_secs(),
         own: spec.for_jobs.iter().map(job_class).collect(),
+    }
+}
+
+/// What the VM's pilot says of itself.
+pub fn says(spec: &PilotVMSpec) -> Says {
+    Says {
+        site: spec.site.clone(),
+        ce: spec.ce.clone(),
+        platform: spec.platform.clone(),
+        tags: spec.tags.clone(),
+        required_tags: spec.required_tags.clone(),
     }
 }

@@ -6,9 +6,9 @@ use broker::{
     cloud::Purchase,
     demand::TaskQueue,
     experience::FRESH,
-    plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Says, Snapshot, Vo},
+    plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Snapshot, Vo},
 };
-use crds::{Cloud, PilotPool, PilotVM, vm::PilotVMSpec};
+use crds::{Cloud, PilotPool, PilotVM};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -16,7 +16,7 @@ use super::{
     drift::Wanted,
     elsewhere::{elsewhere, is_ours},
     held::holds,
-    kinds::Waited,
+    kinds::{Waited, says},
     lease::lease,
     left::{closings, cpu_time, until},
     live::{Since, live},
@@ -200,17 +200,6 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<
             .and_then(|name| world.unneeded.get(name))
             .map_or(0, |since| seconds_between(*since, world.now)),
         ..LiveVm::default()
-    }
-}
-
-/// What the VM's pilot says of itself.
-pub fn says(spec: &PilotVMSpec) -> Says {
-    Says {
-        site: spec.site.clone(),
-        ce: spec.ce.clone(),
-        platform: spec.platform.clone(),
-        tags: spec.tags.clone(),
-        required_tags: spec.required_tags.clone(),
     }
 }
 
