@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{measures::Place, times::JobClass};
 use crate::{
-    demand::TaskQueue,
-    plan::{self, Vo, fits_alone, groups},
+    demand::{TaskQueue, matching::Prepared},
+    plan::{self, Vo, groups, resource},
 };
 
 /// Classes of jobs by what times and lessons call them.
@@ -65,9 +65,13 @@ pub struct Waits {
 
 /// Since when jobs wait that could run on such a VM, of its VO; `None`: none did at the last look. Jobs that could not say nothing of its pilot.
 pub fn waits_for(all: &[Waits], place: &Place<'_>) -> Option<Timestamp> {
+    let alone = Prepared::new(resource(&place.says, place.full, place.cpu_time));
     let of_vo = all.iter().filter(|waits| *waits.vo == *place.vo);
-    let fits = |class: &plan::JobClass| fits_alone(&class.queue(), &place.says, place.full, place.cpu_time);
-    of_vo.filter(|waits| fits(&waits.class)).map(|waits| waits.since).min()
+    // There may be thousands of classes: one that waits no longer than another that fits is not looked at.
+    of_vo.fold(None, |first, waits| {
+        let is_earlier = first.is_none_or(|first| waits.since < first);
+        if is_earlier && alone.matches(&waits.class.queue()) { Some(waits.since) } else { first }
+    })
 }
 
 #[cfg(test)]

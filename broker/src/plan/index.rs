@@ -233,6 +233,7 @@ pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
 }
 
 /// Whether jobs of `queue` run on such a VM: one comparison, as `demand::matching` makes it.
+#[cfg(test)]
 pub fn fits_alone(queue: &TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
     Prepared::new(resource(says, full, cpu_time)).matches(queue)
 }
@@ -244,7 +245,8 @@ pub fn only_class<'c>(
     full: Free,
     cpu_time: u64,
 ) -> Option<&'c JobClass> {
-    let mut fit = classes.filter(|class| fits_alone(&class.queue(), says, full, cpu_time));
+    let alone = Prepared::new(resource(says, full, cpu_time));
+    let mut fit = classes.filter(|class| alone.matches(&class.queue()));
     let first = fit.next()?;
     fit.all(|other| other == first).then_some(first)
 }

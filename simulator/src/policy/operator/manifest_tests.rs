@@ -78,11 +78,8 @@ fn jobs_that_never_match_cost_few_vms_and_no_vm_of_jobs_that_do() {
     let figures = run(&loaded, 1, &mut Operator::new(&loaded));
     let of = |name: &str| figures.pools.iter().find(|of| of.pool == name).unwrap();
     assert!((5..=24).contains(&of("banned").made), "{:?}", figures.pools);
-    assert!(
-        of("cpu").idle * 20 <= of("cpu").made,
-        "jobs that no pilot gets wait for none of these: {:?}",
-        figures.pools
-    );
+    let cpu = of("cpu");
+    assert!(cpu.made <= 30 && cpu.idle <= 3, "jobs that no pilot gets wait for none of these: {:?}", figures.pools);
     assert!(figures.classes[0].wait_95 < 180, "{} s", figures.classes[0].wait_95);
 }
 
