@@ -9,10 +9,7 @@ use std::{
 };
 
 use super::{bits::Bits, class::Class, job_class::JobClass, life::Free, need::is_of_size, snapshot::Says};
-use crate::demand::{
-    TaskQueue,
-    matching::{Prepared, Resource, key, says_any},
-};
+use crate::demand::matching::{Prepared, Resource, key, says_any};
 
 /// Numbers what pilots say, before the index is made.
 #[derive(Default)]
@@ -234,7 +231,7 @@ pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
 
 /// Whether jobs of `queue` run on such a VM: one comparison, as `demand::matching` makes it.
 #[cfg(test)]
-pub fn fits_alone(queue: &TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
+pub fn fits_alone(queue: &crate::demand::TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
     Prepared::new(resource(says, full, cpu_time)).matches(queue)
 }
 

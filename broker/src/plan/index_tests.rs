@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{
-    class::Demand,
-    need::is_of_size,
-    snapshot::{Snapshot, Vo},
+use crate::{
+    demand::TaskQueue,
+    plan::{
+        class::Demand,
+        need::is_of_size,
+        snapshot::{Snapshot, Vo},
+    },
 };
 
 fn some_of(words: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<String>> {
