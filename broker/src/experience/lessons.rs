@@ -54,6 +54,8 @@ pub struct Sight {
 pub enum End {
     /// It stopped by itself, as a pilot without work does.
     Stopped,
+    /// The same, and it is known that its pilot had asked.
+    Idle,
     /// It did not stop although its pilot had no job.
     Silent,
     /// Its pilot did not ask for work in time.
@@ -212,9 +214,11 @@ impl Sight {
         }
         match end {
             // A pilot that went after its idle timeout has asked, as far as anybody can tell.
-            End::Stopped | End::Silent if self.made.is_some_and(long_enough) => {
+            End::Stopped | End::Idle | End::Silent if self.made.is_some_and(long_enough) => {
                 long_enough(since).then_some(Outcome::NeverMatched)
             }
+            // One that went before its time says something where jobs waited for as long as it was there: others may have taken them.
+            End::Idle => self.made.is_some_and(|made| since <= made).then_some(Outcome::NeverMatched),
             End::Stopped | End::Late => Some(Outcome::NeverAsked),
             End::Silent | End::Other => None,
         }

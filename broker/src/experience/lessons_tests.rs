@@ -51,6 +51,10 @@ fn each_end_says_what_it_says_and_no_more() {
     let ends = |end, made| move |sight: &mut Sight| (sight.end, sight.made) = (Some(end), made);
     assert_eq!(opened(ends(End::Late, Some(at(0))), |_| 100), [Outcome::NeverAsked]);
     assert_eq!(opened(ends(End::Stopped, Some(at(500))), |_| 100), [Outcome::NeverAsked], "it did not wait for work");
+    let asked = |made, gap: u64| opened(ends(End::Idle, Some(at(made))), |second| if second == gap { 0 } else { 100 });
+    assert_eq!(asked(500, 0), [Outcome::NeverMatched], "it asked, and jobs waited for as long as it was there");
+    assert_eq!(asked(500, 550), [], "others had taken the last ones before it asked");
+    assert_eq!((asked(0, 0), asked(0, 400)), (vec![Outcome::NeverMatched], vec![]));
     assert_eq!(opened(ends(End::Other, Some(at(0))), |_| 100), []);
     assert_eq!(opened(ends(End::Silent, None), |_| 100), []);
 }

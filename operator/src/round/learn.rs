@@ -144,7 +144,8 @@ fn is_a_life(since: Timestamp, now: Timestamp) -> bool {
 
 fn end(vm: &PilotVM) -> Option<End> {
     match Ending::recorded(vm).map(|ending| ending.why) {
-        Some(Why::Idle | Why::NeverRan) => Some(End::Stopped),
+        Some(Why::NeverRan) => Some(End::Stopped),
+        Some(Why::Idle) => Some(End::Idle),
         Some(Why::PilotSilent) => Some(End::Silent),
         Some(Why::BootDeadlineMissed) => Some(End::Late),
         Some(_) => Some(End::Other),
