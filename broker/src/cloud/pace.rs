@@ -166,9 +166,7 @@ impl Pace {
         let until = service.map_or(lane.silent_until, |s| s.max(lane.silent_until));
         let left = until.saturating_duration_since(now);
         if left > PATIENCE {
-            let (service, seconds) = (&key.0, left.as_secs());
-            let text = format!("nothing is sent to {service} for {seconds} s: it asked for silence or does not answer");
-            return Err(throttled(text, left));
+            return Err(resting(&key.0, left));
         }
         Ok((!left.is_zero()).then_some(until))
     }
@@ -195,6 +193,12 @@ impl Pace {
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The error of a call that is not made, since nothing is sent to `whom` for so long.
+pub fn resting(whom: &str, left: Duration) -> CloudError {
+    let seconds = left.as_secs();
+    throttled(format!("nothing is sent to {whom} for {seconds} s: it asked for silence or does not answer"), left)
 }
 
 fn throttled(message: String, left: Duration) -> CloudError {

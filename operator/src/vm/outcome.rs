@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{
-    cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState},
+    cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState, pace::resting},
     pilot::rows::{PilotRow, PilotStatus, RowsError},
 };
 use crds::{ConditionType, Reason};
@@ -66,9 +66,7 @@ pub fn registered(o: &Observed<'_>, answer: Result<(), RowsError>) -> Done {
 
 /// Nothing is sent to the cloud for this time, so that no attempt begins.
 pub fn rests(o: &Observed<'_>, left: Duration) -> Done {
-    let message = format!("nothing is sent to it for {} s: it asked for silence or does not answer", left.as_secs());
-    let source = CloudError::Throttled { message, retry_after: Some(left) };
-    not_ready(o, ConditionType::Launched, Error::Cloud { what: "make the VM", source })
+    not_ready(o, ConditionType::Launched, Error::Cloud { what: "make the VM", source: resting("it", left) })
 }
 
 /// The attempt is to be written down. Whoever was faster began another.
