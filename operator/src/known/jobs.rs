@@ -98,7 +98,7 @@ impl PilotJobs {
 #[derive(Debug, Default)]
 struct Pilot {
     /// How often the row lists each job, by number.
-    listed: Vec<(u64, u32)>,
+    listed: Box<[(u64, u32)]>,
     /// How long the longest list was.
     length: usize,
     /// Whether it was seen before, so that a job that is new in the list is new.
@@ -143,9 +143,12 @@ impl Book {
         for row in rows {
             let reference = match self.pilots.get_key_value(row.reference.as_str()) {
                 Some((reference, _)) => reference.clone(),
-                None => row.reference.as_str().into(),
+                None => {
+                    let reference: Arc<str> = row.reference.as_str().into();
+                    self.pilots.insert(reference.clone(), Pilot::default());
+                    reference
+                }
             };
-            self.pilots.entry(reference.clone()).or_default();
             self.take_list(&reference, row, at);
             asked.extend(
                 self.pilots.get(&reference).into_iter().flat_map(|pilot| pilot.open.iter().map(|(job, _)| job)),
@@ -251,12 +254,10 @@ impl Book {
 }
 
 /// How often each job is in the list, by number.
-fn counted(list: &[u64]) -> Vec<(u64, u32)> {
+fn counted(list: &[u64]) -> Box<[(u64, u32)]> {
     let mut sorted = list.to_vec();
     sorted.sort_unstable();
-    let counted = sorted.chunk_by(u64::eq).map(|same| (same[0], u32::try_from(same.len()).unwrap_or(u32::MAX)));
-    // It is kept as long as the pilot, without room for more.
-    counted.collect::<Box<[_]>>().into_vec()
+    sorted.chunk_by(u64::eq).map(|same| (same[0], u32::try_from(same.len()).unwrap_or(u32::MAX))).collect()
 }
 
 fn times(listed: &[(u64, u32)], job: u64) -> u32 {
