@@ -12,6 +12,7 @@
 //! | what of it outlives a restart | `closed` |
 //! | what of a running VM is free, and when its pilot asks | `room` |
 //! | which jobs wait, and since when | `waiting` |
+//! | what decides which jobs run on a VM | `place` |
 //! | how long does it take, how often does it work, how fast is it | `times` |
 //! | what of each VM was measured, and what follows for a plan | `measures` |
 //! | what has each VO used lately | `usage` |
@@ -29,6 +30,7 @@ mod lot;
 pub mod measures;
 mod moment;
 pub mod money;
+mod place;
 mod recent;
 pub mod room;
 pub mod times;
@@ -43,7 +45,8 @@ pub use kept::Kept;
 pub use lessons::{End, Lessons, Sight, Wishes};
 pub use lot::{Lot, Reach};
 pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Written};
+pub use place::Place;
 pub use recent::Recent;
 pub use times::Times;
 pub use usage::{Amounts, Usage};
-pub use waiting::{Classes, Waiting, Waits, waits_for};
+pub use waiting::{Classes, Waited, Waiting, Waits};

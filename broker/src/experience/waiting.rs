@@ -1,14 +1,18 @@
 //! The jobs that wait, by class, and since when: counted once for all that learns from it. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{measures::Place, times::JobClass};
+use super::{Place, times::JobClass};
 use crate::{
-    demand::{TaskQueue, matching::Prepared},
-    plan::{self, Vo, groups, resource},
+    demand::TaskQueue,
+    plan::{self, Vo, groups},
 };
 
 /// Classes of jobs by what times and lessons call them.
@@ -63,15 +67,34 @@ pub struct Waits {
     pub since: Timestamp,
 }
 
-/// Since when jobs wait that could run on such a VM, of its VO; `None`: none did at the last look. Jobs that could not say nothing of its pilot.
-pub fn waits_for(all: &[Waits], place: &Place<'_>) -> Option<Timestamp> {
-    let alone = Prepared::new(resource(&place.says, place.full, place.cpu_time));
-    let of_vo = all.iter().filter(|waits| *waits.vo == *place.vo);
-    // There may be thousands of classes: one that waits no longer than another that fits is not looked at.
-    of_vo.fold(None, |first, waits| {
-        let is_earlier = first.is_none_or(|first| waits.since < first);
-        if is_earlier && alone.matches(&waits.class.queue()) { Some(waits.since) } else { first }
-    })
+/// Since when jobs wait that could run on VMs. `K` is what VMs on which the same jobs run have in common: they are asked for once.
+pub struct Waited<'w, K> {
+    of_vo: HashMap<&'w str, Vec<&'w Waits>>,
+    since: HashMap<K, Option<Timestamp>>,
+}
+
+impl<'w, K: Eq + Hash> Waited<'w, K> {
+    /// For the classes that waited at the last look.
+    pub fn of(all: &'w [Waits]) -> Self {
+        let mut of_vo: HashMap<&str, Vec<&Waits>> = HashMap::new();
+        all.iter().for_each(|waits| of_vo.entry(&waits.vo).or_default().push(waits));
+        Self { of_vo, since: HashMap::new() }
+    }
+
+    /// Of jobs of the VM's VO; `None`: none did. Jobs that could not run there say nothing of its pilot.
+    pub fn since<'a>(&mut self, alike: K, place: impl FnOnce() -> Place<'a>) -> Option<Timestamp> {
+        let of_vo = &self.of_vo;
+        let since = || {
+            let place = place();
+            let (alone, waiting) = (place.alone(), of_vo.get(place.vo).into_iter().flatten());
+            // There may be thousands of classes: one that waits no longer than another that fits is not looked at.
+            waiting.fold(None, |first, waits| {
+                let is_earlier = first.is_none_or(|first| waits.since < first);
+                if is_earlier && alone.matches(&waits.class.queue()) { Some(waits.since) } else { first }
+            })
+        };
+        *self.since.entry(alike).or_insert_with(since)
+    }
 }
 
 #[cfg(test)]
@@ -129,8 +152,9 @@ mod tests {
             cpu_time: 80_000,
             own: Vec::new(),
         };
-        assert_eq!(waits_for(&stuck, &place("biomed")), None, "another site, and more CPU time than it has");
-        assert_eq!(waits_for(&all, &place("biomed")), Some(at(70)));
-        assert_eq!(waits_for(&all, &place("enmr")), None);
+        let waits_for = |all: &[Waits], vo| Waited::of(all).since((), || place(vo));
+        assert_eq!(waits_for(&stuck, "biomed"), None, "another site, and more CPU time than it has");
+        assert_eq!(waits_for(&all, "biomed"), Some(at(70)));
+        assert_eq!(waits_for(&all, "enmr"), None);
     }
 }

@@ -8,8 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{bits::Bits, class::Class, job_class::JobClass, life::Free, need::is_of_size, snapshot::Says};
-use crate::demand::matching::{Prepared, Resource, key, says_any};
+use super::{bits::Bits, class::Class, life::Free, need::is_of_size, snapshot::Says};
+#[cfg(test)]
+use crate::demand::matching::Prepared;
+use crate::demand::matching::{Resource, key, says_any};
 
 /// Numbers what pilots say, before the index is made.
 #[derive(Default)]
@@ -233,19 +235,6 @@ pub fn resource(says: &Says, full: Free, cpu_time: u64) -> Resource {
 #[cfg(test)]
 pub fn fits_alone(queue: &crate::demand::TaskQueue, says: &Says, full: Free, cpu_time: u64) -> bool {
     Prepared::new(resource(says, full, cpu_time)).matches(queue)
-}
-
-/// The one class of these whose jobs can run on a VM where nothing else runs; `None`: several can, or none.
-pub fn only_class<'c>(
-    classes: impl Iterator<Item = &'c JobClass>,
-    says: &Says,
-    full: Free,
-    cpu_time: u64,
-) -> Option<&'c JobClass> {
-    let alone = Prepared::new(resource(says, full, cpu_time));
-    let mut fit = classes.filter(|class| alone.matches(&class.queue()));
-    let first = fit.next()?;
-    fit.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]

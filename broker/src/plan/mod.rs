@@ -68,7 +68,6 @@ pub use decide::{plan, says};
 pub use disruption::{Disruption, Drift, Most};
 pub use drain::Drain;
 pub use hold::Hold;
-pub use index::only_class;
 pub(crate) use index::resource;
 pub use job_class::JobClass;
 pub use life::{Free, Life, Soon};

@@ -1,12 +1,9 @@
 //! Which jobs run on a VM: of which class they are, where only one can run there, and since when some wait that could. Pure.
 
-use std::collections::HashMap;
-
 use broker::{
     experience::{
-        Waits,
-        measures::{self, Kind, Place},
-        waits_for,
+        self, Place,
+        measures::{self, Kind},
     },
     plan::Says,
 };
@@ -26,21 +23,12 @@ pub fn only<'k, 'a>(kinds: &'k mut Kinds<'a>, vm: &'a PilotVM) -> Option<&'k Kin
     kinds.only(alike(vm), || place(vm))
 }
 
-/// Since when jobs wait that could run on a VM: VMs on which the same jobs run are asked for once.
-pub struct Waited<'a> {
-    all: &'a [Waits],
-    of: HashMap<Alike<'a>, Option<Timestamp>>,
-}
+/// Since when jobs wait, for each kind of VM.
+pub type Waited<'a> = experience::Waited<'a, Alike<'a>>;
 
-impl<'a> Waited<'a> {
-    pub fn of(all: &'a [Waits]) -> Self {
-        Self { all, of: HashMap::new() }
-    }
-
-    /// `None`: none did at the last round.
-    pub fn since(&mut self, vm: &'a PilotVM) -> Option<Timestamp> {
-        *self.of.entry(alike(vm)).or_insert_with(|| waits_for(self.all, &place(vm)))
-    }
+/// Since when jobs wait that could run on this VM; `None`: none did at the last round.
+pub fn waits<'a>(waited: &mut Waited<'a>, vm: &'a PilotVM) -> Option<Timestamp> {
+    waited.since(alike(vm), || place(vm))
 }
 
 fn alike(vm: &PilotVM) -> Alike<'_> {

@@ -16,7 +16,7 @@ use super::{
     drift::Wanted,
     elsewhere::{elsewhere, is_ours},
     held::holds,
-    kinds::{Waited, says},
+    kinds::{Waited, says, waits},
     lease::lease,
     left::{closings, cpu_time, until},
     live::{Since, live},
@@ -75,7 +75,7 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
             .vms
             .iter()
             .filter(|vm| is_ours(world, vm))
-            .map(|vm| LiveVm { drift: wanted.drift(vm), ..vm_of(world, vm, &quotas, waited.since(vm)) })
+            .map(|vm| LiveVm { drift: wanted.drift(vm), ..vm_of(world, vm, &quotas, waits(&mut waited, vm)) })
             .chain(world.unread.iter().map(|vm| unread(world, vm)))
             .collect(),
         quotas: quotas.all,

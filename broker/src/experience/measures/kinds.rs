@@ -4,8 +4,8 @@ use std::{collections::HashMap, hash::Hash};
 
 use super::Heard;
 use crate::{
-    experience::times,
-    plan::{Free, JobClass, Says, only_class},
+    experience::{Place, times},
+    plan::JobClass,
 };
 
 /// A class of jobs, and what the times call it.
@@ -14,20 +14,6 @@ pub struct Kind {
     pub class: JobClass,
     /// What the times call it.
     pub name: times::JobClass,
-}
-
-/// What decides which jobs run on a VM.
-pub struct Place<'a> {
-    /// VirtualOrganization object.
-    pub vo: &'a str,
-    /// What its pilot says.
-    pub says: Says,
-    /// The whole VM.
-    pub full: Free,
-    /// CPU time that its pilot was made for, in normalised seconds.
-    pub cpu_time: u64,
-    /// The classes that it was made for.
-    pub own: Vec<JobClass>,
 }
 
 /// The one class of each kind of VM. `K` is what VMs on which the same jobs run have in common: they are asked for once.
@@ -51,10 +37,12 @@ impl<'h, K: Eq + Hash> Kinds<'h, K> {
     pub fn only<'a>(&mut self, alike: K, place: impl FnOnce() -> Place<'a>) -> Option<&Kind> {
         let of_vo = &self.of_vo;
         let only = || {
-            let Place { vo, says, full, cpu_time, own } = place();
-            let heard = of_vo.get(vo).map_or(&[][..], Vec::as_slice);
-            let class = only_class(heard.iter().copied().chain(&own), &says, full, cpu_time)?;
-            Some(Kind { class: class.clone(), name: times::JobClass::of(vo, class) })
+            let place = place();
+            let (alone, heard) = (place.alone(), of_vo.get(place.vo).map_or(&[][..], Vec::as_slice));
+            let mut fit = heard.iter().copied().chain(&place.own).filter(|class| alone.matches(&class.queue()));
+            let class = fit.next()?;
+            let kind = || Kind { class: class.clone(), name: times::JobClass::of(place.vo, class) };
+            fit.all(|other| other == class).then(kind)
         };
         self.only.entry(alike).or_insert_with(only).as_ref()
     }

@@ -14,7 +14,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use kinds::{Kind, Kinds, Place};
+pub use kinds::{Kind, Kinds};
 pub use tell::{add_soon, horizon, tell, tell_vm};
 
 use super::{Classes, Lot, Times, times::JobClass};

@@ -1,18 +1,15 @@
 //! How far VMs are for the plan.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{
     experience::{
+        self,
         room::{Has, Room, free},
-        waits_for,
     },
     plan::{self, Free, JobClass, Life, LiveVm, Says},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{
     super::VmSeen,
@@ -28,7 +25,7 @@ use crate::{
 };
 
 /// Since when jobs wait that could run on a VM: asked once for VMs on which the same jobs run.
-pub type Waited = HashMap<Alike, Option<Timestamp>>;
+pub type Waited<'w> = experience::Waited<'w, Alike>;
 
 /// What pilots say, by the index of the pool and what they require beside its tags.
 pub type Said = BTreeMap<(usize, Option<String>), Arc<Says>>;
@@ -56,7 +53,7 @@ impl Operator {
         known: &Known<'_>,
         is_over: bool,
         first: &[usize],
-        waited: &mut Waited,
+        waited: &mut Waited<'_>,
     ) -> LiveVm {
         let (model, vm, full) = (&self.model, &known.vm, known.full);
         let pool = &model.pools[vm.order.pool];
@@ -73,10 +70,7 @@ impl Operator {
                 let room = Room {
                     all: full,
                     asks_since: at(since),
-                    waits_since: waited
-                        .entry(alike(known))
-                        .or_insert_with(|| waits_for(&self.since, &place(model, known)))
-                        .unwrap_or(at(now)),
+                    waits_since: waited.since(alike(known), || place(model, known)).unwrap_or(at(now)),
                     idle_timeout: SignedDuration::from_millis(i64::try_from(pool.idle_timeout).unwrap_or(i64::MAX)),
                 };
                 let shown = self.shown.of(vm.id);

@@ -8,8 +8,8 @@ use std::{
 
 use broker::{
     experience::{
-        Classes,
-        measures::{self, Kind, Place, Sight, add_soon, horizon, tell_vm},
+        Classes, Place,
+        measures::{self, Kind, Sight, add_soon, horizon, tell_vm},
         times::JobClass,
     },
     plan::{Free, Lease, Life, Says, Snapshot},

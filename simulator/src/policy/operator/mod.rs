@@ -129,7 +129,7 @@ impl Operator {
 
     fn snapshot(&self, seen: &Seen<'_>, all: &[Known<'_>], over: &BTreeSet<VmId>) -> Snapshot {
         let (now, model) = (seen.now(), seen.model());
-        let (mut quotas, mut waited) = (Vec::new(), Waited::new());
+        let (mut quotas, mut waited) = (Vec::new(), Waited::of(&self.since));
         let mut first = Vec::new();
         for (number, cloud) in model.clouds.iter().enumerate() {
             first.push(quotas.len());
