@@ -104,9 +104,7 @@ async fn lead(ctx: &Arc<Context>, leadership: &mut Leadership) -> anyhow::Result
         tracing::info!("leading");
         ctx.metrics.leads(true);
         let mut careful = JoinSet::new();
-        for store in ctx.state.stores.vms.stores() {
-            careful.spawn(vm::run(ctx.clone(), store.clone()));
-        }
+        careful.spawn(vm::run(ctx.clone()));
         let mut acting = JoinSet::new();
         acting.spawn(each::cloud(ctx.clone()));
         acting.spawn(each::installation(ctx.clone()));

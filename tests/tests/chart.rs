@@ -14,7 +14,7 @@ use testbeds::systems::{
     controlplane::{ControlPlane, build},
     helm::chart,
     kubectl::Kubectl,
-    operator::{NAMESPACE, Operator, install},
+    operator::{EVERYWHERE, NAMESPACE, Operator, install},
 };
 
 /// Verb, resource, namespace or none, and whether the operator's account may.
@@ -89,7 +89,7 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
         assert!(error.contains(said) && error.contains("schema"), "{value}: {error}");
     }
 
-    let install = install(chart);
+    let install = install(chart, EVERYWHERE);
     let notes = helm.run(&install).unwrap();
     assert!(notes.contains("kubectl get dirac-all"), "{notes}");
     assert!(notes.contains("kubectl label secret NAME diracgrid.org/credential=true"), "{notes}");

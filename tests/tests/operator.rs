@@ -6,6 +6,8 @@
 mod bounds;
 #[path = "operator/impostor.rs"]
 mod impostor;
+#[path = "operator/narrow.rs"]
+mod narrow;
 #[path = "operator/real_dirac.rs"]
 mod real_dirac;
 #[path = "operator/strange.rs"]
@@ -63,6 +65,11 @@ impl Fixture {
     /// A namespace with a simulated DIRAC of `jobs` jobs, a cloud, and a pool of at most `max` VMs of 4 cores.
     fn world(&self, namespace: &str, jobs: u64, run_time: &str, max: u64, faults: &str) {
         self.kubectl.run(&["create", "namespace", namespace]).unwrap();
+        self.objects(namespace, jobs, run_time, max, faults);
+    }
+
+    /// The same in a namespace that is there.
+    fn objects(&self, namespace: &str, jobs: u64, run_time: &str, max: u64, faults: &str) {
         let manifest = format!(
             r#"
 apiVersion: diracgrid.org/v1alpha1

@@ -10,11 +10,11 @@ use std::sync::{
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     core::{DeserializeGuard, ObjectMeta},
     runtime::{
         WatchStreamExt,
-        reflector::{self, Lookup, ObjectRef, Store, store::Writer},
+        reflector::{self, ObjectRef, Store, store::Writer},
         watcher,
     },
 };
@@ -89,11 +89,6 @@ impl<K: Kind> Objects<K> {
         self.unread().into_iter().filter(|unread| self.get(&unread.key).is_none()).collect()
     }
 
-    /// The stores themselves, one a watched namespace.
-    pub fn stores(&self) -> &[Store<K>] {
-        &self.stores
-    }
-
     /// Waits until every store was filled once.
     pub async fn ready(&self) {
         let each = self.stores.iter().zip(&self.filled).map(|(store, filled)| async move {
@@ -133,6 +128,12 @@ impl<K: Kind> Objects<K> {
             writer.apply_watcher_event(&watcher::Event::Apply(object));
         }
         Self::over(vec![store], Vec::new())
+    }
+
+    /// The same, and those of another watched namespace.
+    pub fn and(mut self, others: Self) -> Self {
+        self.stores.extend(others.stores);
+        self
     }
 
     /// The same, and these that cannot be read.
@@ -253,10 +254,6 @@ pub fn slim(meta: &mut ObjectMeta) {
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove(LAST_APPLIED);
     }
-}
-
-pub fn reference<K: Kind + Lookup<DynamicType = ()>>(object: &K) -> ObjectRef<K> {
-    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod console;
 mod done;
 mod error;
 mod launch;
+mod looks;
 mod next;
 mod observed;
 mod outcome;
@@ -32,15 +33,7 @@ mod step_tests;
 use std::{sync::Arc, time::Duration};
 
 use crds::PilotVM;
-use futures::{StreamExt, stream};
-use kube::{
-    ResourceExt,
-    runtime::{
-        Controller,
-        controller::{Action, Config},
-        reflector::{ObjectRef, Store},
-    },
-};
+use kube::ResourceExt;
 use tokio::time::Instant;
 
 use done::Again;
@@ -51,42 +44,37 @@ use write_down::write_down;
 
 pub use unread::run as let_unread_go;
 
-use crate::{api::watch::reference, context::Context, names::Key};
+use crate::{context::Context, names::Key};
 
 /// Steps that are taken in a row before others have their turn.
 const IN_A_ROW: usize = 8;
 
+/// Each look is a task of its own: to begin one, or to see it end, takes no time.
+const TURN: Duration = Duration::from_secs(60);
+
 /// A step ends within this time: some calls of a minute each.
 const STEP: Duration = Duration::from_secs(900);
+
+/// Others have their turn before a PilotVM is looked at again.
+const SOON: Duration = Duration::from_millis(500);
 
 /// After this time a write that did not come back is looked for in the API server.
 const WATCH_IS_LATE: Duration = Duration::from_secs(5);
 
-/// Looks after every PilotVM of one store, until dropped.
-pub async fn run(ctx: Arc<Context>, store: Store<PilotVM>) {
-    let all: Vec<_> = store.state().iter().map(|vm| reference(vm.as_ref())).collect();
-    let triggers = stream::iter(all).chain(woken(&ctx));
-    Controller::for_stream(stream::pending(), store)
-        // No bound for all together, which one slow cloud would fill: permits bound what is asked of each cloud and each DIRAC.
-        .with_config(Config::default().concurrency(0))
-        .reconcile_on(triggers)
-        // What is begun is finished: a VM that was made is written down.
-        .graceful_shutdown_on(ctx.errands.stopped())
-        .run(reconcile, |vm, error, ctx| on_error(&vm, error, &ctx), ctx)
-        // An object that went between its trigger and its turn is no error, and a failed step has said so itself.
-        .for_each(|_| std::future::ready(()))
-        .await;
+/// Looks after every PilotVM, until dropped.
+pub async fn run(ctx: Arc<Context>) {
+    let pulse = ctx.progress.begins("PilotVMs", TURN);
+    let rung = ctx.bells.vms();
+    for vm in ctx.state.stores.vms.all() {
+        ctx.bells.look_at(Key::of(vm.as_ref()));
+    }
+    let look = |key: &Key| ctx.state.stores.vms.get(key).map(|vm| reconcile(vm, ctx.clone()));
+    // What is begun is finished: a VM that was made is written down.
+    looks::each(pulse, rung, look, ctx.errands.stopped()).await;
 }
 
-/// PilotVMs to look at: what the watch, the pollers and the rounds say.
-fn woken(ctx: &Context) -> impl futures::Stream<Item = ObjectRef<PilotVM>> + Send + 'static {
-    stream::unfold(ctx.bells.vms(), |mut rung| async move {
-        let key = rung.recv().await?;
-        Some((ObjectRef::new(&key.name).within(&key.namespace), rung))
-    })
-}
-
-async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error> {
+/// Looks at one PilotVM: the time after which it is to be looked at again, or none where somebody rings for it.
+async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Option<Duration> {
     let _pulse = ctx.progress.begins(format!("PilotVM {}", Key::of(vm.as_ref())), STEP);
     let uid = vm.uid().unwrap_or_default();
     // What is remembered is large, and is not kept while others are waited for.
@@ -97,38 +85,42 @@ async fn reconcile(vm: Arc<PilotVM>, ctx: Arc<Context>) -> Result<Action, Error>
     if let Some(since) = stale_since {
         // The watch brings our write in a moment, and rings.
         let rest = WATCH_IS_LATE.saturating_sub(since.elapsed());
-        return Ok(if rest.is_zero() { Box::pin(recall(&ctx, &vm)).await } else { Action::requeue(rest) });
+        return Some(if rest.is_zero() { Box::pin(recall(&ctx, &vm)).await } else { rest });
     }
     if let Some((until, wish)) = pause
         && Instant::now() < until
         && wish == wish_of(&vm)
     {
-        return Ok(Action::requeue(until.duration_since(Instant::now())));
+        return Some(until.duration_since(Instant::now()));
     }
     // In a box: 20,000 PilotVMs may be to look at together, and each has its future before the first is polled.
     let outcome = Box::pin(steps(&vm, &ctx)).await;
     call_the_next(&ctx, &vm);
-    let action = outcome?;
-    ctx.state.memory.amend(&uid, |m| (m.attempts, m.pause) = (0, None));
-    Ok(action)
+    match outcome {
+        Ok(again) => {
+            ctx.state.memory.amend(&uid, |m| (m.attempts, m.pause) = (0, None));
+            again
+        }
+        Err(error) => Some(after_failure(&vm, &error, &ctx)),
+    }
 }
 
 /// The store still shows an older object than our last write. Versions may have gone back, for example after etcd was restored: then the
 /// API server says so, and what was remembered of our write is forgotten.
-async fn recall(ctx: &Context, vm: &PilotVM) -> Action {
+async fn recall(ctx: &Context, vm: &PilotVM) -> Duration {
     let uid = vm.uid().unwrap_or_default();
     match ctx.api.read::<PilotVM>(&Key::of(vm)).await {
         Ok(now) if now.as_ref().is_none_or(|now| now.resource_version() == vm.resource_version()) => {
             ctx.state.memory.note(&uid, |m| m.written = None);
             tracing::warn!(vm = %Key::of(vm), "versions of objects have gone back: what was remembered of this one is forgotten");
-            Action::requeue(Duration::from_millis(500))
+            SOON
         }
         // The watch is merely late, or nobody answers.
-        Ok(_) | Err(_) => Action::requeue(Duration::from_secs(5)),
+        Ok(_) | Err(_) => WATCH_IS_LATE,
     }
 }
 
-async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Action, Error> {
+async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Option<Duration>, Error> {
     let (mut vm, mut permit) = (vm.clone(), None);
     for _ in 0..IN_A_ROW {
         let observed = Observed::of(&ctx.state, &vm, ctx.clock.now(), Instant::now());
@@ -142,14 +134,14 @@ async fn steps(vm: &PilotVM, ctx: &Context) -> Result<Action, Error> {
         permit = done.permit;
         match done.again {
             Again::Now => {}
-            Again::After(time) => return Ok(Action::requeue(time)),
-            Again::Rung => return Ok(Action::await_change()),
+            Again::After(time) => return Ok(Some(time)),
+            Again::Rung => return Ok(None),
         }
         if let Some(written) = written {
             vm = written;
         }
     }
-    Ok(Action::requeue(Duration::from_millis(500)))
+    Ok(Some(SOON))
 }
 
 /// Rings those whose turn has come at this PilotVM's cloud and DIRAC.
@@ -162,7 +154,8 @@ fn call_the_next(ctx: &Context, vm: &PilotVM) {
     }
 }
 
-fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
+/// Remembers that a step failed, and tells of it: the time after which it is tried again.
+fn after_failure(vm: &PilotVM, error: &Error, ctx: &Context) -> Duration {
     let uid = vm.uid().unwrap_or_default();
     ctx.state.memory.note(&uid, |m| m.attempts += 1);
     let pause = match error {
@@ -178,13 +171,46 @@ fn on_error(vm: &PilotVM, error: &Error, ctx: &Context) -> Action {
     }
     ctx.metrics.step_failed("PilotVM", error.reason().as_str());
     tracing::warn!(vm = %Key::of(vm), reason = %error.reason(), %error, ?pause, "a step failed and is tried again");
-    Action::requeue(pause.max(Duration::from_millis(500)))
+    pause.max(SOON)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::fake::Fake, context::State};
+    use crate::{
+        api::{Stores, fake::Fake, watch::Objects},
+        context::State,
+    };
+
+    fn vm(namespace: &str) -> PilotVM {
+        let mut vm = PilotVM::new("cpu-1", crds::vm::PilotVMSpec::default());
+        (vm.metadata.namespace, vm.metadata.uid) = (Some(namespace.into()), Some(namespace.into()));
+        vm
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_rung_in_any_watched_namespace_is_looked_at() {
+        let stores = Stores { vms: Objects::of([vm("one")]).and(Objects::of([vm("two")])), ..Stores::default() };
+        let ctx = Arc::new(Context::of(Fake::default().client(), State { stores, ..State::default() }));
+        let mut looks = tokio::task::JoinSet::new();
+        looks.spawn(run(ctx.clone()));
+        // Nobody rests meanwhile, so that the clock stands and no look comes by itself.
+        let looked = async || {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            // Each look is an attempt in vain, since no API server has these objects; no pause keeps the next one away.
+            ["one", "two"].map(|uid| {
+                ctx.state.memory.note(uid, |m| m.pause = None);
+                ctx.state.memory.of(uid).attempts
+            })
+        };
+        let at_the_start = looked().await;
+        ctx.bells.look_at(Key::of(&vm("one")));
+        let first_rung = looked().await;
+        ctx.bells.look_at(Key::of(&vm("two")));
+        assert_eq!([at_the_start, first_rung, looked().await], [[1, 1], [2, 1], [2, 2]]);
+    }
 
     #[tokio::test]
     async fn a_pilotvm_that_is_to_be_looked_at_costs_half_a_kilobyte() {

@@ -23,7 +23,7 @@ use crate::{
         dirac::{self, Ce, Dirac},
         kubectl,
         openstack::{OpenStack, PROJECT},
-        operator::Operator,
+        operator::{EVERYWHERE, Operator},
     },
 };
 
@@ -72,7 +72,7 @@ impl Real {
         let plane = ControlPlane::start(&state.join("controlplane")).await?;
         step.done();
         let step = Step::start("installing the chart");
-        Operator::install_chart(&plane)?;
+        Operator::install_chart(&plane, EVERYWHERE)?;
         step.done();
         let queues = ["m1.medium", "m1.large", "g1.vgpu"].map(str::to_owned).to_vec();
         let step = Step::start("DIRAC: starting its services over a MariaDB (half a minute)");

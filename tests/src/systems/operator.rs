@@ -19,9 +19,11 @@ use crate::{
 /// Namespace and release of the chart in testbeds.
 pub const NAMESPACE: &str = "dirac-operator";
 
-/// What `helm` is told to install or upgrade the chart in testbeds: no pod, since no node runs there.
-pub fn install(chart: &str) -> [&str; 9] {
-    let values = "replicas=0,clusterWide=true";
+/// Values of the chart in testbeds: no pod, since no node runs there, and all namespaces.
+pub const EVERYWHERE: &str = "replicas=0,clusterWide=true";
+
+/// What `helm` is told to install or upgrade the chart with these values.
+pub fn install<'a>(chart: &'a str, values: &'a str) -> [&'a str; 9] {
     ["upgrade", "--install", NAMESPACE, chart, "--namespace", NAMESPACE, "--create-namespace", "--set", values]
 }
 
@@ -39,10 +41,10 @@ impl Operator {
         found.with_context(|| format!("there is no {name} beside {}: run `{build}` first", own.display()))
     }
 
-    /// Installs the chart (CRDs, account, roles for all namespaces; no pod: no node runs here) into a control plane.
-    pub fn install_chart(plane: &ControlPlane) -> Result<()> {
+    /// Installs the chart (CRDs, account, roles) with these values into a control plane.
+    pub fn install_chart(plane: &ControlPlane, values: &str) -> Result<()> {
         let chart = chart();
-        plane.helm()?.run(&install(chart.to_str().context("the chart's path is not UTF-8")?))?;
+        plane.helm()?.run(&install(chart.to_str().context("the chart's path is not UTF-8")?, values))?;
         let kubectl = plane.kubectl();
         let crds = kubectl.run(&["get", "crd", "--output=name"])?;
         let ours: Vec<&str> = crds.lines().filter(|l| l.ends_with("diracgrid.org")).collect();
@@ -55,7 +57,12 @@ impl Operator {
     /// Installs the chart and starts the operator as it is shipped, with exactly the chart's rights. It is ready; the kubeconfig starts
     /// another.
     pub async fn install_and_start(plane: &ControlPlane, log: &Path, args: &[&str]) -> Result<(Self, PathBuf)> {
-        Self::install_chart(plane)?;
+        Self::install_chart(plane, EVERYWHERE)?;
+        Self::start_installed(plane, log, args).await
+    }
+
+    /// Starts it where the chart is installed; the rest as above.
+    pub async fn start_installed(plane: &ControlPlane, log: &Path, args: &[&str]) -> Result<(Self, PathBuf)> {
         let kubeconfig = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await?;
         let mut operator = Self::start(&kubeconfig, log, args)?;
         operator.ready().await?;

@@ -7,7 +7,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testbeds::systems::{controlplane::ControlPlane, helm::chart, kubectl::Kubectl, operator::Operator};
+use testbeds::systems::{
+    controlplane::ControlPlane,
+    helm::chart,
+    kubectl::Kubectl,
+    operator::{EVERYWHERE, Operator},
+};
 
 use super::{Fixture, NAMESPACE, QUICK, until};
 
@@ -33,7 +38,7 @@ fn read(crd: PathBuf) -> Value {
 async fn an_operator_starts_over_what_it_does_not_know_and_what_people_overwrote_heals() {
     let state = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(&state.path().join("controlplane")).await.unwrap();
-    Operator::install_chart(&plane).unwrap();
+    Operator::install_chart(&plane, EVERYWHERE).unwrap();
     let (kubectl, log) = (plane.kubectl(), state.path().join("operator.log"));
     put_what_the_last_release_wrote(&kubectl).await;
     put_what_no_release_reads(&kubectl).await;

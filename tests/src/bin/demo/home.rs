@@ -76,7 +76,7 @@ impl Home {
             }
             Lives::Here(plane) => {
                 let step = Step::start("installing the chart");
-                Operator::install_chart(plane)?;
+                Operator::install_chart(plane, operator::EVERYWHERE)?;
                 step.done();
                 plane
             }
