@@ -21,6 +21,7 @@ mod lots;
 mod measure;
 mod money;
 mod order;
+mod own_writes;
 mod quotas;
 mod snapshot;
 mod unmade;
@@ -39,9 +40,8 @@ use broker::{
     experience::{Circuit, Opened, Outcome, Waiting, Waits},
     plan::{Plan, Snapshot},
 };
-use crds::{DiracInstallation, PilotVM, Reason};
+use crds::{DiracInstallation, Reason};
 use jiff::Timestamp;
-use kube::ResourceExt;
 use tokio::time::Instant;
 
 use apply::{Applied, Orders};
@@ -49,6 +49,7 @@ use change::hold_back;
 use decide::{Hands, hands, respect_pauses};
 use learn::{learn, learnt_before, restrain};
 use measure::measure;
+use own_writes::own_writes_are_back;
 use snapshot::snapshot;
 use unmade::{by_pool, give_none};
 use world::World;
@@ -68,9 +69,9 @@ use crate::{
 const POLL: Duration = Duration::from_secs(20);
 /// Rounds that were asked for are no closer than this.
 const CLOSEST: Duration = Duration::from_secs(2);
-/// After this time a write that did not come back is looked for in the API server.
-const WATCH_IS_LATE: Duration = Duration::from_secs(10);
-
+/// Nor closer than this many times what the last one took: a round looks at every VM, and those that are asked for while many VMs come
+/// would cost more for each VM the more there are.
+const REST: u32 = 50;
 /// It ends within this time, also where thousands of PilotVMs are made.
 const TURN: Duration = Duration::from_secs(1_800);
 
@@ -79,18 +80,18 @@ pub async fn run(ctx: Arc<Context>, key: Key) {
     let pulse = ctx.progress.begins(format!("round of {key}"), TURN);
     let handle = ctx.state.installations.get(&key);
     loop {
-        let pause = match ctx.state.stores.installations.get(&key) {
+        let (pause, took) = match ctx.state.stores.installations.get(&key) {
             Some(installation) if !deleting(installation.as_ref()) => {
-                round(&ctx, &key, &installation, &handle).await;
-                interval(&installation)
+                let took = round(&ctx, &key, &installation, &handle).await;
+                (interval(&installation), took.unwrap_or_default())
             }
-            _ => POLL,
+            _ => (POLL, Duration::ZERO),
         };
         ctx.bells.tell_statuses();
         let began = Instant::now();
         let rest = async {
             tokio::select! {
-                () = ctx.bells.to_plan(&key) => tokio::time::sleep(CLOSEST.saturating_sub(began.elapsed())).await,
+                () = ctx.bells.to_plan(&key) => tokio::time::sleep(closest(took, pause).saturating_sub(began.elapsed())).await,
                 () = tokio::time::sleep(pause) => {}
             }
         };
@@ -103,13 +104,19 @@ fn interval(installation: &DiracInstallation) -> Duration {
     wanted.map_or(POLL, Duration::from).max(Duration::from_secs(1))
 }
 
-async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handle: &Handle) {
+/// How soon after a round that took this long the next one may be asked for; it comes in any case after `pause`.
+fn closest(took: Duration, pause: Duration) -> Duration {
+    (took * REST).min(pause).max(CLOSEST)
+}
+
+/// How long the decision took; none where nothing was decided.
+async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handle: &Handle) -> Option<Duration> {
     if !own_writes_are_back(ctx, key).await {
-        return;
+        return None;
     }
     keep_accounts(ctx, key, handle);
     let before = handle.facts();
-    let Some(source) = before.demand else { return };
+    let source = before.demand?;
     let at = ctx.clock.now();
     let Demand { queues, unreadable } = match source.task_queues().await {
         Ok(demand) => demand,
@@ -121,7 +128,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             let trouble = Trouble::from(error);
             handle.update(|f| f.demand_unknown = Some(trouble));
             ctx.metrics.demand_failed(key);
-            return;
+            return None;
         }
     };
     if before.demand_unknown.is_some() {
@@ -134,7 +141,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
     let (queue_count, jobs) = (queues.len() as u64, queues.iter().map(|q| q.jobs).sum());
     // Read after the demand, which can take its time: rows that came meanwhile count.
     let facts = handle.facts();
-    let Decided { world, taken, mut plan, waiting, opened, frozen, todo } = decide(ctx, key, &facts, queues);
+    let Decided { world, taken, mut plan, waiting, opened, frozen, todo, took } = decide(ctx, key, &facts, queues);
     say_opened(ctx, &world, &opened).await;
     say_frozen(ctx, &world, &frozen, facts.round.as_deref()).await;
     tracing::info!(
@@ -170,6 +177,7 @@ async fn round(ctx: &Context, key: &Key, installation: &DiracInstallation, handl
             waiting,
         }));
     });
+    Some(took)
 }
 
 /// What one round decided.
@@ -185,12 +193,15 @@ struct Decided {
     frozen: BTreeMap<String, Change>,
     /// What is to be made; an error is a sentence: why nothing may be made or given back.
     todo: Result<Orders, String>,
+    /// How long all this took.
+    took: Duration,
 }
 
 /// Looks at the world, plans and decides, without a wait: no other round does so meanwhile.
 fn decide(ctx: &Context, key: &Key, facts: &Facts, queues: Vec<TaskQueue>) -> Decided {
     let state = &ctx.state;
     let _turn = state.intents.turn();
+    let since = Instant::now();
     let mut world = World::of(state, key, facts, ctx.clock.now());
     learn(&mut world, |cloud| state.clouds.get(&key.beside(cloud)));
     for vm in &world.unread {
@@ -219,7 +230,7 @@ fn decide(ctx: &Context, key: &Key, facts: &Facts, queues: Vec<TaskQueue>) -> De
         Hands::Bound(why) => Err(why),
     };
     let waiting = waiting.since(&world.waiting, world.now);
-    Decided { world, taken, plan, waiting, opened, frozen, todo }
+    Decided { world, taken, plan, waiting, opened, frozen, todo, took: since.elapsed() }
 }
 
 /// What the VOs hold and spend is counted also while nothing can be planned.
@@ -261,43 +272,21 @@ fn unneeded(world: &World, plan: &Plan) -> BTreeMap<String, Timestamp> {
     plan.unneeded.iter().map(since).collect()
 }
 
-/// Whether all own writes have been seen, and no name is in doubt; what is late or in doubt is looked for in the API server.
-async fn own_writes_are_back(ctx: &Context, key: &Key) -> bool {
-    let expectations = &ctx.state.expectations;
-    for vm in expectations.in_doubt(key) {
-        match ctx.api.metadata::<PilotVM>(&vm).await {
-            Ok(Some(found)) => {
-                let (uid, version) = (found.uid().unwrap_or_default(), found.resource_version().unwrap_or_default());
-                expectations.expect(key, vm.clone(), &uid, &version);
-            }
-            Ok(None) => {
-                let pool = vm.name.rsplit_once('-').map_or("", |(pool, _)| pool);
-                ctx.state.numbers.free(&vm.beside(pool), &vm.name);
-            }
-            Err(error) => {
-                tracing::warn!(%vm, %error, "it is not clear yet whether a PilotVM was made: this round does not plan");
-                return false;
-            }
-        }
-        expectations.is_clear(&vm);
-    }
-    for late in expectations.settle(key, WATCH_IS_LATE, |vm| ctx.state.stores.vms.get(vm)).await {
-        // One that this version cannot read will never be seen: it counts as it is.
-        if ctx.state.stores.vms.unread().iter().any(|unread| unread.key == late.vm) {
-            expectations.drop(&late.uid);
-            continue;
-        }
-        match ctx.api.read::<PilotVM>(&late.vm).await {
-            Ok(Some(vm)) if vm.metadata.uid.as_deref() == Some(late.uid.as_str()) && !late.never_comes(&vm) => {
-                tracing::warn!(vm = %late.vm, "an own write has not come back through the watch: this round does not plan");
-                return false;
-            }
-            Ok(_) => expectations.drop(&late.uid),
-            Err(error) => {
-                tracing::warn!(vm = %late.vm, %error, "an own write could not be verified: this round does not plan");
-                return false;
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_that_are_asked_for_rest_longer_the_longer_they_take_and_never_beyond_the_poll_interval() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (took, pause, rest) in [
+            (ms(0), s(20), s(2)),
+            (ms(40), s(20), s(2)),
+            (ms(100), s(20), s(5)),
+            (s(3), s(20), s(20)),
+            (s(3), s(1), s(2)),
+        ] {
+            assert_eq!(closest(took, pause), rest, "{took:?} {pause:?}");
         }
     }
-    true
 }
