@@ -1,6 +1,8 @@
 //! Layer `chart`: the Helm chart linted, rendered, installed, upgraded and uninstalled in a real control plane; its rights tried.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "chart/monitoring.rs"]
+mod monitoring;
 #[path = "chart/rendered.rs"]
 mod rendered;
 

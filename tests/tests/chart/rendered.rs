@@ -7,7 +7,7 @@ use testbeds::systems::{
 };
 
 /// The chart rendered as a person would who has no cluster at hand, and no `--kube-version` either.
-fn render(values: &[&str]) -> anyhow::Result<Vec<Value>> {
+pub fn render(values: &[&str]) -> anyhow::Result<Vec<Value>> {
     let state = tempfile::tempdir()?;
     let helm = Helm::new(build::helm()?, &state.path().join("no-cluster"));
     let chart = chart();
@@ -20,7 +20,7 @@ fn render(values: &[&str]) -> anyhow::Result<Vec<Value>> {
 }
 
 /// The objects of a kind, as `NAMESPACE/NAME`, and the one with this name.
-fn named(objects: &[Value], kind: &str) -> Vec<String> {
+pub fn named(objects: &[Value], kind: &str) -> Vec<String> {
     let of_kind = objects.iter().filter(|o| o["kind"] == kind);
     let word = |o: &Value, field: &str| o["metadata"][field].as_str().unwrap_or_default().to_owned();
     let mut names: Vec<_> = of_kind.map(|o| format!("{}/{}", word(o, "namespace"), word(o, "name"))).collect();
@@ -28,7 +28,7 @@ fn named(objects: &[Value], kind: &str) -> Vec<String> {
     names
 }
 
-fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+pub fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let found = objects.iter().find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("no {kind} {name}: {:?}", named(objects, kind)))
 }
@@ -136,7 +136,8 @@ fn every_value_reaches_the_operator() {
         "allowPrivateAddresses=true",
         r#"http.listen="0.0.0.0""#,
         r#"extraArgs=["--new-flag=a b"]"#,
-        r#"extraEnv=[{"name":"HTTPS_PROXY","value":"http://proxy:3128"}]"#,
+        r#"extraEnv=[{"name":"RUST_BACKTRACE","value":"1"}]"#,
+        r#"proxy={"https":"http://proxy:3128","noProxy":".example.org"}"#,
         r#"priorityClassName="important""#,
         r#"topologySpreadConstraints=[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"}]"#,
     ])
@@ -155,7 +156,15 @@ fn every_value_reaches_the_operator() {
         assert!(args(&objects).contains(&arg), "{arg}: {:?}", args(&objects));
     }
     let pod = &find(&objects, "Deployment", "trial")["spec"]["template"]["spec"];
-    assert_eq!(pod["containers"][0]["env"][1], json!({"name": "HTTPS_PROXY", "value": "http://proxy:3128"}));
+    let variables: Vec<(&str, &str)> = pod["containers"][0]["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variable| (variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap()))
+        .collect();
+    let proxy = "http://proxy:3128";
+    let own = [("HTTPS_PROXY", proxy), ("HTTP_PROXY", proxy), ("NO_PROXY", ".example.org"), ("RUST_BACKTRACE", "1")];
+    assert_eq!(variables[1..], own);
     assert_eq!(pod["priorityClassName"], "important");
     assert_eq!(pod["topologySpreadConstraints"][0]["maxSkew"], 1);
     let plain = render(&[]).unwrap();
@@ -247,6 +256,11 @@ fn nonsense_in_the_values_is_refused_before_anything_is_installed() {
         ("networkPolicy.egress.dirac.ports=[{\"port\":99999}]", "ports"),
         ("networkPolicy.egres=true", "egres"),
         (r#"topologySpreadConstraints=[{"maxSkew":1}]"#, "topologySpreadConstraints"),
+        (r#"serviceMonitor.interval="often""#, "interval"),
+        (r#"prometheusRule.labels={"team":7}"#, "labels"),
+        (r#"prometheusRule.runbooks="docs/runbooks""#, "runbooks"),
+        (r#"dashboard.enabled="yes""#, "dashboard"),
+        (r#"proxy.https="proxy:3128""#, "proxy"),
     ] {
         let error = render(&[value]).unwrap_err().to_string();
         assert!(error.contains("schema") && error.contains(said), "{value}: {error}");
