@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 pub use claims::{ROW_IS_OPEN, twins};
 pub use history::{Life, peak};
 use secrecy::ExposeSecret;
@@ -20,7 +20,7 @@ use crate::{
     host::say::Step,
     systems::{
         controlplane::ControlPlane,
-        dirac::{self, Ce, Dirac},
+        dirac::{Ce, Dirac},
         kubectl,
         openstack::{OpenStack, PROJECT},
         operator::{EVERYWHERE, Operator},
@@ -33,6 +33,18 @@ pub const NAMESPACE: &str = "dirac";
 const CE: &str = "openstack.lyon.fr";
 /// Where the guests find DIRAC's client and the pilots' proxies: what is in their image.
 pub const IMAGE: &str = "/opt/dirac-pilot";
+
+/// What a new user applies.
+const EXAMPLE: [&str; 5] = [
+    include_str!("../../../examples/openstack/00-installation.yaml"),
+    include_str!("../../../examples/openstack/10-vo.yaml"),
+    include_str!("../../../examples/openstack/20-site.yaml"),
+    include_str!("../../../examples/openstack/30-cloud.yaml"),
+    include_str!("../../../examples/openstack/40-pool.yaml"),
+];
+/// The price that the example names, and those of the other flavors.
+const MEDIUM: &str = "    - {flavor: m1.medium, perHour: \"0.10\"}";
+const OTHERS: &str = "    - {flavor: m1.large, perHour: \"0.20\"}\n    - {flavor: g1.vgpu, perHour: \"1.20\"}";
 
 /// The three systems. They end when this is dropped.
 pub struct Real {
@@ -99,16 +111,33 @@ impl Real {
             }),
         );
         let project = secret_named("openstack-lyon", json!({"id": id, "secret": secret}));
-        let text = include_str!("manifests.yaml")
-            .replace("@NAMESPACE@", NAMESPACE)
-            .replace("@MATCHER@", &self.dirac.url("MATCHER")?)
-            .replace("@PILOTMANAGER@", &self.dirac.url("PILOTMANAGER")?)
-            .replace("@JOBMONITORING@", &self.dirac.url("JOBMONITORING")?)
-            .replace("@SITE@", dirac::SITE)
-            .replace("@CE@", CE)
-            .replace("@AUTH_URL@", &self.openstack.auth_url())
-            .replace("@PILOT@", &Self::pilot());
-        Ok(format!("{text}---\n{certificate}\n---\n{project}\n"))
+        let example = self.example()?;
+        Ok(format!("{example}---\n{}---\n{certificate}\n---\n{project}\n", include_str!("beside.yaml")))
+    }
+
+    /// `examples/openstack` with the addresses and names of these systems, both VOs, and times for whom a test waits.
+    fn example(&self) -> Result<String> {
+        let service = |port: u16, name: &str, key: &str| -> Result<(String, String)> {
+            Ok((format!("dips://dirac.example.org:{port}/WorkloadManagement/{name}"), self.dirac.url(key)?))
+        };
+        let text = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        let replaced = [
+            service(9170, "Matcher", "MATCHER")?,
+            service(9171, "PilotManager", "PILOTMANAGER")?,
+            service(9130, "JobMonitoring", "JOBMONITORING")?,
+            ("https://keystone.lyon.example.org:5000/v3".to_owned(), self.openstack.auth_url()),
+            text("{name: dirac-pilot}", "{name: EL9-pilot}"),
+            text("vos: [biomed]", "vos: [biomed, enmr]"),
+            text("  external:", "  demand: {pollInterval: 5s}\n  external:"),
+            text("    idleTimeout: 5m", "    bootDeadline: 5m\n    idleTimeout: 1m"),
+            text(MEDIUM, &format!("{MEDIUM}\n{OTHERS}")),
+        ];
+        let mut example = EXAMPLE.join("---\n");
+        for (from, to) in replaced {
+            ensure!(example.contains(&from), "examples/openstack has no {from:?} any more");
+            example = example.replace(&from, &to);
+        }
+        Ok(example)
     }
 
     /// The computing element that the pilots say they are of.
@@ -118,7 +147,7 @@ impl Real {
 
     /// What a guest runs to become its pilot, as user-data says it.
     pub fn pilot() -> String {
-        format!("set -a; . /etc/dirac-operator/pilot.env; set +a; {IMAGE}/run-pilot /var/lib/dirac-pilot")
+        format!("{IMAGE}/start-pilot")
     }
 
     /// Submits jobs of a kind that each run for `seconds`; their numbers.
@@ -158,10 +187,10 @@ impl Dirac {
         for proxy in ["proxy.biomed_pilot", "proxy.enmr_pilot"] {
             fs::copy(self.state().join(proxy), folder.join(proxy))?;
         }
-        let script = fs::read_to_string(self.run_pilot())?;
-        let script = script.replace(&self.state().display().to_string(), &inside.display().to_string());
-        fs::write(folder.join("run-pilot"), script)?;
-        fs::set_permissions(folder.join("run-pilot"), fs::metadata(self.run_pilot())?.permissions())?;
+        fs::copy(self.run_pilot(), folder.join("start-pilot"))?;
+        let settings = fs::read_to_string(self.run_pilot().with_file_name("settings"))?;
+        let settings = settings.replace(&self.state().display().to_string(), &inside.display().to_string());
+        fs::write(folder.join("settings"), settings)?;
         Ok(folder)
     }
 }

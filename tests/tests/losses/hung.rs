@@ -33,7 +33,8 @@ pub async fn guests_that_hang_are_ended_and_replaced(scene: &mut Scene) {
     let silent = Pool { name: "silent", tag: "Silent", longest: "6m", scaling };
     let scaling = json!({"max": 1, "bootDeadline": "5m", "idleTimeout": "30s", "maxLifetime": "10m"});
     let stuck = Pool { name: "stuck", tag: "Stuck", longest: "6m", scaling };
-    let asks_for_another = works().replace("set +a;", "DIRAC_TAGS=Other; DIRAC_REQUIRED_TAGS=Other; set +a;");
+    let asks_for_another =
+        format!("sed -i -E 's/^(DIRAC_(REQUIRED_)?TAGS)=.*/\\1=Other/' /etc/dirac-operator/pilot.env; {}", works());
     scene.kubectl.apply(&silent.manifest(&format!("{asks_for_another} || true\nsleep 7200"))).unwrap();
     let takes_one = format!(
         "({}) >/tmp/pilot.log 2>&1 &\nuntil grep -q 'Received JobID=' /tmp/pilot.log; do sleep 0.2; done\nkill -STOP -1\nsleep 7200",

@@ -21,7 +21,7 @@ pub struct Pool {
 
 /// What a guest runs so that its pilot works until it finds no more jobs.
 pub fn works() -> String {
-    format!("set -a; . /etc/dirac-operator/pilot.env; set +a; {IMAGE}/run-pilot /var/lib/dirac-pilot")
+    format!("{IMAGE}/start-pilot")
 }
 
 impl Pool {

@@ -35,7 +35,7 @@ struct Manner {
 }
 
 /// DIRAC's own PollingTime and SubmissionDelay (`JobAgent.initialize`, ConfigTemplate.cfg).
-const SHIPPED: &str = "export DIRAC_POLLING_TIME=20 DIRAC_SUBMISSION_DELAY=10; ";
+const SHIPPED: &str = "DIRAC_POLLING_TIME=20 DIRAC_SUBMISSION_DELAY=10 ";
 const MANNERS: [Manner; 3] = [
     Manner { words: "quick pilots, limits 4 + 2 + 2", before: "", most: None },
     Manner { words: "pilots as DIRAC ships them, limits 4 + 2 + 2", before: SHIPPED, most: None },
@@ -61,10 +61,10 @@ pub async fn measure() -> Result<()> {
 
 async fn forty(real: &Real, operator: &Operator, manner: &Manner) -> Result<()> {
     let kubectl = real.plane.kubectl();
-    let starts = "set +a; ";
+    let starts = "- /opt/dirac-pilot/start-pilot";
     let manifests = real.manifests().await?;
     ensure!(manifests.contains(starts), "the pools' guests start no pilot");
-    kubectl.apply(&manifests.replace(starts, &format!("{starts}{}", manner.before)))?;
+    kubectl.apply(&manifests.replace(starts, &format!("- {}/opt/dirac-pilot/start-pilot", manner.before)))?;
     if let Some(most) = manner.most {
         kubectl.run(&["scale", "pilotpool", "--all", &format!("--replicas={most}"), "--namespace", NAMESPACE])?;
     }

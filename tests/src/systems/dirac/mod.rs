@@ -182,9 +182,9 @@ impl Dirac {
         })
     }
 
-    /// The program that runs DIRAC's JobAgent in a VM.
+    /// The program that runs DIRAC's JobAgent in a VM; its settings are beside it.
     pub fn run_pilot(&self) -> PathBuf {
-        self.state.join("run-pilot")
+        self.state.join("start-pilot")
     }
 
     /// The folder with everything.

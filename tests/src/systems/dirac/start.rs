@@ -1,6 +1,6 @@
 //! How the DIRAC of the testbed is started: its configuration, its databases, and then its services.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -92,9 +92,10 @@ impl Dirac {
             self.ports["CONFIGURATION"]
         );
         fs::write(self.state.join("client.cfg"), client)?;
-        let pilot = self.state.join("run-pilot");
-        fs::write(&pilot, self.fill(include_str!("files/run-pilot")))?;
-        run("chmod", Command::new("chmod").arg("755").arg(pilot))?;
+        let pilot = self.run_pilot();
+        fs::write(&pilot, include_str!("../../../../images/pilot/start-pilot"))?;
+        fs::set_permissions(&pilot, fs::Permissions::from_mode(0o755))?;
+        fs::write(self.state.join("settings"), self.fill(include_str!("files/settings")))?;
         Ok(())
     }
 

@@ -27,45 +27,20 @@ const PACKAGES: [&str; 11] = [
 /// Debian's own, for which `python3-dev` has the headers; another that comes first on the PATH may lack them.
 const PYTHON3: &str = "/usr/bin/python3";
 
-/// What DIRAC imports. It is installed without its own list, which has packages that need a grid's libraries to build.
-const PYTHON: [&str; 38] = [
-    "DIRACCommon==9.1.22",
-    "diraccfg",
-    "diracx-client",
-    "diracx-core",
-    "diracx-cli",
-    "cachetools",
-    "certifi",
-    "M2Crypto>=0.50",
-    "packaging",
-    "pexpect",
-    "prompt-toolkit>=3",
-    "psutil",
-    "pyasn1",
-    "pyasn1-modules",
-    "pydantic",
-    "pyparsing",
-    "python-dateutil",
-    "pytz",
-    "requests",
+/// What pilots import, as images are told to install it. DIRAC is installed without its own list, which has packages that need a grid's
+/// libraries to build.
+const PILOT: &str = include_str!("../../../../images/pilot/requirements.txt");
+/// What services import beside that.
+const SERVICES: [&str; 10] = [
     "sqlalchemy",
-    "typing_extensions",
-    "Authlib",
-    "pyjwt",
     "dominate",
-    "zstandard",
     "mysqlclient",
     "apache-libcloud",
-    "pyyaml",
-    "python-json-logger",
-    "importlib_resources",
-    "importlib_metadata",
     "opensearch-py",
     "GitPython",
     "ldap3",
     "fabric",
     "paramiko",
-    "db12",
     "tornado~=5.1.1",
 ];
 
@@ -85,7 +60,8 @@ pub fn ensure() -> Result<PathBuf> {
         };
         run("pip install DIRAC", pip().args(["--no-deps", &format!("DIRAC=={DIRAC}")]))?;
         step.progress("its dependencies");
-        run("pip install DIRAC's dependencies", pip().args(PYTHON))?;
+        let pilot = PILOT.lines().filter(|line| !line.starts_with('#'));
+        run("pip install DIRAC's dependencies", pip().args(pilot).args(SERVICES))?;
         step.done();
         Ok(())
     })?;
