@@ -18,7 +18,7 @@ cargo xtask COMMAND
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need;
                                               layers: unit crds dirac openstack losses crash chart operator e2e
   test --full                                 the same, and what takes long of the layers that have a short form (losses, crash)
-  testbed up|down|status [controlplane] [dirac] [openstack] [--state DIR]
+  testbed up|down|status [controlplane] [dirac] [openstack] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table
@@ -35,7 +35,7 @@ Start with `cargo xtask demo`.";
 /// The words of the programs, which are refused before anything is built; each program says the rest itself.
 const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real"] };
 const TESTBED: Words = Words {
-    places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack"]],
+    places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack", "cluster"]],
     valued: &["--state"],
     plain: &[],
 };

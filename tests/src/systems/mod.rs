@@ -1,5 +1,6 @@
 //! The real systems, each alone, and the programs and certificates with which an administrator works on them.
 
+pub mod cluster;
 pub mod controlplane;
 pub mod dirac;
 pub mod helm;

@@ -57,7 +57,7 @@ pub async fn up(places: &[Place], state: &Path) -> Result<()> {
             }
         }
     }
-    if places.iter().any(|p| p.system == System::Controlplane) {
+    if places.iter().any(|p| matches!(p.system, System::Controlplane | System::Cluster)) {
         let kubectl = build::kubectl()?;
         if let Some(folder) = kubectl.parent().filter(|_| !build::is_on_path(&kubectl)) {
             eprintln!("kubectl is not on your PATH; for this shell: export PATH={}:\"$PATH\"", quoted(folder));

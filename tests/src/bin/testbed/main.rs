@@ -24,7 +24,7 @@ use system::System;
 struct Args {
     /// What to do.
     action: Action,
-    /// Which systems; none named: all.
+    /// Which systems; none named: all, and of `up` all but the cluster, which has a control plane of its own.
     systems: Vec<System>,
     /// Folder for certificates, data and logs. Default: dirac-operator/testbed in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, value_name = "DIR")]
@@ -61,7 +61,8 @@ async fn run(args: Args) -> Result<()> {
     let state = place::state(args.state)?;
     // In the order of the list, each once, however they were named.
     let chosen = System::value_variants().iter().copied();
-    let chosen = chosen.filter(|s| args.systems.is_empty() || args.systems.contains(s));
+    let unnamed = |s: &System| args.systems.is_empty() && (args.action != Action::Up || *s != System::Cluster);
+    let chosen = chosen.filter(|s| unnamed(s) || args.systems.contains(s));
     let places: Vec<Place> = chosen.map(|system| Place::new(&state, system)).collect();
     match args.action {
         Action::Up => commands::up(&places, &state).await,

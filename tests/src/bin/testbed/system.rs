@@ -5,6 +5,7 @@ use std::{any::Any, fs, os::unix::fs::PermissionsExt, path::Path};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use testbeds::systems::{
+    cluster::Cluster,
     controlplane::ControlPlane,
     dirac::{Ce, Dirac},
     openstack::OpenStack,
@@ -19,6 +20,8 @@ pub enum System {
     Dirac,
     /// Keystone, Glance, Placement, Neutron and Nova, whose guests run their user-data.
     Openstack,
+    /// A control plane with a node that runs pods: containerd, kubelet and kube-proxy, in a network of their own.
+    Cluster,
 }
 
 /// A system that runs until this is dropped.
@@ -38,6 +41,7 @@ impl System {
             Self::Controlplane => "controlplane",
             Self::Dirac => "dirac",
             Self::Openstack => "openstack",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -47,6 +51,7 @@ impl System {
             Self::Controlplane => control_plane(folder).await,
             Self::Dirac => dirac(folder).await,
             Self::Openstack => openstack(folder).await,
+            Self::Cluster => cluster(folder).await,
         }
     }
 }
@@ -58,6 +63,20 @@ async fn control_plane(folder: &Path) -> Result<Running> {
         reach: vec![format!("export KUBECONFIG={}", quoted(&plane.kubeconfig()))],
         listens: vec![("kube-apiserver".to_owned(), plane.address().to_owned())],
         _handle: Box::new(plane),
+    })
+}
+
+async fn cluster(folder: &Path) -> Result<Running> {
+    let cluster = Cluster::start(folder).await?;
+    let plane = cluster.plane();
+    plane.install_crds()?;
+    Ok(Running {
+        reach: vec![
+            format!("export KUBECONFIG={}", quoted(&plane.kubeconfig())),
+            format!("# load an image from an archive: {} FILE", cluster.load_words()),
+        ],
+        listens: vec![("kube-apiserver".to_owned(), plane.address().to_owned())],
+        _handle: Box::new(cluster),
     })
 }
 

@@ -17,6 +17,9 @@ use crate::host::{cache, process::run, say::Step};
 pub const KUBERNETES: &str = "1.36.3";
 const HELM: &str = "3.22.0";
 const CONTROL_PLANE: [&str; 2] = ["kube-apiserver", "kube-controller-manager"];
+const NODE: [&str; 3] = ["kube-scheduler", "kube-proxy", "kubelet"];
+const COMMANDS: &str = "k8s.io/kubernetes/cmd";
+const ETCD: &str = "go.etcd.io/etcd/server/v3";
 
 /// The folder with `etcd`, `kube-apiserver` and `kube-controller-manager`: `KUBEBUILDER_ASSETS` when that is set, those on the
 /// PATH when they are of the right minor version, else those in the cache, built when they are not there.
@@ -44,11 +47,21 @@ pub fn control_plane() -> Result<PathBuf> {
         let step = Step::start(format!(
             "building etcd and Kubernetes {KUBERNETES} from Go modules (8 minutes on two cores, once)"
         ));
-        let module = Module::kubernetes("go.etcd.io/etcd/server/v3", &CONTROL_PLANE)?;
-        module.build(&step, out, "go.etcd.io/etcd/server/v3", "etcd")?;
-        for program in CONTROL_PLANE {
-            module.build(&step, out, &format!("k8s.io/kubernetes/cmd/{program}"), program)?;
-        }
+        let module = Module::kubernetes(&[ETCD], &CONTROL_PLANE)?;
+        module.build(&step, out, ETCD, "etcd")?;
+        module.build_all(&step, out, &CONTROL_PLANE)?;
+        step.done();
+        Ok(())
+    })
+}
+
+/// The folder with what a node takes, and the scheduler that fills it; in the cache, built when it is not there.
+pub fn node() -> Result<PathBuf> {
+    cache::built(&format!("node-{KUBERNETES}"), |out| {
+        let step = Step::start(format!(
+            "building kubelet, kube-proxy and kube-scheduler {KUBERNETES} from Go modules (6 minutes on two cores, once)"
+        ));
+        Module::kubernetes(&[], &NODE)?.build_all(&step, out, &NODE)?;
         step.done();
         Ok(())
     })
@@ -61,8 +74,7 @@ pub fn kubectl() -> Result<PathBuf> {
     }
     let dir = cache::built(&format!("kubectl-{KUBERNETES}"), |out| {
         let step = Step::start(format!("building kubectl {KUBERNETES} from Go modules (once)"));
-        let module = Module::kubernetes("k8s.io/kubernetes/cmd/kubectl", &["kubectl"])?;
-        module.build(&step, out, "k8s.io/kubernetes/cmd/kubectl", "kubectl")?;
+        Module::kubernetes(&[], &["kubectl"])?.build_all(&step, out, &["kubectl"])?;
         step.done();
         Ok(())
     })?;
@@ -91,7 +103,7 @@ struct Module {
 }
 
 impl Module {
-    fn kubernetes(also: &str, programs: &[&str]) -> Result<Self> {
+    fn kubernetes(others: &[&str], programs: &[&str]) -> Result<Self> {
         go_there()?;
         let dir = tempfile::tempdir()?;
         let minor = KUBERNETES.strip_prefix("1.").context("the version of Kubernetes begins with 1.")?;
@@ -112,14 +124,19 @@ impl Module {
         }
         text.push_str(")\n");
         fs::write(dir.path().join("go.mod"), text)?;
-        let mut imports = format!("//go:build tools\n\npackage controlplane\n\nimport (\n\t_ \"{also}\"\n");
-        for program in programs {
-            imports.push_str(&format!("\t_ \"k8s.io/kubernetes/cmd/{program}\"\n"));
+        let mut imports = "//go:build tools\n\npackage controlplane\n\nimport (\n".to_owned();
+        let of_kubernetes = programs.iter().map(|program| format!("{COMMANDS}/{program}"));
+        for package in others.iter().map(|other| (*other).to_owned()).chain(of_kubernetes) {
+            imports.push_str(&format!("\t_ \"{package}\"\n"));
         }
         imports.push_str(")\n");
         fs::write(dir.path().join("tools.go"), imports)?;
         run("go mod tidy", go(dir.path()).args(["mod", "tidy"]))?;
         Ok(Self { dir })
+    }
+
+    fn build_all(&self, step: &Step, out: &Path, programs: &[&str]) -> Result<()> {
+        programs.iter().try_for_each(|program| self.build(step, out, &format!("{COMMANDS}/{program}"), program))
     }
 
     fn build(&self, step: &Step, out: &Path, package: &str, name: &str) -> Result<()> {

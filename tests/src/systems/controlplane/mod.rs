@@ -8,6 +8,7 @@ mod restore;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -35,6 +36,10 @@ use crate::{
 /// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The name of the node that may register, where there is one.
+pub const NODE: &str = "testbed";
+const NODE_USER: &str = "system:node:testbed";
+
 /// A running control plane. Dropping it ends it; its folder stays.
 pub struct ControlPlane {
     state: PathBuf,
@@ -42,6 +47,8 @@ pub struct ControlPlane {
     bin: PathBuf,
     /// Of etcd for clients and for peers, of the API server, and of the controllers.
     ports: [u16; 4],
+    /// Where the API server listens, and nothing else.
+    address: Ipv4Addr,
     url: String,
     /// Newest first: that is the order in which they are dropped.
     processes: Vec<Process>,
@@ -51,17 +58,22 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts one in the folder `state`, in about five seconds; builds the programs first where they are missing.
     pub async fn start(state: &Path) -> Result<Self> {
+        Self::start_at(state, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same with the API server at another address of this machine, at which nodes and pods reach it too.
+    pub async fn start_at(state: &Path, address: Ipv4Addr) -> Result<Self> {
         let bin = build::control_plane()?;
         let kubectl = build::kubectl()?;
         let state = state.to_owned();
-        tokio::task::spawn_blocking(move || Self::start_blocking(&state, &bin, kubectl)).await?
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, &bin, kubectl, address)).await?
     }
 
-    fn start_blocking(state: &Path, bin: &Path, kubectl: PathBuf) -> Result<Self> {
+    fn start_blocking(state: &Path, bin: &Path, kubectl: PathBuf, address: Ipv4Addr) -> Result<Self> {
         let ports: [u16; 4] = port::free()?;
         let pki = state.join("pki");
         fs::create_dir_all(&pki)?;
-        let url = format!("https://127.0.0.1:{}", ports[2]);
+        let url = format!("https://{address}:{}", ports[2]);
         let authority = Authority::new(&[("CN", "test-ca")])?;
         fs::write(pki.join("ca.crt"), &authority.certificate)?;
         let certificate = |file: &str, parts: &[(&str, &str)], names: &[&str]| -> Result<()> {
@@ -73,11 +85,14 @@ impl ControlPlane {
         certificate(
             "apiserver",
             &[("CN", "kube-apiserver")],
-            &["127.0.0.1", "10.96.0.1", "localhost", "kubernetes.default.svc"],
+            &["127.0.0.1", &address.to_string(), "10.96.0.1", "localhost", "kubernetes.default.svc"],
         )?;
         for (user, parts) in [
             ("admin", &[("O", "system:masters"), ("CN", "admin")][..]),
             ("controllers", &[("CN", "system:kube-controller-manager")]),
+            ("scheduler", &[("CN", "system:kube-scheduler")]),
+            ("proxy", &[("CN", "system:kube-proxy")]),
+            ("node", &[("O", "system:nodes"), ("CN", NODE_USER)]),
         ] {
             certificate(user, parts, &[])?;
             let auth = format!("client-certificate: {0}/{user}.crt, client-key: {0}/{user}.key", pki.display());
@@ -87,7 +102,8 @@ impl ControlPlane {
         certificate("tokens", &[("CN", "service-accounts")], &[])?;
         fs::write(state.join("audit-policy.yaml"), audit::POLICY)?;
 
-        let mut it = Self { state: state.to_owned(), bin: bin.to_owned(), ports, url, processes: Vec::new(), kubectl };
+        let (state, bin) = (state.to_owned(), bin.to_owned());
+        let mut it = Self { state, bin, ports, address, url, processes: Vec::new(), kubectl };
         it.start_processes()?;
         Ok(it)
     }
@@ -111,20 +127,25 @@ impl ControlPlane {
         let mut server = Command::new(bin.join("kube-apiserver"));
         server.args([
             &format!("--etcd-servers=http://127.0.0.1:{clients}"),
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            &format!("--bind-address={}", self.address),
+            &format!("--advertise-address={}", self.address),
             &format!("--secure-port={api}"),
             &format!("--tls-cert-file={}", at("apiserver.crt")),
             &format!("--tls-private-key-file={}", at("apiserver.key")),
             &format!("--client-ca-file={}", at("ca.crt")),
-            "--authorization-mode=RBAC",
+            "--authorization-mode=Node,RBAC",
+            // For logs and exec of pods, where there is a node.
+            &format!("--kubelet-client-certificate={}", at("admin.crt")),
+            &format!("--kubelet-client-key={}", at("admin.key")),
+            "--kubelet-preferred-address-types=InternalIP",
             "--service-account-issuer=https://127.0.0.1",
             &format!("--service-account-key-file={}", at("tokens.crt")),
             &format!("--service-account-signing-key-file={}", at("tokens.key")),
             &format!("--audit-policy-file={}", state.join("audit-policy.yaml").display()),
             &format!("--audit-log-path={}", log.join("audit.log").display()),
             "--service-cluster-ip-range=10.96.0.0/16",
-            "--endpoint-reconciler-type=none",
+            // The Service kubernetes leads to this address, and 127.0.0.1 is refused there.
+            &format!("--endpoint-reconciler-type={}", if self.address.is_loopback() { "none" } else { "lease" }),
         ]);
         let mut server = Process::spawn("kube-apiserver", server, &log.join("kube-apiserver.log"))?;
         let mut manager = Command::new(bin.join("kube-controller-manager"));
@@ -154,7 +175,17 @@ impl ControlPlane {
 
     /// The cluster administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.state.join("admin.kubeconfig")
+        self.kubeconfig_of("admin")
+    }
+
+    /// The kubeconfig of another part of the cluster: `scheduler`, `proxy` or `node`.
+    pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
+        self.state.join(format!("{user}.kubeconfig"))
+    }
+
+    /// The certificate of the authority that signs all others.
+    pub fn authority(&self) -> PathBuf {
+        self.state.join("pki/ca.crt")
     }
 
     /// A client of the cluster administrator.

@@ -1,0 +1,123 @@
+//! A real Kubernetes cluster of one node on this machine: a control plane, a scheduler, and a node with containerd, kubelet and kube-proxy.
+//!
+//! Pods run as anywhere: from images, with limits, probes, logs, Services and `kubectl exec`. Images are loaded from files; nothing is
+//! pulled. There is no name service, no way from a pod to other machines, and NetworkPolicies are accepted and not enforced.
+
+mod namespaces;
+mod network;
+mod node;
+mod pause;
+
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    host::{apt, port, process::Process},
+    systems::{
+        controlplane::{ControlPlane, NODE, build},
+        kubectl::Kubectl,
+    },
+};
+
+use namespaces::Namespaces;
+use network::Network;
+use node::Node;
+
+/// Generous: it costs nothing when all is well, and three layers share the machine's cores.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Debian's packages of a node, and what makes its one own image.
+const PACKAGES: [&str; 7] =
+    ["buildah", "catatonit", "containerd", "containernetworking-plugins", "iptables", "iproute2", "runc"];
+
+/// A running cluster. Dropping it ends it with all its pods; its folder stays.
+pub struct Cluster {
+    /// In the order in which they end.
+    node: Node,
+    _scheduler: Process,
+    plane: ControlPlane,
+}
+
+impl Cluster {
+    /// Starts one in the folder `state`, in about fifteen seconds; builds the programs and installs the packages first where they are
+    /// missing. Its node is ready. Needs Debian and root.
+    pub async fn start(state: &Path) -> Result<Self> {
+        ensure!(nix::unistd::geteuid().is_root(), "a cluster with a node needs namespaces and mounts: run it as root");
+        apt::ensure("a cluster with a node", &PACKAGES)?;
+        let bin = build::node()?;
+        let pause = pause::image()?;
+        let folder = state.join("node");
+        let network = Network::take()?;
+        let namespaces = Namespaces::start(&folder)?;
+        network.join(&namespaces)?;
+        let plane = ControlPlane::start_at(&state.join("controlplane"), network.machine()).await?;
+        let scheduler = scheduler(&bin, &plane, &state.join("controlplane/log"))?;
+        let mut node = Node::start(&folder, &bin, &plane, namespaces, network)?;
+        node.load(&pause)?;
+        node.join(&plane)?;
+        Ok(Self { node, _scheduler: scheduler, plane })
+    }
+
+    /// The control plane, with everything that it can.
+    pub fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// Loads the images of an archive, as `cargo xtask image --save` or `docker save` writes it.
+    pub fn load(&self, archive: &Path) -> Result<()> {
+        self.node.load(archive)
+    }
+
+    /// The words of a shell that load an archive, which they lack at their end.
+    pub fn load_words(&self) -> String {
+        self.node.load_words()
+    }
+
+    /// The last words of the kubelet, for a failure.
+    pub fn last_words(&self) -> String {
+        self.node.last_words()
+    }
+}
+
+fn scheduler(bin: &Path, plane: &ControlPlane, log: &Path) -> Result<Process> {
+    let [port] = port::free()?;
+    let mut command = Command::new(bin.join("kube-scheduler"));
+    command.arg("--kubeconfig").arg(plane.kubeconfig_of("scheduler")).args([
+        "--bind-address=127.0.0.1",
+        &format!("--secure-port={port}"),
+        "--leader-elect=false",
+    ]);
+    Process::spawn("kube-scheduler", command, &log.join("kube-scheduler.log"))
+}
+
+/// Whether the node says that pods may run on it.
+fn is_ready(kubectl: &Kubectl) -> bool {
+    let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+    kubectl.run(&["get", "node", NODE, "--output", ready]).is_ok_and(|status| status == "True")
+}
+
+/// A file of this folder with its places filled in.
+fn filled(template: &str, places: &[(&str, &str)]) -> Result<String> {
+    let text = places.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value));
+    let left = text.split('@').nth(1).filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase()));
+    match left {
+        None => Ok(text),
+        Some(name) => Err(anyhow::anyhow!("nothing was said for @{name}@")),
+    }
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_place_of_a_file_is_left_open() {
+        assert_eq!(filled("a: @ONE@/@TWO@", &[("ONE", "1"), ("TWO", "2")]).unwrap(), "a: 1/2");
+        let error = filled("a: @ONE@/@TWO@", &[("ONE", "1")]).unwrap_err().to_string();
+        assert!(error.contains("@TWO@"), "{error}");
+    }
+}
