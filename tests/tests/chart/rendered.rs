@@ -175,6 +175,28 @@ fn every_value_reaches_the_operator() {
     );
 }
 
+#[test]
+fn the_image_is_a_full_reference_and_by_default_the_one_that_this_release_builds() {
+    let image = |values: &[&str]| -> anyhow::Result<Value> {
+        let pod = find(&render(values)?, "Deployment", "trial")["spec"]["template"]["spec"].clone();
+        Ok(pod["containers"][0]["image"].clone())
+    };
+    assert_eq!(image(&[]).unwrap(), format!("localhost/dirac-operator:{}", env!("CARGO_PKG_VERSION")));
+    let digest = format!("@sha256:{}", "0f".repeat(32));
+    for (name, end) in
+        [("ghcr.io/a/dirac-operator", ":1.2"), ("r:5000/o", &digest), ("r.org:5000/a/b-c", &format!(":1{digest}"))]
+    {
+        let reference = format!("{name}{end}");
+        assert_eq!(image(&[&format!(r#"image.reference="{reference}""#)]).unwrap(), reference);
+    }
+    for part in
+        ["dirac-operator:1", "library/dirac-operator:1", "r.org/o", "r.org/o:", "r.org/O:1", "r.org/o@sha256:00", ""]
+    {
+        let error = image(&[&format!(r#"image.reference="{part}""#)]).unwrap_err().to_string();
+        assert!(error.contains("reference") && error.contains("pattern"), "{part}: {error}");
+    }
+}
+
 /// Whether an egress rule of the policy lets this port out to every address.
 fn is_open(policy: &Value, port: u16) -> bool {
     let rules = policy["spec"]["egress"].as_array().unwrap().iter();
