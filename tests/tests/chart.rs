@@ -1,6 +1,9 @@
-//! Layer `chart`: the Helm chart linted, rendered, installed, upgraded and uninstalled in a real control plane; its rights tried.
+//! Layer `chart`: the Helm chart linted, rendered, installed, upgraded and uninstalled in a real control plane; its rights tried; its
+//! image run in a real kubelet.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "chart/kubelet.rs"]
+mod kubelet;
 #[path = "chart/monitoring.rs"]
 mod monitoring;
 #[path = "chart/rendered.rs"]

@@ -8,16 +8,17 @@ use std::{
 };
 
 use crate::{
+    image,
     say::{Step, human},
     times::Figure,
     tools::{cargo, require_compiler, run, run_prefixed},
 };
 
-/// A layer's name, what it is, the operator it starts, and the arguments of `cargo test` that run it.
+/// A layer's name, what it is, the operators it starts, and the arguments of `cargo test` that run it.
 struct Layer {
     name: &'static str,
     what: &'static str,
-    operator: Option<Operator>,
+    operators: &'static [Operator],
     tests: &'static [&'static [&'static str]],
 }
 
@@ -26,6 +27,8 @@ struct Layer {
 enum Operator {
     Shipped,
     CrashPoints,
+    /// The static one of the container image.
+    Image,
 }
 
 /// Real systems are started by all but the first layer and mostly waited for: three layers at a time keep two cores busy.
@@ -38,7 +41,7 @@ const LAYERS: [Layer; 9] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
-        operator: None,
+        operators: &[],
         tests: &[
             &["--workspace", "--exclude", "testbeds"],
             &["--package", "testbeds", "--lib", "--bins", "--test", "rooms", "--test", "reasons"],
@@ -47,7 +50,7 @@ const LAYERS: [Layer; 9] = [
     Layer {
         name: "crds",
         what: "what a real API server accepts and refuses; the testbed by hand; a control plane that hangs and is restored",
-        operator: None,
+        operators: &[],
         tests: &[
             &["--package", "testbeds", "--test", "crds"],
             &["--package", "testbeds", "--test", "testbed"],
@@ -57,13 +60,13 @@ const LAYERS: [Layer; 9] = [
     Layer {
         name: "dirac",
         what: "DISET, matching and pilot rows against real DIRAC services",
-        operator: None,
+        operators: &[],
         tests: &[&["--package", "testbeds", "--test", "dirac"]],
     },
     Layer {
         name: "openstack",
         what: "one contract for both cloud drivers, and OpenStack's own failures against real services",
-        operator: None,
+        operators: &[],
         tests: &[
             &["--package", "testbeds", "--test", "testbed_openstack"],
             &["--package", "testbeds", "--test", "openstack"],
@@ -72,31 +75,31 @@ const LAYERS: [Layer; 9] = [
     Layer {
         name: "losses",
         what: "clouds, clusters and people that misbehave: no job is lost and no VM is left (all of it with --full)",
-        operator: Some(Operator::Shipped),
+        operators: &[Operator::Shipped],
         tests: &[&["--package", "testbeds", "--test", "losses"]],
     },
     Layer {
         name: "crash",
         what: "operators that die anywhere, with leader election, real jobs and Nova's history; no secret is told",
-        operator: Some(Operator::CrashPoints),
+        operators: &[Operator::CrashPoints],
         tests: &[&["--package", "testbeds", "--test", "crash"]],
     },
     Layer {
         name: "chart",
-        what: "the Helm chart in a real control plane; the demo as a person meets it",
-        operator: Some(Operator::Shipped),
+        what: "the Helm chart in a real control plane; its image in a real kubelet; the demo as a person meets it",
+        operators: &[Operator::Shipped, Operator::Image],
         tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
     },
     Layer {
         name: "operator",
         what: "the operator on a real API server: the whole loop simulated, and a real DIRAC",
-        operator: Some(Operator::Shipped),
+        operators: &[Operator::Shipped],
         tests: &[&["--package", "testbeds", "--test", "operator"]],
     },
     Layer {
         name: "e2e",
         what: "forty real jobs of DIRAC on the guests of a real Nova, from submission to Done",
-        operator: Some(Operator::Shipped),
+        operators: &[Operator::Shipped],
         tests: &[&["--package", "testbeds", "--test", "e2e"]],
     },
 ];
@@ -142,7 +145,7 @@ fn build(layers: &[&Layer]) -> Result<(), String> {
 }
 
 fn build_all(layers: &[&Layer]) -> Result<(), String> {
-    let wants = |operator| layers.iter().any(|l| l.operator == Some(operator));
+    let wants = |operator| layers.iter().any(|l| l.operators.contains(&operator));
     if wants(Operator::CrashPoints) {
         run("cargo build", cargo().args(["build", "--package", "operator", "--features", "crash-points"]))?;
         // Under a name of its own: the other layers run what is shipped, at the same time.
@@ -152,6 +155,9 @@ fn build_all(layers: &[&Layer]) -> Result<(), String> {
     }
     if wants(Operator::Shipped) {
         run("cargo build", cargo().args(["build", "--package", "operator"]))?;
+    }
+    if wants(Operator::Image) {
+        image::program_for_here()?;
     }
     let tests = layers.iter().flat_map(|l| l.tests);
     tests.into_iter().try_for_each(|t| run("cargo test --no-run", cargo().args(["test", "--no-run"]).args(*t)))

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: the few commands that a newcomer needs. A thin launcher without dependencies, so that the first answer
 //! comes within a minute on a slow machine; the work is in the programs of the `testbeds` package that it builds and runs.
 
+mod image;
 mod layers;
 mod say;
 mod times;
@@ -20,6 +21,8 @@ cargo xtask COMMAND
   test --full                                 the same, and what takes long of the layers that have a short form (losses, crash)
   testbed up|down|status [controlplane] [dirac] [openstack] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
+  image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
+                                              the operator's container image, under 40 MB
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         "testbed" => TESTBED.check("testbed", &rest).and_then(|()| tools::run_program("testbed", &rest)),
         "bench" => BENCH.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
         "simulate" => tools::run_simulator(&rest),
+        "image" => image::image(&rest),
         "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {

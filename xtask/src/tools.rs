@@ -108,9 +108,14 @@ pub fn run_simulator(args: &[String]) -> Result<(), String> {
 
 /// Builds with cargo's own progress.
 pub fn build(args: &[&str]) -> Result<(), String> {
+    build_with("building dirac-operator (the first time takes some minutes)", cargo().args(args))
+}
+
+/// The same with a command of its own, and a step of that name.
+pub fn build_with(name: &str, command: &mut Command) -> Result<(), String> {
     require_compiler()?;
-    let step = Step::start("building dirac-operator (the first time takes some minutes)");
-    let outcome = run("cargo build", cargo().args(args));
+    let step = Step::start(name);
+    let outcome = run("cargo build", command);
     step.end(outcome.is_ok());
     outcome
 }

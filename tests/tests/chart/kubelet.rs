@@ -1,0 +1,230 @@
+//! The chart as it is shipped, with two replicas in a real kubelet: the image that `cargo xtask image` builds, and the chart's own values.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use testbeds::{
+    host::{process::run, until::until},
+    systems::{
+        cluster::Cluster,
+        helm::{Helm, chart},
+        kubectl::Kubectl,
+        operator::NAMESPACE,
+    },
+};
+
+const DEPLOYMENT: &str = "deployment/dirac-operator";
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The PilotVMs that the last release left.
+const LEFT: [&str; 3] = ["cpu-1", "cpu-2", "cpu-3"];
+
+#[tokio::test]
+async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_nothing_but_crds() {
+    let state = tempfile::tempdir().unwrap();
+    let machine = of_clusters(state.path());
+    let cluster = Cluster::start(&state.path().join("cluster")).await.unwrap();
+    cluster.load(&image(state.path())).unwrap();
+    let (helm, kubectl) = (cluster.plane().helm().unwrap(), cluster.plane().kubectl());
+    kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
+    let before = cluster_wide(&kubectl);
+
+    // The last release, at the moment when it stops: its objects are there, and nobody runs.
+    let notes = install(&helm, "replicas=0");
+    assert!(notes.contains("is in no registry: load it into each node"), "{notes}");
+    put_what_the_last_release_wrote(&kubectl);
+    install(&helm, "replicas=2");
+    if let Err(error) = rolled_out(&kubectl) {
+        let pods = kubectl.run(&["describe", "pods", "--namespace", NAMESPACE]);
+        panic!("{error:#}\n{}\n{}", pods.unwrap_or_default(), cluster.last_words());
+    }
+    let first = one_leads(&kubectl, &BTreeSet::new()).await;
+    println!("{first} leads");
+    as_the_image_says(&kubectl, &first);
+    let vm = a_vm_runs(&kubectl, &LEFT.map(str::to_owned)).await;
+    println!("{vm} runs for the objects of the last release");
+
+    kubectl.run(&["delete", "pod", &first, "--namespace", NAMESPACE, "--wait=false"]).unwrap();
+    let second = one_leads(&kubectl, &BTreeSet::from([first])).await;
+    println!("{second} leads instead");
+    rolled_out(&kubectl).unwrap();
+
+    // All pods are others: the template is.
+    let old = pods(&kubectl);
+    install(&helm, "replicas=2,log.level=debug");
+    rolled_out(&kubectl).unwrap();
+    let third = one_leads(&kubectl, &old).await;
+    println!("{third} leads after the upgrade");
+    a_vm_runs(&kubectl, &LEFT.map(str::to_owned)).await;
+
+    what_stays_is_said(&helm, &kubectl, &before).await;
+    drop(cluster);
+    let left: Vec<_> = of_clusters(state.path()).difference(&machine).cloned().collect();
+    assert!(left.is_empty(), "a cluster that has ended left this on the machine: {left:?}");
+}
+
+/// What clusters have on this machine outside their folders: wires and control groups by their paths, and mounts below this folder.
+fn of_clusters(state: &Path) -> BTreeSet<String> {
+    let below = |folder: &str| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let groups = below("/sys/fs/cgroup");
+    let all = groups.iter().flat_map(|group| below(group.to_str().unwrap())).chain(below("/sys/class/net"));
+    let ours =
+        all.chain(groups.clone()).map(|path| path.display().to_string()).filter(|path| path.contains("dirac-node"));
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let mounts = mounts.lines().filter(|line| line.contains(state.to_str().unwrap())).map(str::to_owned);
+    ours.chain(mounts).collect()
+}
+
+/// An archive of the image, built as a person builds it who has Debian's buildah. Its layers stay in the test's folder.
+fn image(state: &Path) -> PathBuf {
+    let (archive, storage) = (state.join("image.tar"), state.join("storage.conf"));
+    let at = |name: &str| state.join(name).display().to_string();
+    let text =
+        format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", at("images"), at("images-run"));
+    std::fs::write(&storage, text).unwrap();
+    let own = std::env::current_exe().unwrap();
+    let xtask = own.ancestors().skip(1).take(2).map(|dir| dir.join("xtask")).find(|path| path.is_file());
+    let mut command = Command::new(xtask.expect("cargo xtask test builds xtask first"));
+    command.args(["image", "--tool=buildah", "--save"]).arg(&archive).env("CONTAINERS_STORAGE_CONF", storage);
+    let said = run("cargo xtask image", &mut command).unwrap();
+    print!("{said}");
+    assert!(said.contains("of at most 40.0 MB"), "{said}");
+    let about = run("tar", Command::new("tar").args(["--wildcards", "-xOf"]).arg(&archive).arg("*.json")).unwrap();
+    assert!(about.contains(r#""User":"65532:65532""#), "not root, whatever the chart says: {about}");
+    archive
+}
+
+/// With the chart's own values, and these.
+fn install(helm: &Helm, set: &str) -> String {
+    let chart = chart().display().to_string();
+    helm.run(&["upgrade", "--install", NAMESPACE, &chart, "--namespace", NAMESPACE, "--set", set]).unwrap()
+}
+
+/// In the release's own namespace, which is the only one that the chart's values look after.
+fn put_what_the_last_release_wrote(kubectl: &Kubectl) {
+    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).unwrap();
+    let objects: Vec<Value> = serde_saphyr::from_str(include_str!("../operator/released/objects.yaml")).unwrap();
+    for mut object in objects {
+        let status = object.as_object_mut().unwrap().remove("status");
+        object["metadata"]["namespace"] = json!(NAMESPACE);
+        if let Some(uid) = object.pointer_mut("/metadata/ownerReferences/0/uid") {
+            *uid = kubectl.object(NAMESPACE, "pilotpool/cpu").unwrap()["metadata"]["uid"].clone();
+        }
+        kubectl.run_with(&["create", "--validate=strict", "-f", "-"], &object.to_string()).unwrap();
+        let Some(status) = status else { continue };
+        let patch = json!({ "status": status }).to_string();
+        let name = format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        let what =
+            ["patch", &name, "--namespace", NAMESPACE, "--subresource=status", "--type=merge", "--patch", &patch];
+        kubectl.run(&what).unwrap();
+    }
+}
+
+fn rolled_out(kubectl: &Kubectl) -> anyhow::Result<()> {
+    let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+    kubectl.run(&["rollout", "status", DEPLOYMENT, "--namespace", NAMESPACE, &timeout]).map(drop)
+}
+
+/// The names of the operator's pods that are not being ended.
+fn pods(kubectl: &Kubectl) -> BTreeSet<String> {
+    let all = kubectl.objects(NAMESPACE, "pods").unwrap();
+    let lives = all.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    lives.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until the Lease and the metrics say that one pod leads which is none of these, and the other does not.
+async fn one_leads(kubectl: &Kubectl, others: &BTreeSet<String>) -> String {
+    let mut leader = String::new();
+    until("one of two pods leads", PATIENCE, async || {
+        let lease = ["get", "lease", NAMESPACE, "--namespace", NAMESPACE, "--output=jsonpath={.spec.holderIdentity}"];
+        let holder = kubectl.run(&lease).map_err(|error| error.to_string())?;
+        let now = pods(kubectl);
+        let leads = |pod: &String| {
+            let metrics = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics");
+            let text = kubectl.run(&["get", "--raw", &metrics]).unwrap_or_default();
+            text.lines().any(|line| line == "dirac_operator_leader 1")
+        };
+        let leaders: Vec<&String> = now.iter().filter(|pod| leads(pod)).collect();
+        match leaders[..] {
+            [one] if now.len() == 2 && holder.starts_with(one.as_str()) && !others.contains(one) => {
+                leader.clone_from(one);
+                Ok(())
+            }
+            _ => Err(format!("the Lease names {holder:?}, of {now:?} these lead: {leaders:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    leader
+}
+
+/// It runs without a restart on a root that is read-only, the program is the one of this release, and its log can be read.
+fn as_the_image_says(kubectl: &Kubectl, pod: &str) {
+    let said =
+        kubectl.run(&["exec", pod, "--namespace", NAMESPACE, "--", "/usr/bin/dirac-operator", "--version"]).unwrap();
+    assert_eq!(said.trim(), concat!("dirac-operator ", env!("CARGO_PKG_VERSION")));
+    let log = kubectl.run(&["logs", pod, "--namespace", NAMESPACE]).unwrap();
+    assert!(log.contains(r#""message":"leading""#), "{log}");
+    let pod = kubectl.object(NAMESPACE, &format!("pod/{pod}")).unwrap();
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!(status["restartCount"], 0, "{status}");
+    assert_eq!(pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+}
+
+/// Waits until a VM runs that is none of these.
+async fn a_vm_runs(kubectl: &Kubectl, others: &[String]) -> String {
+    let mut runs = String::new();
+    until("a VM is made and runs", PATIENCE, async || {
+        let vms = kubectl.objects(NAMESPACE, "pilotvms").map_err(|error| error.to_string())?;
+        let all = vms.iter().map(|vm| {
+            let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            (word(&vm["metadata"]["name"]), word(&vm["status"]["phase"]))
+        });
+        let all: Vec<(String, String)> = all.collect();
+        let found = all.iter().find(|(name, phase)| phase == "Running" && !others.contains(name));
+        runs = found.map(|(name, _)| name.clone()).ok_or_else(|| format!("{all:?}"))?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    runs
+}
+
+/// Names of everything that belongs to no namespace.
+fn cluster_wide(kubectl: &Kubectl) -> BTreeSet<String> {
+    let kinds = kubectl.run(&["api-resources", "--namespaced=false", "--verbs=list", "--output=name"]).unwrap();
+    let kinds = kinds.lines().filter(|kind| *kind != "componentstatuses").collect::<Vec<_>>().join(",");
+    kubectl.run(&["get", &kinds, "--output=name"]).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// As values.yaml and NOTES.txt say: pools first, then the release. What stays is the CRDs, and Helm names each.
+async fn what_stays_is_said(helm: &Helm, kubectl: &Kubectl, before: &BTreeSet<String>) {
+    kubectl.run(&["delete", "pilotpools", "--all", "--namespace", NAMESPACE, "--timeout=180s"]).unwrap();
+    until("the PilotVMs are gone", PATIENCE, async || {
+        let left = kubectl.objects(NAMESPACE, "pilotvms").map_err(|error| error.to_string())?.len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+    })
+    .await
+    .unwrap();
+    let said = helm.run(&["uninstall", NAMESPACE, "--namespace", NAMESPACE, "--wait"]).unwrap();
+    let after = cluster_wide(kubectl);
+    let left: BTreeSet<&str> = after.difference(before).map(String::as_str).collect();
+    let (crds, others): (Vec<&str>, Vec<&str>) =
+        left.iter().partition(|name| name.contains("customresourcedefinition"));
+    // The API server itself makes one of these for each group of CRDs.
+    let others: Vec<_> = others.iter().filter(|name| !name.starts_with("apiservice.")).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert_eq!(crds.len(), 7, "{crds:?}");
+    for crd in crds {
+        let name = crd.split_once('/').unwrap().1;
+        assert!(said.contains(name), "{name} stays, and Helm does not say so: {said}");
+    }
+    let pods = kubectl.objects(NAMESPACE, "pods").unwrap();
+    assert!(pods.iter().all(|pod| !pod["metadata"]["deletionTimestamp"].is_null()), "pods stay: {pods:?}");
+}
