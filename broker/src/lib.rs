@@ -1,7 +1,7 @@
 //! Decides and buys: demand sources, the plan (pure), cloud drivers, and what a pilot needs to exist.
 //!
 //! Nothing here knows Kubernetes. `demand`, `cloud` and `pilot` have the edges that talk to the world, each behind a trait;
-//! `plan` and `experience` are pure: no async, no client, no clock of their own.
+//! `plan`, `experience` and the check of `readiness` are pure: no async, no client, no clock of their own.
 
 #![cfg_attr(
     test,
@@ -15,4 +15,5 @@ pub mod demand;
 pub mod experience;
 pub mod pilot;
 pub mod plan;
+pub mod readiness;
 pub mod simulation;

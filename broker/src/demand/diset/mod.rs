@@ -4,16 +4,21 @@
 //! of DIRAC's `Core/DISET/private/InnerRPCClient.py` and `Transports/BaseTransport.py`.
 
 mod client;
+mod configuration;
+mod der;
 mod error;
 mod frame;
 mod gather;
 mod handshake;
+mod inspect;
 mod jobs;
 mod matcher;
 mod pilots;
 mod row;
+mod site_status;
 #[cfg(test)]
 mod stand_in;
+mod subject;
 mod tls;
 mod url;
 mod validity;
@@ -31,9 +36,12 @@ mod pilots_tests;
 mod tls_tests;
 
 pub use client::{Client, Settings};
+pub use configuration::Configuration;
 pub use error::DisetError;
+pub use inspect::Inspector;
 pub use jobs::JobMonitoring;
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
+pub use site_status::ResourceStatus;
 pub use tls::Credentials;
 pub use url::{Addresses, ServiceUrl};

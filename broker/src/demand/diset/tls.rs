@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    DisetError,
+    DisetError, subject,
     validity::{self, Validity},
 };
 
@@ -23,6 +23,13 @@ pub struct Credentials {
     pub key: SecretString,
     /// The CA certificates against which servers are checked.
     pub ca: SecretString,
+}
+
+impl Credentials {
+    /// Of whom the client certificate is, as DIRAC writes names; `None` where that cannot be read.
+    pub fn subject(&self) -> Option<String> {
+        subject::of_chain(&certificates(&self.certificate, "tls.crt").ok()?)
+    }
 }
 
 /// When the client certificate and its whole chain are valid; `None` where that cannot be read.

@@ -2,6 +2,8 @@
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
+use super::der::{Element, INTEGER, SEQUENCE, element, expect};
+
 /// The time in which a certificate, or a whole chain, is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
@@ -20,48 +22,24 @@ impl Validity {
 
 /// The dates of a certificate in DER (RFC 5280 §4.1); `None` where they cannot be found.
 pub fn of(certificate: &[u8]) -> Option<Validity> {
-    const INTEGER: u8 = 0x02;
-    const SEQUENCE: u8 = 0x30;
+    let (dates, _) = expect(SEQUENCE, from_dates(certificate)?)?;
+    let (begins, rest) = element(dates)?;
+    let (ends, _) = element(rest)?;
+    Some(Validity { begins: time(begins)?, ends: time(ends)? })
+}
+
+/// What a certificate signs, from its dates on: they and the subject follow serial number, algorithm and issuer (RFC 5280 §4.1).
+pub(super) fn from_dates(certificate: &[u8]) -> Option<&[u8]> {
     const VERSION: u8 = 0xa0;
     let (content, _) = expect(SEQUENCE, certificate)?;
     let (mut signed, _) = expect(SEQUENCE, content)?;
     if let Some((_, rest)) = expect(VERSION, signed) {
         signed = rest;
     }
-    // Serial number, algorithm, issuer.
     for tag in [INTEGER, SEQUENCE, SEQUENCE] {
         (_, signed) = expect(tag, signed)?;
     }
-    let (dates, _) = expect(SEQUENCE, signed)?;
-    let (begins, rest) = element(dates)?;
-    let (ends, _) = element(rest)?;
-    Some(Validity { begins: time(begins)?, ends: time(ends)? })
-}
-
-/// An element's tag and content.
-type Element<'a> = (u8, &'a [u8]);
-
-/// The first element, and what follows it.
-fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        // The lower bits say how many bytes of length follow. Certificates need two or three.
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        0x80 | 0x85.. => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some(((tag, content), rest))
-}
-
-/// The first element's content when it has this tag, and what follows it.
-fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let ((found, content), rest) = element(der)?;
-    (found == tag).then_some((content, rest))
+    Some(signed)
 }
 
 /// `UTCTime` with two digits of the year, or `GeneralizedTime` with four; both end in Z.
