@@ -110,25 +110,31 @@ impl DiracInstallationSpec {
 /// Addresses and credentials of an installation that runs elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "jobMonitoring", "diracx"])))]
+#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "jobMonitoring", "configuration", "diracx"])))]
 pub struct External {
     /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
     /// `/Systems/WorkloadManagement/URLs/Matcher`. Several addresses may stand here with commas between them, as DIRAC writes them: they
     /// are tried one after the other.
-    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("Matcher", 9170)))]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("WorkloadManagement/Matcher", 9170)))]
     pub matcher: String,
     /// DISET address of the PilotManager, where pilots are registered, for example
     /// `dips://dirac.example.org:9171/WorkloadManagement/PilotManager`, or several with commas between them.
-    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("PilotManager", 9171)))]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("WorkloadManagement/PilotManager", 9171)))]
     pub pilot_manager: String,
     /// DISET address of the JobMonitoring, which says which of the pilots' jobs still run, for example
     /// `dips://dirac.example.org:9130/WorkloadManagement/JobMonitoring`, or several with commas between them. Then a VM that is free again
     /// gets new jobs planned onto it, and one whose pilot hangs after its jobs is replaced. Absent: a VM whose pilot had a job is taken to
     /// be busy until it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("JobMonitoring", 9130)))]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("WorkloadManagement/JobMonitoring", 9130)))]
     pub job_monitoring: Option<String>,
+    /// DISET address of the Configuration server, for example `dips://dirac.example.org:9135/Configuration/Server`, or several with commas
+    /// between them. The operator reads there every ten minutes whether DIRAC knows what pilots need, and says so in the condition
+    /// DiracReady; it writes nothing. Absent: port 9135 of the Matcher's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("Configuration/Server", 9135)))]
+    pub configuration: Option<String>,
     /// Address of DiracX, for example `https://diracx.example.org`. Absent: the installation has none; DISET alone is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
@@ -138,8 +144,12 @@ pub struct External {
 }
 
 fn diset_address(service: &str, port: u16) -> serde_json::Value {
+    let name = match service.split_once('/') {
+        Some(("WorkloadManagement", name)) => name,
+        _ => "the Configuration server",
+    };
     let list = |number: &str| {
-        let one = format!("dips://[^/,[:space:]]+:{number}/WorkloadManagement/{service}");
+        let one = format!("dips://[^/,[:space:]]+:{number}/{service}");
         format!("self.matches('^{one}( *, *{one})*$')")
     };
     let (form, ports) = (list("[0-9]+"), list(PORT));
@@ -147,7 +157,7 @@ fn diset_address(service: &str, port: u16) -> serde_json::Value {
         (
             &format!("self.contains('@') || {form}"),
             &format!(
-                "write {service}'s whole DISET address, for example dips://dirac.example.org:{port}/WorkloadManagement/{service}, or \
+                "write {name}'s whole DISET address, for example dips://dirac.example.org:{port}/{service}, or \
                  several with commas between"
             ),
         ),
@@ -245,7 +255,7 @@ pub struct DiracInstallationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead, RowsRead,
-    /// DemandMet, Paused. docs/conditions.md says what each reason means and what to do.
+    /// DemandMet, DiracReady, Paused. docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,

@@ -15,6 +15,8 @@ words! {
             Met: "Every waiting job has a VM or gets one.", "";
             Valid: "The template can be rendered, or the credential is accepted.", "";
             Usable: "VMs can be bought from at least one cloud of the pool.", "";
+            Configured: "DIRAC knows everything that pilots on the VMs need.", "";
+            NothingToConfigure: "The installation is simulated: there is no DIRAC that would have to know anything.", "";
             Funded: "The budget has something left for new VMs.", "";
             Owned: "No other VirtualOrganization claims a group of this one.", "";
             Answers: "The provider answers.", "";
@@ -76,6 +78,7 @@ words! {
         "What DIRAC answers" {
             ReadInPart: "DIRAC's task queues were read, apart from some that this version does not understand. Their jobs get no VM.", "See which version DIRAC runs; the message says what is wrong with one of them.";
             JobsUnknown: "The pilots' rows were read, but not which of the pilots' jobs run. A VM that had a job when they were last read is taken to be busy.", "See the message: the address spec.external.jobMonitoring of the DiracInstallation, and DIRAC's JobMonitoring.";
+            NotConfigured: "DIRAC lacks something without which pilots cannot start or get no jobs. The message names the first of it. VMs are made all the same.", "`dirac-operator check --namespace NAMESPACE --installation NAME` prints the very lines to add to DIRAC's configuration; docs/dirac.md explains them.";
             BadUrl: "The address of the DIRAC service cannot be used.", "Correct it in spec.external of the DiracInstallation.";
             BadCredentials: "The certificate, key or authorities in the Secret cannot be read or do not belong together.", "Put a certificate, its key and ca.crt in PEM form into the Secret.";
             CertificateExpired: "The operator's own certificate has ended.", "Renew it in the Secret; the operator notices by itself.";

@@ -19,6 +19,20 @@ pub struct Args {
 pub enum Command {
     /// Runs the operator until it is told to stop.
     Run(Run),
+    /// Says whether DIRAC knows what pilots need, and prints the lines to add to its configuration. Only reads. Exit code 0: it knows
+    /// everything; 1: something lacks; 2: it could not be known.
+    Check(Check),
+}
+
+/// What is checked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Check {
+    /// Namespace of the DiracInstallation. Nothing: that of the kubeconfig.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+    /// Name of the DiracInstallation. Nothing: all of the namespace.
+    #[arg(long)]
+    pub installation: Option<String>,
 }
 
 /// How the operator runs.
@@ -110,8 +124,10 @@ mod tests {
     use super::*;
 
     fn run(args: &[&str]) -> Run {
-        let Command::Run(run) = Args::parse_from(["dirac-operator", "run"].iter().chain(args)).command;
-        run
+        match Args::parse_from(["dirac-operator", "run"].iter().chain(args)).command {
+            Command::Run(run) => run,
+            Command::Check(check) => panic!("{check:?}"),
+        }
     }
 
     #[test]

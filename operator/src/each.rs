@@ -33,7 +33,7 @@ pub async fn cloud(ctx: Arc<Context>) {
     }
 }
 
-/// For each installation: its source, its reader of rows, its round. Until dropped.
+/// For each installation: its source, its reader of rows, who looks at its DIRAC, its round. Until dropped.
 pub async fn installation(ctx: Arc<Context>) {
     let pulse = ctx.progress.begins("installations", TURN);
     let mut crew = Crew::default();
@@ -43,6 +43,7 @@ pub async fn installation(ctx: Arc<Context>) {
             vec![
                 tasks.spawn(installation::keep_the_way(ctx.clone(), key.clone())),
                 tasks.spawn(installation::read_rows(ctx.clone(), key.clone())),
+                tasks.spawn(installation::watch_readiness(ctx.clone(), key.clone())),
                 tasks.spawn(round::run(ctx.clone(), key.clone())),
             ]
         });

@@ -4,6 +4,7 @@ mod amounts;
 mod api;
 mod args;
 mod bells;
+mod check;
 mod cloud;
 mod conditions;
 mod context;
@@ -22,6 +23,7 @@ mod metrics;
 mod names;
 mod pool;
 mod progress;
+mod readiness;
 mod resolve;
 mod round;
 mod run;
@@ -31,6 +33,8 @@ mod status;
 mod trouble;
 mod vm;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 use crate::args::{Args, Command};
@@ -39,10 +43,16 @@ use crate::args::{Args, Command};
 #[global_allocator]
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() -> anyhow::Result<()> {
-    let Command::Run(args) = Args::parse().command;
-    log::start(args.log_format);
+fn main() -> anyhow::Result<ExitCode> {
+    let command = Args::parse().command;
     // One TLS provider for everything in this process: two would not agree on a default.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(args))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match command {
+        Command::Run(args) => {
+            log::start(args.log_format);
+            runtime.block_on(run::run(args)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Check(args) => Ok(runtime.block_on(check::run(args))),
+    }
 }

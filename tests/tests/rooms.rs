@@ -21,12 +21,12 @@ use syn::{
 const OPERATOR: &[&[&str]] = &[
     &["main"],
     &["run"],
-    &["each", "leader", "log", "serve"],
+    &["check", "each", "leader", "log", "serve"],
     &["cloud", "installation", "pool", "round", "secrets", "status", "vm"],
     &["giveback"],
     &["context"],
     &["api", "bells"],
-    &["args", "errands", "known", "metrics", "progress"],
+    &["args", "errands", "known", "metrics", "progress", "readiness"],
     &["conditions", "crash", "downtime", "ending", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];

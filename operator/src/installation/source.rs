@@ -3,18 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use broker::{
-    demand::diset::{Client, Credentials, JobMonitoring, Matcher, PilotManager, Settings},
+    clock::Clock,
+    demand::diset::{Addresses, Client, Credentials, Inspector, JobMonitoring, Matcher, PilotManager, Settings},
     pilot::{jobs::JobStates, rows::PilotRows},
     simulation::{Arrival, SimulatedDirac},
 };
 use crds::{
     DiracInstallation, Reason,
-    installation::{DiracInstallationSpec, SimulatedQueue},
+    installation::{DiracInstallationSpec, External, SimulatedQueue},
 };
 use tokio::time::Instant;
 
 use super::jobs::RowsWithJobs;
-use crate::{amounts::count, context::Context, known::installation::Handle, names::Key, trouble::Trouble};
+use crate::{
+    amounts::count, api::secret::Opened, context::Context, known::installation::Handle, names::Key,
+    readiness::configuration_address, trouble::Trouble,
+};
 
 /// Secrets are read again after this time.
 const REREAD: Duration = Duration::from_secs(60);
@@ -62,6 +66,8 @@ pub async fn keep_the_way(ctx: Arc<Context>, key: Key) {
                     handle.update(|f| {
                         f.not_reached = Some(trouble);
                         f.demand = None;
+                        f.inspect = None;
+                        f.readiness = None;
                     });
                     made_from = None;
                 }
@@ -105,17 +111,9 @@ async fn make(
     if same(&opened.version) {
         return Ok(());
     }
-    let credentials =
-        Credentials { certificate: opened.get("tls.crt")?, key: opened.get("tls.key")?, ca: opened.get("ca.crt")? };
     let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
-    let matcher =
-        Client::new(external.matcher.parse()?, &external.credentials.group, &credentials, settings, ctx.clock.clone())?;
-    let pilots = Arc::new(PilotManager::new(matcher.beside(external.pilot_manager.parse()?)));
-    let jobs = match &external.job_monitoring {
-        Some(address) => Some(JobMonitoring::new(matcher.beside(address.parse()?).within(STATES_WITHIN))),
-        None => None,
-    };
-    let demand = Arc::new(Matcher::new(matcher));
+    let Clients { matcher, pilots, jobs, inspector } = clients(external, &opened, settings, ctx.clock.clone())?;
+    let (demand, pilots) = (Arc::new(matcher), Arc::new(pilots));
     match jobs {
         Some(states) => follow_jobs(ctx, key, handle, pilots, Arc::new(states)),
         None => handle.update(|f| {
@@ -123,11 +121,43 @@ async fn make(
             f.jobs = None;
         }),
     }
-    handle.update(|f| f.demand = Some(demand));
+    handle.update(|f| {
+        f.demand = Some(demand);
+        f.inspect = Some(Arc::new(inspector));
+    });
     *made_from = Some((spec.clone(), opened.version));
     ctx.bells.read_rows(key);
     ctx.bells.plan(key);
     Ok(())
+}
+
+/// Clients of the services of one DIRAC.
+pub struct Clients {
+    matcher: Matcher,
+    pilots: PilotManager,
+    jobs: Option<JobMonitoring>,
+    /// Looks at the DIRAC itself.
+    pub inspector: Inspector,
+}
+
+/// Clients of the services that the manifest names, with the credentials of its Secret. Nothing is sent yet.
+pub fn clients(external: &External, opened: &Opened, settings: Settings, clock: Clock) -> Result<Clients, Trouble> {
+    let credentials =
+        Credentials { certificate: opened.get("tls.crt")?, key: opened.get("tls.key")?, ca: opened.get("ca.crt")? };
+    let client = Client::new(external.matcher.parse()?, &external.credentials.group, &credentials, settings, clock)?;
+    let (matcher, pilots) =
+        (Matcher::new(client.clone()), PilotManager::new(client.beside(external.pilot_manager.parse()?)));
+    let jobs: Option<Addresses> = external.job_monitoring.as_deref().map(str::parse).transpose()?;
+    let jobs = jobs.map(|urls| JobMonitoring::new(client.beside(urls).within(STATES_WITHIN)));
+    let inspector = Inspector {
+        dn: credentials.subject(),
+        configuration: configuration_address(external),
+        matcher: matcher.clone(),
+        pilots: pilots.clone(),
+        jobs: jobs.clone(),
+        client,
+    };
+    Ok(Clients { matcher, pilots, jobs, inspector })
 }
 
 /// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when another

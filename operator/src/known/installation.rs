@@ -7,6 +7,7 @@ use broker::{
     experience::Waits,
     pilot::rows::{PilotRow, PilotRows},
     plan::{self, Plan},
+    readiness::{Finding, Inspect},
     simulation::SimulatedDirac,
 };
 use jiff::Timestamp;
@@ -57,6 +58,10 @@ pub struct Facts {
     pub jobs: Option<Arc<Jobs>>,
     /// The simulated DIRAC, where that is what the installation is: simulated clouds attach their pilots to it.
     pub simulated: Option<SimulatedDirac>,
+    /// Looks whether DIRAC knows what pilots need; `None`: there is no DIRAC that could be looked at.
+    pub inspect: Option<Arc<dyn Inspect>>,
+    /// What was found the last time.
+    pub readiness: Option<Arc<Vec<Finding>>>,
     /// Why neither could be made.
     pub not_reached: Option<Trouble>,
     /// Why the task queues could not be read last time.

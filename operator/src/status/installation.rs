@@ -18,6 +18,7 @@ use crate::{
     conditions::Conditions,
     known::{installation::Facts, jobs::Jobs},
     names::{Key, LET_GO, deleting},
+    readiness,
 };
 
 pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstallationStatus {
@@ -43,6 +44,8 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     demand_read(&facts, &mut conditions);
     let (holds, reason, text) = rows_read(&facts, installation.spec.external.as_ref());
     conditions.says(ConditionType::RowsRead, holds, reason, &text);
+    let (holds, reason, text) = dirac_ready(&key, installation, &facts);
+    conditions.says(ConditionType::DiracReady, holds, reason, &text);
     conditions.ready(
         &[ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved],
         "demand is read and pilots can be registered",
@@ -118,6 +121,21 @@ fn demand_read(facts: &Facts, conditions: &mut Conditions) {
         (None, None) => {
             let text = "the task queues have not been read yet";
             conditions.says(ConditionType::DemandRead, None, Reason::NotRead, text);
+        }
+    }
+}
+
+/// Whether DIRAC knows what pilots need. Nothing is scaled by it: Ready does not ask for it.
+fn dirac_ready(key: &Key, installation: &DiracInstallation, facts: &Facts) -> (Option<bool>, Reason, String) {
+    if installation.spec.simulated.is_some() {
+        let text = "the installation is simulated: there is no DIRAC that would have to know anything";
+        return (Some(true), Reason::NothingToConfigure, text.to_owned());
+    }
+    match (&facts.not_reached, &facts.readiness) {
+        (Some(trouble), _) => (None, trouble.reason, trouble.message.clone()),
+        (None, Some(findings)) => readiness::verdict(key, findings),
+        (None, None) => {
+            (None, Reason::NotRead, "whether DIRAC knows what pilots need has not been read yet".to_owned())
         }
     }
 }

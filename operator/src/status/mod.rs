@@ -122,17 +122,20 @@ fn is_trouble(news: &Condition) -> bool {
 }
 
 /// What an administrator is told of a change: that an object is not ready any more or again, that demand of a pool is not met, that a
-/// provider's list lacks VMs or has them again, and that a downtime drains, begins, and has VMs left.
+/// provider's list lacks VMs or has them again, that DIRAC lacks something that pilots need or has it again, and that a downtime drains, begins, and has VMs left.
 /// What is not known yet is no news, nor that all is well from the first.
 fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let is_news = |c: &&Condition| {
         let Ok(type_) = c.type_.parse::<ConditionType>() else { return false };
         let before = type_.among(old);
         match (type_, c.status.as_str()) {
-            (ConditionType::Ready | ConditionType::DemandMet | ConditionType::Listed, "False") => {
-                before.is_none_or(|before| before.status != "False" || before.reason != c.reason)
+            (
+                ConditionType::Ready | ConditionType::DemandMet | ConditionType::Listed | ConditionType::DiracReady,
+                "False",
+            ) => before.is_none_or(|before| before.status != "False" || before.reason != c.reason),
+            (ConditionType::Ready | ConditionType::Listed | ConditionType::DiracReady, "True") => {
+                before.is_some_and(|b| b.status == "False")
             }
-            (ConditionType::Ready | ConditionType::Listed, "True") => before.is_some_and(|b| b.status == "False"),
             (ConditionType::Draining | ConditionType::Active, "True") => {
                 before.is_none_or(|before| before.status != "True" || before.reason != c.reason)
             }
@@ -168,6 +171,10 @@ mod tests {
         assert_eq!(told(&[], &ready), [""; 0]);
         assert_eq!(told(&[("Ready", None, "NotAsked")], &ready), [""; 0]);
         assert_eq!(told(&[], &[("DemandMet", Some(false), "PoolMax")]), ["PoolMax"]);
+        let lacks = [("DiracReady", Some(false), "NotConfigured")];
+        assert_eq!(told(&[("DiracReady", None, "NotRead")], &lacks), ["NotConfigured"]);
+        assert_eq!(told(&lacks, &[("DiracReady", Some(true), "Configured")]), ["Configured"]);
+        assert_eq!(told(&lacks, &[("DiracReady", None, "Unreachable")]), [""; 0], "what is not known is no news");
         let lacks = [("Listed", Some(false), "MissingFromLists")];
         assert_eq!((told(&[], &lacks), told(&lacks, &lacks).len()), (vec!["MissingFromLists".to_owned()], 0));
         assert_eq!(told(&lacks, &[("Listed", Some(true), "Listed")]), ["Listed"]);
