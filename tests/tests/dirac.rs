@@ -1,6 +1,10 @@
 //! Layer `dirac`: our DISET client, matching rules and pilot rows against real DIRAC services.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dirac {
+    mod readiness;
+}
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

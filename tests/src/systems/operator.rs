@@ -69,6 +69,13 @@ impl Operator {
         Ok((operator, kubeconfig))
     }
 
+    /// The program, to be run once with this kubeconfig.
+    pub fn command(kubeconfig: &Path) -> Result<Command> {
+        let mut command = Command::new(Self::program("dirac-operator", "cargo build --package operator")?);
+        command.env("KUBECONFIG", kubeconfig);
+        Ok(command)
+    }
+
     /// Starts the program as it is shipped, without what tests build into it.
     pub fn start(kubeconfig: &Path, log: &Path, args: &[&str]) -> Result<Self> {
         let program = Self::program("dirac-operator", "cargo build --package operator")?;

@@ -10,7 +10,7 @@ use testbeds::systems::{
     pki::{Authority, Identity},
 };
 
-use super::{Fixture, fixture, impostor, until};
+use super::{Fixture, Operator, fixture, impostor, until};
 
 #[tokio::test]
 async fn a_real_dirac_s_queues_are_read_and_its_failures_are_conditions() {
@@ -37,6 +37,7 @@ spec:
   external:
     matcher: {}
     pilotManager: {}
+    configuration: {}
     credentials: {{certificateSecretRef: {{name: cert}}, group: biomed_admin}}
 ---
 apiVersion: diracgrid.org/v1alpha1
@@ -50,7 +51,8 @@ metadata: {{name: enmr, namespace: real}}
 spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enmr_user}}, {{name: enmr_pilot, properties: [GenericPilot]}}], pilot: {{group: enmr_pilot}}}}
 "#,
         dirac.url("MATCHER").unwrap(),
-        dirac.url("PILOTMANAGER").unwrap()
+        dirac.url("PILOTMANAGER").unwrap(),
+        dirac.url("CONFIGURATION").unwrap()
     );
     f.kubectl.apply(&manifest).unwrap();
     let says = async |status: &str, reason: &str, words: &str| {
@@ -74,6 +76,7 @@ spec: {{installationRef: {{name: egi}}, diracName: enmr.eu, groups: [{{name: enm
         if both == (3, 3) { Ok(()) } else { Err(format!("{both:?}")) }
     })
     .await;
+    what_dirac_lacks_is_a_condition_and_the_command_prints_the_lines_that_cure_it(&f, &dirac).await;
     dirac.stop_service("MATCHER");
     says("False", "Unreachable", "nothing is scaled").await;
     dirac.start_service("MATCHER").unwrap();
@@ -97,6 +100,48 @@ fn keys(credentials: &Credentials) -> Value {
 
 fn put_secret(f: &Fixture, namespace: &str, name: &str, keys: &Value) {
     f.kubectl.put_secret(namespace, name, "stringData", keys).unwrap();
+}
+
+/// The manifest calls the second VO enmr.eu, and DIRAC's groups are of enmr.
+async fn what_dirac_lacks_is_a_condition_and_the_command_prints_the_lines_that_cure_it(f: &Fixture, dirac: &Dirac) {
+    let says = async |status: &str, reason: &str, words: &str| {
+        until(&format!("DiracReady is {status} for {reason}"), 240, async || {
+            let (s, r, m) = f.condition("real", "diracinstallation/egi", "DiracReady");
+            if s == status && r == reason && m.contains(words) { Ok(()) } else { Err(format!("{s} {r}: {m}")) }
+        })
+        .await;
+    };
+    says("False", "NotConfigured", "/Registry/Groups/enmr_user/VO needs enmr.eu, and there is enmr").await;
+    assert_eq!(f.condition("real", "diracinstallation/egi", "Ready").0, "True", "it only informs");
+    let check = |installation: &str| {
+        let args = ["check", "--namespace", "real", "--installation", installation];
+        let output = Operator::command(&f.plane.kubeconfig()).unwrap().args(args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("PRIVATE KEY") && !text.contains("BEGIN CERTIFICATE"), "no secret is printed");
+        (output.status.code(), text)
+    };
+    let (code, text) = check("egi");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("\nmissing  /Registry/Groups/enmr_user/VO")
+            && text.contains("\nok       WorkloadManagement/Matcher"),
+        "{text}"
+    );
+    let lines = &text[text.find("\nRegistry\n{").expect("lines")..];
+    dirac.merge_configuration(lines).unwrap();
+    let (code, text) = check("egi");
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(check("nobody").0, Some(2));
+    says("True", "Configured", "").await;
+    for reason in ["NotConfigured", "Configured"] {
+        until(&format!("an event says {reason}"), 60, async || {
+            let about =
+                ["get", "events", "--namespace", "real", &format!("--field-selector=reason={reason}"), "--output=yaml"];
+            let events = f.kubectl.run(&about).unwrap();
+            if events.contains("name: egi") { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
 }
 
 async fn a_pilotmanager_that_is_away_is_said_before_a_vm_is_made(f: &Fixture, dirac: &mut Dirac) {

@@ -165,6 +165,19 @@ impl Dirac {
             .with_context(|| format!("fill.py: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// Merges these lines into the configuration that the Configuration server serves, and commits it, as `dirac-configuration-cli` does.
+    pub fn merge_configuration(&self, lines: &str) -> Result<()> {
+        let file = self.state.join("lines.cfg");
+        fs::write(&file, lines)?;
+        self.python("configure.py", &["merge", &file.display().to_string(), &self.url("CONFIGURATION")?], None)
+            .map(|_| ())
+    }
+
+    /// Takes a section or an option out of the configuration that the Configuration server serves, and commits it.
+    pub fn remove_configuration(&self, path: &str) -> Result<()> {
+        self.python("configure.py", &["remove", path, &self.url("CONFIGURATION")?], None).map(|_| ())
+    }
+
     /// Address of a service (`MATCHER`...).
     pub fn url(&self, name: &str) -> Result<String> {
         let (_, service) =

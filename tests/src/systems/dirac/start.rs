@@ -19,12 +19,13 @@ const DATABASES: [&str; 7] = [
     "Framework/ProxyDB",
     "ResourceStatus/ResourceStatusDB",
 ];
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("search_standin.py", include_str!("files/search_standin.py")),
     ("prepare.py", include_str!("files/prepare.py")),
     ("fill.py", include_str!("files/fill.py")),
     ("mkproxy.py", include_str!("files/mkproxy.py")),
     ("upload_proxy.py", include_str!("files/upload_proxy.py")),
+    ("configure.py", include_str!("files/configure.py")),
     ("submit.py", include_str!("files/submit.py")),
     ("request_job.py", include_str!("files/request_job.py")),
 ];
