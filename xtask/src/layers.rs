@@ -27,7 +27,7 @@ struct Layer {
 enum Operator {
     Shipped,
     CrashPoints,
-    /// The static one of the container image.
+    /// The static one of the container image: a build of its own, which takes some minutes. Only with `--full`.
     Image,
 }
 
@@ -86,7 +86,7 @@ const LAYERS: [Layer; 9] = [
     },
     Layer {
         name: "chart",
-        what: "the Helm chart in a real control plane; its image in a real kubelet; the demo as a person meets it",
+        what: "the Helm chart in a real control plane; the demo as a person meets it; with --full the image in a real kubelet",
         operators: &[Operator::Shipped, Operator::Image],
         tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
     },
@@ -127,7 +127,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
     let chosen = |l: &&Layer| (only.is_empty() || only.contains(&l.name)) && !skip.contains(&l.name);
     let chosen: Vec<&'static Layer> = LAYERS.iter().filter(chosen).collect();
     let (begun, figure) = (Instant::now(), Figure::of("test"));
-    build(&chosen)?;
+    build(&chosen, full)?;
     let mut outcomes = in_lanes(&chosen, full);
     outcomes.sort_by_key(|o| LAYERS.iter().position(|l| l.name == o.layer));
     if !full && outcomes.len() == LAYERS.len() && outcomes.iter().all(|o| o.ok) {
@@ -137,14 +137,14 @@ pub fn test(args: &[String]) -> Result<(), String> {
 }
 
 /// Builds what the layers run, so that no lane waits for cargo in another.
-fn build(layers: &[&Layer]) -> Result<(), String> {
+fn build(layers: &[&Layer], full: bool) -> Result<(), String> {
     let step = Step::start("building what the tests need (the first time takes some minutes)");
-    let built = build_all(layers);
+    let built = build_all(layers, full);
     step.end(built.is_ok());
     built
 }
 
-fn build_all(layers: &[&Layer]) -> Result<(), String> {
+fn build_all(layers: &[&Layer], full: bool) -> Result<(), String> {
     let wants = |operator| layers.iter().any(|l| l.operators.contains(&operator));
     if wants(Operator::CrashPoints) {
         run("cargo build", cargo().args(["build", "--package", "operator", "--features", "crash-points"]))?;
@@ -156,7 +156,7 @@ fn build_all(layers: &[&Layer]) -> Result<(), String> {
     if wants(Operator::Shipped) {
         run("cargo build", cargo().args(["build", "--package", "operator"]))?;
     }
-    if wants(Operator::Image) {
+    if full && wants(Operator::Image) {
         image::program_for_here()?;
     }
     let tests = layers.iter().flat_map(|l| l.tests);

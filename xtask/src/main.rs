@@ -18,7 +18,7 @@ cargo xtask COMMAND
   demo --real [--for 10m]                     the same with a real DIRAC and a real OpenStack
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need;
                                               layers: unit crds dirac openstack losses crash chart operator e2e
-  test --full                                 the same, and what takes long of the layers that have a short form (losses, crash)
+  test --full                                 the same, and what takes long of the layers that have a short form (losses, crash, chart)
   testbed up|down|status [controlplane] [dirac] [openstack] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
