@@ -136,6 +136,8 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     };
     let error = second("clusterWide=true,crds.install=false,aggregateRoles=false");
     assert!(error.contains(r#"ClusterRole "dirac-operator""#) && error.contains("ownership"), "{error}");
+    let error = second("watchNamespaces={dirac},crds.install=false,aggregateRoles=false");
+    assert!(error.contains("looks after all namespaces already"), "{error}");
 
     let upgraded = helm.run(&[&install[..], &["--set", "log.level=debug"]].concat()).unwrap();
     assert!(upgraded.contains("REVISION: 2"), "{upgraded}");
@@ -154,6 +156,8 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     assert!(may("get", "secrets", &["--namespace", NAMESPACE]), "the release's own namespace is looked after");
     let error = second("watchNamespaces={dirac},crds.install=false,aggregateRoles=false");
     assert!(error.contains(r#"Role "dirac-operator" in namespace "dirac""#) && error.contains("ownership"), "{error}");
+    let error = second("clusterWide=true,crds.install=false,aggregateRoles=false");
+    assert!(error.contains("looks after namespace dirac") && error.contains("already"), "{error}");
     // One thing is asked of all namespaces: whether a PilotVM exists.
     assert!(may("list", "pilotvms.diracgrid.org", &["--all-namespaces"]), "an orphan is one of no namespace");
     assert!(!may("get", "pilotvms.diracgrid.org", &["--namespace", "escape"]));
