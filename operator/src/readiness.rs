@@ -12,7 +12,7 @@ use broker::{
 use crds::{
     Cloud, DiracInstallation, PilotPool, Reason, VirtualOrganization, flavor::CloudFlavor, installation::External,
 };
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
 use crate::{
     amounts::count,
@@ -29,11 +29,6 @@ pub struct Objects {
     pub sites: Vec<Arc<crds::Site>>,
     pub clouds: Vec<Arc<Cloud>>,
     pub pools: Vec<Arc<PilotPool>>,
-}
-
-/// Those of the objects that are in this namespace.
-pub fn within<K: Resource>(namespace: &str, objects: Vec<Arc<K>>) -> Vec<Arc<K>> {
-    objects.into_iter().filter(|object| object.meta().namespace.as_deref() == Some(namespace)).collect()
 }
 
 /// Where the Configuration server of an installation is: what its object says, or else the usual port of the Matcher's host.
@@ -153,20 +148,22 @@ fn takes(pool: &PilotPool, flavor: &CloudFlavor) -> bool {
 pub fn verdict(key: &Key, findings: &[Finding]) -> (Option<bool>, Reason, String) {
     let of = |state: State| findings.iter().filter(move |finding| finding.state == state);
     let how = format!("`dirac-operator check --namespace {} --installation {}`", key.namespace, key.name);
-    if of(State::Missing).next().is_some() {
-        let named = first(of(State::Missing), |f| format!("{} needs {}, and there is {}", f.place, f.needed, f.found));
-        return (
-            Some(false),
-            Reason::NotConfigured,
-            format!("{named}; {how} prints the lines to add to DIRAC's configuration"),
-        );
+    let holds = readiness::holds(findings);
+    match holds {
+        Some(true) => (holds, Reason::Configured, format!("DIRAC knows everything that pilots need; {how} lists it")),
+        Some(false) => {
+            let named =
+                first(of(State::Missing), |f| format!("{} needs {}, and there is {}", f.place, f.needed, f.found));
+            let text = format!("{named}; {how} prints the lines to add to DIRAC's configuration");
+            (holds, Reason::NotConfigured, text)
+        }
+        None => {
+            let fault = of(State::Unknown).next().and_then(|unknown| unknown.fault);
+            let named = first(of(State::Unknown), |f| format!("{}: {}", f.place, f.found));
+            let text = format!("whether DIRAC knows what pilots need could not be read: {named}");
+            (holds, fault.map_or(Reason::NotReady, of_dirac), text)
+        }
     }
-    if let Some(unknown) = of(State::Unknown).next() {
-        let named = first(of(State::Unknown), |f| format!("{}: {}", f.place, f.found));
-        let reason = unknown.fault.map_or(Reason::NotReady, of_dirac);
-        return (None, reason, format!("whether DIRAC knows what pilots need could not be read: {named}"));
-    }
-    (Some(true), Reason::Configured, format!("DIRAC knows everything that pilots need; {how} lists it"))
 }
 
 /// The first few of them, and how many more there are.
@@ -182,7 +179,7 @@ fn first<'a>(findings: impl Iterator<Item = &'a Finding> + Clone, said: impl Fn(
 
 /// Whether DIRAC knows all of it.
 pub fn is_met(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| finding.state == readiness::State::Met)
+    readiness::holds(findings) == Some(true)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ mod build;
 mod tool;
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
 use crate::{
     say::Step,
-    tools::{root, run},
+    tools::{root, run, targets},
 };
 
 use build::Arch;
@@ -101,7 +101,7 @@ fn push(tool: Tool, name: &str, made: &[String]) -> Result<(), String> {
 
 /// A folder with what the Containerfile copies, and nothing else.
 fn context(program: &Path, roots: &Path, arch: Arch) -> Result<PathBuf, String> {
-    let folder = build::targets()?.join("image-context").join(arch.name());
+    let folder = targets()?.join("image-context").join(arch.name());
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     let copied = |from: &Path, name: &str| {
         let to = folder.join(name);
@@ -123,10 +123,6 @@ fn size(folder: &Path) -> Result<u64, String> {
 
 fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
-}
-
-fn on_path(name: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
 fn parse(args: &[String]) -> Result<Wish, String> {

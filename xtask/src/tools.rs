@@ -53,12 +53,14 @@ pub fn run_prefixed(name: &str, what: &str, command: &mut Command) -> Result<(),
     }
 }
 
+/// Whether the shell finds a program of this name.
+pub fn on_path(name: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+}
+
 /// Says what must be there before anything can be built, and how to get it.
 pub fn require_compiler() -> Result<(), String> {
-    let there = |name: &str| {
-        env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
-    };
-    if there("cc") {
+    if on_path("cc") {
         Ok(())
     } else {
         Err("there is no C compiler (cc) on the PATH; on Debian: apt-get install build-essential".to_owned())
@@ -89,9 +91,14 @@ pub fn run_program(name: &str, args: &[String]) -> Result<(), String> {
 /// The program `name` that was built with this profile. `cargo run` would build it again, and silently, with the
 /// features of its own package alone.
 fn built(profile: &str, name: &str) -> Result<Command, String> {
+    Ok(Command::new(targets()?.join(profile).join(name)))
+}
+
+/// The folder in which cargo builds.
+pub fn targets() -> Result<PathBuf, String> {
     let own = env::current_exe().map_err(|e| format!("where are we? {e}"))?;
     let targets = own.ancestors().nth(2).ok_or_else(|| format!("{} is in no target folder", own.display()))?;
-    Ok(Command::new(targets.join(profile).join(name)))
+    Ok(targets.to_owned())
 }
 
 /// The figures: the operator is measured as it is shipped, optimised.

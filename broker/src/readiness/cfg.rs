@@ -191,6 +191,12 @@ pub fn list(value: &str) -> Vec<&str> {
     value.split(',').map(str::trim).filter(|one| !one.is_empty()).collect()
 }
 
+/// An option with these values, and with those of `more` that are not among them.
+pub(super) fn with<'a>(has: &[&'a str], more: impl IntoIterator<Item = &'a str>) -> String {
+    let more = more.into_iter().filter(|one| !has.contains(one));
+    has.iter().copied().chain(more).collect::<Vec<_>>().join(", ")
+}
+
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !name.is_empty())
 }

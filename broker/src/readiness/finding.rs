@@ -75,6 +75,12 @@ impl Finding {
     }
 }
 
+/// Whether DIRAC knows all of it; `None`: nobody could say of everything, and nothing is known to lack.
+pub fn holds(findings: &[Finding]) -> Option<bool> {
+    let has = |state| findings.iter().any(|finding| finding.state == state);
+    if has(State::Missing) { Some(false) } else { (!has(State::Unknown)).then_some(true) }
+}
+
 /// The lines that cure all of these, as one piece of DIRAC's configuration; `None` where no line does.
 pub fn lines<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Option<Cfg> {
     let mut all = Cfg::default();

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, cfg::Cfg, identity::said, wanted::Vo};
+use super::{
+    Finding,
+    cfg::{self, Cfg},
+    identity::said,
+    wanted::Vo,
+};
 
 /// The property by which a pilot may take jobs of others of its VO.
 const PILOT: &str = "GenericPilot";
@@ -60,8 +65,7 @@ fn properties(cfg: &Cfg, path: &str, wants: &[&str]) -> Finding {
     if lacks.is_empty() {
         return Finding::met(place, needed);
     }
-    let all: Vec<&str> = has.iter().copied().chain(lacks).collect();
-    Finding::missing(&place, needed, said(&has)).set(&place, all.join(", "))
+    Finding::missing(&place, needed, said(&has)).set(&place, cfg::with(&has, lacks))
 }
 
 /// A group without members has nobody as whom a pilot could act.

@@ -2,7 +2,7 @@
 
 use super::{
     Finding,
-    cfg::{Cfg, list},
+    cfg::{self, Cfg, list},
     wanted::Operator,
 };
 use crate::demand::Fault;
@@ -116,8 +116,7 @@ fn properties(cfg: &Cfg, of: &str) -> Finding {
     if lacks.is_empty() {
         return Finding::met(place, needed);
     }
-    let all: Vec<&str> = has.iter().copied().chain(lacks).collect();
-    Finding::missing(&place, needed, said(&has)).set(&place, all.join(", "))
+    Finding::missing(&place, needed, said(&has)).set(&place, cfg::with(&has, lacks))
 }
 
 /// The property without which this call is refused to who has these; `None`: it is allowed. DIRAC asks for what the configuration says of
@@ -141,9 +140,7 @@ fn common_name(dn: &str) -> &str {
 
 /// What stands at this path, and this.
 fn with(cfg: &Cfg, path: &str, more: &str) -> String {
-    let has = cfg.list(path);
-    let more = list(more).into_iter().filter(|one| !has.contains(one));
-    has.iter().copied().chain(more).collect::<Vec<_>>().join(", ")
+    cfg::with(&cfg.list(path), list(more))
 }
 
 /// What is there, in words.

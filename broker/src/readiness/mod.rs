@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use crate::demand::Fault;
 
 pub use cfg::Cfg;
-pub use finding::{Finding, State, lines};
+pub use finding::{Finding, State, holds, lines};
 pub use wanted::{Group, Operator, Queue, Site, Size, Vo, Wanted};
 
 /// What a DIRAC says of itself when it is looked at.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Finding,
-    cfg::{Cfg, list},
+    cfg::{Cfg, list, with},
     identity::said,
     wanted::{Queue, Size},
 };
@@ -63,8 +63,7 @@ impl There<'_> {
 
     /// What stands in the queue, with these that it lacks.
     fn with(&self, name: &str, more: &[&str]) -> String {
-        let has = self.cfg.list(&format!("{}/{name}", self.queue));
-        has.into_iter().chain(more.iter().copied()).collect::<Vec<_>>().join(", ")
+        with(&self.cfg.list(&format!("{}/{name}", self.queue)), more.iter().copied())
     }
 }
 

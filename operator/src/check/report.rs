@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use broker::readiness::{Finding, State, lines};
+use broker::readiness::{Finding, State, holds, lines};
 
 use crate::names::Key;
 
@@ -32,10 +32,7 @@ impl Outcome {
     /// Whether all is well; `None`: nobody could say.
     fn holds(&self) -> Option<bool> {
         match self {
-            Self::Looked { findings, .. } => {
-                let has = |state| findings.iter().any(|finding| finding.state == state);
-                if has(State::Missing) { Some(false) } else { (!has(State::Unknown)).then_some(true) }
-            }
+            Self::Looked { findings, .. } => holds(findings),
             Self::Simulated => Some(true),
             Self::NotSupported | Self::NotReached(_) => None,
         }
@@ -79,7 +76,8 @@ fn looked(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result {
         };
         writeln!(f, "{word:<8} {:<width$}  {}", plain(&finding.place), plain(&text))?;
     }
-    if let Some(lines) = lines(findings) {
+    let lines = lines(findings);
+    if let Some(lines) = &lines {
         writeln!(
             f,
             "\nAdd these lines to DIRAC's configuration. For example put them into a file lacks.cfg, and in dirac-configuration-cli"
@@ -88,7 +86,7 @@ fn looked(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result {
     }
     let steps: Vec<&String> = findings.iter().flat_map(|finding| &finding.steps).collect();
     if !steps.is_empty() {
-        writeln!(f, "{}Then:", if lines(findings).is_none() { "\n" } else { "" })?;
+        writeln!(f, "{}Then:", if lines.is_none() { "\n" } else { "" })?;
         steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
     }
     writeln!(f)

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     context::Context,
     names::Key,
-    readiness::{Objects, is_met, wanted, within},
+    readiness::{Objects, is_met, wanted},
 };
 
 /// Manifests are looked at this often: what they need may be another.
@@ -64,11 +64,11 @@ async fn look(ctx: &Context, key: &Key, last: Option<Last>) -> Option<Last> {
 fn objects(ctx: &Context, key: &Key) -> Objects {
     let stores = &ctx.state.stores;
     Objects {
-        installations: within(&key.namespace, stores.installations.all()),
-        vos: within(&key.namespace, stores.vos.all()),
-        sites: within(&key.namespace, stores.sites.all()),
-        clouds: within(&key.namespace, stores.clouds.all()),
-        pools: within(&key.namespace, stores.pools.all()),
+        installations: stores.installations.within(&key.namespace),
+        vos: stores.vos.within(&key.namespace),
+        sites: stores.sites.within(&key.namespace),
+        clouds: stores.clouds.within(&key.namespace),
+        pools: stores.pools.within(&key.namespace),
     }
 }
 

@@ -122,8 +122,8 @@ fn is_trouble(news: &Condition) -> bool {
 }
 
 /// What an administrator is told of a change: that an object is not ready any more or again, that demand of a pool is not met, that a
-/// provider's list lacks VMs or has them again, that DIRAC lacks something that pilots need or has it again, and that a downtime drains, begins, and has VMs left.
-/// What is not known yet is no news, nor that all is well from the first.
+/// provider's list lacks VMs or has them again, that DIRAC lacks something that pilots need or has it again, and that a downtime drains,
+/// begins, and has VMs left. What is not known yet is no news, nor that all is well from the first.
 fn flips<'a>(old: &[Condition], new: &'a [Condition]) -> Vec<&'a Condition> {
     let is_news = |c: &&Condition| {
         let Ok(type_) = c.type_.parse::<ConditionType>() else { return false };

@@ -76,6 +76,31 @@ impl Kubectl {
         self.apply(&secret(namespace, name, field, values)).map(|_| ())
     }
 
+    /// Puts objects into this namespace with the statuses that they have, and with the namespace's pool `cpu` as their owner where they
+    /// have one.
+    pub fn put_with_statuses(&self, namespace: &str, objects: Vec<Value>) -> Result<()> {
+        for mut object in objects {
+            let status = object.as_object_mut().and_then(|fields| fields.remove("status"));
+            object["metadata"]["namespace"] = json!(namespace);
+            if let Some(uid) = object.pointer_mut("/metadata/ownerReferences/0/uid") {
+                *uid = self.object(namespace, "pilotpool/cpu")?["metadata"]["uid"].clone();
+            }
+            self.run_with(&["create", "--validate=strict", "-f", "-"], &object.to_string())?;
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            if let Some(status) = status {
+                self.patch_status(namespace, &word(&object["kind"]), &word(&object["metadata"]["name"]), &status)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the status of an object, as its controller does.
+    pub fn patch_status(&self, namespace: &str, kind: &str, name: &str, status: &Value) -> Result<()> {
+        let patch = json!({ "status": status }).to_string();
+        let what = ["patch", kind, name, "--namespace", namespace, "--subresource=status"];
+        self.run(&[&what[..], &["--type=merge", "--patch", &patch]].concat()).map(|_| ())
+    }
+
     /// Runs `kubectl ARGS` and gives it `input` on its standard input.
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.program);

@@ -34,8 +34,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// A program of the operator's build: beside the running one, or beside the folder of a test.
-    fn program(name: &str, build: &str) -> Result<PathBuf> {
+    /// A program that was built before: beside the running one, or beside the folder of a test.
+    pub fn program(name: &str, build: &str) -> Result<PathBuf> {
         let own = std::env::current_exe()?;
         let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|p| p.is_file());
         found.with_context(|| format!("there is no {name} beside {}: run `{build}` first", own.display()))

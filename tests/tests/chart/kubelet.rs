@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use testbeds::{
     host::{choice::is_full, process::run, until::until},
     systems::{
         cluster::Cluster,
         helm::{Helm, chart},
         kubectl::Kubectl,
-        operator::NAMESPACE,
+        operator::{NAMESPACE, Operator},
     },
 };
 
@@ -92,9 +92,7 @@ fn image(state: &Path) -> PathBuf {
     let text =
         format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", at("images"), at("images-run"));
     std::fs::write(&storage, text).unwrap();
-    let own = std::env::current_exe().unwrap();
-    let xtask = own.ancestors().skip(1).take(2).map(|dir| dir.join("xtask")).find(|path| path.is_file());
-    let mut command = Command::new(xtask.expect("cargo xtask test builds xtask first"));
+    let mut command = Command::new(Operator::program("xtask", "cargo build --package xtask").unwrap());
     command.args(["image", "--tool=buildah", "--save"]).arg(&archive).env("CONTAINERS_STORAGE_CONF", storage);
     let said = run("cargo xtask image", &mut command).unwrap();
     print!("{said}");
@@ -113,21 +111,8 @@ fn install(helm: &Helm, set: &str) -> String {
 /// In the release's own namespace, which is the only one that the chart's values look after.
 fn put_what_the_last_release_wrote(kubectl: &Kubectl) {
     kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).unwrap();
-    let objects: Vec<Value> = serde_saphyr::from_str(include_str!("../operator/released/objects.yaml")).unwrap();
-    for mut object in objects {
-        let status = object.as_object_mut().unwrap().remove("status");
-        object["metadata"]["namespace"] = json!(NAMESPACE);
-        if let Some(uid) = object.pointer_mut("/metadata/ownerReferences/0/uid") {
-            *uid = kubectl.object(NAMESPACE, "pilotpool/cpu").unwrap()["metadata"]["uid"].clone();
-        }
-        kubectl.run_with(&["create", "--validate=strict", "-f", "-"], &object.to_string()).unwrap();
-        let Some(status) = status else { continue };
-        let patch = json!({ "status": status }).to_string();
-        let name = format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
-        let what =
-            ["patch", &name, "--namespace", NAMESPACE, "--subresource=status", "--type=merge", "--patch", &patch];
-        kubectl.run(&what).unwrap();
-    }
+    let objects = serde_saphyr::from_str(include_str!("../operator/released/objects.yaml")).unwrap();
+    kubectl.put_with_statuses(NAMESPACE, objects).unwrap();
 }
 
 fn rolled_out(kubectl: &Kubectl) -> anyhow::Result<()> {

@@ -5,14 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testbeds::{
     host::until::until,
-    real::{Kind, NAMESPACE},
+    real::{Kind, NAMESPACE, Real},
     systems::openstack::lossy::Loss,
 };
 
-use super::{
-    pool::{Pool, works},
-    scene::Scene,
-};
+use super::{pool::Pool, scene::Scene};
 
 const JOB: Kind =
     Kind { name: "of a deleted pool", group: "biomed_user", jobs: 1, asks: "CPUTime = 300; Tags = \"Deleted\";" };
@@ -30,7 +27,7 @@ pub async fn what_is_deleted_goes_without_its_jobs_unless_a_person_says_so(scene
 
 fn pool() -> String {
     let scaling = json!({"max": 2, "bootDeadline": "5m", "idleTimeout": "1m"});
-    Pool { name: POOL, tag: "Deleted", longest: "24h", scaling }.manifest(&works())
+    Pool { name: POOL, tag: "Deleted", longest: "24h", scaling }.manifest(&Real::pilot())
 }
 
 fn delete(scene: &Scene, object: &str) {

@@ -5,13 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use testbeds::{
     host::until::until,
-    real::{Kind, NAMESPACE},
+    real::{Kind, NAMESPACE, Real},
 };
 
-use super::{
-    pool::{Pool, works},
-    scene::Scene,
-};
+use super::{pool::Pool, scene::Scene};
 
 const JOB: Kind =
     Kind { name: "just taken", group: "biomed_user", jobs: 1, asks: "CPUTime = 300; Tags = \"JustTaken\";" };
@@ -23,7 +20,7 @@ const SELDOM: [&str; 2] = ["--rows-interval=3600", "--busy-interval=3600"];
 pub async fn a_give_back_that_meets_a_pilot_with_a_job_lets_it_live(scene: &mut Scene) {
     let scaling = json!({"max": 1, "bootDeadline": "10m", "idleTimeout": "1m"});
     let pool = Pool { name: "taken", tag: "JustTaken", longest: "24h", scaling };
-    scene.kubectl.apply(&pool.manifest(&works())).unwrap();
+    scene.kubectl.apply(&pool.manifest(&Real::pilot())).unwrap();
     scene.stop();
     scene.revive_with(&SELDOM).await;
     for gone in

@@ -6,13 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testbeds::{
     host::until::until,
-    real::{Kind, NAMESPACE},
+    real::{Kind, NAMESPACE, Real},
 };
 
-use super::{
-    pool::{Pool, works},
-    scene::Scene,
-};
+use super::{pool::Pool, scene::Scene};
 
 /// Its jobs ask for a pilot that never asks for them.
 const SILENT: Kind =
@@ -33,12 +30,14 @@ pub async fn guests_that_hang_are_ended_and_replaced(scene: &mut Scene) {
     let silent = Pool { name: "silent", tag: "Silent", longest: "6m", scaling };
     let scaling = json!({"max": 1, "bootDeadline": "5m", "idleTimeout": "30s", "maxLifetime": "10m"});
     let stuck = Pool { name: "stuck", tag: "Stuck", longest: "6m", scaling };
-    let asks_for_another =
-        format!("sed -i -E 's/^(DIRAC_(REQUIRED_)?TAGS)=.*/\\1=Other/' /etc/dirac-operator/pilot.env; {}", works());
+    let asks_for_another = format!(
+        "sed -i -E 's/^(DIRAC_(REQUIRED_)?TAGS)=.*/\\1=Other/' /etc/dirac-operator/pilot.env; {}",
+        Real::pilot()
+    );
     scene.kubectl.apply(&silent.manifest(&format!("{asks_for_another} || true\nsleep 7200"))).unwrap();
     let takes_one = format!(
         "({}) >/tmp/pilot.log 2>&1 &\nuntil grep -q 'Received JobID=' /tmp/pilot.log; do sleep 0.2; done\nkill -STOP -1\nsleep 7200",
-        works()
+        Real::pilot()
     );
     scene.kubectl.apply(&stuck.manifest(&takes_one)).unwrap();
     scene.real.submit(&SILENT, 1, 5).unwrap();
@@ -52,7 +51,7 @@ pub async fn guests_that_hang_are_ended_and_replaced(scene: &mut Scene) {
     .await
     .unwrap();
     // What takes the place of the first works.
-    scene.kubectl.apply(&silent.manifest(&works())).unwrap();
+    scene.kubectl.apply(&silent.manifest(&Real::pilot())).unwrap();
     let asks_since = since(&of_silent["status"]["runningSince"]);
     ends(scene, &of_silent, "PilotSilent", asks_since, IDLE + GRACE).await;
     until("its job is Done by the one in its place", Duration::from_secs(180), async || {

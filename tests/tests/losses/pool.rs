@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbeds::{
-    host::until::until,
-    real::{IMAGE, NAMESPACE},
-};
+use testbeds::{host::until::until, real::NAMESPACE};
 
 use super::scene::Scene;
 
@@ -17,11 +14,6 @@ pub struct Pool {
     /// The longest CPU time of a job.
     pub longest: &'static str,
     pub scaling: Value,
-}
-
-/// What a guest runs so that its pilot works until it finds no more jobs.
-pub fn works() -> String {
-    format!("{IMAGE}/start-pilot")
 }
 
 impl Pool {

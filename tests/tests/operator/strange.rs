@@ -57,24 +57,8 @@ async fn an_operator_starts_over_what_it_does_not_know_and_what_people_overwrote
 /// With the statuses, and with the pool as the owner of its VMs.
 async fn put_what_the_last_release_wrote(kubectl: &Kubectl) {
     kubectl.run(&["create", "namespace", RELEASED]).unwrap();
-    let objects: Vec<Value> = serde_saphyr::from_str(include_str!("released/objects.yaml")).unwrap();
-    for mut object in objects {
-        let status = object.as_object_mut().unwrap().remove("status");
-        let kind = object["kind"].as_str().unwrap().to_owned();
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        if let Some(uid) = object.pointer_mut("/metadata/ownerReferences/0/uid") {
-            *uid = kubectl.object(RELEASED, "pilotpool/cpu").unwrap()["metadata"]["uid"].clone();
-        }
-        kubectl.run_with(&["create", "--validate=strict", "-f", "-"], &object.to_string()).unwrap();
-        let Some(status) = status else { continue };
-        patch_status(kubectl, RELEASED, &kind, &name, &status);
-    }
-}
-
-fn patch_status(kubectl: &Kubectl, namespace: &str, kind: &str, name: &str, status: &Value) {
-    let patch = json!({ "status": status }).to_string();
-    let what = ["patch", kind, name, "--namespace", namespace, "--subresource=status"];
-    kubectl.run(&[&what[..], &["--type=merge", "--patch", &patch]].concat()).unwrap();
+    let objects = serde_saphyr::from_str(include_str!("released/objects.yaml")).unwrap();
+    kubectl.put_with_statuses(RELEASED, objects).unwrap();
 }
 
 /// A PilotVM that a looser CRD let in.
@@ -152,7 +136,7 @@ async fn labels_and_statuses_heal(f: &Fixture) {
     let other = ["label", "pilotvm", &name, "--namespace", RELEASED, "--overwrite"];
     f.kubectl.run(&[&other[..], &["diracgrid.org/pool-", "diracgrid.org/vo=other"]].concat()).unwrap();
     let bent = json!({"phase": "Pending", "pilotReference": "cloud://another"});
-    patch_status(&f.kubectl, RELEASED, "pilotvm", &name, &bent);
+    f.kubectl.patch_status(RELEASED, "pilotvm", &name, &bent).unwrap();
     until("labels and status are as they were", 40, async || {
         let vm = f.get(RELEASED, &format!("pilotvm/{name}"));
         let (labels, status) = (&vm["metadata"]["labels"], &vm["status"]);
@@ -218,7 +202,7 @@ async fn a_secret_stays_while_its_cloud_needs_it_over_a_restart(f: &mut Fixture,
     .await;
     assert_eq!(f.get(HELD, "cloud/far")["status"]["secrets"], json!(["key"]));
     // Its project was once entered, so VMs may be there: who knows nothing of them lets nothing go.
-    patch_status(&f.kubectl, HELD, "cloud", "far", &json!({"project": "once"}));
+    f.kubectl.patch_status(HELD, "cloud", "far", &json!({"project": "once"})).unwrap();
     f.kubectl.run(&["delete", "secret", "key", "--namespace", HELD, "--wait=false"]).unwrap();
     f.kubectl.run(&["delete", "namespace", HELD, "--wait=false"]).unwrap();
     f.operator.process().kill();

@@ -6,9 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::tools::{build_with, cargo};
-
-use super::on_path;
+use crate::tools::{build_with, cargo, on_path, targets};
 
 /// A processor, by the name that images have for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,13 +118,6 @@ pub fn program(arch: Arch) -> Result<PathBuf, String> {
 
 /// The profile of the workspace's Cargo.toml.
 const PROFILE: &str = "image";
-
-/// The folder in which cargo builds.
-pub fn targets() -> Result<PathBuf, String> {
-    let own = env::current_exe().map_err(|e| format!("where are we? {e}"))?;
-    let targets = own.ancestors().nth(2).ok_or_else(|| format!("{} is in no target folder", own.display()))?;
-    Ok(targets.to_owned())
-}
 
 /// Authorities without those that this machine alone trusts, where the system keeps them apart (Debian, Ubuntu, Alpine).
 const APART: &str = "/usr/share/ca-certificates/mozilla";

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::tools::on_path;
+
 /// A program that builds images. All of them take the same Containerfile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -90,7 +92,7 @@ impl Tool {
 }
 
 fn state(tool: Tool) -> State {
-    if !super::on_path(tool.name()) {
+    if !on_path(tool.name()) {
         return State::Absent;
     }
     // Its client alone builds nothing.

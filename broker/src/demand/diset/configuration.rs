@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::read::ZlibDecoder;
 use serde_json::{Value, json};
 
-use super::{Client, DisetError};
+use super::{Client, DisetError, value::object};
 use crate::readiness::cfg::{Cfg, LONGEST};
 
 /// `Configuration/Server`. Any registered user may ask it.
@@ -33,8 +33,7 @@ impl Configuration {
 
 /// The configuration that this answer is: bytes, as DIRAC writes them in JSON, of a text that is compressed with zlib.
 fn configuration(value: &Value) -> Result<Cfg, String> {
-    let bytes = value.get("obj").filter(|_| value.get("__dCls").and_then(Value::as_str) == Some("b64"));
-    let bytes = bytes.and_then(Value::as_str).ok_or("the configuration is not bytes")?;
+    let bytes = object(value, "b64").ok_or("the configuration is not bytes")?;
     let bytes = BASE64_STANDARD.decode(bytes).map_err(|_| "the configuration is not base64")?;
     let mut text = Vec::new();
     // One byte more than is read shows that there is more.

@@ -6,8 +6,12 @@ use async_trait::async_trait;
 
 use super::{Addresses, Client, Configuration, DisetError, JobMonitoring, Matcher, PilotManager, ResourceStatus};
 use crate::{
-    demand::{DemandSource, Fault},
-    pilot::{jobs::JobStates, rows::PilotRows, stamp},
+    demand::{DemandError, DemandSource, Fault},
+    pilot::{
+        jobs::JobStates,
+        rows::{PilotRows, RowsError},
+        stamp,
+    },
     readiness::{Answer, Cfg, Inspect, Said, Unread},
 };
 
@@ -34,8 +38,9 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    async fn configuration(&self) -> Result<Cfg, DisetError> {
-        Configuration::new(self.client.beside(self.configuration.parse()?)).read().await
+    async fn configuration(&self) -> Result<Cfg, Unread> {
+        let urls: Addresses = self.configuration.parse()?;
+        Ok(Configuration::new(self.client.beside(urls)).read().await?)
     }
 
     /// The site mask, at the address that the configuration gives.
@@ -45,39 +50,50 @@ impl Inspector {
                 format!("DIRAC's configuration has no address in {MASK}: nobody could be asked for the site mask");
             return Err(Unread { fault: Fault::BadUrl, message });
         };
-        let urls: Addresses = urls.parse().map_err(unread)?;
-        ResourceStatus::new(self.client.beside(urls)).sites().await.map_err(unread)
+        let urls: Addresses = urls.parse()?;
+        Ok(ResourceStatus::new(self.client.beside(urls)).sites().await?)
     }
 }
 
 #[async_trait]
 impl Inspect for Inspector {
     async fn inspect(&self) -> Said {
-        let configuration = self.configuration().await.map_err(unread);
+        let configuration = self.configuration().await;
         let site_status = match &configuration {
             Ok(cfg) => self.site_status(cfg).await,
             Err(unread) => Err(unread.clone()),
         };
-        let queues = self.matcher.task_queues().await;
-        let matcher = answer(queues.map_err(|e| Unread { fault: e.fault, message: e.message }));
-        let rows = self.pilots.rows(&[stamp::reference(NOBODY)]).await;
-        let pilots = answer(rows.map_err(|e| Unread { fault: e.fault, message: e.message }));
+        let matcher = answer(self.matcher.task_queues().await);
+        let pilots = answer(self.pilots.rows(&[stamp::reference(NOBODY)]).await);
         let mut services = BTreeMap::from([("Matcher", matcher), ("PilotManager", pilots)]);
         if let Some(jobs) = &self.jobs {
-            let states = jobs.states(&[0]).await;
-            services.insert("JobMonitoring", answer(states.map_err(|e| Unread { fault: e.fault, message: e.message })));
+            services.insert("JobMonitoring", answer(jobs.states(&[0]).await));
         }
         Said { dn: self.dn.clone(), configuration, site_status, services }
     }
 }
 
-fn answer<T>(said: Result<T, Unread>) -> Answer {
+fn answer<T, E: Into<Unread>>(said: Result<T, E>) -> Answer {
     match said {
         Ok(_) => Answer::Yes,
-        Err(unread) => Answer::No(unread),
+        Err(error) => Answer::No(error.into()),
     }
 }
 
-fn unread(error: DisetError) -> Unread {
-    Unread { fault: error.fault(), message: error.to_string() }
+impl From<DisetError> for Unread {
+    fn from(error: DisetError) -> Self {
+        Self { fault: error.fault(), message: error.to_string() }
+    }
+}
+
+impl From<DemandError> for Unread {
+    fn from(error: DemandError) -> Self {
+        Self { fault: error.fault, message: error.message }
+    }
+}
+
+impl From<RowsError> for Unread {
+    fn from(error: RowsError) -> Self {
+        Self { fault: error.fault, message: error.message }
+    }
 }

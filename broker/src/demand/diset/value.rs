@@ -48,12 +48,14 @@ pub fn answer(body: &[u8]) -> Option<Answer> {
     }
 }
 
+/// The text of what JSON has no word for, by its class: `{"__dCls": CLASS, "obj": TEXT}`.
+pub fn object<'a>(value: &'a Value, class: &str) -> Option<&'a str> {
+    value.get("obj").filter(|_| value.get("__dCls").and_then(Value::as_str) == Some(class))?.as_str()
+}
+
 /// A date, `{"__dCls": "dt", "obj": "2026-11-23 02:01:54"}`, always UTC.
 pub fn date(value: &Value) -> Option<Timestamp> {
-    if value.get("__dCls")?.as_str()? != "dt" {
-        return None;
-    }
-    let civil: DateTime = value.get("obj")?.as_str()?.replacen(' ', "T", 1).parse().ok()?;
+    let civil: DateTime = object(value, "dt")?.replacen(' ', "T", 1).parse().ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp())
 }
 

@@ -61,10 +61,10 @@ pub async fn measure() -> Result<()> {
 
 async fn forty(real: &Real, operator: &Operator, manner: &Manner) -> Result<()> {
     let kubectl = real.plane.kubectl();
-    let starts = "- /opt/dirac-pilot/start-pilot";
+    let starts = format!("- {}", Real::pilot());
     let manifests = real.manifests().await?;
-    ensure!(manifests.contains(starts), "the pools' guests start no pilot");
-    kubectl.apply(&manifests.replace(starts, &format!("- {}/opt/dirac-pilot/start-pilot", manner.before)))?;
+    ensure!(manifests.contains(&starts), "the pools' guests start no pilot");
+    kubectl.apply(&manifests.replace(&starts, &format!("- {}{}", manner.before, Real::pilot())))?;
     if let Some(most) = manner.most {
         kubectl.run(&["scale", "pilotpool", "--all", &format!("--replicas={most}"), "--namespace", NAMESPACE])?;
     }

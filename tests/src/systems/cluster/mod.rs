@@ -8,14 +8,14 @@ mod network;
 mod node;
 mod pause;
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
     host::{apt, port, process::Process},
     systems::{
-        controlplane::{ControlPlane, NODE, build},
+        controlplane::{ControlPlane, NODE, PATIENCE, build},
         kubectl::Kubectl,
     },
 };
@@ -24,8 +24,6 @@ use namespaces::Namespaces;
 use network::Network;
 use node::Node;
 
-/// Generous: it costs nothing when all is well, and three layers share the machine's cores.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// Debian's packages of a node, and what makes its one own image.
 const PACKAGES: [&str; 7] =
     ["buildah", "catatonit", "containerd", "containernetworking-plugins", "iptables", "iproute2", "runc"];

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Generous: it costs nothing when all is well, and three layers share the machine's cores.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The name of the node that may register, where there is one.
 pub const NODE: &str = "testbed";
