@@ -66,16 +66,16 @@ impl Aisles {
         let alike = snapshot.pools.iter().enumerate().map(alike).collect();
         let mut aisles = Self { of_vo: Vec::new(), shared: Vec::new(), alike, least: Vec::new() };
         let mut known: HashMap<&[usize], usize> = HashMap::new();
+        let mut of_catalogue: HashMap<usize, Option<[u64; 4]>> = HashMap::new();
+        let mut least_of = |catalogue| *of_catalogue.entry(catalogue).or_insert_with(|| market.least_of_all(catalogue));
         for (vo, pools) in pools_of.iter().enumerate() {
             let number = *known.entry(pools).or_insert_with(|| {
                 aisles.shared.push(Shared::new(&aisles.alike, pools));
                 aisles.shared.len() - 1
             });
             aisles.of_vo.push(number);
-            let least = pools.iter().filter_map(|pool| {
-                let catalogue = market.catalogue_of(*pool);
-                Some(books.amount(*pool, vo, market.least_of_all(catalogue)?))
-            });
+            let least =
+                pools.iter().filter_map(|pool| Some(books.amount(*pool, vo, least_of(market.catalogue_of(*pool))?)));
             aisles.least.push(least.reduce(|a, b| std::array::from_fn(|i| a[i].min(b[i]))));
         }
         aisles

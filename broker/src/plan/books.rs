@@ -18,8 +18,9 @@ use crate::experience::money::Unit;
 
 pub use passed::Whose;
 
-/// The most VMs that one plan makes, whatever the snapshot allows: a plan has an end.
-pub const MOST_LAUNCHES: u64 = 100_000;
+/// The most VMs that one plan makes, whatever the snapshot allows. To write 20,000 PilotVMs takes longer than a minute; what would be
+/// decided for later than that is better decided then.
+pub const MOST_LAUNCHES: u64 = 20_000;
 
 /// All accounts of one plan, and which of them a launch touches.
 pub struct Books<'a> {
@@ -272,12 +273,12 @@ impl<'a> Books<'a> {
     }
 
     /// All accounts that have no room.
-    pub fn binding(&self, thought: Thought<'_>) -> Vec<(Number, Lack)> {
+    pub fn binding<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (Number, Lack)> + 's {
         let each = self.each(thought);
         let restrained = (self.restraint.room(thought.number) == 0).then_some((self.restrained, Restraint::LACK));
-        let lacking = self.touched(thought).filter_map(|(n, _)| Some((n, self.accounts[n].lacks(each)?)));
+        let lacking = self.touched(thought).filter_map(move |(n, _)| Some((n, self.accounts[n].lacks(each)?)));
         let untried = (self.room_of_class(thought) == 0).then_some((self.untried, Restraint::LACK));
-        lacking.chain(restrained).chain(untried).collect()
+        lacking.chain(restrained).chain(untried)
     }
 
     /// How many such VMs have room.

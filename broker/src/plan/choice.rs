@@ -58,6 +58,9 @@ impl<'c, 'a> Fill<'c, 'a> {
         [vo, a, s]: [usize; 3],
         wanted: impl Fn(usize) -> bool,
     ) -> Option<(usize, usize)> {
+        if !self.aisles.aisle(vo, a).shops[s].first().is_some_and(|(place, _)| wanted(*place)) {
+            return None;
+        }
         self.aisles.leave_out_full(vo, a, s, &self.books);
         let shop = &self.aisles.aisle(vo, a).shops[s];
         let mut wanted = shop.iter().take_while(|(place, _)| wanted(*place));

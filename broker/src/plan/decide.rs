@@ -116,13 +116,11 @@ pub fn says(pool: &Pool) -> Says {
 
 /// The classes in the order in which they are given what is there: those that fit the fewest pools first, then those that need most.
 fn in_turn(classes: &[Class<'_>], fill: &Fill<'_, '_>) -> Vec<usize> {
-    let pools: Vec<_> =
-        fill.pools_of.iter().map(|pools| fill.index.set(pools.iter().map(|pool| fill.says_of[*pool]))).collect();
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_cached_key(|&n| {
         let Class { vo, need, queue, .. } = &classes[n];
         let most = Reverse((need.gpus, need.whole, need.cores, need.ram_mib, queue.cpu_time));
-        (fill.index.count(n, &pools[*vo]), most, n)
+        (fill.index.count(n, &fill.all_say[*vo]), most, n)
     });
     order
 }

@@ -27,12 +27,15 @@ pub fn explain(fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
     };
     let one = |reason, message: String| vec![Bound { reason, message }];
     let pools = &fill.pools_of[class.vo];
-    let Some(&closest) = pools.iter().find(|pool| fill.may_run(n, **pool)).or(pools.first()) else {
+    let suited = if fill.index.count(n, &fill.all_say[class.vo]) == 0 { &[][..] } else { pools };
+    let Some(&closest) = suited.iter().find(|pool| fill.may_run(n, **pool)).or(pools.first()) else {
         let message = format!("no pool serves VO {vo}: name it in spec.vos of a PilotPool");
         return unmet(None, one(Reason::NoPool, message), None);
     };
-    if let Some((pool, number)) = nearest(fill, n) {
-        let binding = fill.books.binding(fill.thought(pool, class.vo, Some(n), number));
+    if !suited.is_empty()
+        && let Some((pool, number)) = nearest(fill, n)
+    {
+        let binding: Vec<_> = fill.books.binding(fill.thought(pool, class.vo, Some(n), number)).collect();
         let offer = fill.market.offer(number);
         let cloud = &fill.snapshot.clouds[offer.cloud].name;
         let bounds = binding.iter().map(|(n, lack)| bound(fill.books.account(*n), *lack, offer.offering, cloud));
@@ -55,10 +58,15 @@ pub fn explain(fill: &mut Fill<'_, '_>, n: usize, jobs: u64) -> Unmet {
 fn nearest(fill: &mut Fill<'_, '_>, n: usize) -> Option<(usize, u32)> {
     let (vo, need) = (fill.classes[n].vo, fill.need_of(Some(n)));
     let mut best: Option<((usize, bool), (usize, u32))> = None;
-    let (mut looked, mut seen, got_none) = (0, Vec::new(), fill.got_none(n));
+    let (mut looked, mut seen, got_none, is_done) = (0, Vec::new(), fill.got_none(n), fill.books.is_done());
     for i in 0..fill.pools_of[vo].len() {
         let pool = fill.pools_of[vo][i];
-        if looked == POOLS || !fill.may_run(n, pool) {
+        if looked == POOLS {
+            break;
+        }
+        // Where the plan made all that it may make, the first pool with room says enough: the next plan begins anew.
+        let is_passed = || is_done && best.is_some() && fill.books.is_full(pool);
+        if !fill.may_run(n, pool) || is_passed() {
             continue;
         }
         let offers = fill.market.fitting(fill.market.catalogue_of(pool), need, OFFERS);
@@ -71,12 +79,15 @@ fn nearest(fill: &mut Fill<'_, '_>, n: usize) -> Option<(usize, u32)> {
         seen.push(alike);
         for &number in offers.iter() {
             let binding = fill.books.binding(fill.thought(pool, vo, Some(n), number));
-            let far = distance(binding.iter().map(|(n, _)| fill.books.account(*n).reason));
+            let far = distance(binding.map(|(n, _)| fill.books.account(n).reason));
             if best.is_none_or(|(least, _)| far < least) {
                 best = Some((far, (pool, number)));
             }
             // Nothing can be nearer.
-            if far == (0, false) || far.0 == 0 && !fill.books.near.anyone_waits() {
+            if far == (0, false)
+                || far.0 == 0 && !fill.books.near.anyone_waits()
+                || is_done && !fill.books.is_full(pool)
+            {
                 return Some((pool, number));
             }
         }

@@ -10,6 +10,7 @@ use super::{
     account::Number,
     aisles::{Aisles, Choice, numbered},
     beside::Beside,
+    bits::Bits,
     books::Books,
     class::Class,
     closing::Cut,
@@ -82,6 +83,8 @@ pub struct Fill<'c, 'a> {
     pub aisles: Aisles,
     /// By index of the pool: what its pilots say.
     pub says_of: Vec<usize>,
+    /// By index of the VO: what the pilots of its pools say.
+    pub all_say: Vec<Bits>,
     /// The VMs that are to be made, in the order in which they were decided.
     pub drafts: Vec<Draft>,
     /// By index of the pool: jobs given to new VMs.
@@ -113,6 +116,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         let market = Market::new(snapshot, &books);
         let pools_of = pools_of(snapshot);
         let aisles = Aisles::new(snapshot, &books, &market, &pools_of);
+        let all_say = pools_of.iter().map(|pools| index.set(pools.iter().map(|pool| says_of[*pool]))).collect();
         let beside = Beside::new(classes, &index, snapshot.pools.iter().any(|pool| pool.pin));
         Self {
             beside,
@@ -124,6 +128,7 @@ impl<'c, 'a> Fill<'c, 'a> {
             parts: Parts::default(),
             pools_of,
             aisles,
+            all_say,
             says_of,
             drafts: Vec::new(),
             placed: vec![0; snapshot.pools.len()],
