@@ -191,9 +191,14 @@ fn shelf<'s>(shelves: &'s mut Vec<Option<Shelf>>, kinds: &[Kind], need: (usize, 
 
 impl<'a> Stock<'a> {
     fn of(clouds: &'a [CloudState], books: &Books<'_>) -> Self {
-        let mut stock =
-            Self { offers: Vec::new(), of_cloud: HashMap::new(), of_flavor: HashMap::new(), alike: Vec::new() };
-        let mut kinds: HashMap<Alike<'_>, usize> = HashMap::new();
+        let all = clouds.iter().map(|cloud| cloud.offerings.len()).sum();
+        let mut stock = Self {
+            offers: Vec::with_capacity(all),
+            of_cloud: HashMap::new(),
+            of_flavor: HashMap::with_capacity(all),
+            alike: Vec::with_capacity(all),
+        };
+        let mut kinds: HashMap<Alike<'_>, usize> = HashMap::with_capacity(all);
         for (c, cloud) in clouds.iter().enumerate() {
             let here = stock.of_cloud.entry(&cloud.name).or_default();
             let fullness = books.fullness(c);

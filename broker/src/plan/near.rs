@@ -41,6 +41,8 @@ pub struct Near<'a> {
     of_offer: Vec<Vec<usize>>,
     /// Holds that name no offer.
     of_all: Vec<usize>,
+    /// Whether jobs may wait for what is held back.
+    anyone_waits: bool,
 }
 
 impl<'a> Near<'a> {
@@ -58,7 +60,10 @@ impl<'a> Near<'a> {
             class: hold.class.as_ref(),
             waits: hold.waits,
         });
-        let mut near = Self { snapshot, holds: whom.collect(), of_offer: Vec::new(), of_all: Vec::new() };
+        let anyone_waits = snapshot.rules.fresh.is_some()
+            || snapshot.rules.untried.is_some()
+            || snapshot.holds.iter().any(|hold| hold.waits || hold.reason == Reason::Ramp);
+        let mut near = Self { snapshot, holds: whom.collect(), of_offer: Vec::new(), of_all: Vec::new(), anyone_waits };
         let names_offer = |i: &usize| {
             let hold = &snapshot.holds[*i];
             hold.cloud.is_some()
@@ -127,9 +132,7 @@ impl<'a> Near<'a> {
 
     /// Whether jobs may wait for what is held back.
     pub fn anyone_waits(&self) -> bool {
-        self.snapshot.rules.fresh.is_some()
-            || self.snapshot.rules.untried.is_some()
-            || self.snapshot.holds.iter().any(|hold| hold.waits || hold.reason == Reason::Ramp)
+        self.anyone_waits
     }
 
     /// The holds near an offer that concern only some of its launches.
