@@ -6,5 +6,6 @@
 //! them already has most of it there.
 
 pub mod host;
+pub mod pages;
 pub mod real;
 pub mod systems;

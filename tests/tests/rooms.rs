@@ -32,7 +32,7 @@ const OPERATOR: &[&[&str]] = &[
 ];
 
 /// The rooms of the test library: all systems joined, each alone, and what they take from this machine. Its programs (`bin`) stand above.
-const TESTBEDS: &[&[&str]] = &[&["lib"], &["real"], &["systems"], &["host"]];
+const TESTBEDS: &[&[&str]] = &[&["lib"], &["real"], &["systems"], &["host", "pages"]];
 
 /// The rooms of the simulator, from the top.
 const SIMULATOR: &[&[&str]] = &[
