@@ -44,7 +44,7 @@ const LAYERS: [Layer; 9] = [
         operators: &[],
         tests: &[
             &["--workspace", "--exclude", "testbeds"],
-            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms", "--test", "reasons"],
+            &["--package", "testbeds", "--lib", "--bins", "--test", "rooms", "--test", "reasons", "--test", "book"],
         ],
     },
     Layer {

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: the few commands that a newcomer needs. A thin launcher without dependencies, so that the first answer
 //! comes within a minute on a slow machine; the work is in the programs of the `testbeds` package that it builds and runs.
 
+mod docs;
 mod image;
 mod layers;
 mod say;
@@ -23,6 +24,7 @@ cargo xtask COMMAND
                                               the real systems by hand, in the background, and how to reach them
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
                                               the operator's container image, under 40 MB
+  docs                                        the pages of docs/ as a book
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table
   bench --vms 20000 [--pools 500]             the operator with that many simulated VMs
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         "bench" => BENCH.check("bench", &rest).and_then(|()| tools::run_bench(&rest)),
         "simulate" => tools::run_simulator(&rest),
         "image" => image::image(&rest),
+        "docs" => NONE.check("docs", &rest).and_then(|()| docs::docs()),
         "generate" => NONE.check("generate", &rest).and_then(|()| tools::generate()),
         "test" => layers::test(&rest),
         "" | "help" | "-h" | "--help" => {

@@ -59,8 +59,8 @@ fn lacking(cache: &Path, real: bool) -> Vec<&'static str> {
     parts.iter().filter(|(only_real, name, _)| (real || !only_real) && !has(cache, name)).map(|part| part.2).collect()
 }
 
-/// As the programs' `cache::dir` has it.
-fn cache() -> Option<PathBuf> {
+/// The project's folder in the user's cache, as the programs' `cache::dir` has it.
+pub fn cache() -> Option<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
     Some(base.join("dirac-operator"))

@@ -127,13 +127,13 @@ pub fn build_with(name: &str, command: &mut Command) -> Result<(), String> {
     outcome
 }
 
-/// Every generated file: the CRDs of the chart, and the page of conditions and reasons.
+/// Every generated file: the CRDs of the chart, and the pages of docs/ that are made of them and of other tables.
 pub fn generate() -> Result<(), String> {
     let (out, docs) = (root().join("charts/dirac-operator/files/crds"), root().join("docs"));
     let mut program = cargo();
     program.args(["run", "--quiet", "--package", "crds", "--", "--out"]).arg(&out).arg("--docs").arg(&docs);
     run("cargo run --package crds", &mut program)?;
-    println!("wrote the CRDs into {} and conditions.md into {}; commit what changed", out.display(), docs.display());
+    println!("wrote the CRDs into {} and the reference into {}; commit what changed", out.display(), docs.display());
     Ok(())
 }
 
