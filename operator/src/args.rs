@@ -120,6 +120,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+#[path = "args_page_tests.rs"]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

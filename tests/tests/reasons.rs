@@ -1,6 +1,12 @@
 //! Layer `unit`: the words of the API are made. Each reason and each type of condition that docs/conditions.md explains stands somewhere
-//! in the operator, outside its tests, as something that is said.
+//! in the operator, outside its tests, as something that is said; and the page of events has those that are told (`reasons/told.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod reasons {
+    mod told;
+
+    use super::sources;
+}
 
 use std::{
     collections::BTreeSet,

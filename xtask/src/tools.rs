@@ -133,6 +133,16 @@ pub fn generate() -> Result<(), String> {
     let mut program = cargo();
     program.args(["run", "--quiet", "--package", "crds", "--", "--out"]).arg(&out).arg("--docs").arg(&docs);
     run("cargo run --package crds", &mut program)?;
+    // The operator has no library that a program could ask for its flags: a test of its own writes their page.
+    let mut flags = cargo();
+    flags.env("DIRAC_OPERATOR_WRITE_PAGES", "1").args([
+        "test",
+        "--quiet",
+        "--package",
+        "operator",
+        "the_page_of_flags",
+    ]);
+    run("cargo test --package operator", flags.stdout(Stdio::null()))?;
     println!("wrote the CRDs into {} and the reference into {}; commit what changed", out.display(), docs.display());
     Ok(())
 }

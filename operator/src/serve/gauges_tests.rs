@@ -108,6 +108,12 @@ fn every_metric_has_a_line_in_the_page() {
     for name in names.into_iter().filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
         assert!(page.contains(&format!("{name}`")) || page.contains(&format!("{name}_total`")), "{name}");
     }
+    let cells = page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    for listed in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+        let name = listed.trim_end_matches("_total").trim_end_matches("_info");
+        let is_told = text.contains(&format!("\"{name}\"")) || text.contains(&format!("{{PREFIX}}_{name}\""));
+        assert!(is_told, "docs/metrics.md has {listed}, which no code tells");
+    }
 }
 
 const METERED: &str = include_str!("../../../broker/src/cloud/metered.rs");
