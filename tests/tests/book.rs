@@ -9,6 +9,10 @@ use std::{
 };
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use testbeds::systems::{
+    controlplane::build::{HELM, KUBERNETES},
+    dirac::DIRAC,
+};
 
 /// What the book has beside docs/: `PARTS` in xtask/src/docs.rs. A link from a page of the book to anything else would be dead in it.
 const IN_THE_BOOK: [&str; 4] = ["README.md", "docs", "examples", "images"];
@@ -138,6 +142,14 @@ fn the_book_lists_every_page_of_docs_once() {
         .filter(|page| page.starts_with("docs") && *page != Path::new(SUMMARY) && !once.contains(page))
         .collect();
     assert_eq!(missing, Vec::<&PathBuf>::new(), "add these to {SUMMARY}");
+}
+
+#[test]
+fn the_page_of_versions_has_those_of_the_tests() {
+    let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
+    for version in [KUBERNETES, HELM, DIRAC] {
+        assert!(page.contains(version), "docs/compatibility.md has no {version}");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 #[path = "operator/bounds.rs"]
 mod bounds;
+#[path = "operator/how_to.rs"]
+mod how_to;
 #[path = "operator/impostor.rs"]
 mod impostor;
 #[path = "operator/narrow.rs"]

@@ -15,7 +15,8 @@ use crate::host::{cache, process::run, say::Step};
 
 /// The version of Kubernetes that tests run against.
 pub const KUBERNETES: &str = "1.36.3";
-const HELM: &str = "3.22.0";
+/// The version of Helm with which the chart is tried.
+pub const HELM: &str = "3.22.0";
 const CONTROL_PLANE: [&str; 2] = ["kube-apiserver", "kube-controller-manager"];
 const NODE: [&str; 3] = ["kube-scheduler", "kube-proxy", "kubelet"];
 const COMMANDS: &str = "k8s.io/kubernetes/cmd";

@@ -20,6 +20,8 @@ use broker::demand::diset::Credentials;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+pub use venv::DIRAC;
+
 use crate::host::process::{Process, output, run};
 
 /// The DIRAC site that the testbed's configuration has.
