@@ -22,6 +22,29 @@ pub enum Command {
     /// Says whether DIRAC knows what pilots need, and prints the lines to add to its configuration. Only reads. Exit code 0: it knows
     /// everything; 1: something lacks; 2: it could not be known.
     Check(Check),
+    /// Says whether the operator can do its work in this cluster: its rights, the kinds, and whether one leads. Only reads. Exit code 0: it
+    /// can; 1: it cannot, or it could not be known.
+    Verify(Verify),
+}
+
+/// What is verified, in the words of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Verify {
+    /// Namespace of the leader's Lease.
+    #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// Name of the leader's Lease.
+    #[arg(long, env = "DIRAC_OPERATOR_LEASE_NAME", default_value = "dirac-operator")]
+    pub lease_name: String,
+    /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
+    #[arg(long = "watch-namespace", env = "DIRAC_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// What every VM is tagged with. Nothing: the UID of the namespace kube-system, which the operator must then be able to read.
+    #[arg(long, env = "DIRAC_OPERATOR_CLUSTER_ID", value_parser = cluster_id)]
+    pub cluster_id: Option<String>,
+    /// Name of a Secret that it must be able to have; may be repeated. None: every Secret.
+    #[arg(long = "secret-name")]
+    pub secret_names: Vec<String>,
 }
 
 /// What is checked.
@@ -130,7 +153,7 @@ mod tests {
     fn run(args: &[&str]) -> Run {
         match Args::parse_from(["dirac-operator", "run"].iter().chain(args)).command {
             Command::Run(run) => run,
-            Command::Check(check) => panic!("{check:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

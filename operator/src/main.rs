@@ -54,5 +54,6 @@ fn main() -> anyhow::Result<ExitCode> {
             runtime.block_on(run::run(args)).map(|()| ExitCode::SUCCESS)
         }
         Command::Check(args) => Ok(runtime.block_on(check::run(args))),
+        Command::Verify(args) => Ok(runtime.block_on(check::verify::run(args))),
     }
 }

@@ -1,6 +1,7 @@
 //! The command `check`: says once whether DIRAC knows what pilots need, with the rights of who runs it. It reads and never writes.
 
 mod report;
+pub mod verify;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
