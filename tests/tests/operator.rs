@@ -15,7 +15,7 @@ mod real_dirac;
 #[path = "operator/strange.rs"]
 mod strange;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use testbeds::systems::{
@@ -309,27 +309,35 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
     for namespace in ["dirac", "escape"] {
         f.kubectl.run(&["create", "namespace", namespace]).unwrap();
     }
-    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let mut heads = BTreeMap::new();
     for folder in ["egi", "managed"] {
-        f.kubectl.run(&["apply", "--validate=strict", "-f", &format!("{examples}/{folder}")]).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
+        f.kubectl.run(&["apply", "--validate=strict", "-f", folder.to_str().unwrap()]).unwrap();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let said = text.lines().filter_map(|line| line.strip_prefix("# Not acted on yet: ")?.split_once(": "));
+            heads.extend(said.map(|(object, fields)| (object.to_owned(), fields.to_owned())));
+        }
     }
-    for (namespace, object, words) in [
-        ("escape", "diracinstallation/escape", "spec.managed"),
-        ("dirac", "diracinstallation/egi", "spec.external.diracx"),
-        ("dirac", "vo/biomed", "spec.identityProvider"),
-        ("dirac", "site/cppm", "spec.computingElements"),
-        ("dirac", "site/cppm", "spec.gocdbName"),
-        ("dirac", "cloud/aws-paris", "spec.ec2"),
-        ("dirac", "cloud/fedcloud-lpsc", "spec.openstack.auth.oidc"),
-        ("dirac", "pilotpool/biomed-gpu", "Spot"),
-    ] {
-        until(&format!("{object} says that {words} is not acted on"), 40, async || {
-            let (status, reason, message) = f.condition(namespace, object, "Supported");
-            let all = status == "False" && reason == "NotActedOn" && message.contains(words);
-            if all { Ok(()) } else { Err(format!("{status} {reason}: {message}")) }
-        })
-        .await;
+    assert_eq!(heads.len(), 7, "the heads of the files: {heads:?}");
+    for namespace in ["dirac", "escape"] {
+        let kinds = "diracinstallations,virtualorganizations,sites,clouds,pilotpools";
+        for object in f.get(namespace, kinds)["items"].as_array().unwrap() {
+            let word = |value: &Value| value.as_str().unwrap().to_lowercase();
+            let name = format!("{}/{}", word(&object["kind"]), word(&object["metadata"]["name"]));
+            let expected = heads.remove(&name).map_or(("True".to_owned(), "Supported".to_owned(), None), |fields| {
+                ("False".to_owned(), "NotActedOn".to_owned(), Some(format!("does not act on: {fields}")))
+            });
+            until(&format!("{name} says what its file says at its head"), 40, async || {
+                let (status, reason, message) = f.condition(namespace, &name, "Supported");
+                let same = (&status, &reason) == (&expected.0, &expected.1)
+                    && expected.2.as_ref().is_none_or(|end| message.ends_with(end));
+                if same { Ok(()) } else { Err(format!("{expected:?}: {status} {reason}: {message}")) }
+            })
+            .await;
+        }
     }
+    assert!(heads.is_empty(), "a head names what is not there: {heads:?}");
     f.kubectl.run(&["delete", "namespace", "dirac", "escape", "--timeout=90s"]).unwrap();
 }
 
