@@ -3,6 +3,8 @@
 
 mod dirac {
     mod readiness;
+    mod recipes;
+    mod stock;
 }
 
 use std::{

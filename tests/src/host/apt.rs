@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -28,8 +28,7 @@ pub fn ensure(what: &str, packages: &[&str]) -> Result<()> {
     if missing().is_empty() {
         return Ok(());
     }
-    let lock = File::create(cache::dir()?.join("apt.lock")).context("cannot make a lock in the cache")?;
-    lock.lock().context("cannot wait for another testbed that installs packages")?;
+    let _lock = alone()?;
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
@@ -55,6 +54,26 @@ pub fn ensure(what: &str, packages: &[&str]) -> Result<()> {
     run_undisturbed(&line, &mut apt(&args))?;
     step.done();
     Ok(())
+}
+
+/// The files of a package that must not be installed on this machine, for it would change how the machine boots, or is large: in the cache.
+pub fn unpacked(package: &str) -> Result<PathBuf> {
+    cache::built(&format!("debian-{package}"), |folder| {
+        let _lock = alone()?;
+        let work = tempfile::tempdir()?;
+        let apt = |args: &[&str]| run("apt-get", Command::new("apt-get").current_dir(work.path()).arg("-q").args(args));
+        apt(&["update"])?;
+        apt(&["download", package])?;
+        let archive = fs::read_dir(work.path())?.next().context("apt-get download left no file")??.path();
+        run("dpkg-deb", Command::new("dpkg-deb").arg("--extract").args([archive.as_path(), folder])).map(drop)
+    })
+}
+
+/// Waits until no other testbed works with apt.
+fn alone() -> Result<File> {
+    let lock = File::create(cache::dir()?.join("apt.lock")).context("cannot make a lock in the cache")?;
+    lock.lock().context("cannot wait for another testbed that installs packages")?;
+    Ok(lock)
 }
 
 /// Ends what an installation that was cut off left half done, before which apt refuses everything.

@@ -5,10 +5,7 @@ mod claims;
 mod history;
 pub mod secrets;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 pub use claims::{ROW_IS_OPEN, twins};
@@ -31,7 +28,7 @@ use crate::{
 pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
 const CE: &str = "openstack.lyon.fr";
-/// Where the guests find DIRAC's client and the pilots' proxies: what is in their image.
+/// Where the guests' image has the program that starts a pilot.
 pub const IMAGE: &str = "/opt/dirac-pilot";
 
 /// What a new user applies.
@@ -93,7 +90,9 @@ impl Real {
         let openstack = OpenStack::start(&state.join("openstack")).await?;
         // As at sites whose network has no metadata agent: what the driver gives on a config drive is what a guest gets.
         openstack.without_metadata()?;
-        openstack.in_the_image(&dirac.image(Path::new(IMAGE))?, IMAGE)?;
+        for (folder, inside) in dirac.image()? {
+            openstack.in_the_image(&folder, inside)?;
+        }
         Ok(Self { plane, dirac, openstack })
     }
 
@@ -170,27 +169,5 @@ impl Real {
     /// A number from DIRAC's databases.
     pub fn count(&self, query: &str) -> Result<usize> {
         self.dirac.sql(query)?.trim().parse().with_context(|| format!("{query} gave no number"))
-    }
-}
-
-impl Dirac {
-    /// What a VM's image has of this DIRAC, as a folder that guests find at `inside`: the program that starts a pilot, certificates of
-    /// the authorities, and the pilots' proxies. Proxies are in the image for this test bed only.
-    pub fn image(&self, inside: &Path) -> Result<PathBuf> {
-        let folder = self.state().join("image");
-        let authorities = folder.join("grid-security/certificates");
-        fs::create_dir_all(&authorities)?;
-        for entry in fs::read_dir(self.state().join("grid-security/certificates"))? {
-            let entry = entry?;
-            fs::copy(entry.path(), authorities.join(entry.file_name()))?;
-        }
-        for proxy in ["proxy.biomed_pilot", "proxy.enmr_pilot"] {
-            fs::copy(self.state().join(proxy), folder.join(proxy))?;
-        }
-        fs::copy(self.run_pilot(), folder.join("start-pilot"))?;
-        let settings = fs::read_to_string(self.run_pilot().with_file_name("settings"))?;
-        let settings = settings.replace(&self.state().display().to_string(), &inside.display().to_string());
-        fs::write(folder.join("settings"), settings)?;
-        Ok(folder)
     }
 }

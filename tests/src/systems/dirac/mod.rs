@@ -3,6 +3,7 @@
 //! [`Dirac::start_matching`] brings Configuration, Matcher and PilotManager; [`Dirac::start`] everything that a job meets between
 //! its submission and Done. OpenSearch alone is a stand-in: it answers the dozen calls that DIRAC's job parameters make.
 
+mod image;
 mod pki;
 mod start;
 mod venv;
@@ -17,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use broker::demand::diset::Credentials;
+pub use image::recipes;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -31,12 +31,10 @@ const PYTHON3: &str = "/usr/bin/python3";
 /// libraries to build.
 const PILOT: &str = include_str!("../../../../images/pilot/requirements.txt");
 /// What services import beside that.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 8] = [
     "sqlalchemy",
     "dominate",
-    "mysqlclient",
     "apache-libcloud",
-    "opensearch-py",
     "GitPython",
     "ldap3",
     "fabric",
