@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    net::Ipv4Addr,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -23,8 +24,9 @@ use crate::host::port;
 /// How long ending all connections may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Carries every connection to its port on to another port of 127.0.0.1. It ends when dropped.
+/// Carries every connection to its port on to a port of 127.0.0.1. It ends when dropped.
 pub struct Forwarder {
+    address: Ipv4Addr,
     port: u16,
     to: u16,
     carrying: Mutex<Option<JoinHandle<()>>>,
@@ -45,18 +47,23 @@ impl Forwarder {
     /// Listens on a free port and carries to the port `to`.
     pub fn open(to: u16) -> Result<Self> {
         let [port] = port::free()?;
+        Self::open_at(Ipv4Addr::LOCALHOST, port, to)
+    }
+
+    /// Listens on this port of an address of this machine.
+    pub fn open_at(address: Ipv4Addr, port: u16, to: u16) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("forwarder")
             .enable_all()
             .build()
             .context("cannot start the threads of a forwarder")?;
-        let it = Self { port, to, carrying: Mutex::new(None), runtime: Some(runtime) };
+        let it = Self { address, port, to, carrying: Mutex::new(None), runtime: Some(runtime) };
         it.mend()?;
         Ok(it)
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// The port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -81,8 +88,8 @@ impl Forwarder {
             return Ok(());
         }
         let runtime = self.runtime.as_ref().context("the forwarder has ended")?;
-        let listener = std::net::TcpListener::bind(("127.0.0.1", self.port))
-            .with_context(|| format!("the forwarder cannot listen on port {}", self.port))?;
+        let listener = std::net::TcpListener::bind((self.address, self.port))
+            .with_context(|| format!("the forwarder cannot listen on {}:{}", self.address, self.port))?;
         listener.set_nonblocking(true)?;
         let inside = runtime.enter();
         let listener = TcpListener::from_std(listener)?;

@@ -8,7 +8,7 @@ mod network;
 mod node;
 mod pause;
 
-use std::{path::Path, process::Command};
+use std::{net::Ipv4Addr, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -59,6 +59,11 @@ impl Cluster {
     /// The control plane, with everything that it can.
     pub fn plane(&self) -> &ControlPlane {
         &self.plane
+    }
+
+    /// The address at which pods reach what listens on this machine.
+    pub fn machine(&self) -> Ipv4Addr {
+        self.node.machine()
     }
 
     /// Loads the images of an archive, as `cargo xtask image --save` or `docker save` writes it.

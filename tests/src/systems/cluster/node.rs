@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -93,6 +94,11 @@ impl Node {
         self.processes.insert(0, proxy);
         let kubectl = plane.kubectl();
         self.processes[1].wait_until("a node that is ready", PATIENCE, || is_ready(&kubectl))
+    }
+
+    /// This machine's end of the wire.
+    pub(super) fn machine(&self) -> Ipv4Addr {
+        self.network.machine()
     }
 
     /// Loads the images of an archive.

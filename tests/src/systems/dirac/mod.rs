@@ -58,6 +58,8 @@ pub struct Ce {
 /// A running DIRAC. Dropping it ends it; its folder stays.
 pub struct Dirac {
     state: PathBuf,
+    /// By which its services are reached.
+    host: String,
     venv: PathBuf,
     ports: BTreeMap<&'static str, u16>,
     services: BTreeMap<&'static str, Process>,
@@ -186,7 +188,7 @@ impl Dirac {
     pub fn url(&self, name: &str) -> Result<String> {
         let (_, service) =
             SERVICES.iter().find(|(n, _)| *n == name).with_context(|| format!("there is no service {name}"))?;
-        Ok(format!("dips://localhost:{}/{service}", self.ports[name]))
+        Ok(format!("dips://{}:{}/{service}", self.host, self.ports[name]))
     }
 
     /// Certificate, key and CA of `user` (an administrator in the group `biomed_admin`), `pilot` or `stranger`, as PEM.
@@ -202,6 +204,11 @@ impl Dirac {
     /// The program that runs DIRAC's JobAgent in a VM; its settings are beside it.
     pub fn run_pilot(&self) -> PathBuf {
         self.state.join("start-pilot")
+    }
+
+    /// The folder with DIRAC's commands (`dirac-proxy-init`...).
+    pub fn commands(&self) -> PathBuf {
+        self.venv.join("bin")
     }
 
     /// The folder with everything.

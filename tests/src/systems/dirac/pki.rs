@@ -1,14 +1,14 @@
 //! The testbed's own grid: a CA with its signing policy, a host, a user and a pilot. RSA by openssl, which is what DIRAC's
 //! proxies are made from.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, net::IpAddr, path::Path, process::Command};
 
 use anyhow::Result;
 
 use crate::host::process::run;
 
-/// Writes `ca.pem`, `host.*`, `user.*`, `pilot.*` and the folder `grid-security` into `state`.
-pub fn make(state: &Path) -> Result<()> {
+/// Writes `ca.pem`, `host.*`, `user.*`, `pilot.*` and the folder `grid-security` into `state`. The services are reached as `reached`.
+pub fn make(state: &Path, reached: &str) -> Result<()> {
     let certificates = state.join("grid-security/certificates");
     fs::create_dir_all(&certificates)?;
     let openssl = |args: &[&str]| run("openssl", Command::new("openssl").current_dir(state).args(args));
@@ -31,7 +31,12 @@ pub fn make(state: &Path) -> Result<()> {
     ])?;
     let host = run("hostname", &mut Command::new("hostname"))?;
     let full = run("hostname -f", Command::new("hostname").arg("-f")).unwrap_or_else(|_| host.clone());
-    let names = format!("subjectAltName=DNS:localhost,DNS:{},DNS:{},IP:127.0.0.1\n", host.trim(), full.trim());
+    // DIRAC looks for every name among those of hosts, also where it is a number.
+    let mut names = format!("subjectAltName=DNS:localhost,DNS:{},DNS:{},IP:127.0.0.1", host.trim(), full.trim());
+    if let Ok(address) = reached.parse::<IpAddr>() {
+        names.push_str(&format!(",IP:{address},DNS:{address}"));
+    }
+    names.push('\n');
     for (name, subject, alternative) in [
         ("host", "/C=ch/O=TestGrid/CN=localhost", names.as_str()),
         ("user", "/C=ch/O=TestGrid/CN=opuser", ""),

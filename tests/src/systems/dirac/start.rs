@@ -10,6 +10,9 @@ use crate::host::{
     process::{Process, run},
 };
 
+/// Where the services of a testbed are, unless something outside this machine must reach them.
+const HERE: &str = "localhost";
+
 const DATABASES: [&str; 7] = [
     "WorkloadManagement/JobDB",
     "WorkloadManagement/JobLoggingDB",
@@ -34,16 +37,22 @@ impl Dirac {
     /// Configuration, Matcher and PilotManager.
     pub async fn start_matching(state: &Path) -> Result<Self> {
         let state = state.to_owned();
-        tokio::task::spawn_blocking(move || Self::start_blocking(&state, false, &[])).await?
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, false, &[], HERE)).await?
     }
 
     /// Every service that a job meets, and the optimizers.
     pub async fn start(state: &Path, ces: &[Ce]) -> Result<Self> {
-        let (state, ces) = (state.to_owned(), ces.to_vec());
-        tokio::task::spawn_blocking(move || Self::start_blocking(&state, true, &ces)).await?
+        Self::start_at(state, ces, HERE).await
     }
 
-    fn start_blocking(state: &Path, whole: bool, ces: &[Ce]) -> Result<Self> {
+    /// The same at another address of this machine, for example one that pods reach. Its services see a changed configuration within ten
+    /// seconds.
+    pub async fn start_at(state: &Path, ces: &[Ce], host: &str) -> Result<Self> {
+        let (state, ces, host) = (state.to_owned(), ces.to_vec(), host.to_owned());
+        tokio::task::spawn_blocking(move || Self::start_blocking(&state, true, &ces, &host)).await?
+    }
+
+    fn start_blocking(state: &Path, whole: bool, ces: &[Ce], host: &str) -> Result<Self> {
         let venv = venv::ensure()?;
         for folder in ["mysql", "run", "tmp", "etc", "log", "work", "sandboxes", "control", "client", "files"] {
             fs::create_dir_all(state.join(folder))?;
@@ -52,8 +61,9 @@ impl Dirac {
         let mut ports: BTreeMap<&'static str, u16> = SERVICES.iter().map(|(name, _)| *name).zip(free).collect();
         ports.insert("MARIADB", free[10]);
         ports.insert("SEARCH", free[11]);
-        pki::make(state)?;
-        let mut dirac = Self { state: state.to_owned(), venv, ports, services: BTreeMap::new(), below: Vec::new() };
+        pki::make(state, host)?;
+        let (state_folder, host) = (state.to_owned(), host.to_owned());
+        let mut dirac = Self { state: state_folder, host, venv, ports, services: BTreeMap::new(), below: Vec::new() };
         dirac.configure(ces)?;
         dirac.databases()?;
         dirac.start_search()?;
@@ -88,10 +98,8 @@ impl Dirac {
             let text = self.fill(text).replace("@CE_SECTIONS@", &sections).replace("@CES@", &names);
             fs::write(self.state.join("etc").join(name), text)?;
         }
-        let client = format!(
-            "DIRAC\n{{\n  Configuration\n  {{\n    Servers = dips://localhost:{}/Configuration/Server\n  }}\n}}\n",
-            self.ports["CONFIGURATION"]
-        );
+        let client =
+            format!("DIRAC\n{{\n  Configuration\n  {{\n    Servers = {}\n  }}\n}}\n", self.url("CONFIGURATION")?);
         fs::write(self.state.join("client.cfg"), client)?;
         let pilot = self.run_pilot();
         fs::write(&pilot, include_str!("../../../../images/pilot/start-pilot"))?;
@@ -103,7 +111,10 @@ impl Dirac {
     fn fill(&self, text: &str) -> String {
         let mut text = text
             .replace("@STATE@", &self.state.display().to_string())
-            .replace("@VENV@", &self.venv.display().to_string());
+            .replace("@VENV@", &self.venv.display().to_string())
+            .replace("@HOST@", &self.host)
+            // DIRAC's own is 300.
+            .replace("@REFRESH@", if self.host == HERE { "300" } else { "10" });
         for (name, port) in &self.ports {
             text = text.replace(&format!("@{name}@"), &port.to_string());
         }

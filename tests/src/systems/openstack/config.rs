@@ -1,11 +1,11 @@
 //! The files of an OpenStack testbed: configuration from templates, ports, keys.
 
-use std::{fs, path::Path};
+use std::{fs, net::Ipv4Addr, path::Path};
 
 use anyhow::{Context, Result};
 
 use super::{PASSWORD, private};
-use crate::host::port;
+use crate::host::{forwarder::Forwarder, port};
 
 /// Where everything listens, on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +43,22 @@ impl Ports {
         })
     }
 
-    /// The ports of the services in Keystone's catalogue.
-    pub fn services_json(&self) -> String {
-        serde_json::json!({"placement": self.placement, "glance": self.glance, "nova": self.nova, "neutron": self.neutron})
-            .to_string()
+    /// Where Keystone's catalogue says that the services are.
+    pub fn services_json(&self, address: Ipv4Addr) -> String {
+        let at = |port: u16| format!("http://{address}:{port}");
+        serde_json::json!({
+            "placement": at(self.placement), "glance": at(self.glance), "nova": at(self.nova), "neutron": at(self.neutron),
+        })
+        .to_string()
+    }
+
+    /// What carries calls to the services from another address than 127.0.0.1.
+    pub fn ways(&self, address: Ipv4Addr) -> Result<Vec<Forwarder>> {
+        if address.is_loopback() {
+            return Ok(Vec::new());
+        }
+        let all = [self.keystone, self.placement, self.glance, self.nova, self.neutron];
+        all.into_iter().map(|port| Forwarder::open_at(address, port, port)).collect()
     }
 
     fn placeholders(&self) -> [(&'static str, u16); 9] {
@@ -89,7 +101,7 @@ const KEYSTONE: &str = include_str!("files/keystone.conf");
 const SHORT: u32 = 5;
 
 /// Writes them all below `state`.
-pub fn write(state: &Path, ports: &Ports) -> Result<()> {
+pub fn write(state: &Path, ports: &Ports, address: Ipv4Addr) -> Result<()> {
     for folder in
         ["run", "log", "home", "tmp", "mysql", "rabbit", "glance", "nova/instances", "neutron", "lock", "guests"]
     {
@@ -97,6 +109,7 @@ pub fn write(state: &Path, ports: &Ports) -> Result<()> {
     }
     let fill = |template: &str| {
         let mut text = template.replace("@STATE@", &state.display().to_string()).replace("@PASSWORD@", PASSWORD);
+        text = text.replace("@ADDRESS@", &address.to_string());
         for (name, port) in ports.placeholders() {
             text = text.replace(name, &port.to_string());
         }

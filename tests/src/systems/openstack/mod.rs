@@ -17,6 +17,7 @@ mod watch;
 use std::{
     collections::HashMap,
     fs,
+    net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -86,6 +87,10 @@ pub struct OpenStack {
     processes: Vec<(&'static str, Process)>,
     /// Between Nova's API and the database of its cell.
     cell: Forwarder,
+    /// The address of this machine that Keystone's catalogue names.
+    address: Ipv4Addr,
+    /// From there to 127.0.0.1, where the services listen.
+    _ways: Vec<Forwarder>,
     http: reqwest::Client,
     /// Tokens by user and project, and when they were made.
     tokens: Mutex<HashMap<(String, String), (String, Instant)>>,
@@ -142,7 +147,7 @@ impl OpenStack {
 
     /// Keystone's v3 address.
     pub fn auth_url(&self) -> String {
-        format!("http://127.0.0.1:{}/v3", self.ports.keystone)
+        format!("http://{}:{}/v3", self.address, self.ports.keystone)
     }
 
     /// A second Keystone over the same users, whose tokens live five seconds.

@@ -1,6 +1,6 @@
 //! How the OpenStack of the testbed is started: the data services, Keystone, and then all that asks Keystone.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use tokio::sync::Mutex;
@@ -37,14 +37,19 @@ const NODES: &str = "cpu:8:64:262144:4000:0 gpu:2:64:524288:8000:8";
 impl OpenStack {
     /// Starts it on free ports, with everything that it writes below `state`. Packages that are missing are installed.
     pub async fn start(state: &Path) -> Result<Self> {
+        Self::start_at(state, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same; all of its services are reached at another address of this machine too, for example by pods, and the catalogue says so.
+    pub async fn start_at(state: &Path, address: Ipv4Addr) -> Result<Self> {
         let state = state.to_owned();
-        let (it, step) = tokio::task::spawn_blocking(move || Self::start_services(&state)).await??;
+        let (it, step) = tokio::task::spawn_blocking(move || Self::start_services(&state, address)).await??;
         it.hypervisor_is_up().await?;
         step.done();
         Ok(it)
     }
 
-    fn start_services(state: &Path) -> Result<(Self, Step)> {
+    fn start_services(state: &Path, address: Ipv4Addr) -> Result<(Self, Step)> {
         ensure!(
             nix::unistd::geteuid().is_root(),
             "the guests of the OpenStack testbed need mounts and namespaces, which only root may make: run this as root"
@@ -58,10 +63,12 @@ impl OpenStack {
         // The services have working folders of their own, to which a relative path would mean another place.
         fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
         let state = state.canonicalize()?;
-        config::write(&state, &ports)?;
+        config::write(&state, &ports, address)?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let cell = Forwarder::open(ports.mariadb)?;
-        let mut it = Self { state, ports, processes: Vec::new(), cell, http, tokens: Mutex::default() };
+        let ways = ports.ways(address)?;
+        let mut it =
+            Self { state, ports, processes: Vec::new(), cell, address, _ways: ways, http, tokens: Mutex::default() };
         it.data_services()?;
         schema::load(&it)?;
         step.progress("databases are ready");
@@ -202,7 +209,12 @@ impl OpenStack {
 
     fn seed(&self, stage: &str) -> Result<()> {
         let mut command = self.command(PYTHON);
-        command.arg(self.lib("seed.py")).args([&self.auth_url(), PASSWORD, &self.ports.services_json(), stage]);
+        command.arg(self.lib("seed.py")).args([
+            &self.auth_url(),
+            PASSWORD,
+            &self.ports.services_json(self.address),
+            stage,
+        ]);
         run("filling OpenStack", &mut command).map(|_| ())
     }
 

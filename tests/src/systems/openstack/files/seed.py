@@ -1,11 +1,10 @@
-"""seed.py KEYSTONE PASSWORD PORTS identity|rest: fills a fresh OpenStack. PORTS is JSON: the port of each service."""
+"""seed.py KEYSTONE PASSWORD SERVICES identity|rest: fills a fresh OpenStack. SERVICES is JSON: the address of each."""
 import json
 import sys
 
 import requests
 
-keystone, password, ports, stage = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
-at = {name: 'http://127.0.0.1:%d' % port for name, port in ports.items()}
+keystone, password, at, stage = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
 session = requests.Session()
 
 
