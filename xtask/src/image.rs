@@ -4,6 +4,7 @@
 //! caches and the certificates are those of every other command, and the image's own build needs no network.
 
 mod build;
+mod elf;
 mod tool;
 
 use std::{
@@ -31,6 +32,8 @@ struct Wish {
     save: Option<PathBuf>,
     roots: Option<PathBuf>,
     tool: Option<String>,
+    /// One that is built already.
+    program: Option<PathBuf>,
 }
 
 /// Builds the image; pushes or saves it where that is asked for.
@@ -58,20 +61,32 @@ pub fn image(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Builds the program of this machine's image, for the tests.
-pub fn program_for_here() -> Result<(), String> {
+/// The program of this machine's image, for the tests: as it is shipped, or `quick`, which is the one that other tests run, linked
+/// statically.
+pub fn program_for_here(quick: bool) -> Result<PathBuf, String> {
     let arch = Arch::here()?;
     arch.can_be_built()?;
-    build::program(arch).map(drop)
+    if quick { build::quick_program(arch) } else { build::program(arch) }
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn one(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<(), String> {
-    let program = build::program(arch)?;
+    let program = match &wish.program {
+        Some(file) => file.clone(),
+        None => build::program(arch)?,
+    };
+    let content = fs::read(&program).map_err(|e| format!("cannot read {}: {e}", program.display()))?;
+    if !elf::is_static(&content) {
+        return Err(format!(
+            "{} is no program that is linked statically: it would not start in the image",
+            program.display()
+        ));
+    }
     let context = context(&program, roots, arch)?;
     let bytes = size(&context)?;
-    if bytes > LIMIT {
+    // A program that is given is as large as it is: it may be one for tests.
+    if bytes > LIMIT && wish.program.is_none() {
         return Err(format!("the image would hold {}, and {} is the limit", megabytes(bytes), megabytes(LIMIT)));
     }
     let step = Step::start(&format!("{} builds {name}", tool.name()));
@@ -81,7 +96,11 @@ fn one(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<
     step.end(built.is_ok());
     built?;
     let above = if base == "scratch" { String::new() } else { format!(", and what {base} has") };
-    println!("{name} for {}: {} of at most {}{above}", arch.name(), megabytes(bytes), megabytes(LIMIT));
+    let limit = match &wish.program {
+        Some(file) => format!("with {} as it was given", file.display()),
+        None => format!("of at most {}", megabytes(LIMIT)),
+    };
+    println!("{name} for {}: {} {limit}{above}", arch.name(), megabytes(bytes));
     if let Some(file) = &wish.save {
         // Docker's archive takes no second image under one name.
         fs::remove_file(file).ok();
@@ -132,7 +151,7 @@ fn parse(args: &[String]) -> Result<Wish, String> {
         _ => vec![arg.clone()],
     });
     while let Some(option) = words.next() {
-        let known = ["--push", "--save", "--base", "--arch", "--roots", "--tool"];
+        let known = ["--push", "--save", "--base", "--arch", "--roots", "--tool", "--program"];
         if !known.contains(&option.as_str()) {
             return Err(format!("cargo xtask image does not know {option:?}; it takes {}", known.join(", ")));
         }
@@ -143,6 +162,7 @@ fn parse(args: &[String]) -> Result<Wish, String> {
             "--base" => wish.base = Some(value),
             "--roots" => wish.roots = Some(value.into()),
             "--tool" => wish.tool = Some(value),
+            "--program" => wish.program = Some(value.into()),
             _ => wish.archs.push(Arch::named(&value)?),
         }
     }
@@ -154,6 +174,9 @@ fn parse(args: &[String]) -> Result<Wish, String> {
     match wish {
         Wish { save: Some(_), ref archs, .. } if archs.len() > 1 => {
             Err("--save writes one image into a file: name one --arch".to_owned())
+        }
+        Wish { program: Some(_), ref archs, .. } if archs.len() > 1 => {
+            Err("--program is for one processor: name one --arch".to_owned())
         }
         wish => Ok(wish),
     }
@@ -214,6 +237,7 @@ mod tests {
             ("--push", "needs a value"),
             ("now", "--push, --save, --base"),
             ("--save f --arch amd64 --arch arm64", "one --arch"),
+            ("--program f --arch amd64 --arch arm64", "one --arch"),
         ] {
             assert!(parsed(bad).unwrap_err().contains(said), "{bad}");
         }

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    sync::Mutex,
+    path::PathBuf,
+    sync::{Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -27,7 +28,8 @@ struct Layer {
 enum Operator {
     Shipped,
     CrashPoints,
-    /// The static one of the container image: a build of its own, which takes some minutes. Only with `--full`.
+    /// The static one of the container image: with `--full` as it is shipped, a build of its own, which takes some minutes; else the
+    /// one that the other layers run, only linked statically.
     Image,
 }
 
@@ -36,8 +38,12 @@ const LANES: usize = 3;
 
 /// Tells tests to run also what takes long; `testbeds::host::choice` reads it.
 const FULL: &str = "DIRAC_OPERATOR_TEST_FULL";
+/// Tells tests where the program for the image is.
+const PROGRAM: &str = "DIRAC_OPERATOR_IMAGE_PROGRAM";
+/// Built before the layers run.
+static IMAGE_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -86,9 +92,15 @@ const LAYERS: [Layer; 9] = [
     },
     Layer {
         name: "chart",
-        what: "the Helm chart in a real control plane; the demo as a person meets it; with --full the image in a real kubelet",
+        what: "the Helm chart in a real control plane; the image in a real kubelet; the demo as a person meets it",
         operators: &[Operator::Shipped, Operator::Image],
         tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
+    },
+    Layer {
+        name: "tutorial",
+        what: "the pages' commands word for word: from the image and an empty cluster to a job that is Done, and back",
+        operators: &[Operator::Image],
+        tests: &[&["--package", "testbeds", "--test", "tutorial"]],
     },
     Layer {
         name: "operator",
@@ -153,11 +165,13 @@ fn build_all(layers: &[&Layer], full: bool) -> Result<(), String> {
         let (from, to) = (own.with_file_name("dirac-operator"), own.with_file_name("dirac-operator-crash-points"));
         fs::copy(&from, &to).map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))?;
     }
+    if wants(Operator::Image) {
+        let program = image::program_for_here(!full)?;
+        IMAGE_PROGRAM.get_or_init(|| program);
+    }
+    // Last: its program has the name that the others take too.
     if wants(Operator::Shipped) {
         run("cargo build", cargo().args(["build", "--package", "operator"]))?;
-    }
-    if full && wants(Operator::Image) {
-        image::program_for_here()?;
     }
     let tests = layers.iter().flat_map(|l| l.tests);
     tests.into_iter().try_for_each(|t| run("cargo test --no-run", cargo().args(["test", "--no-run"]).args(*t)))
@@ -201,6 +215,9 @@ fn run_layer(layer: &'static Layer, full: bool, beside: bool) -> Outcome {
         command.arg("test").args(*test);
         if full {
             command.env(FULL, "1");
+        }
+        if let Some(program) = IMAGE_PROGRAM.get() {
+            command.env(PROGRAM, program);
         }
         if test.contains(&"--test") {
             // One test at a time: each starts real systems.

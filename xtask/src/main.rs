@@ -23,6 +23,7 @@ cargo xtask COMMAND
   testbed up|down|status [controlplane] [dirac] [openstack] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
+        [--program FILE]
                                               the operator's container image, under 40 MB
   docs                                        the pages of docs/ as a book
   generate                                    every generated file

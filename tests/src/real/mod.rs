@@ -117,13 +117,15 @@ impl Real {
     /// `examples/openstack` with the addresses and names of these systems, both VOs, and times for whom a test waits.
     fn example(&self) -> Result<String> {
         let service = |port: u16, name: &str, key: &str| -> Result<(String, String)> {
-            Ok((format!("dips://dirac.example.org:{port}/WorkloadManagement/{name}"), self.dirac.url(key)?))
+            Ok((format!("dips://dirac.example.org:{port}/{name}"), self.dirac.url(key)?))
         };
         let text = |from: &str, to: &str| (from.to_owned(), to.to_owned());
         let replaced = [
-            service(9170, "Matcher", "MATCHER")?,
-            service(9171, "PilotManager", "PILOTMANAGER")?,
-            service(9130, "JobMonitoring", "JOBMONITORING")?,
+            service(9170, "WorkloadManagement/Matcher", "MATCHER")?,
+            service(9171, "WorkloadManagement/PilotManager", "PILOTMANAGER")?,
+            service(9130, "WorkloadManagement/JobMonitoring", "JOBMONITORING")?,
+            service(9135, "Configuration/Server", "CONFIGURATION")?,
+            text("group: dirac_operator", "group: biomed_admin"),
             ("https://keystone.lyon.example.org:5000/v3".to_owned(), self.openstack.auth_url()),
             text("{name: dirac-pilot}", "{name: EL9-pilot}"),
             text("vos: [biomed]", "vos: [biomed, enmr]"),

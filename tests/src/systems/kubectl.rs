@@ -1,6 +1,7 @@
 //! `kubectl` as an administrator runs it, against a testbed's control plane.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -36,6 +37,13 @@ impl Kubectl {
     /// `kubectl apply -f -` of `manifest`, validated strictly by the server.
     pub fn apply(&self, manifest: &str) -> Result<String> {
         self.run_with(&["apply", "--validate=strict", "-f", "-"], manifest)
+    }
+
+    /// Names of everything that belongs to no namespace.
+    pub fn cluster_wide(&self) -> Result<BTreeSet<String>> {
+        let kinds = self.run(&["api-resources", "--namespaced=false", "--verbs=list", "--output=name"])?;
+        let kinds = kinds.lines().filter(|kind| *kind != "componentstatuses").collect::<Vec<_>>().join(",");
+        Ok(self.run(&["get", &kinds, "--output=name"])?.lines().map(str::to_owned).collect())
     }
 
     /// An object such as `cloud/lyon`.

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod controlplane;
 pub mod dirac;
 pub mod helm;
+pub mod image;
 pub mod kubectl;
 pub mod openstack;
 pub mod operator;

@@ -116,6 +116,21 @@ pub fn program(arch: Arch) -> Result<PathBuf, String> {
     Ok(targets()?.join(target).join(PROFILE).join("dirac-operator"))
 }
 
+/// The program that tests run, with all that it is linked from, as a static one: only the linking is another. It takes seconds where that
+/// was built; it is neither optimised nor small.
+pub fn quick_program(arch: Arch) -> Result<PathBuf, String> {
+    let mut command = cargo();
+    command.args(["rustc", "--package", "operator", "--bin", "dirac-operator", "--"]);
+    command.args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"]);
+    build_with("linking the operator statically, as tests run it", &mut command)?;
+    let (from, folder) = (targets()?.join("debug/dirac-operator"), targets()?.join("image-quick"));
+    let to = folder.join(arch.name());
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    // Cargo's next build of the operator takes its name again.
+    fs::copy(&from, &to).map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))?;
+    Ok(to)
+}
+
 /// The profile of the workspace's Cargo.toml.
 const PROFILE: &str = "image";
 

@@ -1,0 +1,30 @@
+//! What tests give `cargo xtask image`, so that it builds the operator's image without a build of minutes and writes nothing outside their
+//! folder.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// Set by `cargo xtask test`: the program for the image, which it builds before the layers run.
+const PROGRAM: &str = "DIRAC_OPERATOR_IMAGE_PROGRAM";
+
+/// The program for the image. With `--full` it is the one that is shipped; else the one that the other layers run, linked statically.
+pub fn program() -> Result<PathBuf> {
+    let path = env::var_os(PROGRAM).map(PathBuf::from);
+    path.with_context(|| {
+        format!("{PROGRAM} is not set: `cargo xtask test --only LAYER` builds the program and sets it")
+    })
+}
+
+/// A file for `CONTAINERS_STORAGE_CONF` with which buildah keeps its layers below `folder`, without a mount.
+pub fn storage(folder: &Path) -> Result<PathBuf> {
+    let file = folder.join("storage.conf");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let text =
+        format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", at("images"), at("images-run"));
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
