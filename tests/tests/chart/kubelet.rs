@@ -1,4 +1,5 @@
 //! The chart as it is shipped, with two replicas in a real kubelet: the image that `cargo xtask image` builds, and the chart's own values.
+//! With `--full` its program is the shipped one, else the one that the other layers run.
 
 use std::{
     collections::BTreeSet,
@@ -13,6 +14,7 @@ use testbeds::{
     systems::{
         cluster::Cluster,
         helm::{Helm, chart},
+        image,
         kubectl::Kubectl,
         operator::{NAMESPACE, Operator},
     },
@@ -25,17 +27,13 @@ const LEFT: [&str; 3] = ["cpu-1", "cpu-2", "cpu-3"];
 
 #[tokio::test]
 async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_nothing_but_crds() {
-    if !is_full() {
-        println!("the image runs in a kubelet with: cargo xtask test --full --only chart");
-        return;
-    }
     let state = tempfile::tempdir().unwrap();
     let machine = of_clusters(state.path());
     let cluster = Cluster::start(&state.path().join("cluster")).await.unwrap();
-    cluster.load(&image(state.path())).unwrap();
+    cluster.load(&archive(state.path())).unwrap();
     let (helm, kubectl) = (cluster.plane().helm().unwrap(), cluster.plane().kubectl());
     kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
-    let before = cluster_wide(&kubectl);
+    let before = kubectl.cluster_wide().unwrap();
 
     // The last release, at the moment when it stops: its objects are there, and nobody runs.
     let notes = install(&helm, "replicas=0");
@@ -86,17 +84,16 @@ fn of_clusters(state: &Path) -> BTreeSet<String> {
 }
 
 /// An archive of the image, built as a person builds it who has Debian's buildah. Its layers stay in the test's folder.
-fn image(state: &Path) -> PathBuf {
-    let (archive, storage) = (state.join("image.tar"), state.join("storage.conf"));
-    let at = |name: &str| state.join(name).display().to_string();
-    let text =
-        format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", at("images"), at("images-run"));
-    std::fs::write(&storage, text).unwrap();
+fn archive(state: &Path) -> PathBuf {
+    let (archive, storage) = (state.join("image.tar"), image::storage(state).unwrap());
     let mut command = Command::new(Operator::program("xtask", "cargo build --package xtask").unwrap());
     command.args(["image", "--tool=buildah", "--save"]).arg(&archive).env("CONTAINERS_STORAGE_CONF", storage);
+    if !is_full() {
+        command.arg("--program").arg(image::program().unwrap());
+    }
     let said = run("cargo xtask image", &mut command).unwrap();
     print!("{said}");
-    assert!(said.contains("of at most 40.0 MB"), "{said}");
+    assert!(!is_full() || said.contains("of at most 40.0 MB"), "{said}");
     let about = run("tar", Command::new("tar").args(["--wildcards", "-xOf"]).arg(&archive).arg("*.json")).unwrap();
     assert!(about.contains(r#""User":"65532:65532""#), "not root, whatever the chart says: {about}");
     archive
@@ -185,13 +182,6 @@ async fn a_vm_runs(kubectl: &Kubectl, others: &[String]) -> String {
     runs
 }
 
-/// Names of everything that belongs to no namespace.
-fn cluster_wide(kubectl: &Kubectl) -> BTreeSet<String> {
-    let kinds = kubectl.run(&["api-resources", "--namespaced=false", "--verbs=list", "--output=name"]).unwrap();
-    let kinds = kinds.lines().filter(|kind| *kind != "componentstatuses").collect::<Vec<_>>().join(",");
-    kubectl.run(&["get", &kinds, "--output=name"]).unwrap().lines().map(str::to_owned).collect()
-}
-
 /// As values.yaml and NOTES.txt say: pools first, then the release. What stays is the CRDs, and Helm names each.
 async fn what_stays_is_said(helm: &Helm, kubectl: &Kubectl, before: &BTreeSet<String>) {
     kubectl.run(&["delete", "pilotpools", "--all", "--namespace", NAMESPACE, "--timeout=180s"]).unwrap();
@@ -202,7 +192,7 @@ async fn what_stays_is_said(helm: &Helm, kubectl: &Kubectl, before: &BTreeSet<St
     .await
     .unwrap();
     let said = helm.run(&["uninstall", NAMESPACE, "--namespace", NAMESPACE, "--wait"]).unwrap();
-    let after = cluster_wide(kubectl);
+    let after = kubectl.cluster_wide().unwrap();
     let left: BTreeSet<&str> = after.difference(before).map(String::as_str).collect();
     let (crds, others): (Vec<&str>, Vec<&str>) =
         left.iter().partition(|name| name.contains("customresourcedefinition"));
