@@ -14,7 +14,7 @@ use std::{
 use testbeds::{
     host::{apt, process::run},
     pages::blocks,
-    real::{IMAGE, ROW_IS_OPEN},
+    real::ROW_IS_OPEN,
     systems::{
         cluster::Cluster,
         controlplane::build,
@@ -50,7 +50,9 @@ impl World {
         dirac.sql("delete from ResourceStatusDB.SiteStatus").unwrap();
         // The image is what images/pilot says; it is there before the page begins, as a user's is.
         openstack.without_metadata().unwrap();
-        openstack.in_the_image(&dirac.image(Path::new(IMAGE)).unwrap(), IMAGE).unwrap();
+        for (folder, inside) in dirac.image().unwrap() {
+            openstack.in_the_image(&folder, inside).unwrap();
+        }
         Self { cluster, dirac, openstack, at }
     }
 

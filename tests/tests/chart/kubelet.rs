@@ -46,6 +46,7 @@ async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_not
     }
     let first = one_leads(&kubectl, &BTreeSet::new()).await;
     println!("{first} leads");
+    helm.run(&["test", NAMESPACE, "--namespace", NAMESPACE]).unwrap();
     as_the_image_says(&kubectl, &first);
     let vm = a_vm_runs(&kubectl, &LEFT.map(str::to_owned)).await;
     println!("{vm} runs for the objects of the last release");

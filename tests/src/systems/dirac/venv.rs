@@ -31,16 +31,8 @@ const PYTHON3: &str = "/usr/bin/python3";
 /// libraries to build.
 const PILOT: &str = include_str!("../../../../images/pilot/requirements.txt");
 /// What services import beside that.
-const SERVICES: [&str; 8] = [
-    "sqlalchemy",
-    "dominate",
-    "apache-libcloud",
-    "GitPython",
-    "ldap3",
-    "fabric",
-    "paramiko",
-    "tornado~=5.1.1",
-];
+const SERVICES: [&str; 8] =
+    ["sqlalchemy", "dominate", "apache-libcloud", "GitPython", "ldap3", "fabric", "paramiko", "tornado~=5.1.1"];
 
 /// The environment's folder; made when it is not there (two minutes).
 pub fn ensure() -> Result<PathBuf> {
