@@ -91,16 +91,16 @@ const LAYERS: [Layer; 10] = [
         tests: &[&["--package", "testbeds", "--test", "crash"]],
     },
     Layer {
-        name: "chart",
-        what: "the Helm chart in a real control plane; the image in a real kubelet; the demo as a person meets it",
-        operators: &[Operator::Shipped, Operator::Image],
-        tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
-    },
-    Layer {
         name: "tutorial",
         what: "the pages' commands word for word: from the image and an empty cluster to a job that is Done, and back",
         operators: &[Operator::Image],
         tests: &[&["--package", "testbeds", "--test", "tutorial"]],
+    },
+    Layer {
+        name: "chart",
+        what: "the Helm chart in a real control plane; the image in a real kubelet; the demo as a person meets it",
+        operators: &[Operator::Shipped, Operator::Image],
+        tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
     },
     Layer {
         name: "operator",
