@@ -75,6 +75,10 @@ async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     kubectl.run(&["create", "namespace", "dirac"]).unwrap();
     kubectl.run(&["create", "namespace", "escape"]).unwrap();
     kubectl.run(&["create", "namespace", "trial"]).unwrap();
+    // The pod of `helm test` is refused where its account is not there, and what is only tried is not.
+    for account in ["trial", "own"] {
+        kubectl.run(&["create", "serviceaccount", account, "--namespace", "trial"]).unwrap();
+    }
     for values in [&[][..], &everything, &["clusterWide=true"], &["clusterId=trial"]] {
         let mut args = vec!["template", "trial", chart, "--namespace", "trial", "--kube-version", build::KUBERNETES];
         values.iter().for_each(|v| args.extend(["--set", v]));

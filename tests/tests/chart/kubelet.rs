@@ -109,7 +109,10 @@ fn install(helm: &Helm, set: &str) -> String {
 /// In the release's own namespace, which is the only one that the chart's values look after.
 fn put_what_the_last_release_wrote(kubectl: &Kubectl) {
     kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).unwrap();
-    let objects = serde_saphyr::from_str(include_str!("../operator/released/objects.yaml")).unwrap();
+    let mut objects: Vec<Value> = serde_saphyr::from_str(include_str!("../operator/released/objects.yaml")).unwrap();
+    // Its twelve jobs are served before a slow machine has seen who leads: here there is always work.
+    let installation = objects.iter_mut().find(|object| object["kind"] == "DiracInstallation").unwrap();
+    installation["spec"]["simulated"]["arrivals"][0]["jobs"] = 100_000.into();
     kubectl.put_with_statuses(NAMESPACE, objects).unwrap();
 }
 
@@ -185,7 +188,10 @@ async fn a_vm_runs(kubectl: &Kubectl, others: &[String]) -> String {
 
 /// As values.yaml and NOTES.txt say: pools first, then the release. What stays is the CRDs, and Helm names each.
 async fn what_stays_is_said(helm: &Helm, kubectl: &Kubectl, before: &BTreeSet<String>) {
-    kubectl.run(&["delete", "pilotpools", "--all", "--namespace", NAMESPACE, "--timeout=180s"]).unwrap();
+    let pools = |words: &[&str]| kubectl.run(&[words, &["--all", "--namespace", NAMESPACE]].concat()).unwrap();
+    pools(&["delete", "pilotpools", "--wait=false"]);
+    pools(&["annotate", "pilotpools", "diracgrid.org/delete-vms=now"]);
+    pools(&["wait", "pilotpools", "--for=delete", "--timeout=180s"]);
     until("the PilotVMs are gone", PATIENCE, async || {
         let left = kubectl.objects(NAMESPACE, "pilotvms").map_err(|error| error.to_string())?.len();
         if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
