@@ -94,7 +94,7 @@ fn monitoring_is_made_only_when_asked_for_and_links_to_its_runbooks() {
     assert!(kinds.iter().all(|kind| named(&plain, kind).is_empty()));
     let objects = render(&[
         r#"serviceMonitor={"enabled":true,"interval":"15s","labels":{"release":"prometheus"}}"#,
-        r#"prometheusRule={"enabled":true,"runbooks":"https://docs.example.org/runbooks/"}"#,
+        r#"prometheusRule={"enabled":true,"runbooks":"https://docs.example.org/runbooks/NAME.html"}"#,
         "dashboard.enabled=true",
     ])
     .unwrap();
@@ -110,7 +110,7 @@ fn monitoring_is_made_only_when_asked_for_and_links_to_its_runbooks() {
     assert_eq!(rules.len(), alerts().len());
     let annotations = &rules[0]["annotations"];
     assert_eq!(annotations["runbook"], "docs/runbooks/DiracOperatorLeaderless.md");
-    assert_eq!(annotations["runbook_url"], "https://docs.example.org/runbooks/DiracOperatorLeaderless.md");
+    assert_eq!(annotations["runbook_url"], "https://docs.example.org/runbooks/DiracOperatorLeaderless.html");
     let dashboard = find(&objects, "ConfigMap", "trial-dashboard");
     assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
     let text = dashboard["data"]["dirac-operator.json"].as_str().unwrap();

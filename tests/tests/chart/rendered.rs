@@ -281,6 +281,7 @@ fn nonsense_in_the_values_is_refused_before_anything_is_installed() {
         (r#"serviceMonitor.interval="often""#, "interval"),
         (r#"prometheusRule.labels={"team":7}"#, "labels"),
         (r#"prometheusRule.runbooks="docs/runbooks""#, "runbooks"),
+        (r#"prometheusRule.runbooks="https://docs.example.org/runbooks/""#, "runbooks"),
         (r#"dashboard.enabled="yes""#, "dashboard"),
         (r#"proxy.https="proxy:3128""#, "proxy"),
     ] {
