@@ -25,6 +25,26 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, String> {
     .collect()
 }
 
+/// Tells of every field of an OpenAPI schema, each before those below it: its path (`a.b`, `list[].c`, `map.*.d`), its own schema, and
+/// whether it is required.
+pub fn fields<'a>(schema: &'a Value, tell: &mut impl FnMut(&str, &'a Value, bool)) {
+    below("", schema, tell);
+}
+
+fn below<'a>(path: &str, schema: &'a Value, tell: &mut impl FnMut(&str, &'a Value, bool)) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let is_required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name.as_str()));
+        tell(&path, field, is_required);
+        below(&path, field, tell);
+    }
+    for (word, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
+        if schema[word].is_object() {
+            below(&format!("{path}{mark}"), &schema[word], tell);
+        }
+    }
+}
+
 /// What the derive cannot say: that names are labels, and a schema without what only confuses.
 fn finish(mut crd: CustomResourceDefinition, longest_name: usize) -> Result<CustomResourceDefinition, String> {
     for version in &mut crd.spec.versions {

@@ -27,21 +27,32 @@ pub enum Command {
     Verify(Verify),
 }
 
-/// What is verified, in the words of `run`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Verify {
+/// Which operator it is: its Lease, what it looks after, and its id.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Release {
     /// Namespace of the leader's Lease.
     #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
     pub namespace: String,
-    /// Name of the leader's Lease.
+    /// Name of the leader's Lease. Two releases in one namespace need two. Only operators that share a Lease know of each other: no two
+    /// releases may look after the same namespace.
     #[arg(long, env = "DIRAC_OPERATOR_LEASE_NAME", default_value = "dirac-operator")]
     pub lease_name: String,
     /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
     #[arg(long = "watch-namespace", env = "DIRAC_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
-    /// What every VM is tagged with. Nothing: the UID of the namespace kube-system, which the operator must then be able to read.
+    /// What every VM is tagged with, so that nobody else's is ever touched. Nothing: the UID of the namespace kube-system, which the
+    /// operator must then be able to read. A copy of a cluster keeps that UID, and each of the two would delete the other's VMs: give one of
+    /// them another id.
     #[arg(long, env = "DIRAC_OPERATOR_CLUSTER_ID", value_parser = cluster_id)]
     pub cluster_id: Option<String>,
+}
+
+/// What is verified.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Verify {
+    /// The operator that is to work.
+    #[command(flatten)]
+    pub release: Release,
     /// Name of a Secret that it must be able to have; may be repeated. None: every Secret.
     #[arg(long = "secret-name")]
     pub secret_names: Vec<String>,
@@ -61,16 +72,9 @@ pub struct Check {
 /// How the operator runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Run {
-    /// Namespace of the leader's Lease.
-    #[arg(long, env = "DIRAC_OPERATOR_NAMESPACE", default_value = "default")]
-    pub namespace: String,
-    /// Name of the leader's Lease. Two releases in one namespace need two. Only operators that share a Lease know of each other: no two
-    /// releases may look after the same namespace.
-    #[arg(long, env = "DIRAC_OPERATOR_LEASE_NAME", default_value = "dirac-operator")]
-    pub lease_name: String,
-    /// Namespace whose objects are looked after; may be repeated. None: all namespaces.
-    #[arg(long = "watch-namespace", env = "DIRAC_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',')]
-    pub watch_namespaces: Vec<String>,
+    /// Which one it is.
+    #[command(flatten)]
+    pub release: Release,
     /// Address of health, readiness and metrics.
     #[arg(long, env = "DIRAC_OPERATOR_HTTP", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
@@ -96,10 +100,6 @@ pub struct Run {
     /// Age, in seconds, from which a VM that carries our tag and has no PilotVM is deleted.
     #[arg(long, env = "DIRAC_OPERATOR_ORPHAN_AGE", value_parser = seconds, default_value = "120")]
     pub orphan_age: Duration,
-    /// What every VM is tagged with, so that nobody else's is ever touched. Nothing: the UID of the namespace kube-system. A copy of a
-    /// cluster keeps that UID, and each of the two would delete the other's VMs: give one of them another id.
-    #[arg(long, env = "DIRAC_OPERATOR_CLUSTER_ID", value_parser = cluster_id)]
-    pub cluster_id: Option<String>,
     /// Clouds may be asked over http, where anyone on the way reads the credential.
     #[arg(long, env = "DIRAC_OPERATOR_ALLOW_HTTP")]
     pub allow_http: bool,
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn without_options_it_watches_everything_and_elects_a_leader() {
         let run = run(&[]);
-        assert!(run.watch_namespaces.is_empty() && run.leader_elect);
+        assert!(run.release.watch_namespaces.is_empty() && run.leader_elect);
         assert_eq!(run.list_interval, Duration::from_secs(30));
     }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_cluster_id_fits_into_a_tag() {
-        assert_eq!(run(&["--cluster-id=lyon.1"]).cluster_id.as_deref(), Some("lyon.1"));
+        assert_eq!(run(&["--cluster-id=lyon.1"]).release.cluster_id.as_deref(), Some("lyon.1"));
         assert!(cluster_id("").is_err() && cluster_id("a,b").is_err() && cluster_id(&"x".repeat(41)).is_err());
     }
 

@@ -78,7 +78,7 @@ async fn seek_and_lead(ctx: &Arc<Context>, config: kube::Config) -> anyhow::Resu
     }
     let mut leadership = match ctx.args.leader_elect {
         true => {
-            let (namespace, lease) = (&ctx.args.namespace, &ctx.args.lease_name);
+            let (namespace, lease) = (&ctx.args.release.namespace, &ctx.args.release.lease_name);
             let pulse = ctx.progress.begins("the keeper of the Lease", LEASE);
             Leadership::seek(config, namespace, lease, ctx.clock.clone(), pulse)
                 .context("the Lease cannot be sought")?
@@ -152,11 +152,11 @@ async fn finish(errands: &Errands, careful: &mut JoinSet<()>, lost: impl Future<
 }
 
 async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::Result<Arc<Context>> {
-    let cluster = match args.cluster_id.clone() {
+    let cluster = match args.release.cluster_id.clone() {
         Some(id) => id,
         None => uid_of_kube_system(&client).await?,
     };
-    let namespaces = args.watch_namespaces.clone();
+    let namespaces = args.release.watch_namespaces.clone();
     let (installations, s1) = watching::watch(&client, &namespaces);
     let (vos, s2) = watching::watch(&client, &namespaces);
     let (sites, s3) = watching::watch(&client, &namespaces);

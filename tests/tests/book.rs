@@ -9,9 +9,12 @@ use std::{
 };
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
-use testbeds::systems::{
-    controlplane::build::{HELM, KUBERNETES},
-    dirac::DIRAC,
+use testbeds::{
+    host::root,
+    systems::{
+        controlplane::build::{HELM, KUBERNETES},
+        dirac::DIRAC,
+    },
 };
 
 /// What the book has beside docs/: `PARTS` in xtask/src/docs.rs. A link from a page of the book to anything else would be dead in it.
@@ -55,10 +58,6 @@ impl Page {
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// Every file of Markdown in the repository, by its path from the root.

@@ -55,6 +55,9 @@ const RIGHTS: [(&str, &str, bool); 27] = [
     ("create", "customresourcedefinitions.apiextensions.k8s.io", false),
 ];
 
+/// Values of a release that looks after its own namespace and one more; no pod runs.
+const ONE_NAMESPACE: &str = "replicas=0,watchNamespaces={looked-after}";
+
 #[tokio::test]
 async fn the_chart_installs_gives_exactly_its_rights_and_keeps_its_crds() {
     let state = tempfile::tempdir().unwrap();
@@ -290,13 +293,9 @@ fn orphan_a_vm(kubectl: &Kubectl, operator: &mut Operator) -> bool {
 async fn an_operator_of_one_namespace_uses_every_right_that_it_has_and_is_never_refused() {
     let state = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(state.path()).await.unwrap();
-    let (helm, kubectl) = (plane.helm().unwrap(), plane.kubectl());
+    let kubectl = plane.kubectl();
     kubectl.run(&["create", "namespace", "looked-after"]).unwrap();
-    let chart = chart();
-    let mut install = vec!["install", NAMESPACE, chart.to_str().unwrap(), "--namespace", NAMESPACE];
-    install.extend(["--create-namespace", "--set", "replicas=0,watchNamespaces={looked-after}"]);
-    helm.run(&install).unwrap();
-    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).unwrap();
+    Operator::install_chart(&plane, ONE_NAMESPACE).unwrap();
 
     // Each role with the namespaces in which it counts; none is a request of all namespaces at once.
     let cluster = format!("{NAMESPACE}-{NAMESPACE}-cluster");

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testbeds::systems::{controlplane::ControlPlane, kubectl::Kubectl};
+use testbeds::{
+    host::root,
+    systems::{controlplane::ControlPlane, kubectl::Kubectl},
+};
 
 /// A manifest of manifests.yaml and what is different about it; `was`: it is accepted first, then changed.
 #[derive(Deserialize)]
@@ -73,7 +76,7 @@ async fn every_example_applies_unchanged() {
     for namespace in ["dirac", "escape"] {
         kubectl.run(&["create", "namespace", namespace]).unwrap();
     }
-    let examples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap();
+    let examples = std::fs::read_dir(root().join("examples")).unwrap();
     let folders = examples.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let folders: Vec<String> = folders.map(|path| path.to_str().unwrap().to_owned()).collect();
     // Scenarios are read by the simulator, and by no cluster.

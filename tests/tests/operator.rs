@@ -18,10 +18,13 @@ mod strange;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use testbeds::systems::{
-    controlplane::ControlPlane,
-    kubectl::Kubectl,
-    operator::{NAMESPACE, Operator},
+use testbeds::{
+    host::root,
+    systems::{
+        controlplane::ControlPlane,
+        kubectl::Kubectl,
+        operator::{NAMESPACE, Operator},
+    },
 };
 
 /// So quick that a test can wait for it: the operator looks every second.
@@ -311,7 +314,7 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
     }
     let mut heads = BTreeMap::new();
     for folder in ["egi", "managed"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
+        let folder = root().join("examples").join(folder);
         f.kubectl.run(&["apply", "--validate=strict", "-f", folder.to_str().unwrap()]).unwrap();
         for entry in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -16,6 +16,7 @@ use std::{
 
 use crds::{ConditionType, Reason};
 use syn::visit::{self, Visit};
+use testbeds::host::root;
 
 /// Macros whose arguments only compare.
 const COMPARE: [&str; 3] = ["matches", "assert", "assert_eq"];
@@ -88,7 +89,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 fn said() -> Said {
     let mut said = Said::default();
-    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("operator/src")) {
+    for file in sources(&root().join("operator/src")) {
         said.visit_file(&syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap());
     }
     said

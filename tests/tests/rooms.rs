@@ -16,6 +16,7 @@ use syn::{
     UseTree,
     visit::{self, Visit},
 };
+use testbeds::host::root;
 
 /// The rooms of the operator, from the top: a room imports only from rows below its own. No loop imports another.
 const OPERATOR: &[&[&str]] = &[
@@ -180,7 +181,7 @@ fn is_around(outer: &str, inner: &str) -> bool {
 }
 
 fn sources(package: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(package).join("src")
+    root().join(package).join("src")
 }
 
 #[test]

@@ -12,9 +12,9 @@ use std::{
 };
 
 use testbeds::{
-    host::{apt, process::run},
+    host::{apt, process::run, root},
     pages::blocks,
-    real::ROW_IS_OPEN,
+    real::{self, ROW_IS_OPEN, furnish},
     systems::{
         cluster::Cluster,
         controlplane::build,
@@ -49,30 +49,18 @@ impl World {
         dirac.remove_configuration("/Resources/Sites/CLOUD").unwrap();
         dirac.sql("delete from ResourceStatusDB.SiteStatus").unwrap();
         // The image is what images/pilot says; it is there before the page begins, as a user's is.
-        openstack.without_metadata().unwrap();
-        for (folder, inside) in dirac.image().unwrap() {
-            openstack.in_the_image(&folder, inside).unwrap();
-        }
+        furnish(&openstack, &dirac).unwrap();
         Self { cluster, dirac, openstack, at }
     }
 
     /// What the page tells its reader to change in `examples/openstack`, and what it is here.
-    fn names(&self) -> [(&'static str, String); 9] {
-        let address = |service: &str| {
-            let url = self.dirac.url(service).unwrap();
-            url.rsplitn(3, '/').last().unwrap().to_owned()
-        };
-        [
-            ("dips://dirac.example.org:9170", address("MATCHER")),
-            ("dips://dirac.example.org:9171", address("PILOTMANAGER")),
-            ("dips://dirac.example.org:9130", address("JOBMONITORING")),
-            ("dips://dirac.example.org:9135", address("CONFIGURATION")),
+    fn names(&self) -> Vec<(&'static str, String)> {
+        let others = [
             ("/DC=org/DC=example/CN=dirac-operator.example.org", "/C=ch/O=TestGrid/CN=stranger".to_owned()),
-            ("https://keystone.lyon.example.org:5000/v3", self.openstack.auth_url()),
-            ("{name: dirac-pilot}", "{name: EL9-pilot}".to_owned()),
             ("NumberOfProcessors = 2", "NumberOfProcessors = 4".to_owned()),
             ("MaxRAM = 4096", "MaxRAM = 8192".to_owned()),
-        ]
+        ];
+        real::names(&self.dirac, &self.openstack).unwrap().into_iter().chain(others).collect()
     }
 
     /// The differences between what the pages say and what is run: there is no registry, as the README describes too, and the program for
@@ -92,12 +80,6 @@ impl World {
     }
 }
 
-/// Times for whom a test waits.
-const QUICKER: [(&str, &str); 2] = [
-    ("  external:", "  demand: {pollInterval: 5s}\n  external:"),
-    ("    idleTimeout: 5m", "    bootDeadline: 5m\n    idleTimeout: 1m"),
-];
-
 /// Who reads the pages: a shell in a copy of the repository, with what the page asks for.
 struct Reader {
     folder: PathBuf,
@@ -112,9 +94,8 @@ impl Reader {
         for folder in [&folder, &home] {
             fs::create_dir_all(folder).unwrap();
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let copy = "git ls-files -z | tar --create --null --files-from - | tar --extract --directory \"$0\"";
-        run("a fresh copy", Command::new("bash").current_dir(root).args(["-c", copy]).arg(&folder)).unwrap();
+        run("a fresh copy", Command::new("bash").current_dir(root()).args(["-c", copy]).arg(&folder)).unwrap();
         // The operator's certificate is of nobody whom this DIRAC knows yet.
         let operator = world.dirac.credentials("stranger").unwrap();
         let secret = |text: &secrecy::SecretString| secrecy::ExposeSecret::expose_secret(text).to_owned();
@@ -161,8 +142,7 @@ impl Reader {
     fn change(&self, names: &[(&str, String)]) {
         let folder = self.folder.join("examples/openstack");
         let files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        let quicker = QUICKER.map(|(from, to)| (from, to.to_owned()));
-        for (from, to) in names.iter().chain(&quicker) {
+        for (from, to) in names.iter().chain(&real::quicker()) {
             let mut found = false;
             for file in &files {
                 let text = fs::read_to_string(file).unwrap();
@@ -213,7 +193,11 @@ async fn the_pages_lead_from_an_empty_cluster_to_a_job_that_is_done_and_back() {
 
     let read = |page: &str| fs::read_to_string(reader.folder.join(page)).unwrap();
     let names = world.names();
-    assert_eq!(table(&read(PAGE)), names.each_ref().map(|(from, _)| *from), "the page names what the test changes");
+    assert_eq!(
+        table(&read(PAGE)),
+        names.iter().map(|(from, _)| *from).collect::<Vec<_>>(),
+        "the page names what the test changes"
+    );
     reader.change(&names);
 
     let commands = |page: &str| blocks(page, &read(page)).unwrap().into_iter().filter(|block| block.runs);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{one_of, table};
-use crate::generate::definitions;
+use crate::generate::{definitions, fields};
 
 /// A page for each kind.
 ///
@@ -39,8 +39,7 @@ fn page(crd: &Value) -> String {
         text(&names["singular"]),
     );
     for (part, what) in [("spec", "What you write."), ("status", "What the operator says; nobody else writes it.")] {
-        let mut rows = Vec::new();
-        fields("", &schema["properties"][part], &mut rows);
+        let rows = rows(&schema["properties"][part]);
         if rows.is_empty() {
             continue;
         }
@@ -59,21 +58,18 @@ fn page(crd: &Value) -> String {
     page
 }
 
-/// A row for each field below `schema`, whose path is `path`.
-fn fields(path: &str, schema: &Value, rows: &mut Vec<[String; 4]>) {
-    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let required = list(&schema["required"]).any(|required| required == name.as_str());
+/// A row for each field of `schema`.
+fn rows(schema: &Value) -> Vec<[String; 4]> {
+    let mut rows = Vec::new();
+    fields(schema, &mut |path, field, is_required| {
         let default = match &field["default"] {
-            Value::Null if required => "required".to_owned(),
+            Value::Null if is_required => "required".to_owned(),
             Value::Null => String::new(),
             default => format!("`{default}`"),
         };
         rows.push([format!("`{path}`"), type_of(field), default, text(&field["description"]).to_owned()]);
-        fields(&path, field, rows);
-        fields(&format!("{path}[]"), &field["items"], rows);
-        fields(&format!("{path}.*"), &field["additionalProperties"], rows);
-    }
+    });
+    rows
 }
 
 /// The type of a field, with its bounds.
@@ -136,14 +132,12 @@ mod tests {
             "list": {"type": "array", "maxItems": 4, "description": "Some.", "items": {"type": "object",
                 "properties": {"how": {"enum": ["A", "B", "C"], "type": "string", "default": "A", "description": "How."}}}},
             "max": {"type": "integer", "minimum": 0.0, "maximum": 5.0, "description": "The most."}}});
-        let mut rows = Vec::new();
-        fields("", &schema, &mut rows);
         let expected = [
             ["`list`", "list of object, at most 4", "", "Some."],
             ["`list[].how`", "`A`, `B` or `C`", "`\"A\"`", "How."],
             ["`max`", "integer, 0 to 5", "required", "The most."],
         ];
-        assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));
+        assert_eq!(rows(&schema), expected.map(|row| row.map(str::to_owned)));
     }
 
     #[test]

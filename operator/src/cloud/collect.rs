@@ -74,7 +74,7 @@ impl Collector {
         }
         let ids: BTreeSet<String> = found.iter().map(|vm| vm.id.clone()).collect();
         self.suspects.see(&ids, now);
-        let sees_all = ctx.args.watch_namespaces.is_empty() || ctx.args.cluster_id.is_some();
+        let sees_all = ctx.args.release.watch_namespaces.is_empty() || ctx.args.release.cluster_id.is_some();
         familiar.forget(now);
         // Where other operators of this cluster may have PilotVMs that this one cannot see, a VM that it never knew may be theirs.
         let are_ours = sees_all || familiar.knows(found.iter().map(|vm| vm.owner.uid.as_str()));
@@ -100,7 +100,7 @@ impl Collector {
         // A PilotVM gives its VM the name; where somebody changed that, all PilotVMs are asked for.
         let name = vm.name.strip_prefix(SERVER_PREFIX);
         // An id of the whole cluster is shared with operators of other namespaces; one that was given is this release's own.
-        let namespaces = ctx.args.cluster_id.as_ref().map_or(&[][..], |_| &ctx.args.watch_namespaces);
+        let namespaces = ctx.args.release.cluster_id.as_ref().map_or(&[][..], |_| &ctx.args.release.watch_namespaces);
         match ctx.api.pilot_vms(namespaces, name).await {
             Ok(existing) if existing.contains(&vm.owner.uid) => {
                 tracing::warn!(cloud = %key, id = vm.id, "the watch has not shown the PilotVM of this VM: it is left alone");

@@ -8,3 +8,10 @@ pub mod port;
 pub mod process;
 pub mod say;
 pub mod until;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -28,8 +28,6 @@ use crate::{
 pub const NAMESPACE: &str = "dirac";
 /// The computing element that the pilots say they are of.
 const CE: &str = "openstack.lyon.fr";
-/// Where the guests' image has the program that starts a pilot.
-pub const IMAGE: &str = "/opt/dirac-pilot";
 
 /// What a new user applies.
 const EXAMPLE: [&str; 5] = [
@@ -74,6 +72,38 @@ pub const FORTY: [Kind; 4] = [
     Kind { name: "long", group: "enmr_user", jobs: 10, asks: "CPUTime = 200000;" },
 ];
 
+/// What `examples/openstack` calls the services and the image, and what they are here.
+pub fn names(dirac: &Dirac, openstack: &OpenStack) -> Result<[(&'static str, String); 6]> {
+    // Scheme, host and port.
+    let address = |service: &str| -> Result<String> {
+        let url = dirac.url(service)?;
+        Ok(url.split('/').take(3).collect::<Vec<_>>().join("/"))
+    };
+    Ok([
+        ("dips://dirac.example.org:9170", address("MATCHER")?),
+        ("dips://dirac.example.org:9171", address("PILOTMANAGER")?),
+        ("dips://dirac.example.org:9130", address("JOBMONITORING")?),
+        ("dips://dirac.example.org:9135", address("CONFIGURATION")?),
+        ("https://keystone.lyon.example.org:5000/v3", openstack.auth_url()),
+        ("{name: dirac-pilot}", "{name: EL9-pilot}".to_owned()),
+    ])
+}
+
+/// Times in `examples/openstack`, and shorter ones, for which a test can wait.
+pub fn quicker() -> [(&'static str, String); 2] {
+    [
+        ("  external:", "  demand: {pollInterval: 5s}\n  external:".to_owned()),
+        ("    idleTimeout: 5m", "    bootDeadline: 5m\n    idleTimeout: 1m".to_owned()),
+    ]
+}
+
+/// Gives the guests of this OpenStack the image that `images/pilot` makes for this DIRAC.
+pub fn furnish(openstack: &OpenStack, dirac: &Dirac) -> Result<()> {
+    // As at sites whose network has no metadata agent: what the driver gives on a config drive is what a guest gets.
+    openstack.without_metadata()?;
+    dirac.image()?.into_iter().try_for_each(|(folder, inside)| openstack.in_the_image(&folder, inside))
+}
+
 impl Real {
     /// Starts all three, with their state below `state`.
     pub async fn start(state: &Path) -> Result<Self> {
@@ -88,11 +118,7 @@ impl Real {
         let dirac = Dirac::start(&state.join("dirac"), &[Ce { name: CE.to_owned(), queues }]).await?;
         step.done();
         let openstack = OpenStack::start(&state.join("openstack")).await?;
-        // As at sites whose network has no metadata agent: what the driver gives on a config drive is what a guest gets.
-        openstack.without_metadata()?;
-        for (folder, inside) in dirac.image()? {
-            openstack.in_the_image(&folder, inside)?;
-        }
+        furnish(&openstack, &dirac)?;
         Ok(Self { plane, dirac, openstack })
     }
 
@@ -116,27 +142,17 @@ impl Real {
 
     /// `examples/openstack` with the addresses and names of these systems, both VOs, and times for whom a test waits.
     fn example(&self) -> Result<String> {
-        let service = |port: u16, name: &str, key: &str| -> Result<(String, String)> {
-            Ok((format!("dips://dirac.example.org:{port}/{name}"), self.dirac.url(key)?))
-        };
-        let text = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-        let replaced = [
-            service(9170, "WorkloadManagement/Matcher", "MATCHER")?,
-            service(9171, "WorkloadManagement/PilotManager", "PILOTMANAGER")?,
-            service(9130, "WorkloadManagement/JobMonitoring", "JOBMONITORING")?,
-            service(9135, "Configuration/Server", "CONFIGURATION")?,
+        let text = |from: &'static str, to: &str| (from, to.to_owned());
+        let others = [
             text("group: dirac_operator", "group: biomed_admin"),
-            ("https://keystone.lyon.example.org:5000/v3".to_owned(), self.openstack.auth_url()),
-            text("{name: dirac-pilot}", "{name: EL9-pilot}"),
             text("vos: [biomed]", "vos: [biomed, enmr]"),
-            text("  external:", "  demand: {pollInterval: 5s}\n  external:"),
-            text("    idleTimeout: 5m", "    bootDeadline: 5m\n    idleTimeout: 1m"),
             text(MEDIUM, &format!("{MEDIUM}\n{OTHERS}")),
         ];
+        let replaced = names(&self.dirac, &self.openstack)?.into_iter().chain(quicker()).chain(others);
         let mut example = EXAMPLE.join("---\n");
         for (from, to) in replaced {
-            ensure!(example.contains(&from), "examples/openstack has no {from:?} any more");
-            example = example.replace(&from, &to);
+            ensure!(example.contains(from), "examples/openstack has no {from:?} any more");
+            example = example.replace(from, &to);
         }
         Ok(example)
     }
@@ -148,7 +164,7 @@ impl Real {
 
     /// What a guest runs to become its pilot, as user-data says it.
     pub fn pilot() -> String {
-        format!("{IMAGE}/start-pilot")
+        "/opt/dirac-pilot/start-pilot".to_owned()
     }
 
     /// Submits jobs of a kind that each run for `seconds`; their numbers.

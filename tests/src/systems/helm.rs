@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::host::process::run;
+use crate::host::{process::run, root};
 
 /// `helm` with a kubeconfig of its own, whatever the environment says.
 pub struct Helm {
@@ -37,5 +37,5 @@ impl Helm {
 
 /// The chart's folder.
 pub fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/dirac-operator")
+    root().join("charts/dirac-operator")
 }

@@ -7,14 +7,13 @@ use testbeds::{
     host::process::output,
     systems::{
         controlplane::ControlPlane,
-        helm::chart,
         kubectl::Kubectl,
         operator::{NAMESPACE, Operator},
     },
 };
 
 use super::{
-    granted,
+    ONE_NAMESPACE, granted,
     rendered::{find, render},
 };
 
@@ -85,13 +84,9 @@ fn take(kubectl: &Kubectl, role: &str, namespace: &str, rules: serde_json::Value
 async fn it_says_that_the_operator_can_work_or_which_right_kind_or_leader_lacks() {
     let state = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(state.path()).await.unwrap();
-    let (helm, kubectl) = (plane.helm().unwrap(), plane.kubectl());
+    let kubectl = plane.kubectl();
     kubectl.run(&["create", "namespace", "looked-after"]).unwrap();
-    let chart = chart();
-    let mut install = vec!["install", NAMESPACE, chart.to_str().unwrap(), "--namespace", NAMESPACE];
-    install.extend(["--create-namespace", "--set", "replicas=0,watchNamespaces={looked-after}"]);
-    helm.run(&install).unwrap();
-    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).unwrap();
+    Operator::install_chart(&plane, ONE_NAMESPACE).unwrap();
     let account = plane.kubeconfig_for_service_account(NAMESPACE, NAMESPACE).await.unwrap();
     let args = ["--namespace", NAMESPACE, "--watch-namespace", NAMESPACE, "--watch-namespace=looked-after"];
 

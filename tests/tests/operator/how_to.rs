@@ -1,15 +1,11 @@
 //! The how-tos as their readers follow them: every command of docs/how-to that is not marked `not-run`, page by page, in a cluster with
 //! the chart, the operator and examples/simulated.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, env, fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
+use anyhow::Result;
 use testbeds::{
+    host::{process::run, root},
     pages::{Block, blocks},
     systems::{
         controlplane::{ControlPlane, build},
@@ -28,10 +24,6 @@ const LAST: &str = "uninstall.md";
 /// Blocks that no test runs, by page: a pod is asked, or another cluster would be needed.
 const NOT_RUN: [(&str, usize); 4] =
     [("add-a-vo.md", 1), ("move-to-a-rebuilt-cluster.md", 1), ("restrict-namespaces.md", 1), ("upgrade.md", 1)];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// The blocks of every page, that of the last page at the end.
 fn pages() -> Vec<Block> {
@@ -64,20 +56,10 @@ impl Desk {
     }
 
     /// Runs a command as a shell does. What it says stands in the error.
-    fn run(&self, command: &str) -> Result<(), String> {
-        let output = Command::new("bash")
-            .args(["-o", "pipefail", "-ec", command])
-            .current_dir(&self.folder)
-            .env("PATH", &self.path)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        Err(format!("{}\n{}", output.status, said.concat()))
+    fn run(&self, command: &str) -> Result<String> {
+        let mut shell = Command::new("bash");
+        shell.args(["-o", "pipefail", "-ec", command]).current_dir(&self.folder);
+        run(command, shell.env("PATH", &self.path).env("KUBECONFIG", &self.kubeconfig))
     }
 }
 
@@ -112,7 +94,7 @@ async fn the_commands_of_the_how_tos_run() {
         for command in &block.commands {
             eprintln!("{}:{}: {command}", block.page, block.line);
             commands += 1;
-            failed.extend(desk.run(command).err().map(|e| format!("{}:{}: {command}\n{e}", block.page, block.line)));
+            failed.extend(desk.run(command).err().map(|e| format!("{}:{}: {e:#}", block.page, block.line)));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
 
 use crds::Reason;
@@ -11,6 +10,8 @@ use syn::{
     Expr,
     visit::{self, Visit},
 };
+
+use testbeds::host::root;
 
 use super::sources;
 
@@ -56,7 +57,7 @@ fn told(text: &str) -> Told {
 
 #[test]
 fn every_event_that_is_told_is_on_the_page_and_no_other() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let source = root.join("operator/src");
     let (mut words, mut unnamed) = (BTreeSet::new(), BTreeMap::new());
     for file in sources(&source) {

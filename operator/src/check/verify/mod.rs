@@ -16,8 +16,11 @@ use kube::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{api::LONGEST_CALL, args::Verify};
-use rights::{OURS, Scope, needed};
+use crate::{
+    api::LONGEST_CALL,
+    args::{Release, Verify},
+};
+use rights::{OURS, needed};
 
 /// A leader renews its Lease each four seconds; a new one takes it after fifteen.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -43,15 +46,9 @@ pub async fn run(args: Verify) -> ExitCode {
 
 async fn all(args: &Verify) -> anyhow::Result<Vec<Said>> {
     let client = Client::try_default().await.context("no Kubernetes API server is configured: set KUBECONFIG")?;
-    let scope = Scope {
-        home: args.namespace.clone(),
-        namespaces: args.watch_namespaces.clone(),
-        has_own_id: args.cluster_id.is_some(),
-        secrets: args.secret_names.clone(),
-    };
-    let mut said = may(&client, &scope).await?;
+    let mut said = may(&client, args).await?;
     said.extend(kinds(&client).await?);
-    said.push(leader(&client, args).await?);
+    said.push(leader(&client, &args.release).await?);
     Ok(said)
 }
 
@@ -64,10 +61,10 @@ async fn call<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> any
 }
 
 /// The rights, each asked for by itself.
-async fn may(client: &Client, scope: &Scope) -> anyhow::Result<Vec<Said>> {
+async fn may(client: &Client, args: &Verify) -> anyhow::Result<Vec<Said>> {
     let api = kube::Api::all(client.clone());
     let mut said = Vec::new();
-    for right in needed(scope) {
+    for right in needed(args) {
         let (mut has, mut has_not) = (Vec::new(), Vec::new());
         for verb in right.verbs {
             let (post, review) = (PostParams::default(), right.review(verb));
@@ -119,15 +116,15 @@ async fn kinds(client: &Client) -> anyhow::Result<Vec<Said>> {
 }
 
 /// Whether one leads: its Lease changes while we look, whatever the clocks say.
-async fn leader(client: &Client, args: &Verify) -> anyhow::Result<Said> {
+async fn leader(client: &Client, release: &Release) -> anyhow::Result<Said> {
     type Held = Object<Option<Value>, NotUsed>;
     let api: kube::Api<Held> =
-        kube::Api::namespaced_with(client.clone(), &args.namespace, &ApiResource::erase::<Lease>(&()));
-    let name = format!("{}/{}", args.namespace, args.lease_name);
+        kube::Api::namespaced_with(client.clone(), &release.namespace, &ApiResource::erase::<Lease>(&()));
+    let name = format!("{}/{}", release.namespace, release.lease_name);
     let ends = Instant::now() + PATIENCE;
     let mut before: Option<(String, Option<String>)> = None;
     loop {
-        let lease = call("it was asked for the Lease", api.get_opt(&args.lease_name)).await?;
+        let lease = call("it was asked for the Lease", api.get_opt(&release.lease_name)).await?;
         let now = lease.and_then(|lease| {
             let holder = lease.spec?["holderIdentity"].as_str().filter(|name| !name.is_empty())?.to_owned();
             Some((holder, lease.metadata.resource_version))

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 
+use crate::args::Verify;
+
 /// Group of our kinds.
 pub const OURS: &str = "diracgrid.org";
 
@@ -32,19 +34,6 @@ const WITHIN: [(&str, &[&str], &[&str]); 7] = [
     ("events.k8s.io", &["events"], &["create"]),
 ];
 
-/// What is asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Scope {
-    /// The operator's own namespace.
-    pub home: String,
-    /// Those that are looked after; none: all.
-    pub namespaces: Vec<String>,
-    /// Whether it has an id of its own, and so asks for nothing outside of these.
-    pub has_own_id: bool,
-    /// The Secrets that it may have; none: all.
-    pub secrets: Vec<String>,
-}
-
 /// One resource in one namespace, with all verbs that are needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Right {
@@ -58,9 +47,14 @@ pub struct Right {
 }
 
 impl Right {
+    /// The resource, and its subresource.
+    fn parts(&self) -> (&'static str, Option<&'static str>) {
+        self.resource.split_once('/').map_or((self.resource, None), |(resource, below)| (resource, Some(below)))
+    }
+
     /// What it is for, in the words of a sentence.
     pub fn place(&self) -> String {
-        let (plain, below) = self.resource.split_once('/').map_or((self.resource, None), |(a, b)| (a, Some(b)));
+        let (plain, below) = self.parts();
         let dot = if self.group.is_empty() { "" } else { "." };
         let below = below.map(|word| format!("/{word}")).unwrap_or_default();
         let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
@@ -74,7 +68,7 @@ impl Right {
 
     /// The question whether we have it, for one of its verbs.
     pub fn review(&self, verb: &str) -> SelfSubjectAccessReview {
-        let (resource, below) = self.resource.split_once('/').map_or((self.resource, None), |(a, b)| (a, Some(b)));
+        let (resource, below) = self.parts();
         let attributes = ResourceAttributes {
             group: Some(self.group.to_owned()),
             name: self.name.clone(),
@@ -92,9 +86,9 @@ impl Right {
 }
 
 /// All of them.
-pub fn needed(scope: &Scope) -> Vec<Right> {
+pub fn needed(Verify { release, secret_names }: &Verify) -> Vec<Right> {
     let everywhere = [String::new()];
-    let namespaces = if scope.namespaces.is_empty() { &everywhere[..] } else { &scope.namespaces };
+    let namespaces = if release.watch_namespaces.is_empty() { &everywhere[..] } else { &release.watch_namespaces };
     let plain = |namespace: &str, group, resource, verbs| Right {
         namespace: namespace.to_owned(),
         group,
@@ -107,17 +101,17 @@ pub fn needed(scope: &Scope) -> Vec<Right> {
         for (group, resources, verbs) in WITHIN {
             for resource in resources {
                 let right = plain(namespace, group, resource, verbs);
-                if *resource == "secrets" && !scope.secrets.is_empty() {
+                if *resource == "secrets" && !secret_names.is_empty() {
                     let named = |name: &String| Right { name: Some(name.clone()), ..right.clone() };
-                    rights.extend(scope.secrets.iter().map(named));
+                    rights.extend(secret_names.iter().map(named));
                 } else {
                     rights.push(right);
                 }
             }
         }
     }
-    rights.push(plain(&scope.home, "coordination.k8s.io", "leases", &["get", "create", "patch"]));
-    if !scope.has_own_id {
+    rights.push(plain(&release.namespace, "coordination.k8s.io", "leases", &["get", "create", "patch"]));
+    if release.cluster_id.is_none() {
         rights.push(Right { name: Some("kube-system".to_owned()), ..plain("", "", "namespaces", &["get"]) });
         rights.push(plain("", OURS, "pilotvms", &["list"]));
     }
@@ -127,21 +121,25 @@ pub fn needed(scope: &Scope) -> Vec<Right> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Release;
 
-    fn places(scope: &Scope) -> Vec<String> {
-        needed(scope).iter().map(Right::place).collect()
+    fn places(args: &Verify) -> Vec<String> {
+        needed(args).iter().map(Right::place).collect()
     }
 
     #[test]
     fn a_right_is_asked_for_in_each_namespace_and_each_secret_by_its_name_where_names_are_given() {
-        let home = Scope { home: "dirac".to_owned(), ..Scope::default() };
-        let two = Scope { namespaces: vec!["a".to_owned(), "b".to_owned()], has_own_id: true, ..home.clone() };
+        let home = Release { namespace: "dirac".to_owned(), ..Release::default() };
+        let watch_namespaces = vec!["a".to_owned(), "b".to_owned()];
+        let two = Release { watch_namespaces, cluster_id: Some("lyon".to_owned()), ..home.clone() };
+        let home = Verify { release: home, ..Verify::default() };
+        let two = Verify { release: two, ..Verify::default() };
+        let named = Verify { secret_names: vec!["x".to_owned(), "y".to_owned()], ..two.clone() };
         for namespace in ["a", "b"] {
             assert!(places(&two).contains(&format!("clouds.diracgrid.org/status in namespace {namespace}")));
             assert!(places(&two).contains(&format!("secrets in namespace {namespace}")));
         }
         assert!(!places(&two).iter().any(|place| place.contains("all namespaces") || place.contains("kube-system")));
-        let named = Scope { secrets: vec!["x".to_owned(), "y".to_owned()], ..two };
         assert!(places(&named).contains(&"secrets y in namespace b".to_owned()));
         assert!(!places(&named).contains(&"secrets in namespace b".to_owned()));
         let all = places(&home);

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use crds::generate::fields;
+use serde_json::Value;
 
 /// The first fields, three at most, that `ours` has and `theirs` has not; both are OpenAPI schemas.
 pub fn lacks(ours: &Value, theirs: &Value) -> Vec<String> {
-    let (mut own, mut other) = (BTreeSet::new(), BTreeSet::new());
-    fields(ours, "", &mut own);
-    fields(theirs, "", &mut other);
-    own.difference(&other).take(3).cloned().collect()
+    paths(ours).difference(&paths(theirs)).take(3).cloned().collect()
 }
 
 /// The schema of a kind of our group in what the API server tells of the group, in the form OpenAPI 3.
@@ -18,22 +16,16 @@ pub fn of_kind<'a>(told: &'a Value, kind: &str) -> Option<&'a Value> {
     told["components"]["schemas"].as_object()?.values().find(named)
 }
 
-fn fields(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
-    let empty = Map::new();
-    for (name, below) in schema["properties"].as_object().unwrap_or(&empty) {
+fn paths(schema: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    fields(schema, &mut |path, _, _| {
         // An object's own, which are of Kubernetes and not of this kind.
-        if path.is_empty() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
-            continue;
+        let first = path.split(['.', '[']).next();
+        if !matches!(first, Some("apiVersion" | "kind" | "metadata")) {
+            found.insert(path.to_owned());
         }
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        fields(below, &path, found);
-        found.insert(path);
-    }
-    for (word, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
-        if schema[word].is_object() {
-            fields(&schema[word], &format!("{path}{mark}"), found);
-        }
-    }
+    });
+    found
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ use std::{
 use anyhow::Result;
 
 use super::Dirac;
-use crate::host::process::run;
+use crate::host::{process::run, root};
 
 /// Where an image has it.
 const INSIDE: [&str; 2] = ["/opt/dirac-pilot", "/etc/grid-security"];
 
 /// The folder of recipes.
 pub fn recipes() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pilot")
+    root().join("images/pilot")
 }
 
 impl Dirac {
