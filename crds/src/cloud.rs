@@ -106,8 +106,10 @@ pub use crate::{
      "siteRef cannot change, pilots carry the site's name: make another Cloud"),
     ("!has(self.simulated) || !has(self.flavors) || size(self.flavors) == 0",
      "the flavors of a simulated cloud say their GPUs themselves: remove flavors and write gpus in simulated.flavors"),
-    ("!has(self.ec2) || !has(self.images) || self.images.all(name, has(self.images[name].id))",
-     "EC2 knows images by id: write id: ami-... instead of a name"),
+    ("has(self.ec2) || !has(self.images) || self.images.all(name, !has(self.images[name].owner) && !has(self.images[name].parameter))",
+     "owner and parameter of an image are for EC2: give the image's name or its id"),
+    ("!has(self.ec2) || !has(self.images) || self.images.all(name, !has(self.images[name].id) || self.images[name].id.startsWith('ami-'))",
+     "EC2's images have ids that begin with ami-: write the id of an image of the region, or its name and owner"),
 ])))]
 pub struct CloudSpec {
     /// The Site to which the cloud belongs. Cannot change.
@@ -115,14 +117,14 @@ pub struct CloudSpec {
     /// An OpenStack project in one region, with Nova of Rocky (2018) or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStack>,
-    /// An EC2 account in one region. Accepted and kept; this version does not act on it, which the condition Supported says.
+    /// An EC2 account in one region, of AWS or of another provider with the API of EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2>,
     /// A cloud that exists only in the operator's memory. Its VMs cost nothing, and it can have faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedCloud>,
-    /// Images, by the name under which pools ask for them in machine.image, for example `default: {name: EL9-pilot}`. So one pool can use
-    /// clouds whose images have different names.
+    /// Images, by the name under which pools ask for them in machine.image, for example `default: {name: EL9-pilot}` or, on EC2,
+    /// `default: {id: ami-0123456789abcdef0}`. So one pool can use clouds whose images have different names.
     #[serde(default)]
     #[schemars(
         extend("maxProperties" = 64),
@@ -139,12 +141,13 @@ pub struct CloudSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = json!({ "perSecond": 10, "burst": 20 })))]
     pub requests: Option<RequestRate>,
-    /// Currency of the prices: three letters of ISO 4217, for example `CHF`. Absent: that of the VOs' budgets, where all of them that are in
-    /// money name the same one. Nothing is converted: a VO whose budget is in another currency buys nothing here that has a price.
+    /// Currency of the prices: three letters of ISO 4217, for example `CHF`. Absent: USD for EC2; else that of the VOs' budgets, where all of
+    /// them that are in money name the same one. Nothing is converted: a VO whose budget is in another currency buys nothing here that has a
+    /// price, and prices that the provider says in another currency are not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 3), regex(pattern = "^[A-Z]{3}$"))]
     pub currency: Option<String>,
-    /// Prices of an hour of each flavor, in `currency`. Of the flavors that a pool takes, the one that is cheapest for
+    /// Prices of an hour of each flavor, in `currency`. EC2 says today's prices of Spot VMs by itself; those of VMs on demand are written here. Of the flavors that a pool takes, the one that is cheapest for
     /// each core that the waiting jobs use is bought first; flavors without a price come last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor"]))]
@@ -156,8 +159,32 @@ pub struct CloudSpec {
     pub flavors: Vec<FlavorFacts>,
 }
 
-/// A VM image at the provider, by its name or its id.
-pub type Image = NamedOrId;
+/// A VM image at the provider: exactly one of `name`, `id` and `parameter` says which.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("[has(self.name), has(self.id), has(self.parameter)].filter(given, given).size() == 1",
+     "say which image: give its name or its id (or, on EC2, a parameter of SSM that has its id), and only one of them"),
+    ("!has(self.owner) || has(self.name)", "owner says whose image of that name: give name, or remove owner"),
+])))]
+pub struct Image {
+    /// Its name. OpenStack: it must be unique, and follows when the site replaces the image. EC2: the newest image of that name counts, and
+    /// `*` stands for any text, for example `dirac-pilot-*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub name: Option<String>,
+    /// Its id at the provider, which never means another image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub id: Option<String>,
+    /// EC2: whose image of that name, an account's number or `amazon`, `aws-marketplace` or `self`. Absent: `self`, the account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^([0-9]{12}|amazon|aws-marketplace|self)$"))]
+    pub owner: Option<String>,
+    /// EC2: name of a parameter of SSM that has the image's id, for example `/dirac/pilot/image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1_011), regex(pattern = "^[A-Za-z0-9_./-]+$"))]
+    pub parameter: Option<String>,
+}
 
 /// How many requests a provider may get.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -179,7 +206,9 @@ pub struct RequestRate {
 impl CloudSpec {
     /// Names of the Secrets without which the cloud cannot be entered.
     pub fn secrets(&self) -> BTreeSet<String> {
-        let Some(openstack) = &self.openstack else { return BTreeSet::new() };
+        let keys =
+            self.ec2.iter().filter_map(|ec2| ec2.auth.as_ref()?.secret_ref.as_ref()).map(|secret| secret.name.clone());
+        let Some(openstack) = &self.openstack else { return keys.collect() };
         let auth = &openstack.auth;
         let application = auth.application_credential.as_ref().map(|via| &via.secret_ref);
         let password = auth.password.as_ref().map(|via| &via.secret_ref);

@@ -60,6 +60,7 @@ words! {
             SecretIncomplete: "The Secret lacks a key, or a value is empty or not text.", "Add the key that the message names.";
             SecretNotMarked: "The Secret does not say that the operator may use it, so nothing is sent anywhere.", "`kubectl label secret NAME diracgrid.org/credential=true`, if the object that names it may have it.";
             AddressNotAllowed: "The address is not https, or lies in a private network, and the operator was installed without permission for such addresses.", "Use https and a public address, or install the chart with allowHttp or allowPrivateAddresses.";
+            PodRoleNotAllowed: "The cloud is entered with the rights of the operator's own pod, and the operator was installed without permission for that, or its pod has no such rights.", "Name a Secret with keys in spec.ec2.auth.secretRef, or install the chart with podRole and give the pod's service account a role.";
             OtherProject: "The credential opens another project than the one in which VMs of ours live; nobody would delete these.", "Put back a credential of that project, or make another Cloud for the new one.";
             Expired: "The credential has ended.", "Renew it and change the Secret; the operator notices by itself.";
         }

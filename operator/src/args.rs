@@ -106,6 +106,9 @@ pub struct Run {
     /// Clouds and DIRAC services may have private and loopback addresses. Link-local ones and metadata services are refused in any case.
     #[arg(long, env = "DIRAC_OPERATOR_ALLOW_PRIVATE_ADDRESSES")]
     pub allow_private_addresses: bool,
+    /// Clouds may be entered with the rights that the operator's own pod has at AWS. Everybody who may write a Cloud may then use them.
+    #[arg(long, env = "DIRAC_OPERATOR_POD_ROLE")]
+    pub pod_role: bool,
 }
 
 impl Run {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker::{
     clock::Clock,
-    cloud::openstack::Budget,
+    cloud::Budget,
     experience::{Lessons, measures::Measures},
     pilot::user_data::Verdicts,
 };

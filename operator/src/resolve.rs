@@ -170,11 +170,14 @@ pub fn first_reader(
     rivals.min_by_key(|other| seniority(other.as_ref())).map(|other| Key::of(other.as_ref()))
 }
 
-/// The currency of a cloud's prices: what it says itself, or else what all budgets of its namespace name. Nothing where no budget is in
-/// money, or two are in different currencies.
+/// The currency of a cloud's prices: what it says itself; or else of EC2 the one in which AWS sells, of others what all budgets of its
+/// namespace name. Nothing where no budget is in money, or two are in different currencies.
 pub fn currency<'a>(cloud: Option<&'a Cloud>, beside: &'a [Arc<VirtualOrganization>]) -> Option<&'a str> {
     if let Some(own) = cloud.and_then(|cloud| cloud.spec.currency.as_deref()) {
         return Some(own);
+    }
+    if cloud.is_some_and(|cloud| cloud.spec.ec2.is_some()) {
+        return Some("USD");
     }
     let mut named = beside.iter().filter_map(|vo| vo.spec.budget.as_ref()?.currency.as_deref());
     let first = named.next()?;

@@ -1,4 +1,4 @@
-//! Clouds: one trait, a closed set of errors, a pace, and the driver of OpenStack. The simulated one is in `simulation/`.
+//! Clouds: one trait, a closed set of errors, a pace, and the drivers of OpenStack and EC2. The simulated one is in `simulation/`.
 //!
 //! | question | file |
 //! |---|---|
@@ -7,7 +7,8 @@
 //! | what can be bought, how much of it | `offer` |
 //! | what does a provider take, what does it announce | `limits`, `notice` |
 //! | what can go wrong, what is done then | `error` |
-//! | how fast is a provider asked | `pace` |
+//! | how fast is a provider asked, how much of its answers is held at once | `pace`, `room` |
+//! | how is an answer read, what of it may be quoted | `transport`, `quote` |
 //! | how are calls counted | `metered` |
 
 use std::time::Duration;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 
+#[cfg(feature = "ec2")]
+pub mod ec2;
 mod error;
 mod limits;
 mod metered;
@@ -23,6 +26,9 @@ mod offer;
 pub mod openstack;
 mod order;
 pub mod pace;
+mod quote;
+mod room;
+mod transport;
 mod vm;
 
 pub use error::{CloudError, Disposition, Scope};
@@ -32,6 +38,7 @@ pub use notice::{Coming, Notice, Notices};
 pub use offer::{Allowance, Flavor, Gpu, Headroom, Image, Offer, Offers, QuotaClass, Shape, Wanted};
 pub use order::{Attempt, Choice, Order, Owner, Purchase};
 pub use pace::{Pace, Rate};
+pub use room::{Budget, Room};
 pub use vm::{End, Vm, VmState, keep, preference};
 
 /// A cloud.

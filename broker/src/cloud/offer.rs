@@ -54,6 +54,9 @@ pub struct Offers {
     pub flavors: Vec<Flavor>,
     /// Each flavor in each zone and way of paying in which it can be bought.
     pub offers: Vec<Offer>,
+    /// Currency of the offers' prices, three letters of ISO 4217; `None`: the provider says no prices. EC2: USD.
+    #[serde(default)]
+    pub currency: Option<String>,
     /// Images found, by the pools' name for them.
     pub images: BTreeMap<String, Image>,
     /// What was asked for and not found, or is ambiguous (images, networks, security groups, zones, flavors): a sentence each.

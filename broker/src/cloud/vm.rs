@@ -23,6 +23,9 @@ pub struct Vm {
     pub created: Timestamp,
     /// What was bought, as far as the provider says so.
     pub bought: Option<Choice>,
+    /// Whether the provider has taken it away already: it costs nothing and counts against nothing, and is only still shown. EC2:
+    /// `terminated`. Nova shows no such server.
+    pub released: bool,
 }
 
 /// What a VM does, in words that are the same for all providers.
@@ -58,7 +61,7 @@ pub enum End {
 impl Vm {
     /// Whether the provider still holds anything for it that costs or counts against a quota, or may.
     pub fn is_held(&self) -> bool {
-        !matches!(self.state, VmState::Ended(End::Deleted | End::Reclaimed))
+        !self.released && !matches!(self.state, VmState::Ended(End::Deleted | End::Reclaimed))
     }
 }
 
@@ -97,6 +100,7 @@ mod tests {
             provider_status: String::new(),
             created: Timestamp::from_second(second).unwrap(),
             bought: None,
+            released: false,
         }
     }
 

@@ -119,7 +119,7 @@ impl State {
                 CloudError::Transient(message)
             });
         }
-        Limits::WIDEST.check(order.user_data.expose_secret()).map_err(CloudError::Invalid)?;
+        Limits::WIDEST.pack(order.user_data.expose_secret()).map_err(CloudError::Invalid)?;
         let (flavor, choice) = self.admit(order)?;
         let (lost, late) = (self.dice.chance(self.config.faults.lost_reply), self.dice.chance(self.config.faults.late));
         let by_chance = if late { Some(Loss::Late(Duration::from_secs(LATE))) } else { lost.then_some(Loss::Reply) };
@@ -144,6 +144,7 @@ impl State {
             provider_status: "BUILD".to_owned(),
             created: self.now,
             bought: Some(choice),
+            released: false,
         };
         let boots = !self.dice.chance(faults.boot_failure);
         let times = if self.dice.chance(faults.slow_boot) { SLOW } else { 1 };

@@ -64,6 +64,11 @@ pub fn is_marked(secret: &Secret) -> bool {
 }
 
 impl Opened {
+    /// Whether there is a value under `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.data.as_ref().is_some_and(|data| data.contains_key(name))
+    }
+
     /// The value under `name`.
     pub fn get(&self, name: &str) -> Result<SecretString, Trouble> {
         let missing = || {

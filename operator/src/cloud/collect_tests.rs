@@ -75,6 +75,7 @@ fn listing(ids: &[&str], age: i64) -> Listing {
         provider_status: "ACTIVE".into(),
         created: Clock::default().now() - SignedDuration::from_secs(age),
         bought: None,
+        released: false,
     };
     let mut listing = Listing::default();
     listing.vms.insert("u".to_owned(), ids.iter().map(server).collect());

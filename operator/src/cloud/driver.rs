@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use broker::{
     clock::moment,
-    cloud::{Cloud as Driver, Metered, Rate, Wanted},
+    cloud::{Cloud as Driver, Metered, Pace, Rate, Wanted},
 };
 use crds::{Cloud, Reason, cloud::CloudSpec};
 use tokio::time::Instant;
@@ -56,7 +56,12 @@ impl Driven {
 
     async fn make(&mut self, ctx: &Context, cloud: &Cloud, handle: &Handle) -> Result<bool, Trouble> {
         let (key, spec) = (Key::of(cloud), &cloud.spec);
-        let address = spec.openstack.as_ref().map_or_else(|| "simulated".to_owned(), openstack::address);
+        let address = match (&spec.openstack, &spec.ec2) {
+            (Some(openstack), _) => openstack::address(openstack),
+            #[cfg(feature = "ec2")]
+            (None, Some(ec2)) => super::ec2::address(ec2),
+            _ => "simulated".to_owned(),
+        };
         let project = project(cloud, handle);
         let pace = ctx.state.paces.of(&key, &address, project.as_deref(), rate(spec));
         match (&spec.simulated, &spec.openstack) {
@@ -80,26 +85,68 @@ impl Driven {
                 let (config, versions) =
                     openstack::config(&ctx.api, ctx.args.addresses(), &key, spec, openstack).await?;
                 let made_from = (spec.clone(), versions);
-                if self.made_from.as_ref() == Some(&made_from) && handle.facts().driver.is_some() {
+                if self.is_made_from(&made_from, handle) {
                     return Ok(false);
                 }
                 let room = ctx.state.answers.room(&key.namespace);
                 let driver = openstack::make(config, pace, room, ctx.clock.clone())?;
-                if let Some(home) = home(ctx, cloud, handle) {
-                    let wanted = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
-                    self.leads_home(&home, &made_from, &driver, &wanted, ctx.args.catalogue_interval).await?;
-                }
-                take_up(ctx, &key, handle, Arc::new(driver));
-                self.made_from = Some(made_from);
-                Ok(true)
+                self.put_in_place(ctx, cloud, handle, made_from, Arc::new(driver)).await
             }
-            (None, None) => {
-                let message = format!(
-                    "this version of the operator has no driver for EC2 clouds such as {key}; its spec is kept for one that has"
-                );
-                Err(Trouble::new(Reason::NotSupported, message))
-            }
+            (None, None) => self.make_ec2(ctx, cloud, handle, pace).await,
         }
+    }
+
+    #[cfg(feature = "ec2")]
+    async fn make_ec2(
+        &mut self,
+        ctx: &Context,
+        cloud: &Cloud,
+        handle: &Handle,
+        pace: Arc<Pace>,
+    ) -> Result<bool, Trouble> {
+        let (key, spec) = (Key::of(cloud), &cloud.spec);
+        let Some(ec2) = &spec.ec2 else { return Ok(false) };
+        let (config, version) = super::ec2::config(&ctx.api, &ctx.args, &key, spec, ec2).await?;
+        let made_from = (spec.clone(), version);
+        if self.is_made_from(&made_from, handle) {
+            return Ok(false);
+        }
+        let room = ctx.state.answers.room(&key.namespace);
+        let driver = super::ec2::make(config, pace, room, ctx.clock.clone())?;
+        self.put_in_place(ctx, cloud, handle, made_from, Arc::new(driver)).await
+    }
+
+    #[cfg(not(feature = "ec2"))]
+    async fn make_ec2(&mut self, _: &Context, cloud: &Cloud, _: &Handle, _: Arc<Pace>) -> Result<bool, Trouble> {
+        let key = Key::of(cloud);
+        let message = format!(
+            "this operator was built without the driver of EC2, which cloud {key} needs: install one that has it"
+        );
+        Err(Trouble::new(Reason::NotSupported, message))
+    }
+
+    /// Whether the driver that there is was made from this.
+    fn is_made_from(&self, made_from: &MadeFrom, handle: &Handle) -> bool {
+        self.made_from.as_ref() == Some(made_from) && handle.facts().driver.is_some()
+    }
+
+    /// Takes a new driver up, if it leads to where our VMs live.
+    async fn put_in_place(
+        &mut self,
+        ctx: &Context,
+        cloud: &Cloud,
+        handle: &Handle,
+        made_from: MadeFrom,
+        driver: Arc<dyn Driver>,
+    ) -> Result<bool, Trouble> {
+        let key = Key::of(cloud);
+        if let Some(home) = home(ctx, cloud, handle) {
+            let wanted = wanted(&key.name, &ctx.state.stores.pools.within(&key.namespace));
+            self.leads_home(&home, &made_from, driver.as_ref(), &wanted, ctx.args.catalogue_interval).await?;
+        }
+        take_up(ctx, &key, handle, driver);
+        self.made_from = Some(made_from);
+        Ok(true)
     }
 
     /// An error where the driver enters another project than the one in which our VMs live, or cannot tell: it would list none of them,

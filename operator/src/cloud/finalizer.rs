@@ -114,6 +114,7 @@ mod tests {
             provider_status: String::new(),
             created: Timestamp::UNIX_EPOCH,
             bought: None,
+            released: false,
         };
         Arc::new(Listing::new(Timestamp::UNIX_EPOCH, uids.iter().map(vm).collect(), Duration::ZERO))
     }

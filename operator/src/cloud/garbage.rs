@@ -97,6 +97,7 @@ mod tests {
             provider_status: String::new(),
             created: wall() - SignedDuration::from_secs(age),
             bought: None,
+            released: false,
         }
     }
     fn seconds(n: u64) -> Duration {

@@ -9,7 +9,7 @@
 //! | when is what asked, how long is the rest | `schedule` |
 //! | which VMs are missing, who is rung | `sight` |
 //! | which VMs are garbage, which may go now | `garbage`, `collect` |
-//! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `simulated` |
+//! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `ec2`, `simulated` |
 //! | what do its pools want to buy | `wanted` |
 //! | is a change of the object news for its poller | `news` |
 //! | what does a provider announce | `notices` |
@@ -17,6 +17,8 @@
 mod bounded;
 mod collect;
 mod driver;
+#[cfg(feature = "ec2")]
+mod ec2;
 mod finalizer;
 mod garbage;
 mod news;

@@ -6,13 +6,13 @@ use broker::{
     address::Policy,
     clock::Clock,
     cloud::{
-        Gpu, Pace,
-        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project, Room},
+        Gpu, Pace, Room,
+        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project},
     },
 };
 use crds::{
     Reason,
-    cloud::{CloudSpec, FlavorFacts, FlavorGpus, NamedOrId, OpenStack},
+    cloud::{CloudSpec, FlavorFacts, FlavorGpus, Image, NamedOrId, OpenStack},
 };
 use secrecy::ExposeSecret;
 
@@ -95,7 +95,7 @@ pub async fn config(
         networks: openstack.networks.iter().map(name_or_id).collect(),
         security_groups: openstack.security_groups.clone(),
         zones: openstack.availability_zones.clone(),
-        images: spec.images.iter().map(|(key, image)| (key.clone(), name_or_id(image))).collect(),
+        images: spec.images.iter().map(|(key, image)| (key.clone(), image_of(image))).collect(),
         config_drive: openstack.wants_config_drive(),
         root_volume_gib: openstack.root_volume_gib.and_then(|gib| u64::try_from(gib).ok()),
         gpus: gpus(&spec.flavors),
@@ -120,9 +120,13 @@ fn project(project: &crds::cloud::Project) -> Option<Project> {
 }
 
 /// What the Cloud object says of the GPUs of its flavors.
-fn gpus(flavors: &[FlavorFacts]) -> BTreeMap<String, Option<Gpu>> {
+pub fn gpus(flavors: &[FlavorFacts]) -> BTreeMap<String, Option<Gpu>> {
     let gpu = |said: &FlavorGpus| Gpu::whole(u32::try_from(said.count).unwrap_or(0), said.model.clone());
     flavors.iter().filter_map(|f| Some((f.name.clone(), gpu(f.gpus.as_ref()?)))).collect()
+}
+
+fn image_of(image: &Image) -> NameOrId {
+    name_or_id(&NamedOrId { name: image.name.clone(), id: image.id.clone() })
 }
 
 fn name_or_id(thing: &NamedOrId) -> NameOrId {

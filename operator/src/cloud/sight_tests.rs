@@ -25,6 +25,7 @@ fn listing(vms: &[(&str, VmState)]) -> Listing {
         provider_status: String::new(),
         created: at(0),
         bought: None,
+        released: false,
     };
     Listing::new(at(100), vms.iter().map(vm).collect(), Duration::ZERO)
 }

@@ -147,6 +147,7 @@ fn what_was_announced_is_kept_while_lists_have_the_vm_and_the_worst_of_it_stays(
             provider_status: String::new(),
             created: at(0),
             bought: None,
+            released: false,
         };
         Listing::new(at(started), ids.iter().map(vm).collect(), Duration::ZERO)
     };

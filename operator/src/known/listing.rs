@@ -99,6 +99,7 @@ mod tests {
             provider_status: String::new(),
             created: at(0),
             bought: None,
+            released: false,
         }
     }
     fn list(started: i64, vms: Vec<Vm>) -> Listing {

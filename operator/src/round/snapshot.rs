@@ -137,6 +137,9 @@ fn cloud_of<'a>(
     let (offers, name) = (view.offers.as_ref()?, view.object.metadata.name.as_deref()?);
     view.headroom.as_ref()?;
     let spec = &view.object.spec;
+    let currency = prices_in(world, &view.object);
+    // Nothing is converted.
+    let is_ours = offers.currency.as_deref().is_none_or(|theirs| currency.as_deref() == Some(theirs));
     let mut offerings = Vec::new();
     for flavor in &offers.flavors {
         let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
@@ -149,7 +152,7 @@ fn cloud_of<'a>(
                 ram_mib: flavor.ram_mib,
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
-                price_micros: price.or(offer.price_micros),
+                price_micros: price.or(offer.price_micros.filter(|_| is_ours)),
                 quota: quotas.of_offer(name, &flavor.name, offer.zone.as_deref()),
                 ..Offering::default()
             })
@@ -158,7 +161,7 @@ fn cloud_of<'a>(
     Some(CloudState {
         name: name.to_owned(),
         offerings,
-        currency: prices_in(world, &view.object),
+        currency,
         ceiling: limits(spec.ceiling.as_ref()),
         others: others.get(name).copied().unwrap_or_default(),
     })

@@ -114,7 +114,8 @@ fn references(pass: &Pass<'_>, cloud: &Cloud, facts: &Facts, conditions: &mut Co
     }
     missing.extend(facts.offers.iter().flat_map(|offers| offers.missing.clone()));
     conditions.resolved(&missing, None);
-    let left_out: Vec<String> = facts.offers.iter().flat_map(|offers| offers.left_out.clone()).collect();
+    let mut left_out: Vec<String> = facts.offers.iter().flat_map(|offers| offers.left_out.clone()).collect();
+    left_out.extend(facts.offers.iter().find_map(|offers| foreign_prices(cloud, offers)));
     if missing.is_empty() && !left_out.is_empty() {
         let text = format!(
             "every object that is named exists and fits; flavors that are not offered: {}",
@@ -124,9 +125,20 @@ fn references(pass: &Pass<'_>, cloud: &Cloud, facts: &Facts, conditions: &mut Co
     }
 }
 
+/// That the provider's prices are in another currency than the cloud's, where it is so.
+fn foreign_prices(cloud: &Cloud, offers: &Offers) -> Option<String> {
+    let (theirs, ours) = (offers.currency.as_deref()?, cloud.spec.currency.as_deref()?);
+    (theirs != ours).then(|| {
+        format!(
+            "none for its price, but the provider's prices are in {theirs} and spec.currency is {ours}: they are not used, for nothing is \
+             converted; write prices in spec.prices, or make spec.currency {theirs}"
+        )
+    })
+}
+
 fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     let mut not = Vec::new();
-    if cloud.spec.ec2.is_some() {
+    if cfg!(not(feature = "ec2")) && cloud.spec.ec2.is_some() {
         not.push("spec.ec2");
     }
     if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
@@ -156,7 +168,8 @@ fn listed(facts: &Facts, conditions: &mut Conditions) {
 /// Says whether the provider answers, and whether it takes the credential. A refusal is an answer.
 fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
     let refusal = |reason: Reason| {
-        matches!(reason, Reason::Unauthorized | Reason::Expired | Reason::OtherProject | Reason::SecretDeleted)
+        use Reason::{Expired, OtherProject, PodRoleNotAllowed, SecretDeleted, Unauthorized};
+        matches!(reason, Unauthorized | Expired | OtherProject | SecretDeleted | PodRoleNotAllowed)
     };
     let not_driven = facts.not_driven.as_ref().map(|t| (t.reason, t.message.clone()));
     let asked = facts.refused.as_ref().map(|error| (of_cloud(error), error.to_string()));

@@ -56,6 +56,7 @@ fn machine(state: VmState) -> Vm {
         provider_status: "WORD".into(),
         created: ago(90),
         bought: None,
+        released: false,
     }
 }
 

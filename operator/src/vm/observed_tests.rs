@@ -36,6 +36,7 @@ fn server(id: &str, created: i64) -> Vm {
         provider_status: "ACTIVE".into(),
         created: at(created),
         bought: None,
+        released: false,
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn server(uid: &str) -> Vm {
         provider_status: "BUILD".into(),
         created: at(1),
         bought: None,
+        released: false,
     }
 }
 

@@ -18,8 +18,7 @@ pub fn of<'a>(config: &Config, order: &Order, resolved: &Resolved) -> Result<cre
         // Without it the server would not be what was ordered.
         return Err(CloudError::Invalid(format!("{}: correct spec.openstack", resolved.refused.join("; "))));
     }
-    let user_data = order.user_data.expose_secret();
-    Limits::NOVA.check(user_data).map_err(CloudError::Invalid)?;
+    let user_data = Limits::NOVA.pack(order.user_data.expose_secret()).map_err(CloudError::Invalid)?;
     let invalid = |e: &dyn std::fmt::Display| CloudError::Invalid(format!("make a server: {e}"));
     let networks = if config.networks.is_empty() {
         create::ServerNetworks::F2(create::NetworksStringEnum::Auto)

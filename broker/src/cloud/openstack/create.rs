@@ -36,6 +36,7 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
                 provider_status: "BUILD".to_owned(),
                 created: cloud.session.clock.now(),
                 bought: order.choices.first().cloned(),
+                released: false,
             };
             cloud.known.made(&vm);
             Ok(vm)

@@ -9,11 +9,8 @@ use reqwest::{
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
 
-use super::said::{not_understood, request_id, sentence, shortened};
-use crate::{
-    address,
-    cloud::{CloudError, Scope},
-};
+use super::said::{not_understood, request_id, sentence};
+use crate::cloud::{CloudError, Scope, quote::shortened};
 
 /// A provider that wishes for a longer silence is not believed.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
@@ -97,27 +94,6 @@ pub fn of_sdk(what: &str, error: ApiError<CloudError>) -> CloudError {
         }
         other => CloudError::Invalid(format!("{what}: {}", shortened(&other.to_string()))),
     }
-}
-
-/// The meaning of a request that got no answer.
-pub fn of_transport(what: &str, error: &reqwest::Error) -> CloudError {
-    if let Some(refusal) = address::refusal(error) {
-        return refusal.clone().into();
-    }
-    let mut why = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(deeper) = source {
-        why = format!("{why}: {deeper}");
-        source = deeper.source();
-    }
-    let said = format!("{error}{why}");
-    // Not in the error itself: it has the address, and a host may be called so.
-    if why.contains("certificate") {
-        return CloudError::Invalid(format!(
-            "{what}: {said}; where the site signs its certificates itself, give its CA in spec.openstack.caSecretRef"
-        ));
-    }
-    CloudError::Transient(format!("{what}: {said}"))
 }
 
 /// Whether a text, of a refusal or of a failed server, means a quota.

@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    answer,
     bounded::{self, few, page},
-    budget::Room,
     config::{Config, Credential, NameOrId, Project},
     fault,
     said::{not_understood, sentence},
 };
-use crate::{clock::moment, cloud::CloudError};
+use crate::{
+    clock::moment,
+    cloud::{CloudError, room::Room, transport},
+};
 
 /// Largest answer of Keystone that is read: the catalogue of a large site has 100 kB.
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -105,9 +106,9 @@ pub async fn authenticate(
     let url = format!("{}/auth/tokens", config.auth_url.trim_end_matches('/'));
     let what = "authenticate at Keystone";
     let request = http.post(&url).timeout(longest).json(&request_body(&config.credential));
-    let mut answer = request.send().await.map_err(|e| fault::of_transport(what, &e))?;
+    let mut answer = request.send().await.map_err(|e| transport::failed(what, &e))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer::body(what, &mut answer, LARGEST_ANSWER, room).await?;
+    let body = transport::body(what, &mut answer, LARGEST_ANSWER, room).await?;
     if !status.is_success() {
         return Err(
             match fault::of_refusal(what, status, &headers, &redacted(&sentence(status, &body), &config.credential)) {

@@ -11,11 +11,10 @@ use super::{
     ask::ask,
     bounded::List,
     config::NameOrId,
-    said::shortened,
     session::Session,
     wire::{self, Named},
 };
-use crate::cloud::{CloudError, Image};
+use crate::cloud::{CloudError, Image, quote::shortened};
 
 /// A sentence names at most this many things.
 const MOST_NAMED: usize = 10;

@@ -5,7 +5,7 @@
 //! | how is the project entered, where are its services | `identity` |
 //! | which version of an API is used | `endpoint`, `wire` |
 //! | how is a call made, a token renewed | `session`, `hold` |
-//! | how is an answer read, how much of all at once | `answer`, `ask`, `bounded`, `budget` |
+//! | how is an answer read, how much of all at once | `answer`, `ask`, `bounded` |
 //! | what does a refusal mean, what of it is quoted | `fault`, `said` |
 //! | which servers are ours, in what state | `servers`, `pages`, `tags` |
 //! | what do servers leave behind | `ports` |
@@ -16,12 +16,11 @@ mod answer;
 mod ask;
 mod body;
 mod bounded;
-mod budget;
 mod config;
 mod create;
 mod endpoint;
 #[cfg(test)]
-mod fake;
+pub(super) mod fake;
 mod fault;
 mod gpu;
 mod headroom;
@@ -44,13 +43,12 @@ use openstack_sdk_compute::v2::server::{delete, os_get_console_output as console
 use openstack_sdk_core::api::{QueryAsync, ignore};
 use tokio::sync::RwLock;
 
-pub use budget::{Budget, Room};
 pub use config::{Config, Credential, NameOrId, Project};
 
 use self::{offers::Resolved, ports::Left, servers::Known, session::Session};
 use crate::{
     clock::{Clock, moment},
-    cloud::{Cloud, CloudError, Headroom, Limits, Offers, Order, Owner, Pace, Vm, Wanted},
+    cloud::{Cloud, CloudError, Headroom, Limits, Offers, Order, Owner, Pace, Room, Vm, Wanted, quote},
 };
 
 /// Lines of a console log that are asked for: Nova counts lines, we count bytes.
@@ -159,19 +157,11 @@ impl Cloud for OpenStackCloud {
         let request = console::Request::builder().id(id.to_owned()).os_get_console_output(output).build();
         let console: Result<wire::Console, _> = ask::ask(&self.session, what, request).await;
         match console {
-            Ok(console) => Ok(last(&console.output, max_bytes).to_owned()),
+            Ok(console) => Ok(quote::last(&console.output, max_bytes).to_owned()),
             // No log of this hypervisor, or none yet.
             Err(CloudError::NotFound(_) | CloudError::Conflict(_)) => Ok(String::new()),
             Err(CloudError::Transient(said)) if said.contains(" 501 ") => Ok(String::new()),
             Err(error) => Err(error),
         }
     }
-}
-
-fn last(text: &str, max_bytes: usize) -> &str {
-    let mut start = text.len().saturating_sub(max_bytes);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    &text[start..]
 }

@@ -11,7 +11,6 @@ use openstack_sdk_compute::v2::flavor;
 use super::{
     ask::ask,
     bounded::{self, List},
-    budget::{Kept, too_much},
     config::Config,
     gpu,
     headroom::CLASS,
@@ -20,7 +19,10 @@ use super::{
     session::Session,
     wire,
 };
-use crate::cloud::{CloudError, Flavor, Offer, Offers, Purchase, Wanted};
+use crate::cloud::{
+    CloudError, Flavor, Offer, Offers, Purchase, Wanted,
+    room::{Kept, too_much},
+};
 
 /// Flavors on a page, and pages that are read.
 const PAGE: u32 = 200;
@@ -140,7 +142,10 @@ pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolve
         missing.push(format!("no flavor can be bought: {}", left_out.join("; ")));
     }
     let project = Some(token.project.clone());
-    Ok((Offers { flavors: offered, offers, images, missing, left_out, credential_expires, project }, resolved))
+    Ok((
+        Offers { flavors: offered, offers, currency: None, images, missing, left_out, credential_expires, project },
+        resolved,
+    ))
 }
 
 /// A sentence for each reason, with the first of the flavors.

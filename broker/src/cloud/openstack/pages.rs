@@ -8,12 +8,14 @@ use openstack_sdk_core::api::{QueryAsync, raw};
 
 use super::{
     ask::{ask, of_body},
-    budget::{Kept, too_much},
     fault,
     session::Session,
     wire::{Server, Servers},
 };
-use crate::cloud::CloudError;
+use crate::cloud::{
+    CloudError,
+    room::{Kept, too_much},
+};
 
 /// Servers on a page; Nova gives fewer where its own limit is lower.
 const PAGE: u32 = 500;

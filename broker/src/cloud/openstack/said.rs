@@ -12,8 +12,6 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-/// Longest text of a provider that is handed on.
-const LONGEST_TEXT: usize = 200;
 /// Longest name of a fault.
 const LONGEST_NAME: usize = 32;
 /// Nova's and Cinder's names of a fault (`nova.api.openstack.wsgi.Fault`).
@@ -46,23 +44,6 @@ pub fn sentence(status: StatusCode, body: &[u8]) -> String {
     // Nova's validator repeats the value it refuses, which may be the whole order with its user-data.
     let whole = if is_one { said.message } else { String::new() };
     whole.split("Value:").next().unwrap_or_default().to_owned()
-}
-
-/// The beginning of a provider's text, on one line, without what does not print.
-pub fn shortened(text: &str) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut printable = flat.chars().filter(|c| prints(*c));
-    let mut short: String = printable.by_ref().take(LONGEST_TEXT).collect();
-    if printable.next().is_some() {
-        short.push('…');
-    }
-    short
-}
-
-/// Whether a character shows on a terminal and changes nothing else there: no control, no mark of direction, none of no width.
-fn prints(c: char) -> bool {
-    let is_format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !is_format
 }
 
 /// How a site's administrator finds the call in the logs.
@@ -167,14 +148,6 @@ mod tests {
         ] {
             assert_eq!(said(403, body), "", "{body}");
         }
-    }
-
-    #[test]
-    fn a_quoted_text_is_short_and_printable() {
-        assert_eq!(shortened("a\tb\r\nc\u{1b}[31md\u{202e}e\u{feff}"), "a b c[31mde");
-        let long = shortened(&"é".repeat(1_000));
-        assert_eq!(long.chars().count(), LONGEST_TEXT + 1);
-        assert_eq!(shortened(&"x".repeat(LONGEST_TEXT)).chars().count(), LONGEST_TEXT);
     }
 
     #[test]

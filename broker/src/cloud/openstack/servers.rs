@@ -19,7 +19,6 @@ use tokio::{sync::Mutex, time::Instant};
 use state::state;
 
 use super::{
-    budget::{Kept, too_much},
     pages::{Filter, one, pages},
     session::Session,
     tags,
@@ -27,7 +26,10 @@ use super::{
 };
 use crate::{
     clock::{Clock, moment},
-    cloud::{Choice, CloudError, Owner, Purchase, Vm, VmState},
+    cloud::{
+        Choice, CloudError, Owner, Purchase, Vm, VmState,
+        room::{Kept, too_much},
+    },
 };
 
 /// A whole list heals whatever the lists of changes missed.
@@ -269,6 +271,7 @@ impl Listed {
                     purchase: Purchase::OnDemand,
                     max_price_micros: None,
                 }),
+                released: false,
             })
         };
         self.servers.values().filter_map(vm).collect()

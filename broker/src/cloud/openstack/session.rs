@@ -20,9 +20,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     answer,
-    budget::Room,
     config::Config,
-    fault,
     hold::Hold,
     identity::{self, Token},
     tags,
@@ -32,6 +30,8 @@ use crate::{
     cloud::{
         CloudError, Disposition,
         pace::{Action, Pace},
+        room::Room,
+        transport,
     },
 };
 
@@ -187,7 +187,7 @@ impl Session {
                 Ok(answer) => answer,
                 Err(error) => {
                     turn.unanswered();
-                    let said = fault::of_transport(&what, &error);
+                    let said = transport::failed(&what, &error);
                     // Whoever was not even reached has carried nothing out.
                     return Err(if error.is_connect() { said } else { self.in_doubt(action, said) });
                 }

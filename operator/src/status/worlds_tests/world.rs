@@ -105,6 +105,7 @@ pub fn goes_beside_another(state: &State) {
         provider_status: String::new(),
         created: Timestamp::UNIX_EPOCH,
         bought: None,
+        released: false,
     };
     let listing = Listing::new(Timestamp::UNIX_EPOCH, vec![vm], std::time::Duration::ZERO);
     state.clouds.get(&key("c")).update(|f| (f.listing, f.needed) = (Some(Arc::new(listing)), Some(Needed::No)));

@@ -1,6 +1,6 @@
 //! Room for answers: how many bytes of what clouds say are held at once, and remembered, over the whole process.
 //!
-//! One answer has its bound (`answer`), and so has what is asked of one cloud at once ([`Pace`](crate::cloud::Pace)). Both together do not
+//! One answer has its bound, and so has what is asked of one cloud at once ([`Pace`](super::Pace)). Both together do not
 //! bound sixty-four clouds that all answer as much as they may. So a large answer waits for room before it is read, and has it until it is
 //! taken apart. Who may take how much:
 //!
@@ -194,5 +194,5 @@ pub fn too_much(what: &str) -> CloudError {
 }
 
 #[cfg(test)]
-#[path = "budget_tests.rs"]
+#[path = "room_tests.rs"]
 mod tests;

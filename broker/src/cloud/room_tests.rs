@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::fake::{Said, Site, server},
-    *,
-};
+use super::*;
 use crate::{
     clock::Clock,
-    cloud::{Cloud, Rate, Wanted},
+    cloud::{
+        Cloud, Rate, Wanted,
+        openstack::fake::{Said, Site, server},
+    },
 };
 
 /// As large as a list may be.

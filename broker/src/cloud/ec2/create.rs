@@ -1,0 +1,135 @@
+//! Making one instance, at most one for an attempt: the provider knows each attempt by its token, and an owner's instance by its tags.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Ec2Cloud,
+    client::CARRIED_OUT_WITHIN,
+    fault::Fault,
+    machine::{Machine, Ordered},
+};
+use crate::cloud::{Cloud, CloudError, Order, Vm, VmState, keep};
+
+/// Pauses between the looks right after an order whose outcome is unclear.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Makes the order's instance, or adopts the one that an attempt already made.
+///
+/// A repeated attempt sends the order again: its token makes that harmless, also where the first call is carried out late.
+pub async fn create(cloud: &Ec2Cloud, order: &Order) -> Result<Vm, CloudError> {
+    let until = order.attempt.since + CARRIED_OUT_WITHIN;
+    match adopt(cloud, order).await {
+        Ok(Some(vm)) => return Ok(vm),
+        Ok(None) => {}
+        Err(error) if order.attempt.repeated => return Err(unclear(error, until)),
+        Err(error) => return Err(cannot_look(error)),
+    }
+    let machine = Machine::of(cloud, order).await?;
+    match machine.buy(&cloud.client).await {
+        Ok(ordered) => taken(cloud, order, ordered).await,
+        Err(fault) if fault.is("IdempotentParameterMismatch") => mismatch(cloud, order, fault.error, until).await,
+        // What the token made is gone again: whoever wants an instance begins another attempt.
+        Err(fault) if fault.is("IdempotentInstanceTerminated") => {
+            Err(CloudError::Transient(format!("{}: another attempt can be made", fault.error)))
+        }
+        Err(fault) if fault.in_doubt => look(cloud, order, fault.error.to_string(), until).await,
+        Err(Fault { error: CloudError::NotFound(said), .. }) => Err(CloudError::Invalid(said)),
+        Err(Fault { error: CloudError::Conflict(said), .. }) => Err(CloudError::Transient(said)),
+        // A refusal of this call says nothing of an earlier one with the same token.
+        Err(fault) if order.attempt.repeated && !is_refusal(&fault.error) => Err(unclear(fault.error, until)),
+        Err(fault) => Err(fault.error),
+    }
+}
+
+/// Whether the provider has looked at the order and made nothing of it.
+fn is_refusal(error: &CloudError) -> bool {
+    matches!(error, CloudError::NoCapacity { .. } | CloudError::Quota { .. })
+}
+
+/// What the provider made of the order. With a token that it knew it may be an instance that has ended since.
+async fn taken(cloud: &Ec2Cloud, order: &Order, ordered: Ordered) -> Result<Vm, CloudError> {
+    let vm = Vm {
+        id: ordered.id,
+        owner: order.owner.clone(),
+        name: order.name.clone(),
+        state: VmState::Building,
+        provider_status: "pending".to_owned(),
+        created: cloud.client.clock.now(),
+        bought: Some(ordered.bought),
+        released: false,
+    };
+    cloud.known.made(&vm);
+    if !order.attempt.repeated {
+        return Ok(vm);
+    }
+    match cloud.get(&vm.id).await {
+        Ok(Some(seen)) if seen.released || seen.state == VmState::Deleting => Err(CloudError::Transient(format!(
+            "the instance {} of attempt {} has ended: another attempt can be made",
+            seen.id, order.attempt.n
+        ))),
+        Ok(Some(seen)) => Ok(seen),
+        // It is young, or cannot be looked at now: it was made.
+        Ok(None) | Err(_) => Ok(vm),
+    }
+}
+
+/// The token is that of another order of this attempt: its instance is there, or appears, or has ended.
+async fn mismatch(cloud: &Ec2Cloud, order: &Order, error: CloudError, until: Timestamp) -> Result<Vm, CloudError> {
+    if cloud.client.clock.now() < until {
+        return look(cloud, order, error.to_string(), until).await;
+    }
+    Err(CloudError::Transient(format!("{error}, and there is no instance of it: another attempt can be made")))
+}
+
+/// Looks for a moment; where no instance appears, the caller repeats the attempt.
+async fn look(cloud: &Ec2Cloud, order: &Order, message: String, until: Timestamp) -> Result<Vm, CloudError> {
+    tracing::debug!(instance = order.name, message, "unclear whether the instance was made; looking for it");
+    for pause in LOOKS {
+        tokio::time::sleep(pause).await;
+        match adopt(cloud, order).await {
+            Ok(Some(vm)) => return Ok(vm),
+            Ok(None) => {}
+            Err(error) => return Err(unclear(error, until)),
+        }
+    }
+    Err(CloudError::Unclear { message, until })
+}
+
+/// While an order is in doubt, whatever goes wrong with a look leaves it there.
+fn unclear(error: CloudError, until: Timestamp) -> CloudError {
+    match error {
+        error @ (CloudError::Unclear { .. } | CloudError::Conflict(_)) => error,
+        other => CloudError::Unclear { message: other.to_string(), until },
+    }
+}
+
+/// Nothing was ordered. Only "come again" may be said: an earlier attempt's instance may be there.
+fn cannot_look(error: CloudError) -> CloudError {
+    match error {
+        error @ (CloudError::Transient(_) | CloudError::Throttled { .. } | CloudError::Conflict(_)) => error,
+        other => CloudError::Transient(format!("whether there is an instance already cannot be looked up: {other}")),
+    }
+}
+
+/// The instance of this owner that is there already; its twins are taken away.
+async fn adopt(cloud: &Ec2Cloud, order: &Order) -> Result<Option<Vm>, CloudError> {
+    let mut found = cloud.find(&order.owner).await?;
+    let going = found.iter().any(|vm| vm.state == VmState::Deleting);
+    found.retain(|vm| vm.state != VmState::Deleting);
+    let Some((kept, twins)) = keep(found) else {
+        return if going {
+            Err(CloudError::Conflict(format!("the instance {} of this PilotVM is still being taken away", order.name)))
+        } else {
+            Ok(None)
+        };
+    };
+    cloud.known.made(&kept);
+    let twins: Vec<String> = twins.into_iter().map(|vm| vm.id).collect();
+    if !twins.is_empty() {
+        tracing::warn!(?twins, kept = kept.id, "twins are taken away");
+        cloud.delete_many(&twins).await.into_iter().collect::<Result<(), _>>()?;
+    }
+    Ok(Some(kept))
+}

@@ -1,0 +1,321 @@
+//! What can be bought: instance types in the zones of our subnets, on demand and, at today's price, as Spot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo, LocationType};
+
+use super::{
+    client::Client,
+    fault::Fault,
+    lookup, quota,
+    resolved::{Resolved, arch},
+    tags::is,
+};
+use crate::cloud::{CloudError, Flavor, Gpu, Offer, Offers, Purchase, Wanted, pace::Action};
+
+/// Types on a page, the most that EC2 gives, and pages that are read.
+const PAGE: i32 = 100;
+const MOST_PAGES: usize = 40;
+/// Values of a filter: EC2 takes 200.
+const MOST_VALUES: usize = 200;
+/// Types that are offered at most: a plan and a status are not the place for all of the seven hundred.
+const MOST_TYPES: usize = 200;
+/// Currency of AWS's prices.
+const CURRENCY: &str = "USD";
+/// What Linux is called in the history of Spot prices, in a VPC and outside.
+const LINUX: [&str; 2] = ["Linux/UNIX (Amazon VPC)", "Linux/UNIX"];
+
+/// Reads everything.
+pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved), CloudError> {
+    let (images, (subnets, refused), account) =
+        tokio::try_join!(lookup::images(client), lookup::network(client), lookup::account(client))?;
+    let (images, no_images) = images;
+    let mut missing = [no_images, refused.clone()].concat();
+    let architectures: BTreeSet<&str> = images.values().map(|image| image.arch.as_str()).collect();
+    let mut types = types(client, wanted).await?;
+    // A type for which there is no image can run nothing.
+    types.retain(|t| architectures.is_empty() || t.architectures.iter().any(|a| architectures.contains(a.as_str())));
+    for t in &mut types {
+        if let Some(said) = client.config.gpus.get(&t.flavor.name) {
+            t.flavor.gpu = said.clone();
+        }
+    }
+    let is_wanted = |t: &Type| t.purchases.iter().any(|purchase| wanted.suits(&t.flavor, *purchase));
+    types.retain(is_wanted);
+    let mut left_out = Vec::new();
+    types.sort_by(|a, b| {
+        (a.flavor.cores, a.flavor.ram_mib, &a.flavor.name).cmp(&(b.flavor.cores, b.flavor.ram_mib, &b.flavor.name))
+    });
+    if types.len() > MOST_TYPES {
+        left_out.push(format!(
+            "{} instance types, the largest of {} that suit the pools: ask for fewer in machine.flavors or machine.requirements",
+            types.len() - MOST_TYPES,
+            types.len()
+        ));
+        types.truncate(MOST_TYPES);
+    }
+    let names: Vec<&str> = types.iter().map(|t| t.flavor.name.as_str()).collect();
+    let zones: BTreeSet<&str> = subnets.iter().map(|subnet| subnet.zone.as_str()).collect();
+    let sold = sold(client, &names, &zones).await?;
+    let spot: Vec<&str> = types
+        .iter()
+        .filter(|t| t.purchases.contains(&Purchase::Spot) && wanted.suits(&t.flavor, Purchase::Spot))
+        .map(|t| t.flavor.name.as_str())
+        .collect();
+    let prices = spot_prices(client, &spot, &zones).await?;
+    let mut offers = Vec::new();
+    for t in &types {
+        for zone in &zones {
+            if !sold.contains(&(t.flavor.name.clone(), (*zone).to_owned())) {
+                continue;
+            }
+            for purchase in t.purchases.iter().copied().filter(|purchase| wanted.suits(&t.flavor, *purchase)) {
+                let price = prices.get(&(t.flavor.name.clone(), (*zone).to_owned())).copied();
+                // What has no price as Spot is not sold so here.
+                if purchase == Purchase::Spot && price.is_none() {
+                    continue;
+                }
+                offers.push(Offer {
+                    flavor: t.flavor.name.clone(),
+                    zone: Some((*zone).to_owned()),
+                    purchase,
+                    price_micros: price.filter(|_| purchase == Purchase::Spot),
+                    quota_class: quota::class(&t.flavor.name, purchase).to_owned(),
+                });
+            }
+        }
+    }
+    let offered: BTreeSet<&str> = offers.iter().map(|offer| offer.flavor.as_str()).collect();
+    let nowhere: Vec<&str> = names.iter().copied().filter(|name| !offered.contains(name)).collect();
+    if !nowhere.is_empty() && !zones.is_empty() {
+        let zones = zones.iter().copied().collect::<Vec<_>>().join(", ");
+        left_out.push(format!("{}: not sold in the zones of the subnets ({zones})", some(&nowhere)));
+    }
+    let resolved = Resolved {
+        images: images.values().map(|image| (image.id.clone(), image.clone())).collect(),
+        types: types.iter().map(|t| (t.flavor.name.clone(), t.architectures.clone())).collect(),
+        subnets,
+        refused,
+    };
+    missing.sort();
+    let flavors = types.into_iter().map(|t| t.flavor).filter(|f| offers.iter().any(|o| o.flavor == f.name)).collect();
+    let offers = Offers {
+        flavors,
+        currency: Some(CURRENCY.to_owned()),
+        images: images.iter().map(|(key, image)| (key.clone(), lookup::as_image(image))).collect(),
+        missing,
+        left_out,
+        credential_expires: lookup::expires(client),
+        project: account,
+        offers,
+    };
+    Ok((offers, resolved))
+}
+
+/// An instance type, and how it is sold.
+struct Type {
+    flavor: Flavor,
+    architectures: Vec<String>,
+    purchases: Vec<Purchase>,
+}
+
+/// The types that pools name, or all of today's generation where one asks by bounds.
+async fn types(client: &Client, wanted: &Wanted) -> Result<Vec<Type>, CloudError> {
+    let by_name = !wanted.shapes.is_empty() && wanted.shapes.iter().all(|shape| !shape.flavors.is_empty());
+    let mut found = BTreeMap::new();
+    if by_name {
+        let names: BTreeSet<&str> = wanted.shapes.iter().flat_map(|s| &s.flavors).map(String::as_str).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        for some in names.chunks(MOST_VALUES) {
+            pages(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
+        }
+    } else {
+        let filters = vec![is("bare-metal", ["false"]), is("current-generation", ["true"])];
+        pages(client, filters, &mut found).await?;
+        // A pool may name an older one.
+        let older: BTreeSet<&str> = wanted.shapes.iter().flat_map(|s| &s.flavors).map(String::as_str).collect();
+        let older: Vec<&str> = older.into_iter().filter(|name| !found.contains_key(*name)).collect();
+        for some in older.chunks(MOST_VALUES) {
+            pages(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+async fn pages(
+    client: &Client,
+    filters: Vec<aws_sdk_ec2::types::Filter>,
+    found: &mut BTreeMap<String, Type>,
+) -> Result<(), CloudError> {
+    let what = "list instance types";
+    let mut token = None;
+    for _ in 0..MOST_PAGES {
+        let ask = client.apis().await?.ec2.describe_instance_types().set_filters(Some(filters.clone()));
+        let call = ask.max_results(PAGE).set_next_token(token).send();
+        let answer = client.call(what, Action::Catalogue, call).await?;
+        found.extend(answer.instance_types().iter().filter_map(of_info).map(|t| (t.flavor.name.clone(), t)));
+        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if token.is_none() {
+            return Ok(());
+        }
+    }
+    Err(CloudError::Transient(format!("{what}: the list does not end after {} of them", found.len())))
+}
+
+fn of_info(info: &InstanceTypeInfo) -> Option<Type> {
+    let positive = |n: i32| u32::try_from(n).ok();
+    let architectures: Vec<String> =
+        info.processor_info()?.supported_architectures().iter().map(|a| arch(a.as_str())).collect();
+    let purchases = info.supported_usage_classes().iter().filter_map(|class| match class.as_str() {
+        "on-demand" => Some(Purchase::OnDemand),
+        "spot" => Some(Purchase::Spot),
+        _ => None,
+    });
+    Some(Type {
+        flavor: Flavor {
+            name: info.instance_type()?.as_str().to_owned(),
+            cores: positive(info.v_cpu_info()?.default_v_cpus()?)?,
+            ram_mib: u64::try_from(info.memory_info()?.size_in_mib()?).ok()?,
+            disk_gib: None,
+            arch: architectures.first().cloned(),
+            gpu: gpu(info),
+        },
+        architectures,
+        purchases: purchases.collect(),
+    })
+}
+
+/// The GPUs of a type. Fractions are types of their own (`g6f`): `GpuPartitionSize` is the part of one that each has.
+fn gpu(info: &InstanceTypeInfo) -> Option<Gpu> {
+    let devices = info.gpu_info()?.gpus();
+    let first = devices.first()?;
+    let thousandths = devices.iter().map(|device| {
+        let part = device.gpu_partition_size().filter(|part| *part > 0.0 && *part < 1.0).unwrap_or(1.0);
+        // At most 16 GPUs, so nothing is cut.
+        let of_one = (part * 1000.0).round() as u64;
+        u64::try_from(device.count().unwrap_or(0)).unwrap_or(0) * of_one
+    });
+    let thousandths: u64 = thousandths.sum();
+    (thousandths > 0).then(|| Gpu {
+        thousandths,
+        vendor: first.manufacturer().map(str::to_owned),
+        model: first.name().map(str::to_owned),
+        memory_mib: first.memory_info().and_then(|m| m.size_in_mib()).and_then(|mib| u64::try_from(mib).ok()),
+    })
+}
+
+/// Which type is sold in which zone.
+async fn sold(
+    client: &Client,
+    names: &[&str],
+    zones: &BTreeSet<&str>,
+) -> Result<BTreeSet<(String, String)>, CloudError> {
+    let mut all = BTreeSet::new();
+    if zones.is_empty() {
+        return Ok(all);
+    }
+    for some in names.chunks(MOST_VALUES) {
+        let mut token = None;
+        for _ in 0..MOST_PAGES {
+            let ask = client.apis().await?.ec2.describe_instance_type_offerings();
+            let call = ask
+                .location_type(LocationType::AvailabilityZone)
+                .filters(is("location", zones.iter().copied()))
+                .filters(is("instance-type", some.iter().copied()))
+                .set_next_token(token)
+                .send();
+            let answer = client.call("list what zones sell", Action::Catalogue, call).await?;
+            all.extend(answer.instance_type_offerings().iter().filter_map(|offering| {
+                Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
+            }));
+            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The price of an hour as Spot now, in millionths, by type and zone. Whoever may not read prices buys no Spot.
+async fn spot_prices(
+    client: &Client,
+    names: &[&str],
+    zones: &BTreeSet<&str>,
+) -> Result<BTreeMap<(String, String), u64>, CloudError> {
+    let (mut prices, mut newest) = (BTreeMap::new(), BTreeMap::new());
+    let now = aws_smithy_types::DateTime::from_secs(client.clock.now().as_second());
+    for some in names.chunks(MOST_VALUES) {
+        let mut token = None;
+        for _ in 0..MOST_PAGES {
+            let ask = client.apis().await?.ec2.describe_spot_price_history();
+            let call = ask
+                .set_instance_types(Some(some.iter().map(|name| InstanceType::from(*name)).collect()))
+                .set_product_descriptions(Some(LINUX.map(str::to_owned).to_vec()))
+                .filters(is("availability-zone", zones.iter().copied()))
+                .start_time(now)
+                .max_results(1_000)
+                .set_next_token(token)
+                .send();
+            let answer = client.call("read Spot prices", Action::Catalogue, call).await?;
+            for price in answer.spot_price_history() {
+                let (Some(flavor), Some(zone), Some(micros)) =
+                    (price.instance_type(), price.availability_zone(), price.spot_price().and_then(micros))
+                else {
+                    continue;
+                };
+                let key = (flavor.as_str().to_owned(), zone.to_owned());
+                let at = price.timestamp().map_or(0, |at| at.secs());
+                if newest.get(&key).is_none_or(|before| at >= *before) {
+                    newest.insert(key.clone(), at);
+                    prices.insert(key, micros);
+                }
+            }
+            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(prices)
+}
+
+/// A decimal number as millionths, rounded up; nothing for what is none.
+fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    if part.len() > 18 || !part.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits: String = part.chars().chain(std::iter::repeat('0')).take(6).collect();
+    let more = part.bytes().skip(6).any(|b| b != b'0');
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_mul(1_000_000)?.checked_add(digits.parse().ok()?)?.checked_add(u64::from(more))
+}
+
+/// The first of these names: a sentence has room for no more.
+fn some(names: &[&str]) -> String {
+    const MOST_NAMED: usize = 10;
+    let more = names.len().saturating_sub(MOST_NAMED);
+    let first = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+/// Whether a service cannot be asked: others' EC2 has none, or the credential may not ask it.
+pub fn is_no_service(fault: &Fault) -> bool {
+    matches!(fault.error, CloudError::Invalid(_) | CloudError::NotFound(_) | CloudError::Unauthorized(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_read_to_the_millionth_and_rounded_up() {
+        assert_eq!(micros("0.031300"), Some(31_300));
+        assert_eq!(micros("0.0000100001"), Some(11));
+        assert_eq!((micros("12"), micros("1.5")), (Some(12_000_000), Some(1_500_000)));
+        for odd in ["", "x", "-1", "1e3", "0,03", "1.2.3"] {
+            assert_eq!(micros(odd), None, "{odd}");
+        }
+    }
+}
