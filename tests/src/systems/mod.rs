@@ -3,6 +3,8 @@
 pub mod cluster;
 pub mod controlplane;
 pub mod dirac;
+pub mod ec2;
+mod guest;
 pub mod helm;
 pub mod image;
 pub mod kubectl;

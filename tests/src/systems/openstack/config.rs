@@ -5,7 +5,10 @@ use std::{fs, net::Ipv4Addr, path::Path};
 use anyhow::{Context, Result};
 
 use super::{PASSWORD, private};
-use crate::host::{forwarder::Forwarder, port};
+use crate::{
+    host::{forwarder::Forwarder, port},
+    systems::guest,
+};
 
 /// Where everything listens, on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +91,7 @@ const CONFIGURATION: [(&str, &str); 8] = [
 ];
 const PROGRAMS: [(&str, &str); 8] = [
     ("nova_virt/simcloud.py", include_str!("files/simcloud.py")),
-    ("guest.py", include_str!("files/guest.py")),
+    ("guest.py", guest::PROGRAM),
     ("simcloud_ml2.py", include_str!("files/simcloud_ml2.py")),
     ("simcloud-1.0.dist-info/entry_points.txt", include_str!("files/entry_points.txt")),
     ("service.py", include_str!("files/service.py")),

@@ -1,5 +1,5 @@
 //! A real OpenStack (Zed, of Debian 12): Keystone, Glance, Placement, Neutron and Nova as plain processes over a private MariaDB,
-//! RabbitMQ and memcached. Only the hypervisor is ours: its guests really run their user-data, in namespaces (`files/guest.py`).
+//! RabbitMQ and memcached. Only the hypervisor is ours: its guests really run their user-data, in namespaces (`systems/guest/guest.py`).
 //!
 //! What is unlike a site: no TLS, no packet flows through Neutron's ports (guests use the host's network), one hypervisor service
 //! with many nodes, and one password for every service.
@@ -8,7 +8,6 @@ mod api;
 mod cell;
 mod config;
 pub mod lossy;
-mod rights;
 mod schema;
 mod site;
 mod start;

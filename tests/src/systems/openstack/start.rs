@@ -5,12 +5,15 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use tokio::sync::Mutex;
 
-use super::{OpenStack, PASSWORD, PATIENCE, PYTHON, config, config::Ports, rights, schema};
-use crate::host::{
-    apt,
-    forwarder::Forwarder,
-    process::{check_interrupted, run},
-    say::Step,
+use super::{OpenStack, PASSWORD, PATIENCE, PYTHON, config, config::Ports, schema};
+use crate::{
+    host::{
+        apt,
+        forwarder::Forwarder,
+        process::{check_interrupted, run},
+        say::Step,
+    },
+    systems::guest::rights,
 };
 
 const PACKAGES: [&str; 15] = [
@@ -50,10 +53,6 @@ impl OpenStack {
     }
 
     fn start_services(state: &Path, address: Ipv4Addr) -> Result<(Self, Step)> {
-        ensure!(
-            nix::unistd::geteuid().is_root(),
-            "the guests of the OpenStack testbed need mounts and namespaces, which only root may make: run this as root"
-        );
         rights::check()?;
         apt::ensure("the OpenStack testbed", &PACKAGES)?;
         let step = Step::start(

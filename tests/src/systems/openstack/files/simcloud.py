@@ -17,6 +17,7 @@ import time
 
 import eventlet
 import os_resource_classes as orc
+from guest import command
 from nova import exception
 from nova.api.metadata import base as instance_metadata
 from nova.compute import power_state
@@ -25,7 +26,6 @@ from nova.virt import event as virtevent
 from nova.virt import fake
 
 STATE = os.environ['SIM_STATE']
-GUEST = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'guest.py')
 
 
 class SimDriver(fake.FakeDriver):
@@ -84,12 +84,9 @@ class SimDriver(fake.FakeDriver):
         with open(os.path.join(folder, 'instance.json'), 'w') as out:
             json.dump({'id': instance.uuid, 'name': instance.display_name, 'cores': instance.flavor.vcpus}, out)
         with open(os.path.join(folder, 'console.log'), 'ab') as log:
-            # A session of its own, so that holding the hypervisor still does not hold its guests; setpriv has the kernel end
-            # `unshare` with the hypervisor, and `unshare` has it end the guest's first process: no guest outlives it.
-            guest = subprocess.Popen(
-                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child=KILL',
-                 sys.executable, GUEST, STATE, folder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            # A session of its own, so that holding the hypervisor still does not hold its guests.
+            guest = subprocess.Popen(command(sys.executable, STATE, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                     start_new_session=True)
         self._guests[instance.uuid] = guest
         eventlet.spawn_n(self._watch, instance.uuid, guest)
 

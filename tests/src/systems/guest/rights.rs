@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::host::process::output;
 
@@ -23,6 +23,10 @@ mount -t proc proc "$1/fs/proc"
 
 /// Tries in a child what a guest does first; the error says what is missing and what to do.
 pub fn check() -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the guests of a testbed need mounts and namespaces, which only root may make: run this as root"
+    );
     let folder = tempfile::tempdir()?;
     let mut command = Command::new("unshare");
     command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL", "sh", "-c", STEPS, "sh"]);
@@ -33,7 +37,7 @@ pub fn check() -> Result<()> {
     let said = String::from_utf8_lossy(&tried.stdout);
     let what = said.lines().last().unwrap_or("namespaces of its own");
     bail!(
-        "a guest of the OpenStack testbed needs {what}, and this machine refuses it to root ({}); in a container, start that with \
+        "a guest of a testbed needs {what}, and this machine refuses it to root ({}); in a container, start that with \
          the right to mount (docker run --privileged), or use a virtual machine",
         String::from_utf8_lossy(&tried.stderr).trim()
     )

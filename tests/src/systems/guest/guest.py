@@ -1,6 +1,7 @@
 """guest.py STATE FOLDER: the first process of a guest, in mount, pid, ipc and uts namespaces of its own.
 
-Its user-data are those of its config drive when it has one, else those of the metadata service when the testbed has one.
+Its user-data are those of its config drive when it has one, else those of the metadata service when the testbed has one. Both testbeds
+with guests have this file, OpenStack's and EC2's.
 
 It sees the host's files through an overlay that forgets what is written, its own /tmp and /run, the host's network, and nothing of
 the testbed's state but the folders that `image.json` lends it ("what is in the image"). Then it does what cloud-init does with a
@@ -21,8 +22,14 @@ import sys
 
 import yaml
 
-STATE, FOLDER = sys.argv[1:]
 KNOWN = {'hostname', 'write_files', 'bootcmd', 'runcmd', 'power_state'}
+
+
+def command(python, state, folder):
+    """What starts a guest. The kernel ends `unshare` with who starts it, and `unshare` has it end the guest's first process: no guest
+    outlives its hypervisor."""
+    return ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child=KILL',
+            python, os.path.abspath(__file__), state, folder]
 
 
 def mount(*arguments):
@@ -134,6 +141,7 @@ def main():
     signal.signal(signal.SIGTERM, power_off)
     for name in ('poweroff', 'halt', 'shutdown', 'reboot'):
         write('/usr/sbin/' + name, b'#!/bin/sh\nexec kill -TERM 1\n', 0o755)
+    os.environ.update(instance.get('environment', {}))
     write('/run/cloud-init/instance-data.json', json.dumps(instance).encode(), 0o644)
     print('guest %(name)s (%(id)s) is up' % instance, flush=True)
     if source:
@@ -162,4 +170,6 @@ def main():
             signal.pause()
 
 
-main()
+if __name__ == '__main__':
+    STATE, FOLDER = sys.argv[1:]
+    main()

@@ -1,0 +1,30 @@
+"""python -m bed STATE PORT: serves AWS's services at 127.0.0.1:PORT until it is ended."""
+import os
+import sys
+
+from .layer import Layer
+from .stage import Stage
+
+
+def main():
+    state, port = sys.argv[1], int(sys.argv[2])
+    # moto asks nothing of the network, whatever the machine's proxy is.
+    os.environ.update(AWS_EC2_METADATA_DISABLED='true', NO_PROXY='*')
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log_request(self, *_):
+            pass
+
+        # The layer says which time it is at AWS.
+        def send_header(self, keyword, value):
+            if keyword != 'Date':
+                super().send_header(keyword, value)
+
+    stage = Stage(state, port)
+    server = make_server('127.0.0.1', port, Layer(stage), threaded=True, request_handler=Quiet)
+    print('serving at port %d' % port, flush=True)
+    server.serve_forever()
+
+
+main()
