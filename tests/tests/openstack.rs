@@ -7,25 +7,26 @@ mod clouds {
     pub mod contract;
     pub mod failures;
     pub mod guests;
+    pub mod hands;
     pub mod real;
     pub mod refusals;
     pub mod simulated;
     pub mod sites;
+    pub mod strangers;
 }
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use broker::{
     cloud::{
-        Attempt, Choice, Cloud, CloudError, Order, Owner, Vm, VmState, Wanted,
+        Cloud, Wanted,
         openstack::{Config, Credential, NameOrId, Project},
     },
-    pilot::Pilot,
     simulation::CloudConfig,
 };
 use testbeds::systems::openstack::{OpenStack, PASSWORD, PROJECT, TINY, USER};
 
-use clouds::{clauses, real, simulated};
+use clouds::{clauses, hands::*, real, simulated};
 
 /// A driver's configuration for a project, entered with the password.
 fn password(it: &OpenStack, project: &str) -> Config {
@@ -51,63 +52,6 @@ fn password(it: &OpenStack, project: &str) -> Config {
     }
 }
 
-fn order(cluster: &str, uid: &str, flavor: &str, image_id: &str, user_data: &str) -> Order {
-    Order {
-        owner: Owner { cluster: cluster.to_owned(), uid: uid.to_owned() },
-        attempt: Attempt { n: 1, since: jiff::Timestamp::now(), repeated: false },
-        name: format!("dirac-{uid}"),
-        choices: vec![Choice { flavor: flavor.to_owned(), ..Choice::default() }],
-        image_id: image_id.to_owned(),
-        user_data: user_data.into(),
-        pilot: Pilot { reference: format!("cloud://{uid}"), cores: 1, ..Pilot::default() },
-        metadata: BTreeMap::from([("dirac_pool".to_owned(), "test".to_owned())]),
-    }
-}
-
-/// Orders, again where the driver says that nothing was carried out and to come back.
-async fn buy(cloud: &dyn Cloud, order: &Order) -> Result<Vm, CloudError> {
-    let mut order = order.clone();
-    loop {
-        order.attempt.since = jiff::Timestamp::now();
-        match cloud.create(&order).await {
-            Err(CloudError::Throttled { retry_after: Some(pause), .. }) if order.attempt.n < 60 => {
-                tokio::time::sleep(pause).await;
-                order.attempt.n += 1;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Waits until the list has the VM in a state that the test wants.
-async fn listed(cloud: &dyn Cloud, cluster: &str, uid: &str, wanted: impl Fn(&VmState) -> bool) -> Vm {
-    let mut last = None;
-    for _ in 0..240 {
-        let found = cloud.list(cluster).await.unwrap().into_iter().find(|vm| vm.owner.uid == uid);
-        if let Some(vm) = &found
-            && wanted(&vm.state)
-        {
-            return vm.clone();
-        }
-        last = found;
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    panic!("after a minute the list says of {uid}: {last:?}");
-}
-
-/// Waits until the cluster's list is empty.
-async fn nothing_left(cloud: &dyn Cloud, cluster: &str) {
-    let mut left = Vec::new();
-    for _ in 0..240 {
-        left = cloud.list(cluster).await.unwrap();
-        if left.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    panic!("after a minute these are left: {left:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     let state = tempfile::tempdir().unwrap();
@@ -116,7 +60,7 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     let image = driver.offers(&Wanted::default()).await.unwrap().images["default"].id.clone();
 
     clouds::contract::holds(driver.as_ref(), "m1.tiny", &image).await;
-    clouds::contract::strangers_are_left_alone(&it, driver.as_ref(), &image).await;
+    clouds::strangers::strangers_are_left_alone(&it, driver.as_ref(), &image).await;
     let bed = real::Real::new(&it, &image).await;
     let cannot = clauses::hold(&bed).await;
     let expected = [
@@ -127,7 +71,7 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     assert_eq!(cannot, expected);
     drop(bed);
     let tiny: Arc<dyn Cloud> = Arc::new(real::driver(password(&it, TINY)));
-    clouds::contract::quota_is_a_refusal(tiny.as_ref(), "m1.tiny", &image, 2).await;
+    clouds::strangers::quota_is_a_refusal(tiny.as_ref(), "m1.tiny", &image, 2).await;
 
     clouds::refusals::the_catalogue_tells_what_there_is(&it, driver.as_ref()).await;
     clouds::refusals::credentials_and_addresses_that_are_wrong_are_told_apart(&it).await;
@@ -172,7 +116,7 @@ async fn the_simulated_driver_keeps_the_same_contract() {
     clouds::contract::holds(&cloud, "c1", "any").await;
     let quota = broker::plan::Limits { vms: Some(2), ..broker::plan::Limits::default() };
     let small = simulated::cloud(CloudConfig { quota, ..simulated::config() });
-    clouds::contract::quota_is_a_refusal(&small, "c1", "any", 2).await;
+    clouds::strangers::quota_is_a_refusal(&small, "c1", "any", 2).await;
     let cannot = clauses::hold(&simulated::Simulated::new()).await;
     assert_eq!(cannot, ["the simulation cannot be asked by another driver: it is its own driver"]);
 }

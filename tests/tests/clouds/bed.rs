@@ -38,6 +38,10 @@ pub trait Bed {
     fn another(&self) -> Arc<dyn Cloud>;
     /// An order for a VM with one core.
     fn order(&self, cluster: &str, uid: &str) -> Order;
+    /// The same as a spot VM, where the provider sells them.
+    fn order_on_spot(&self, cluster: &str, uid: &str) -> Order {
+        self.order(cluster, uid)
+    }
     /// Another flavor than that of [`Bed::order`], in the same zone and of the same class.
     fn other_flavor(&self) -> Choice;
     /// The flavor of [`Bed::order`] in another zone.

@@ -81,7 +81,12 @@ pub fn of_code(what: &str, code: &str, message: &str, status: u16, clocks: Optio
         | "EC2ThrottledException"
         | "SlowDown"
         | "BandwidthLimitExceeded" => CloudError::Throttled { message: said, retry_after: None },
-        "SignatureDoesNotMatch" | "RequestExpired" | "RequestInTheFuture" | "InvalidSignatureException"
+        // Of a clock that is ahead EC2 says AuthFailure.
+        "SignatureDoesNotMatch"
+        | "RequestExpired"
+        | "RequestInTheFuture"
+        | "InvalidSignatureException"
+        | "AuthFailure"
             if clocks.is_some() =>
         {
             let seconds = clocks.map_or(0, |d| d.as_secs().abs());

@@ -44,6 +44,8 @@ pub struct Known {
 struct Heard {
     cluster: String,
     vms: BTreeMap<String, Entry>,
+    /// Those that were seen to end and are shown no more, and since when: EC2 is believed at once that it has none of them.
+    gone: BTreeMap<String, Instant>,
     kept: Kept,
 }
 
@@ -68,16 +70,14 @@ impl Known {
         let lacking = {
             let mut heard = self.heard();
             if heard.cluster != cluster {
-                *heard = Heard { cluster: cluster.to_owned(), ..Heard::default() };
+                heard.cluster = cluster.to_owned();
+                heard.vms.retain(|_, entry| entry.vm.owner.cluster == cluster);
             }
             let weight = (heard.vms.len() + listed.len()) * WEIGHT;
             if !client.room.keep(&mut heard.kept, weight) {
                 return Err(too_much("list instances"));
             }
-            // How it ended was shown: nothing more is to be heard of it.
-            heard.vms.retain(|id, entry| {
-                listed.contains_key(id) || !matches!(entry.vm.state, VmState::Ended(_)) || !entry.vm.released
-            });
+            heard.forget(&listed, begun);
             let lacking = heard.vms.iter().filter(|(id, entry)| !listed.contains_key(*id) && entry.since < begun);
             let lacking: Vec<String> = lacking.map(|(id, _)| id.clone()).collect();
             for vm in listed.into_values() {
@@ -129,9 +129,8 @@ impl Known {
                 Ok(Some(vm))
             }
             Err(fault) if fault.is("InvalidInstanceID.NotFound") => {
-                let known = self.heard().vms.get(id).map(|entry| (entry.since, entry.vm.released));
-                let (since, released) = known.unwrap_or((self.started, false));
-                if !released && self.is_young(since) {
+                let may_be_young = self.heard().may_be_young(id, self.started);
+                if may_be_young.is_some_and(|since| self.is_young(since)) {
                     return Err(CloudError::Transient(format!(
                         "{}; EC2 may not know of what was just made, so it is asked again",
                         fault.error
@@ -165,6 +164,30 @@ impl Known {
 }
 
 impl Heard {
+    /// Forgets what ended and is not listed any more: how it ended was shown, and nothing more is to be heard of it.
+    fn forget(&mut self, listed: &BTreeMap<String, Vm>, now: Instant) {
+        self.gone.retain(|_, since| now.duration_since(*since) < SETTLE);
+        let gone: Vec<String> = self
+            .vms
+            .iter()
+            .filter(|(id, entry)| entry.vm.released && !listed.contains_key(*id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.vms.remove(&id);
+            self.gone.insert(id, now);
+        }
+    }
+
+    /// Since when this instance may be there without EC2 knowing it; nothing where it was seen to end. `started`: of one of which nothing is
+    /// known, which somebody may have made just before.
+    fn may_be_young(&self, id: &str, started: Instant) -> Option<Instant> {
+        match self.vms.get(id) {
+            Some(entry) => (!entry.vm.released).then_some(entry.since),
+            None => (!self.gone.contains_key(id)).then_some(started),
+        }
+    }
+
     fn hear(&mut self, vm: Vm, at: Instant) {
         let since = self.vms.get(&vm.id).map_or(at, |entry| entry.since);
         self.vms.insert(vm.id.clone(), Entry { vm, since });

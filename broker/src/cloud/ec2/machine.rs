@@ -14,6 +14,7 @@ use aws_sdk_ec2::types::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::{
     Ec2Cloud,
@@ -22,11 +23,11 @@ use super::{
     fault::{self, Fault},
     tags, templates,
 };
-use crate::cloud::{Choice, CloudError, Limits, Order, Purchase, pace::Action};
+use crate::cloud::{Choice, CloudError, Limits, Order, Owner, Purchase, pace::Action};
 
 /// An order in EC2's words.
 pub struct Machine {
-    /// The token of the attempt: at most 64 ASCII characters, of which the UID takes 36.
+    /// The token of the attempt.
     pub token: String,
     pub image: String,
     /// Base64, as all of EC2's calls want it.
@@ -76,7 +77,7 @@ impl Machine {
         let disk = EbsBlockDevice::builder().encrypted(true).delete_on_termination(true);
         let disk = disk.set_volume_size(config.root_volume_gib.and_then(|gib| i32::try_from(gib).ok()));
         Ok(Self {
-            token: format!("{}-{}", order.owner.uid, order.attempt.n),
+            token: token(&order.owner, order.attempt.n),
             image: order.image_id.clone(),
             user_data: STANDARD.encode(packed).into(),
             tags: tags::of(order),
@@ -231,6 +232,12 @@ fn nothing_in_the_answer() -> Fault {
     Fault { in_doubt: true, answered: true, ..Fault::unsent(error) }
 }
 
+/// The token of an owner's attempt: EC2 takes at most 64 ASCII characters, and knows one account's tokens, whoever gives them.
+fn token(owner: &Owner, n: u32) -> String {
+    let hash = Sha256::digest(format!("{}\n{}\n{n}", owner.cluster, owner.uid));
+    hash.iter().take(24).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A price of an hour, from millionths, as EC2 writes it.
 fn price(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
@@ -249,6 +256,20 @@ fn metadata() -> InstanceMetadataOptionsRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_attempt_of_every_owner_has_its_own_token() {
+        let owner = |cluster: &str, uid: &str| Owner { cluster: cluster.to_owned(), uid: uid.to_owned() };
+        let tokens = [
+            token(&owner("a", "b"), 1),
+            token(&owner("a", "b"), 2),
+            token(&owner("a", "c"), 1),
+            token(&owner("copy-of-a", "b"), 1),
+        ];
+        assert!(tokens.iter().all(|token| token.len() == 48 && token.is_ascii()));
+        assert!((0..4).all(|i| (0..i).all(|j| tokens[i] != tokens[j])), "{tokens:?}");
+        assert_eq!(tokens[0], token(&owner("a", "b"), 1), "the same after a restart");
+    }
 
     #[test]
     fn a_price_has_all_its_millionths() {

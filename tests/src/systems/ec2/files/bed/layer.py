@@ -121,6 +121,7 @@ class Layer:
     def _respond(self, start_response, status, headers, body):
         headers = {name: str(value) for name, value in headers.items() if name.lower() not in ('content-length', 'date', 'connection')}
         headers['Content-Length'] = str(len(body))
-        headers['Date'] = format_date_time(time.time() + self.stage.faults.clock)
+        # In small letters: `Date` is what Python's server would say, and is left out (`__main__.py`).
+        headers['date'] = format_date_time(time.time() + self.stage.faults.clock)
         start_response('%d %s' % (status, STATUS.get(status, 'Status')), list(headers.items()))
         return [body]
