@@ -12,6 +12,7 @@ mod clouds {
         pub mod credentials;
         pub mod ends;
         pub mod launches;
+        pub mod policy;
     }
     pub mod hands;
 }
@@ -38,5 +39,8 @@ async fn the_ec2_driver_keeps_the_contract_and_survives_aws() {
     ec2::credentials::wrong_ended_and_weak_credentials_are_told_apart(&bed).await;
     ec2::credentials::a_role_is_entered_and_entered_again_when_it_ends(&bed).await;
     ec2::credentials::too_many_requests_are_said_and_slow_us_down(&bed).await;
+    ec2::launches::a_template_of_the_account_says_what_fields_do_not(&bed).await;
+    ec2::ends::a_console_is_kept(&bed).await;
     bed.nothing_is_left().await;
+    ec2::policy::the_policy_of_the_page_is_what_the_driver_needs(&bed).await;
 }

@@ -43,7 +43,7 @@ const PROGRAM: &str = "DIRAC_OPERATOR_IMAGE_PROGRAM";
 /// Built before the layers run.
 static IMAGE_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -70,8 +70,14 @@ const LAYERS: [Layer; 10] = [
         tests: &[&["--package", "testbeds", "--test", "dirac"]],
     },
     Layer {
+        name: "ec2",
+        what: "the contract of all cloud drivers for EC2, AWS's own failures, and the policy of the how-to, against a stand-in",
+        operators: &[],
+        tests: &[&["--package", "testbeds", "--test", "testbed_ec2"], &["--package", "testbeds", "--test", "ec2"]],
+    },
+    Layer {
         name: "openstack",
-        what: "one contract for both cloud drivers, and OpenStack's own failures against real services",
+        what: "one contract for all cloud drivers, and OpenStack's own failures against real services",
         operators: &[],
         tests: &[
             &["--package", "testbeds", "--test", "testbed_openstack"],

@@ -68,3 +68,17 @@ pub async fn an_announcement_comes_out_of_the_queue(bed: &Amazon) {
     assert_eq!((told.id.as_str(), told.what), (vm.id.as_str(), Coming::Reclaim));
     nothing_left(bed.driver().as_ref(), "announced").await;
 }
+
+pub async fn a_console_is_kept(bed: &Amazon) {
+    let cloud = bed.driver();
+    let user_data = "#cloud-config\nruncmd:\n- \"echo the pilot says hello\"\npower_state: {mode: poweroff}\n";
+    let order = broker::cloud::Order { user_data: user_data.into(), ..bed.order("console", "uid-1") };
+    bed.it.forgets_after(Duration::from_secs(20)).await.unwrap();
+    buy(cloud.as_ref(), &order).await.unwrap();
+    let ended = listed(cloud.as_ref(), "console", "uid-1", |s| *s == VmState::Ended(End::PoweredOff)).await;
+    let console = cloud.console(&ended.id, 4_000).await.unwrap();
+    assert!(console.contains("the pilot says hello"), "{console}");
+    assert_eq!(cloud.console(&ended.id, 5).await.unwrap().len(), 5, "the last bytes, and no more");
+    bed.it.forgets_after(Duration::from_secs(3)).await.unwrap();
+    nothing_left(cloud.as_ref(), "console").await;
+}

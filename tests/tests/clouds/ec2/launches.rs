@@ -13,13 +13,6 @@ use crate::{
     noise, nothing_left,
 };
 
-/// Launch templates that were made and not taken away.
-async fn templates(bed: &Amazon) -> i64 {
-    let calls = bed.it.calls().await.unwrap();
-    let n = |action: &str| i64::try_from(calls.get(action).copied().unwrap_or(0)).unwrap();
-    n("ec2:CreateLaunchTemplate") - n("ec2:DeleteLaunchTemplate")
-}
-
 async fn take_away(cloud: &dyn Cloud, cluster: &str) {
     let ids: Vec<String> = cloud.list(cluster).await.unwrap().into_iter().map(|vm| vm.id).collect();
     for outcome in cloud.delete_many(&ids).await {
@@ -88,7 +81,7 @@ pub async fn of_several_choices_the_first_that_can_be_had_is_bought(bed: &Amazon
     let vm = cloud.create(&spot).await.unwrap();
     let made = bed.it.instances().await.unwrap().into_iter().find(|i| i.id == vm.id).unwrap();
     assert!(made.spot && vm.bought.unwrap().purchase == Purchase::Spot);
-    assert_eq!(templates(bed).await, 0, "no launch template of ours is left");
+    assert_eq!(bed.it.templates().await.unwrap(), Vec::<String>::new(), "no launch template of ours is left");
     take_away(cloud.as_ref(), "several").await;
 
     let without = driver(config(bed.other_account()));
@@ -160,4 +153,29 @@ pub async fn orders_that_cannot_work_are_invalid(bed: &Amazon) {
     let arm = Order { image_id: bed.it.images()["arm"].clone(), ..order };
     let outcome = both.create(&arm).await;
     assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("aarch64")), "{outcome:?}");
+}
+
+/// The template's own version stays as it is, whatever is ordered.
+pub async fn a_template_of_the_account_says_what_fields_do_not(bed: &Amazon) {
+    bed.it.add_template("pilots", &serde_json::json!({"KeyName": "admin"})).await.unwrap();
+    let mut config = config(&bed.it);
+    config.launch_template = Some(broker::cloud::ec2::Template::Name("pilots".to_owned()));
+    let cloud = driver(config);
+    cloud.offers(&wanted()).await.unwrap();
+    for (uid, choices) in
+        [("one", vec![bed.choice(SMALL, 0)]), ("fleet", vec![bed.choice(SMALL, 0), bed.choice(SMALL, 1)])]
+    {
+        let order = Order { choices, ..bed.order("template", uid) };
+        let vm = cloud.create(&order).await.unwrap();
+        let made = bed.it.instances().await.unwrap().into_iter().find(|i| i.id == vm.id).unwrap();
+        assert_eq!(made.key_name.as_deref(), Some("admin"), "{uid}: what the template says");
+        assert_eq!(
+            (made.http_tokens.as_str(), made.image),
+            ("required", order.image_id),
+            "{uid}: and what the operator says"
+        );
+    }
+    assert_eq!(bed.it.templates().await.unwrap(), ["pilots"]);
+    assert_eq!(bed.it.template_versions("pilots").await.unwrap(), 1, "versions that an order needed are taken away");
+    take_away(&cloud, "template").await;
 }
