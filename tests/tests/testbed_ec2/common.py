@@ -13,9 +13,9 @@ REGION = 'eu-west-3'
 PATIENCE = 60
 
 
-def control(name, **arguments):
+def control(word, /, **arguments):
     """What control answers."""
-    request = urllib.request.Request('%s/_bed/%s' % (ENDPOINT, name), data=json.dumps(arguments).encode(), method='POST')
+    request = urllib.request.Request('%s/_bed/%s' % (ENDPOINT, word), data=json.dumps(arguments).encode(), method='POST')
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 

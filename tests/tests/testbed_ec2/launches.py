@@ -1,7 +1,7 @@
 """RunInstances: what an instance is, what is refused, tokens, states, ends."""
 import base64
 
-from common import FACTS, IMAGE, SUBNETS, by_tag, client, control, ec2, in_state, one, refused, run, tagged, template, until
+from common import FACTS, IMAGE, SUBNETS, by_tag, client, control, ec2, in_state, main, one, refused, run, tagged, template, until
 
 
 def an_instance_has_what_was_asked_for_and_runs_after_a_while():
@@ -165,7 +165,5 @@ def ends_say_why():
     assert whats[0] == 'launched' and whats[-2:] == ['shutting-down', 'terminated'], whats
 
 
-if __name__ == '__main__':
-    from common import main
-    main(an_instance_has_what_was_asked_for_and_runs_after_a_while, what_is_wrong_is_refused_in_the_words_of_aws, one_token_is_one_instance,
-         there_is_room_for_so_many, quotas_are_in_cores_and_of_classes, a_template_says_what_the_call_does_not, ends_say_why)
+main(an_instance_has_what_was_asked_for_and_runs_after_a_while, what_is_wrong_is_refused_in_the_words_of_aws, one_token_is_one_instance,
+     there_is_room_for_so_many, quotas_are_in_cores_and_of_classes, a_template_says_what_the_call_does_not, ends_say_why)

@@ -8,6 +8,7 @@ use testbeds::systems::{
     cluster::Cluster,
     controlplane::ControlPlane,
     dirac::{Ce, Dirac},
+    ec2::{Ec2, REGION},
     openstack::OpenStack,
 };
 
@@ -20,6 +21,8 @@ pub enum System {
     Dirac,
     /// Keystone, Glance, Placement, Neutron and Nova, whose guests run their user-data.
     Openstack,
+    /// EC2 with STS, SQS, SSM and Service Quotas: moto behind a layer of ours. Its instances run their user-data.
+    Ec2,
     /// A control plane with a node that runs pods: containerd, kubelet and kube-proxy, in a network of their own.
     Cluster,
 }
@@ -41,6 +44,7 @@ impl System {
             Self::Controlplane => "controlplane",
             Self::Dirac => "dirac",
             Self::Openstack => "openstack",
+            Self::Ec2 => "ec2",
             Self::Cluster => "cluster",
         }
     }
@@ -51,6 +55,7 @@ impl System {
             Self::Controlplane => control_plane(folder).await,
             Self::Dirac => dirac(folder).await,
             Self::Openstack => openstack(folder).await,
+            Self::Ec2 => ec2(folder).await,
             Self::Cluster => cluster(folder).await,
         }
     }
@@ -117,6 +122,30 @@ async fn openstack(folder: &Path) -> Result<Running> {
             format!("# Keystone: {}; the cloud testbed-admin of that file is the administrator's", it.auth_url()),
         ],
         listens: vec![("Keystone".to_owned(), keystone), ("Nova".to_owned(), it.nova_address())],
+        _handle: Box::new(it),
+    })
+}
+
+async fn ec2(folder: &Path) -> Result<Running> {
+    let it = Ec2::start(folder).await?;
+    let file = folder.join("credentials");
+    let (key, secret) = it.keys();
+    fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    fs::write(&file, format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"))?;
+    let subnets: Vec<String> = it.subnets().into_iter().map(|(id, zone)| format!("{id} ({zone})")).collect();
+    let images: Vec<String> = it.images().into_iter().map(|(word, id)| format!("{id} ({word})")).collect();
+    let address = it.endpoint().trim_start_matches("http://").to_owned();
+    Ok(Running {
+        reach: vec![
+            format!("export AWS_ENDPOINT_URL={}", it.endpoint()),
+            format!("export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}"),
+            format!("export AWS_SHARED_CREDENTIALS_FILE={}", quoted(&file)),
+            format!("# subnets: {}; security group: {}", subnets.join(", "), it.security_group()),
+            format!("# images: {}", images.join(", ")),
+            format!("# notices of Spot instances come into {}", it.queue_url()),
+        ],
+        listens: vec![("EC2".to_owned(), address)],
         _handle: Box::new(it),
     })
 }

@@ -216,9 +216,24 @@ impl Ec2 {
         self.order("expire-token", json!({})).await
     }
 
-    /// An instance that somebody else makes, with these tags; its id.
+    /// An instance that somebody else makes, with these tags: m5.large of the image `default` in the first subnet, on demand, whose own
+    /// power-off terminates it; its id.
     pub async fn run_instance(&self, tags: &BTreeMap<String, String>, client_token: &str) -> Result<String> {
-        let id = self.control("run", json!({"tags": tags, "client_token": client_token})).await?;
+        self.run_with(tags, client_token, Purchase::OnDemand, "").await
+    }
+
+    /// The same, bought in this way and with this user-data.
+    pub async fn run_with(
+        &self,
+        tags: &BTreeMap<String, String>,
+        client_token: &str,
+        purchase: Purchase,
+        user_data: &str,
+    ) -> Result<String> {
+        let arguments = json!({
+            "tags": tags, "client_token": client_token, "purchase": purchase.word(), "user_data": user_data,
+        });
+        let id = self.control("run", arguments).await?;
         Ok(id.as_str().context("an instance has an id")?.to_owned())
     }
 

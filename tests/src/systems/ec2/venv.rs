@@ -1,6 +1,10 @@
 //! moto and boto3, from PyPI, in a virtual environment of the user's cache.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+    process::Command,
+};
 
 use anyhow::Result;
 
@@ -17,7 +21,9 @@ const PYTHON3: &str = "/usr/bin/python3";
 pub fn ensure() -> Result<PathBuf> {
     apt::ensure("the EC2 testbed", &["python3-venv"])?;
     // A virtual environment cannot be moved: it is made at its place, and a folder of the cache says that it is whole.
-    let name = format!("moto-{MOTO}-debian");
+    let mut versions = DefaultHasher::new();
+    REQUIREMENTS.hash(&mut versions);
+    let name = format!("moto-{MOTO}-{:016x}", versions.finish());
     let place = cache::dir()?.join(&name);
     cache::built(&format!("{name}.complete"), |_| {
         let step = Step::start(format!("installing moto {MOTO} from PyPI (under a minute, once)"));

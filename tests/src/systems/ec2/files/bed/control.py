@@ -1,4 +1,5 @@
 """The hands behind the cloud: POST /_bed/NAME with a JSON object, and an answer in JSON. `tests/src/systems/ec2/control.rs` speaks it."""
+import base64
 import json
 import secrets
 import threading
@@ -143,10 +144,14 @@ class Control:
 
     # What happens to instances.
 
-    def do_run(self, tags, client_token, type='m5.large'):
+    def do_run(self, tags, client_token, purchase, user_data):
         """An instance that somebody else makes, or a twin: with these tags, in the first subnet."""
-        params = {'ImageId': self.stage.images['default'], 'InstanceType': type, 'SubnetId': self.stage.subnets[0][0], 'MinCount': 1,
-                  'MaxCount': 1, 'ClientToken': client_token, 'TagSpecifications': [{'ResourceType': 'instance', 'Tags': tags_of(tags)}]}
+        params = {'ImageId': self.stage.images['default'], 'InstanceType': 'm5.large', 'SubnetId': self.stage.subnets[0][0], 'MinCount': 1,
+                  'MaxCount': 1, 'ClientToken': client_token, 'InstanceInitiatedShutdownBehavior': 'terminate',
+                  'UserData': base64.b64encode(user_data.encode()).decode(),
+                  'TagSpecifications': [{'ResourceType': 'instance', 'Tags': tags_of(tags)}]}
+        if purchase == 'spot':
+            params['InstanceMarketOptions'] = {'MarketType': 'spot'}
         return instances.run_instances(self.stage, params, None)['Instances'][0]['InstanceId']
 
     def do_reclaim(self, id, notice):

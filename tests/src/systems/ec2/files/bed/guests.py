@@ -43,10 +43,13 @@ class Guests:
         threading.Thread(target=self._watch, args=(one, guest), daemon=True).start()
 
     def _watch(self, one, guest):
-        guest.wait()
+        crashed = guest.wait() != 0
         with self.stage.lock:
-            if self.running.get(one.id) is guest:
-                del self.running[one.id]
+            if self.running.get(one.id) is not guest:
+                return
+            del self.running[one.id]
+            # Who boots into nothing, for example with user-data that nobody can read, stays and costs money.
+            if not crashed:
                 self.halted(one)
 
     def halted(self, one):

@@ -16,8 +16,17 @@ def _values(about, path):
     return [str(value).lower() if isinstance(value, bool) else value for value in found]
 
 
-def _fields(about):
-    return {name: _values(about, path) for name, path in InstanceType._filter_attributes.items()}
+class _Fields:
+    """By what types are filtered, looked up only where a filter asks."""
+
+    def __init__(self, about):
+        self.about = about
+
+    def __contains__(self, name):
+        return name in InstanceType._filter_attributes
+
+    def __getitem__(self, name):
+        return _values(self.about, InstanceType._filter_attributes[name])
 
 
 def describe_instance_types(stage, params, _key):
@@ -31,7 +40,7 @@ def describe_instance_types(stage, params, _key):
     if unknown:
         raise Refused('InvalidInstanceType', 'The following supplied instance types do not exist: [%s]' % ', '.join(unknown))
     found = [stage.capacity.types[name] for name in wanted] if wanted else list(stage.capacity.types.values())
-    found = [about for about in found if matches(params.get('Filters'), {}, _fields(about))]
+    found = [about for about in found if matches(params.get('Filters'), {}, _Fields(about))]
     shown, token = page(found, params, 100)
     return {'InstanceTypes': shown, 'NextToken': token}
 
