@@ -14,7 +14,7 @@ use crate::{
     duration::between,
     quantity::Ceiling,
     reference::{DNS_LABEL, refuse_inline},
-    rule::{NO_SUCH_PORT, PORT, WORD, only_clean, rules, web_address},
+    rule::{NO_SUCH_PORT, PORT, WORD, no_secret_in, rules, web_address},
     unmet,
     unmet::UnmetDemand,
 };
@@ -110,7 +110,7 @@ impl DiracInstallationSpec {
 /// Addresses and credentials of an installation that runs elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = only_clean(&["matcher", "pilotManager", "jobMonitoring", "configuration", "diracx"])))]
+#[schemars(extend("x-kubernetes-validations" = external_rules()))]
 pub struct External {
     /// DISET address of the Matcher, whose task queues are read, for example
     /// `dips://dirac.example.org:9170/WorkloadManagement/Matcher`. DIRAC's configuration has it under
@@ -129,6 +129,16 @@ pub struct External {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("WorkloadManagement/JobMonitoring", 9130)))]
     pub job_monitoring: Option<String>,
+    /// What is done about jobs whose VM is gone for good, although DIRAC has them on its pilot: the provider took the VM back or lost it, or
+    /// somebody deleted it.
+    #[serde(default)]
+    pub lost_jobs: LostJobs,
+    /// DISET address of the JobManager, where jobs are given back as `lostJobs` says, for example
+    /// `dips://dirac.example.org:9132/WorkloadManagement/JobManager`, or several with commas between them. Absent: port 9132 of the
+    /// Matcher's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), extend("x-kubernetes-validations" = diset_address("WorkloadManagement/JobManager", 9132)))]
+    pub job_manager: Option<String>,
     /// DISET address of the Configuration server, for example `dips://dirac.example.org:9135/Configuration/Server`, or several with commas
     /// between them. The operator reads there every ten minutes whether DIRAC knows what pilots need, and says so in the condition
     /// DiracReady; it writes nothing. Absent: port 9135 of the Matcher's host.
@@ -141,6 +151,30 @@ pub struct External {
     pub diracx: Option<String>,
     /// How the operator shows DIRAC who it is.
     pub credentials: DiracCredentials,
+}
+
+/// What is done about jobs whose VM is gone for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LostJobs {
+    /// Nothing: DIRAC's StalledJobAgent finds them after some hours, and fails them or gives them to others, as it is configured.
+    #[default]
+    Leave,
+    /// The operator gives them back to DIRAC's queue within a minute, as the group of `credentials`, which needs the property
+    /// JobAdministrator. A job that has ended, or that another pilot has, is left as it is, and one that DIRAC has rescheduled as often as it
+    /// does (`MaxRescheduling`) fails. `jobMonitoring` must be given.
+    Reschedule,
+}
+
+fn external_rules() -> serde_json::Value {
+    let addresses = ["matcher", "pilotManager", "jobMonitoring", "jobManager", "configuration", "diracx"];
+    let (clean, said) = no_secret_in(&addresses);
+    rules(&[
+        (&clean, &said),
+        (
+            "!has(self.lostJobs) || self.lostJobs != 'Reschedule' || has(self.jobMonitoring)",
+            "lostJobs: Reschedule needs to know which jobs have ended: give jobMonitoring too",
+        ),
+    ])
 }
 
 fn diset_address(service: &str, port: u16) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! What a pilot needs to exist: its reference and stamp, its row in DIRAC, and the user-data that starts it.
 
 pub mod jobs;
+pub mod lost;
 pub mod rows;
 pub mod stamp;
 pub mod user_data;

@@ -14,7 +14,9 @@ const NEW_USER: &str = "dirac-operator";
 /// What the operator calls, and the property without which DIRAC does not allow it unless its configuration says so (`ConfigTemplate.cfg`).
 const CALLS: [(&str, &str, &str); 2] =
     [("Matcher", "getActiveTaskQueues", "JobAdministrator"), ("PilotManager", "addPilotReferences", "Operator")];
-/// Both of them.
+/// The property without which DIRAC reschedules no job of others. No option of its configuration changes that (`JobPolicy`).
+const RESCHEDULES: &str = "JobAdministrator";
+/// All of them.
 const PROPERTIES: &str = "JobAdministrator, Operator";
 /// Words of DIRAC's that let in everybody, or everybody whom the registry has (`AuthManager.authQuery`).
 const EVERYBODY: [&str; 3] = ["any", "all", "authenticated"];
@@ -25,7 +27,7 @@ pub(super) fn check(cfg: &Cfg, dn: Option<&str>, operator: &Operator) -> Vec<Fin
         let why = "the name in the client certificate cannot be read";
         return vec![Finding::unknown("/Registry", "the operator's certificate", why, Some(Fault::BadCredentials))];
     };
-    if operator.group == HOSTS { host(cfg, dn) } else { user(cfg, dn, &operator.group) }
+    if operator.group == HOSTS { host(cfg, dn, operator) } else { user(cfg, dn, operator) }
 }
 
 /// DIRAC lets nobody in with our certificate: it has a place for it to stand in, and more is not known. What stands there already would be
@@ -52,7 +54,7 @@ fn named<'a>(cfg: &'a Cfg, of: &str, dn: &str) -> Option<&'a str> {
         .map(|(name, _)| name)
 }
 
-fn host(cfg: &Cfg, dn: &str) -> Vec<Finding> {
+fn host(cfg: &Cfg, dn: &str, operator: &Operator) -> Vec<Finding> {
     const OF: &str = "/Registry/Hosts";
     let needed = format!("a host with the DN {dn}");
     let Some(name) = named(cfg, OF, dn) else {
@@ -64,10 +66,11 @@ fn host(cfg: &Cfg, dn: &str) -> Vec<Finding> {
         ];
     };
     let path = format!("{OF}/{name}");
-    vec![Finding::met(&path, needed), properties(cfg, &path)]
+    vec![Finding::met(&path, needed), properties(cfg, &path, operator)]
 }
 
-fn user(cfg: &Cfg, dn: &str, group: &str) -> Vec<Finding> {
+fn user(cfg: &Cfg, dn: &str, operator: &Operator) -> Vec<Finding> {
+    let group = operator.group.as_str();
     const OF: &str = "/Registry/Users";
     let path = format!("/Registry/Groups/{group}");
     let needed = format!("a user with the DN {dn}");
@@ -93,7 +96,7 @@ fn user(cfg: &Cfg, dn: &str, group: &str) -> Vec<Finding> {
         let all: Vec<&str> = users.iter().copied().chain([name]).collect();
         Finding::missing(&place, member, said(&users)).set(&place, all.join(", "))
     };
-    vec![registered, joined, properties(cfg, &path)]
+    vec![registered, joined, properties(cfg, &path, operator)]
 }
 
 /// A user that is suspended for the group's VO is let in nowhere.
@@ -108,10 +111,13 @@ fn suspended(cfg: &Cfg, user: &str, group: &str) -> Option<Finding> {
 }
 
 /// The properties of a group or a host.
-fn properties(cfg: &Cfg, of: &str) -> Finding {
+fn properties(cfg: &Cfg, of: &str, operator: &Operator) -> Finding {
     let place = format!("{of}/Properties");
     let has = cfg.list(&place);
-    let lacks: Vec<&str> = CALLS.iter().filter_map(|call| lacking(cfg, &has, *call)).collect();
+    let mut lacks: Vec<&str> = CALLS.iter().filter_map(|call| lacking(cfg, &has, *call)).collect();
+    if operator.gives_back && !has.contains(&RESCHEDULES) && !lacks.contains(&RESCHEDULES) {
+        lacks.push(RESCHEDULES);
+    }
     let needed = PROPERTIES;
     if lacks.is_empty() {
         return Finding::met(place, needed);

@@ -15,7 +15,7 @@ fn group(name: &str, properties: &[&str]) -> Group {
 
 fn wanted() -> Wanted {
     Wanted {
-        operator: Operator { group: "biomed_admin".into() },
+        operator: Operator { group: "biomed_admin".into(), gives_back: false },
         vos: vec![Vo {
             name: "biomed".into(),
             groups: vec![group("biomed_user", &["NormalUser"]), group("biomed_pilot", &["GenericPilot"])],

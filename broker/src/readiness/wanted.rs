@@ -20,6 +20,8 @@ pub struct Wanted {
 pub struct Operator {
     /// Its DIRAC group, or `hosts` where it shows a host certificate.
     pub group: String,
+    /// Whether it gives jobs of lost VMs back to the queue.
+    pub gives_back: bool,
 }
 
 /// A VO.

@@ -18,7 +18,7 @@ fn findings(mask: Result<BTreeMap<String, String>, Unread>) -> Vec<Finding> {
         services: BTreeMap::from([("Matcher", Answer::Yes)]),
     };
     let wanted = Wanted {
-        operator: Operator { group: "biomed_admin".into() },
+        operator: Operator { group: "biomed_admin".into(), gives_back: false },
         sites: vec![Site { name: "CLOUD.Lyon.fr".into() }],
         ..Wanted::default()
     };

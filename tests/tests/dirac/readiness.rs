@@ -28,7 +28,7 @@ fn wanted() -> Wanted {
         pilot_group: format!("{name}_pilot"),
     };
     Wanted {
-        operator: Operator { group: "biomed_admin".into() },
+        operator: Operator { group: "biomed_admin".into(), gives_back: false },
         vos: vec![vo("biomed"), vo("enmr")],
         sites: vec![Site { name: SITE.into() }],
         queues: vec![Queue {

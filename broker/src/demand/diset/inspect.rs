@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::{Addresses, Client, Configuration, DisetError, JobMonitoring, Matcher, PilotManager, ResourceStatus};
+use super::{Addresses, Client, Configuration, DisetError, JobManager, JobMonitoring, Matcher, PilotManager, ResourceStatus};
 use crate::{
     demand::{DemandError, DemandSource, Fault},
     pilot::{
@@ -35,6 +35,8 @@ pub struct Inspector {
     pub pilots: PilotManager,
     /// The JobMonitoring, where its address is known.
     pub jobs: Option<JobMonitoring>,
+    /// The JobManager, where jobs of lost VMs are given back.
+    pub manager: Option<JobManager>,
 }
 
 impl Inspector {
@@ -68,6 +70,9 @@ impl Inspect for Inspector {
         let mut services = BTreeMap::from([("Matcher", matcher), ("PilotManager", pilots)]);
         if let Some(jobs) = &self.jobs {
             services.insert("JobMonitoring", answer(jobs.states(&[0]).await));
+        }
+        if let Some(manager) = &self.manager {
+            services.insert("JobManager", answer(manager.ping().await));
         }
         Said { dn: self.dn.clone(), configuration, site_status, services }
     }

@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 use super::{Client, DisetError};
 use crate::pilot::{
     jobs::{JobStates, JobStatus},
+    lost::Told,
     rows::RowsError,
 };
 
 /// Jobs of one request: the answer has some 40 bytes and four JSON values of each, far below what is read of one.
 pub(super) const JOBS_A_REQUEST: usize = 5_000;
+/// Jobs of one request for all that DIRAC says of them: some 1,500 bytes and a hundred JSON values of each.
+const SUMMARIES_A_REQUEST: usize = 500;
 
 /// `WorkloadManagement/JobMonitoring`. Any registered user may ask.
 #[derive(Clone)]
@@ -29,19 +32,34 @@ impl JobMonitoring {
 
     /// The states of these jobs. A job of which DIRAC says nothing that can be read is left out.
     pub async fn status(&self, jobs: &[u64]) -> Result<BTreeMap<u64, JobStatus>, DisetError> {
-        const METHOD: &str = "getJobsStatus";
+        self.read("getJobsStatus", JOBS_A_REQUEST, jobs, status).await
+    }
+
+    /// The states of these jobs, and whether they were ever rescheduled (`getJobsSummary`, which gives every column of the table).
+    pub async fn told(&self, jobs: &[u64]) -> Result<BTreeMap<u64, Told>, DisetError> {
+        self.read("getJobsSummary", SUMMARIES_A_REQUEST, jobs, told).await
+    }
+
+    /// What DIRAC says of these jobs, so many in a request. What cannot be read is left out.
+    async fn read<T>(
+        &self,
+        method: &'static str,
+        a_request: usize,
+        jobs: &[u64],
+        of: impl Fn(&Value) -> Option<T>,
+    ) -> Result<BTreeMap<u64, T>, DisetError> {
         let each: Vec<u64> = jobs.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let mut all = BTreeMap::new();
-        for some in each.chunks(JOBS_A_REQUEST) {
-            let value = self.0.call(METHOD, &json!([some])).await?;
+        for some in each.chunks(a_request) {
+            let value = self.0.call(method, &json!([some])).await?;
             let Value::Object(said) = value else {
                 return Err(DisetError::Garbage {
                     url: self.0.url().to_string(),
-                    method: METHOD.to_owned(),
+                    method: method.to_owned(),
                     what: "the jobs are not a JSON object".to_owned(),
                 });
             };
-            all.extend(said.iter().filter_map(|(job, fields)| Some((job.parse().ok()?, status(fields)?))));
+            all.extend(said.iter().filter_map(|(job, fields)| Some((job.parse().ok()?, of(fields)?))));
         }
         Ok(all)
     }
@@ -56,4 +74,17 @@ impl JobStates for JobMonitoring {
 
 fn status(fields: &Value) -> Option<JobStatus> {
     fields.get("Status")?.as_str().map(JobStatus::of)
+}
+
+/// Nothing where the state or the count of reschedulings is not said: who goes by it must know both.
+fn told(fields: &Value) -> Option<Told> {
+    let times = fields.get("RescheduleCounter")?;
+    let times = times.as_u64().or_else(|| times.as_str()?.parse().ok())?;
+    let was_rescheduled = times > 0 || fields.get("RescheduleTime").is_some_and(is_said);
+    Some(Told { status: status(fields)?, times, was_rescheduled })
+}
+
+/// DIRAC writes null, or the word None, where a column is empty.
+fn is_said(column: &Value) -> bool {
+    !column.is_null() && !matches!(column.as_str(), Some("" | "None"))
 }

@@ -12,6 +12,7 @@ mod gather;
 mod handshake;
 mod inspect;
 mod jobs;
+mod lost;
 mod matcher;
 mod pilots;
 mod row;
@@ -29,6 +30,8 @@ mod client_tests;
 #[cfg(test)]
 mod jobs_tests;
 #[cfg(test)]
+mod lost_tests;
+#[cfg(test)]
 mod matcher_tests;
 #[cfg(test)]
 mod pilots_tests;
@@ -40,6 +43,7 @@ pub use configuration::Configuration;
 pub use error::DisetError;
 pub use inspect::Inspector;
 pub use jobs::JobMonitoring;
+pub use lost::{JobManager, LostJobs};
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
 pub use site_status::ResourceStatus;

@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     demand::Fault,
-    pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+    pilot::{
+        lost::Takers,
+        rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
+    },
 };
 
 /// The grid type of our rows: SiteDirectors sweep rows of the types they know, and never ours.
@@ -61,6 +64,19 @@ impl PilotManager {
             rows_a_request: Arc::new(AtomicUsize::new(ROWS_A_REQUEST)),
             looks: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
             makes: Arc::new(Gatherer::new(GATHERING, ROWS_A_REQUEST)),
+        }
+    }
+
+    /// The pilots that got this job, with the states of their rows (`getPilots`).
+    pub(super) async fn takers(&self, job: u64) -> Result<Takers, DisetError> {
+        const METHOD: &str = "getPilots";
+        match self.client.call(METHOD, &json!([job])).await? {
+            Value::Object(rows) => Ok(rows.iter().map(|(reference, row)| (reference.clone(), status(row))).collect()),
+            _ => Err(DisetError::Garbage {
+                url: self.client.url().to_string(),
+                method: METHOD.to_owned(),
+                what: "the pilots are not a JSON object".to_owned(),
+            }),
         }
     }
 
