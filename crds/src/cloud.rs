@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     LocalRef, condition,
     quantity::{Ceiling, Reported},
-    restraint::{Refusal, Silent},
+    restraint::{Reclaim, Refusal, Silent},
     rule::rules,
 };
 pub use crate::{
@@ -282,6 +282,10 @@ pub struct CloudStatus {
     /// console logs say why. Kept over restarts of the operator. At most 32 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<Silent>,
+    /// What the provider took back lately: the more, the dearer the offering counts when VMs are bought. It fades, and is kept over restarts of
+    /// the operator. At most 32 entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reclaims: Vec<Reclaim>,
     /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
     /// names, and earlier ones that are not let go yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

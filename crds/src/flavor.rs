@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Price, rule::rules};
+use crate::{Price, purchase::Purchase, rule::rules};
 
 /// What is said of a flavor in place of what the provider says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +15,10 @@ pub struct FlavorFacts {
     /// OpenStack has no rule for such properties.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<FlavorGpus>,
+    /// `Spot`: the site takes VMs of this flavor back when it needs the room, and pools buy it only where machine.purchase names Spot. For
+    /// an OpenStack cloud, where the site's administrator says which flavors are so. Absent: they stay until they are given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
 }
 
 /// The GPUs of one VM of a flavor, said by hand.

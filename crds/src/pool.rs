@@ -155,9 +155,9 @@ pub struct Machine {
     /// flavors differently. Give either this or `flavors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
-    /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. A Spot VM is cheaper,
-    /// and the provider may take it away at any time, with the jobs on it. Accepted and kept. This version buys on demand only, which the
-    /// condition Supported says, and buys nothing for a pool that names only Spot.
+    /// Ways of buying, in order of preference, for example `[Spot, OnDemand]`. Absent: `[OnDemand]`. A Spot VM is cheaper, and the provider
+    /// may take it back at any time, with the jobs on it: the more often that happened lately, the dearer it counts. What costs least is
+    /// bought first; where costs are alike, within five in a hundred, the order here decides before that of the flavors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub purchase: Vec<Purchase>,

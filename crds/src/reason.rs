@@ -48,7 +48,6 @@ words! {
             ImageMissing: "The cloud has no image under the name for which the pool asks.", "Add the name to spec.images of the Cloud, or correct machine.image of the PilotPool.";
             GroupTaken: "Another VirtualOrganization had a group of this one before, and keeps it: the jobs of that group count as the other's.", "Take the group out of one of the two.";
             DuplicateName: "Another object has the same name in DIRAC (diracName, or CE and queue), or reads the same DIRAC installation: jobs or pilots would be counted twice.", "Give each its own name, or delete one of the two.";
-            SpotOnly: "The pool names Spot as its only way of buying, and this version buys on demand only.", "Add OnDemand to machine.purchase.";
             NoUsableCloud: "VMs can be bought from none of the pool's clouds; the message says what each of them lacks.", "See the conditions of these Clouds.";
             NoSimulatedInstallation: "The site of a simulated cloud belongs to no simulated installation, so no simulated pilot could find a job.", "Use a simulated DiracInstallation with simulated clouds.";
             Malformed: "This version cannot read the object, for example since another version wrote it. A PilotVM counts against every limit all the same.", "Correct the object, or run the version that wrote it.";
@@ -127,7 +126,7 @@ words! {
             Drifted: "The VM is not as its pool says any more: it runs with another image, flavor or user-data, or belongs to a VO that the pool serves no more. It goes when it has no job, and where jobs wait a new one is made.", "Wait; spec.disruption of the pool says how many go at a time, and when. To keep such VMs, put the manifest back: they work on.";
             VMsLeft: "The downtime has begun, and VMs are still there beyond what may stay. They drain; the operator kills no job.", "Wait until their jobs are done. To lose these jobs: `kubectl delete pvm NAME`; the message says how to find the VMs.";
             WaitsForCloud: "The VM must be deleted at its cloud, which cannot be asked now.", "Mend the Cloud or its Secret. If the VM can never be deleted from here: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
-            WaitsForDirac: "The pilot's row must be closed in DIRAC, which cannot be asked now.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
+            WaitsForDirac: "The pilot's row must be closed in DIRAC, or its jobs given back to DIRAC's queue, and DIRAC cannot be asked now or refuses it.", "Mend the DiracInstallation or its Secret. If its DIRAC is gone for good: `kubectl annotate pvm NAME diracgrid.org/let-go=true`.";
             ReclaimAnnounced: "The provider has announced that it takes the VM back.", "Buy OnDemand where that happens too often (machine.purchase).";
             RebalanceAnnounced: "The provider would rather have the VM elsewhere, and may take it back soon.", "Buy OnDemand where that happens too often (machine.purchase).";
             MaintenanceAnnounced: "The provider has announced that it stops the VM for work on its host.", "Ask the provider how long it takes; jobs that are still there then may be lost.";
@@ -141,7 +140,7 @@ words! {
             BootDeadlineMissed: "Its pilot did not ask for work within scaling.bootDeadline.", "See its console log. Raise bootDeadline if the image only boots slowly.";
             LaunchTimedOut: "The cloud made no VM within scaling.bootDeadline.", "See the conditions of its Cloud and DiracInstallation.";
             Vanished: "Somebody else deleted the VM at the provider, which says that there is no such VM.", "Ask which people have rights in the project.";
-            Reclaimed: "The provider took the VM back, as it may with one that was bought as Spot. Jobs that ran there are given to others by DIRAC.", "Buy OnDemand where that happens too often (machine.purchase).";
+            Reclaimed: "The provider took the VM back, as it may with one that was bought as Spot. What becomes of the jobs that ran there, spec.external.lostJobs of the DiracInstallation says.", "Buy OnDemand where that happens too often (machine.purchase).";
             PilotSilent: "Its pilot had no job, since it first asked for work or since its last one ended, for longer than scaling.idleTimeout and a grace, and the VM did not stop by itself.", "See its console log, and whether what starts the pilot obeys DIRAC_IDLE_TIMEOUT.";
             HardLimit: "It was older than scaling.maxLifetime and the longest job together, so no job can still be within its time.", "See which job ran last. Keep maxLifetime well above matching.maxCpuTime.";
             Other: "Another version of the operator ended it, for a reason that this one does not know.", "Look the reason up in the documentation of that version.";
@@ -149,6 +148,8 @@ words! {
         "Events beside these" {
             Ended: "A VM's life ended; the message begins with the reason.", "Look the reason up here.";
             OrphanDeleted: "A VM with our tag had no PilotVM and was deleted.", "A few after a crash are usual. Many: see whether two clusters use one id (the chart's clusterId).";
+            JobsGivenBack: "Jobs that DIRAC had on a pilot whose VM is gone were put back into DIRAC's queue: others get them.", "";
+            JobsNotGivenBack: "Jobs that DIRAC had on a pilot whose VM is gone could not be put back into its queue: DIRAC had rescheduled them as often as it does, or could not be asked for an hour, or refused.", "See the message. `dirac-operator check` says whether the operator's group has the property JobAdministrator; the owners may reschedule their jobs by hand (`dirac-wms-job-reschedule`).";
             RowLeft: "A pilot's row could not be closed in DIRAC and was left as it is.", "DIRAC's own cleaning closes it later.";
             LetGo: "Somebody said by annotation that the object goes without its cloud or DIRAC.", "Look for the VM at the provider: nobody else deletes it.";
         }

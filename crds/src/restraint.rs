@@ -80,6 +80,25 @@ pub struct Silent {
     pub pause: Pause,
 }
 
+/// What the provider took back of one offering, as it counted at one moment. All of it counts half after twelve hours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reclaim {
+    /// The flavor.
+    pub flavor: String,
+    /// The availability zone. Absent: the provider chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// How it was bought.
+    pub purchase: Purchase,
+    /// VMs that were taken back.
+    pub vms: f64,
+    /// Hours that VMs lived which are gone, those that were not taken back too.
+    pub hours: f64,
+    /// The moment at which it counted so much.
+    pub at: Time,
+}
+
 /// What VMs of a pool came to that were made for the same jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CameTo {

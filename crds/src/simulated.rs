@@ -65,6 +65,22 @@ pub struct SimulatedFlavor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub capacity: Option<i64>,
+    /// It is sold as Spot, too, to pools whose machine.purchase names Spot. Absent: on demand alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<SimulatedSpot>,
+}
+
+/// How a flavor is sold as Spot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedSpot {
+    /// Price of an hour, a quoted decimal number, for example `"0.03"`. Absent: free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Price>,
+    /// How likely the provider takes a running VM back in each hour, for example 0.05 for one in twenty. Its jobs wait again.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub reclaim: f64,
 }
 
 /// Faults: how likely each of them is, from 0 (never) to 1 (always), and how slowly the cloud answers.

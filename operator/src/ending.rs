@@ -201,7 +201,7 @@ impl Ending {
 
     /// The provider took the VM back.
     pub fn reclaimed(ran: bool) -> Self {
-        let text = "the provider took the VM back, and with it what ran there: DIRAC gives its jobs to others";
+        let text = "the provider took the VM back, and with it what ran there";
         Self::new(Why::Reclaimed, text, ran)
     }
 

@@ -3,6 +3,8 @@
 use broker::{cloud::Coming, plan::BEFORE_THE_FIRST_JOB};
 use crds::{
     Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition,
+    installation::LostJobs,
+    pool::Purchase,
     vm::{PilotVMSpec, PilotVMStatus},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +24,11 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
     vm.status.as_ref().and_then(|s| s.launched_at.as_ref()).map(|t| t.0)
+}
+
+/// Whether the VM is bought so that the provider may take it back.
+pub fn is_spot(vm: &PilotVM) -> bool {
+    vm.spec.offering.purchase == Purchase::Spot
 }
 
 /// Whether the pilot ever asked for work.
@@ -121,6 +128,11 @@ pub fn paused_by<'a>(
     }
     let clouds = || clouds.into_iter().find_map(said);
     installation.and_then(said).or_else(|| pool.and_then(said)).or_else(clouds)
+}
+
+/// Whether jobs of lost VMs are given back to the installation's queue.
+pub fn gives_back(installation: &DiracInstallation) -> bool {
+    installation.spec.external.as_ref().is_some_and(|external| external.lost_jobs == LostJobs::Reschedule)
 }
 
 /// The phase, derived from the conditions.

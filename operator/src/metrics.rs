@@ -101,6 +101,7 @@ pub struct Metrics {
     launches: Series<OfPool, Counter>,
     endings: Series<OfPoolByReason, Counter>,
     never_ran_job: Series<OfPool, Counter>,
+    jobs_given_back: Series<OfPool, Counter>,
     spent: Series<OfPoolInCurrency, Counter<f64, AtomicU64>>,
     demand_failures: Series<OfInstallation, Counter>,
     orphans: Series<OfCloud, Counter>,
@@ -119,6 +120,7 @@ impl Default for Metrics {
             launches: Series::default(),
             endings: Series::default(),
             never_ran_job: Series::default(),
+            jobs_given_back: Series::default(),
             spent: Series::default(),
             demand_failures: Series::default(),
             orphans: Series::default(),
@@ -133,6 +135,8 @@ impl Default for Metrics {
         r.register("launches", "VMs made", m.launches.family.clone());
         r.register("endings", "Ends of VMs by reason", m.endings.family.clone());
         r.register("vms_never_ran_job", "VMs made whose pilot never had a job", m.never_ran_job.family.clone());
+        let help = "Jobs of lost VMs that were given back to DIRAC's queue";
+        r.register("jobs_given_back", help, m.jobs_given_back.family.clone());
         r.register("spent", "Price of VMs whose life ended, by currency", m.spent.family.clone());
         r.register("demand_failures", "Readings of the task queues that failed", m.demand_failures.family.clone());
         r.register("orphans_deleted", "VMs without a PilotVM that were deleted", m.orphans.family.clone());
@@ -167,6 +171,11 @@ impl Metrics {
         if wasted {
             self.never_ran_job.of(of_pool(pool)).inc();
         }
+    }
+
+    /// So many jobs of a lost VM were given back to DIRAC's queue.
+    pub fn jobs_given_back(&self, pool: &Key, jobs: u64) {
+        self.jobs_given_back.of(of_pool(pool)).inc_by(jobs);
     }
 
     /// A VM of this price an hour, in millionths of `currency`, was kept for this many seconds. The currency is empty where no manifest
@@ -212,6 +221,7 @@ impl Metrics {
         self.launches.retain(|l| is_among(pools, l));
         self.endings.retain(|l| is_among(pools, l));
         self.never_ran_job.retain(|l| is_among(pools, l));
+        self.jobs_given_back.retain(|l| is_among(pools, l));
         self.spent.retain(|l| is_among(pools, l));
         self.demand_failures.retain(|l| is_among(installations, l));
         self.orphans.retain(|l| is_among(clouds, l));

@@ -16,8 +16,9 @@ use kube::ResourceExt;
 
 use crate::{
     amounts::count,
+    life::gives_back,
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, requirements, resolve},
+    resolve::{Resolved, requirements, resolve},
     trouble::of_dirac,
 };
 
@@ -33,14 +34,20 @@ pub struct Objects {
 
 /// Where the Configuration server of an installation is: what its object says, or else the usual port of the Matcher's host.
 pub fn configuration_address(external: &External) -> String {
-    if let Some(address) = &external.configuration {
-        return address.clone();
-    }
+    external.configuration.clone().unwrap_or_else(|| beside_the_matcher(external, 9135, "Configuration/Server"))
+}
+
+/// Where its JobManager is, in the same way.
+pub fn job_manager_address(external: &External) -> String {
+    external.job_manager.clone().unwrap_or_else(|| beside_the_matcher(external, 9132, "WorkloadManagement/JobManager"))
+}
+
+fn beside_the_matcher(external: &External, port: u16, service: &str) -> String {
     let host = |url: &str| {
         url.trim().strip_prefix("dips://").and_then(|rest| Some(rest.split('/').next()?.rsplit_once(':')?.0.to_owned()))
     };
     let hosts = external.matcher.split(',').filter_map(host);
-    hosts.map(|host| format!("dips://{host}:9135/Configuration/Server")).collect::<Vec<_>>().join(", ")
+    hosts.map(|host| format!("dips://{host}:{port}/{service}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What DIRAC must know for this installation.
@@ -48,11 +55,12 @@ pub fn wanted(installation: &DiracInstallation, objects: &Objects) -> Wanted {
     let name = installation.name_any();
     let operator = Operator {
         group: installation.spec.external.as_ref().map(|e| e.credentials.group.clone()).unwrap_or_default(),
+        gives_back: gives_back(installation),
     };
     let vos = objects.vos.iter().filter(|vo| vo.spec.installation_ref.name == name && !deleting(vo.as_ref()));
     let mut wanted = Wanted { operator, vos: vos.map(|vo| of_vo(vo)).collect(), ..Wanted::default() };
     let mut sites = BTreeSet::new();
-    for pool in objects.pools.iter().filter(|pool| !deleting(pool.as_ref()) && buys_on_demand(pool)) {
+    for pool in objects.pools.iter().filter(|pool| !deleting(pool.as_ref())) {
         let resolved = resolve(pool, &objects.installations, &objects.sites, &objects.vos, &objects.clouds);
         if resolved.installation() == Some(name.as_str()) {
             sites.extend(resolved.site.iter().map(|site| site.spec.dirac_name.clone()));

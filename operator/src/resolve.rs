@@ -4,11 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use broker::plan::snapshot::Requirements;
-use crds::{
-    Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization,
-    pool::{self, Purchase},
-    quantity::Range,
-};
+use crds::{Cloud, DiracInstallation, PilotPool, Site, VirtualOrganization, pool, quantity::Range};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
@@ -195,12 +191,6 @@ pub fn requirements(r: Option<&pool::Requirements>) -> Requirements {
         gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
         gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
     }
-}
-
-/// Whether the pool may be bought for as this version buys.
-pub fn buys_on_demand(pool: &PilotPool) -> bool {
-    let ways = &pool.spec.machine.purchase;
-    ways.is_empty() || ways.contains(&Purchase::OnDemand)
 }
 
 impl Resolved {

@@ -64,16 +64,6 @@ fn simulated_jobs_buy_no_real_vms() {
 }
 
 #[test]
-fn spot_alone_is_not_bought_on_demand() {
-    let buys = |purchase: serde_json::Value| {
-        let mut pool = pool();
-        pool.spec.machine.purchase = serde_json::from_value(purchase).unwrap();
-        buys_on_demand(&pool)
-    };
-    assert!(buys(json!([])) && buys(json!(["Spot", "OnDemand"])) && !buys(json!(["Spot"])));
-}
-
-#[test]
 fn an_installation_or_cloud_that_is_away_or_being_deleted_is_said() {
     let going = |meta: &mut kube::core::ObjectMeta| {
         meta.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dirac {
+    pub mod lost;
     mod readiness;
     mod recipes;
     mod stock;
@@ -128,6 +129,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     rows.set_status(&pilot, PilotStatus::Done, "no more work").await.unwrap();
     assert_eq!(rows.rows(&[pilot.reference]).await.unwrap()[0].status, PilotStatus::Done);
     a_pilot_is_given_jobs_of_its_vo_alone(&dirac, plain, other);
+    self::dirac::lost::jobs_of_a_lost_pilot_go_back_and_those_of_others_stay(&dirac, &user).await;
 }
 
 /// Those that the pilot got are done, another waits, and DIRAC knows no further one.

@@ -192,10 +192,10 @@ spec:
     until("the broken pool says what is wrong", 30, async || {
         let (_, _, resolved) = f.condition("served", "pilotpool/broken", "Resolved");
         let (_, _, template) = f.condition("served", "pilotpool/broken", "UserDataValid");
-        let (_, _, supported) = f.condition("served", "pilotpool/broken", "Supported");
+        let (supported, ..) = f.condition("served", "pilotpool/broken", "Supported");
         let all = ["nowhere", "ghosts", "mist"].iter().all(|w| resolved.contains(w))
             && template.contains("no_such_name")
-            && supported.contains("Spot");
+            && supported == "True";
         if all { Ok(()) } else { Err(format!("{resolved} | {template} | {supported}")) }
     })
     .await;

@@ -17,6 +17,7 @@
 //! | what of each VM was measured, and what follows for a plan | `measures` |
 //! | what has each VO used lately | `usage` |
 //! | what has each VO spent, and what is it about to spend | `money` |
+//! | how often does a provider take VMs back | `reclaims` |
 //! | what is bought alike, how far does a refusal reach | `lot` |
 //! | how is the size bounded | `kept`, `recent` |
 
@@ -32,6 +33,7 @@ mod moment;
 pub mod money;
 mod place;
 mod recent;
+pub mod reclaims;
 pub mod room;
 pub mod times;
 pub mod usage;
@@ -47,6 +49,7 @@ pub use lot::{Lot, Reach};
 pub use money::{Living, NoRate, Price, Purse, Short, Standing, Terms, Unit, Written};
 pub use place::Place;
 pub use recent::Recent;
+pub use reclaims::Reclaims;
 pub use times::Times;
 pub use usage::{Amounts, Usage};
 pub use waiting::{Classes, Waited, Waiting, Waits};

@@ -78,8 +78,7 @@ pub fn sort(
         let mut back = GivenBack::default();
         for job in jobs {
             let Some(told) = told.get(job).filter(|told| told.is_on_pilot()) else { continue };
-            let is_ours =
-                told.is_sure() || takers.get(job).is_some_and(|takers| is_left_by_others(reference, takers));
+            let is_ours = told.is_sure() || takers.get(job).is_some_and(|takers| is_left_by_others(reference, takers));
             if !is_ours {
                 back.left.push(*job);
             } else if seen.insert(*job) {

@@ -195,7 +195,7 @@ fn all_that_binds_is_said_and_the_change_is_the_one_that_helps() {
 #[test]
 fn jobs_that_vms_will_have_begun_before_a_new_one_could_are_not_bought_for() {
     let mut w = world(vec![queue(1, "biomed_user", 40, &[])]);
-    let measured = Measured { boot: Some(60), late: Some(70), success: None, fetch: Some(1) };
+    let measured = Measured { boot: Some(60), late: Some(70), success: None, fetch: Some(1), ..Measured::default() };
     for offering in &mut w.clouds[0].offerings {
         Arc::make_mut(offering).measured = measured;
     }

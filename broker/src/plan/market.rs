@@ -12,6 +12,7 @@ use super::{
     shelf::{Cost, Kind, Rank, Shelf, Value, largest, least},
     snapshot::{CloudState, Offering, Pool, Requirements, Snapshot, Strategy, Unpriced},
 };
+use crate::cloud::Purchase;
 
 /// What is to be done with an offer.
 pub enum Verdict {
@@ -42,10 +43,11 @@ struct Catalogue {
     shelves: Vec<Option<Shelf>>,
 }
 
-type Words<'a> = (&'a [String], &'a [String], &'a Requirements, Strategy, &'a str);
+type Words<'a> = (&'a [String], &'a [String], &'a Requirements, &'a [Purchase], Strategy, &'a str);
 
-/// What makes offers one kind: size, price and its currency, power, how full the cloud is, and the holds that concern only some launches.
-type Alike<'a> = ([u64; 3], Option<u64>, Option<&'a str>, Option<u64>, u64, Vec<usize>);
+/// What makes offers one kind: size, price and its currency, power, how it is bought and how often it is taken back, how full the cloud is,
+/// and the holds that concern only some launches.
+type Alike<'a> = ([u64; 3], Option<u64>, Option<&'a str>, Option<u64>, (Purchase, u64), u64, Vec<usize>);
 
 /// Everything that can be bought, in catalogues: pools that may buy the same share one.
 pub struct Market<'a> {
@@ -54,6 +56,8 @@ pub struct Market<'a> {
     /// The catalogue of each pool, by the pool's index.
     of_pool: Vec<usize>,
     value: Value,
+    /// How long jobs of each need run, where it was measured and something is taken back, in seconds.
+    runs: HashMap<Need, u64>,
 }
 
 /// All offers, and those of each flavor of each cloud.
@@ -75,10 +79,12 @@ impl<'a> Market<'a> {
             of_pool: Vec::new(),
             value: Value::of(stock.offers.iter().map(|o| &**o.offering), unpriced),
             offers: Vec::new(),
+            runs: runs(snapshot, &stock.offers),
         };
         let mut by_words: HashMap<Words<'_>, usize> = HashMap::new();
         for pool in &snapshot.pools {
-            let words: Words<'_> = (&pool.clouds, &pool.flavors, &pool.requirements, pool.strategy, &pool.image);
+            let words: Words<'_> =
+                (&pool.clouds, &pool.flavors, &pool.requirements, &pool.purchase, pool.strategy, &pool.image);
             let place = *by_words.entry(words).or_insert_with(|| {
                 market.catalogues.push(stock.catalogue(pool, unpriced, books));
                 market.catalogues.len() - 1
@@ -121,11 +127,12 @@ impl<'a> Market<'a> {
     /// A bound from below: no offer of the catalogue gives a used core for less, for jobs of one need and of the number that `step` stands
     /// for. `None`: nothing is on offer for them.
     pub fn least_cost(&mut self, catalogue: usize, need: (usize, &Need), step: usize) -> Option<Cost> {
+        let value = self.value.running(self.runs.get(need.1).copied());
         let Catalogue { kinds, open, strategy, may_wait, shelves, .. } = &mut self.catalogues[catalogue];
         if *open == 0 {
             return None;
         }
-        let queue = shelf(shelves, kinds, need).queue(kinds, need.1, step, self.value, *strategy, *may_wait);
+        let queue = shelf(shelves, kinds, need).queue(kinds, need.1, step, value, *strategy, *may_wait);
         queue.peek().map(|Reverse(rank)| rank.first)
     }
 
@@ -138,7 +145,7 @@ impl<'a> Market<'a> {
         step: usize,
         mut judge: impl FnMut(Rank, u32, Offer<'a>) -> Verdict,
     ) -> Option<(Cost, u32)> {
-        let value = self.value;
+        let value = self.value.running(self.runs.get(need.1).copied());
         let Catalogue { kinds, open, strategy, may_wait, shelves, .. } = &mut self.catalogues[catalogue];
         let queue = shelf(shelves, kinds, need).queue(kinds, need.1, step, value, *strategy, *may_wait);
         let mut aside: Vec<Reverse<Rank>> = Vec::new();
@@ -181,6 +188,29 @@ impl<'a> Market<'a> {
     }
 }
 
+impl Pool {
+    /// The place of this way of buying in the pool's order; `None`: it does not buy so.
+    fn buys(&self, purchase: Purchase) -> Option<usize> {
+        if self.purchase.is_empty() {
+            return (purchase == Purchase::OnDemand).then_some(0);
+        }
+        self.purchase.iter().position(|way| *way == purchase)
+    }
+}
+
+/// How long jobs of each need run in the mean of their classes, where that was measured: it counts only for what may be taken back.
+fn runs(snapshot: &Snapshot, offers: &[Offer<'_>]) -> HashMap<Need, u64> {
+    if !offers.iter().any(|offer| offer.offering.measured.reclaims.is_some_and(|reclaims| reclaims > 0)) {
+        return HashMap::new();
+    }
+    let mut all: HashMap<Need, (u64, u64)> = HashMap::new();
+    for run in &snapshot.run_times {
+        let (sum, classes) = all.entry(Need::of(&run.class)).or_default();
+        (*sum, *classes) = (sum.saturating_add(run.seconds), *classes + 1);
+    }
+    all.into_iter().map(|(need, (sum, classes))| (need, sum / classes)).collect()
+}
+
 /// The shelf for jobs of one need; made when it is asked for first.
 fn shelf<'s>(shelves: &'s mut Vec<Option<Shelf>>, kinds: &[Kind], need: (usize, &Need)) -> &'s mut Shelf {
     if shelves.len() <= need.0 {
@@ -207,10 +237,11 @@ impl<'a> Stock<'a> {
                 here.push(number);
                 stock.of_flavor.entry((&cloud.name, &offering.flavor)).or_default().push(number);
                 stock.offers.push(Offer { cloud: c, offering });
-                let Offering { cores, ram_mib, gpus, price_micros, power, .. } = **offering;
+                let Offering { cores, ram_mib, gpus, price_micros, power, purchase, measured, .. } = **offering;
+                let bought = (purchase, measured.reclaims.unwrap_or(0));
                 let currency = cloud.currency.as_deref();
                 let holds = books.near.particular(number);
-                let alike = ([cores, ram_mib, gpus], price_micros, currency, power, fullness, holds);
+                let alike = ([cores, ram_mib, gpus], price_micros, currency, power, bought, fullness, holds);
                 let next = kinds.len();
                 stock.alike.push(*kinds.entry(alike).or_insert(next));
             }
@@ -218,8 +249,34 @@ impl<'a> Stock<'a> {
         stock
     }
 
-    /// Numbers of the offers that a pool may buy, in its manifest's order.
+    /// Numbers of the offers that a pool may buy, in the order that decides where costs are alike: how it is bought, and then the manifest's
+    /// order. Where the manifest's order decides alone, how it is bought is the order of what is otherwise the same flavor of one cloud.
     fn listed(&self, pool: &Pool) -> Vec<u32> {
+        let mut all = self.in_order(pool);
+        let offer = |n: &u32| &self.offers[*n as usize];
+        all.retain(|n| pool.buys(offer(n).offering.purchase).is_some());
+        if pool.purchase.len() < 2 {
+            return all;
+        }
+        let mut places: HashMap<(usize, &str), usize> = HashMap::new();
+        let mut place = |n: &u32| {
+            let next = places.len();
+            let of = offer(n);
+            *places.entry((of.cloud, of.offering.flavor.as_str())).or_insert(next)
+        };
+        let mut keyed: Vec<((usize, Option<usize>), u32)> = all
+            .into_iter()
+            .map(|n| {
+                let first = if pool.strategy == Strategy::InOrder { place(&n) } else { 0 };
+                ((first, pool.buys(offer(&n).offering.purchase)), n)
+            })
+            .collect();
+        keyed.sort_by_key(|(key, _)| *key);
+        keyed.into_iter().map(|(_, n)| n).collect()
+    }
+
+    /// Numbers of the offers of a pool's flavors, in its manifest's order.
+    fn in_order(&self, pool: &Pool) -> Vec<u32> {
         let offering = |n: &u32| self.offers[*n as usize].offering;
         if pool.flavors.is_empty() {
             let of_cloud = |cloud: &String| {

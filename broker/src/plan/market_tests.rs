@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{tests::*, *};
+use crate::cloud::Purchase;
 
 /// A world in which all that is on offer may be bought, in this order: flavor, cores, price of an hour in hundredths, power.
 fn shop(offers: &[(&str, u64, Option<u64>, Option<u64>)]) -> Snapshot {
@@ -105,4 +106,82 @@ fn a_core_that_no_job_uses_is_paid_all_the_same() {
         bought(&w)
     };
     assert_eq!((flavors(8), flavors(2)), (vec!["large".to_owned()], vec!["small".to_owned()]));
+}
+
+/// c8 on demand and as Spot, and c16 as both, at these prices of a core, in this order.
+fn both(on_demand: u64, spot: u64) -> Snapshot {
+    let mut w = shop(&[
+        ("c8", 8, Some(8 * on_demand), None),
+        ("c8", 8, Some(8 * spot), None),
+        ("c4", 4, Some(4 * on_demand), None),
+        ("c4", 4, Some(4 * spot), None),
+    ]);
+    w.pools[0].flavors = vec!["c8".into(), "c4".into()];
+    for place in [1, 3] {
+        Arc::make_mut(&mut w.clouds[0].offerings[place]).purchase = Purchase::Spot;
+    }
+    w
+}
+fn first(world: &Snapshot) -> (String, Purchase) {
+    let offering = &plan(world).launches[0].offering;
+    (offering.flavor.clone(), offering.purchase)
+}
+
+#[test]
+fn a_pool_buys_only_as_it_says_and_on_demand_where_it_says_nothing() {
+    let mut w = both(10, 3);
+    assert_eq!(first(&w), ("c8".into(), Purchase::OnDemand));
+    w.pools[0].purchase = vec![Purchase::Spot];
+    assert_eq!(first(&w), ("c8".into(), Purchase::Spot));
+    w.clouds[0].offerings.retain(|offering| offering.purchase == Purchase::OnDemand);
+    assert_eq!(plan(&w).unmet[0].reason, Reason::NoOffering);
+}
+
+#[test]
+fn the_cheaper_way_of_buying_comes_first_and_where_both_cost_alike_the_order_of_the_pool_decides_before_that_of_flavors()
+ {
+    use Purchase::{OnDemand, Spot};
+    let bought = |on_demand, spot, order: &[Purchase]| {
+        let mut w = both(on_demand, spot);
+        w.pools[0].purchase = order.to_vec();
+        // The first flavor is sold on demand alone.
+        w.clouds[0].offerings.remove(1);
+        first(&w)
+    };
+    assert_eq!(bought(100, 40, &[OnDemand, Spot]), ("c4".into(), Spot));
+    assert_eq!(bought(40, 100, &[Spot, OnDemand]), ("c8".into(), OnDemand));
+    assert_eq!(bought(100, 100, &[Spot, OnDemand]), ("c4".into(), Spot));
+    assert_eq!(bought(100, 100, &[OnDemand, Spot]), ("c8".into(), OnDemand));
+}
+
+#[test]
+fn where_the_manifest_decides_alone_the_ways_of_buying_come_flavor_by_flavor() {
+    let mut w = both(100, 300);
+    w.pools[0].strategy = Strategy::InOrder;
+    w.pools[0].purchase = vec![Purchase::Spot, Purchase::OnDemand];
+    assert_eq!(first(&w), ("c8".into(), Purchase::Spot));
+    w.clouds[0].offerings.remove(1);
+    assert_eq!(first(&w), ("c8".into(), Purchase::OnDemand), "before another flavor as Spot");
+}
+
+#[test]
+fn what_is_taken_back_often_counts_as_dearer_by_the_work_that_is_lost() {
+    let reclaimed = |thousandths: u64, runs: Option<u64>| {
+        let mut w = both(100, 40);
+        w.pools[0].purchase = vec![Purchase::Spot, Purchase::OnDemand];
+        for place in [1, 3] {
+            Arc::make_mut(&mut w.clouds[0].offerings[place]).measured.reclaims = Some(thousandths);
+        }
+        let class = JobClass::of(&w.queues[0]);
+        w.run_times =
+            runs.into_iter().map(|seconds| RunTime { vo: "biomed".into(), class: class.clone(), seconds }).collect();
+        first(&w).1
+    };
+    // 0.40 of the price: as dear where a job is begun two and a half times, which is ln 2.5 = 0.916 of the VMs in the time of a job.
+    assert_eq!((reclaimed(850, None), reclaimed(990, None)), (Purchase::Spot, Purchase::OnDemand), "an hour");
+    assert_eq!(
+        (reclaimed(210, Some(4 * 3_600)), reclaimed(250, Some(4 * 3_600))),
+        (Purchase::Spot, Purchase::OnDemand)
+    );
+    assert_eq!(reclaimed(5_000, Some(60)), Purchase::Spot, "short jobs lose little");
 }

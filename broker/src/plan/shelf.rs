@@ -17,6 +17,8 @@ pub struct Kind {
     full: Free,
     price: Option<u64>,
     power: Option<u64>,
+    /// How many of a thousand VMs are taken back in an hour.
+    reclaims: u64,
     /// How much dearer it counts, since its cloud is nearly full; in hundredths.
     dearer: u64,
     /// Those that are open: the place in the manifest, and the number of the offer; and those of them for which jobs wait.
@@ -28,7 +30,8 @@ impl Kind {
     pub fn new(offering: &Offering, fullness: u64) -> Self {
         let Offering { price_micros: price, power, .. } = *offering;
         let dearer = fullness.clamp(80, 120) - 80;
-        Self { full: Free::all(offering), price, power, dearer, open: Default::default() }
+        let reclaims = offering.measured.reclaims.unwrap_or(0);
+        Self { full: Free::all(offering), price, power, reclaims, dearer, open: Default::default() }
     }
 
     /// Adds an offer, which comes after those that were added before.
@@ -93,6 +96,10 @@ const LEAST: Cost = (0, i32::MIN);
 const ALIKE: f64 = 1.05;
 /// A GPU counts as this many cores where no price says more.
 const CORES_OF_A_GPU: u64 = 16;
+/// How long jobs run of which that was not measured, in hours.
+const HOURS: f64 = 1.0;
+/// However often VMs are taken back, they count as no more than this many times as dear.
+const MOST_LOST: f64 = 20.0;
 
 /// How costs are compared.
 #[derive(Clone, Copy)]
@@ -100,6 +107,8 @@ pub struct Value {
     unpriced: Unpriced,
     /// Power of a core where an offering does not say it.
     power: f64,
+    /// How long the jobs run, in hours.
+    hours: f64,
 }
 
 impl Value {
@@ -107,7 +116,19 @@ impl Value {
     pub fn of<'a>(offerings: impl Iterator<Item = &'a Offering>, unpriced: Unpriced) -> Self {
         let known: Vec<u64> = offerings.filter_map(|o| o.power).collect();
         let sum = known.iter().fold(0, |sum: u64, power| sum.saturating_add(*power));
-        Self { unpriced, power: if known.is_empty() { 1.0 } else { sum as f64 / known.len() as f64 } }
+        let power = if known.is_empty() { 1.0 } else { sum as f64 / known.len() as f64 };
+        Self { unpriced, power, hours: HOURS }
+    }
+
+    /// The same for jobs that run for this time; `None`: an hour.
+    pub fn running(self, seconds: Option<u64>) -> Self {
+        Self { hours: seconds.map_or(HOURS, |seconds| seconds as f64 / 3_600.0), ..self }
+    }
+
+    /// How much dearer a core is whose work may be lost: a job that runs for `h` hours where a part `r` of the VMs is taken back in each
+    /// hour comes to its end with the chance `exp(-r h)`, and is begun `exp(r h)` times in the mean.
+    fn lost(self, kind: &Kind) -> f64 {
+        if kind.reclaims == 0 { 1.0 } else { (kind.reclaims as f64 / 1_000.0 * self.hours).exp().min(MOST_LOST) }
     }
 
     /// What a core costs where `used` cores are used.
@@ -121,7 +142,7 @@ impl Value {
         };
         let power = kind.power.map_or(self.power, |power| power as f64).max(f64::MIN_POSITIVE);
         let dearer = 1.0 + kind.dearer as f64 / 100.0;
-        let each = cost / used as f64 / power * dearer;
+        let each = cost / used as f64 / power * dearer * self.lost(kind);
         // A price of nothing is the smallest step there is.
         let step = if each > 0.0 { (each.ln() / ALIKE.ln()).floor() as i32 } else { i32::MIN };
         (u8::from(priced == (self.unpriced == Unpriced::Free)), step)

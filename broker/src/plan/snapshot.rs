@@ -137,6 +137,9 @@ pub struct Pool {
     pub flavors: Vec<String>,
     /// Bounds on flavors.
     pub requirements: Requirements,
+    /// Ways of buying, in order of preference; empty: on demand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub purchase: Vec<Purchase>,
     /// What comes first among the offerings that fit.
     pub strategy: Strategy,
     /// CPU time offered, in normalised seconds as DIRAC compares them.
@@ -170,10 +173,10 @@ pub struct Pool {
 /// What comes first among the offerings that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Strategy {
-    /// The cheapest for the cores that are used; the manifest's order where that does not decide.
+    /// The cheapest for the cores that are used; where that does not decide, the order of the ways of buying, and then the manifest's.
     #[default]
     Cheapest,
-    /// The manifest's order alone.
+    /// The manifest's order alone; of one flavor on one cloud, the order of the ways of buying.
     InOrder,
 }
 
@@ -256,6 +259,9 @@ pub struct Measured {
     pub success: Option<u64>,
     /// Seconds that a pilot takes to fetch one job more.
     pub fetch: Option<u64>,
+    /// How many of a thousand VMs the provider takes back in an hour; `None`: it took none back lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaims: Option<u64>,
 }
 
 /// A time when clouds are closed, seen from the moment of the snapshot. One that is over is not in it.

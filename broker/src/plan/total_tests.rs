@@ -15,7 +15,7 @@ use super::{
     plan,
     tests::{queue, world},
 };
-use crate::{demand::TaskQueue, experience::money::Unit};
+use crate::{cloud::Purchase, demand::TaskQueue, experience::money::Unit};
 
 /// Any number, mostly one that means something.
 fn number() -> BoxedStrategy<u64> {
@@ -72,11 +72,15 @@ prop_compose! {
 
 prop_compose! {
     fn any_offering()(flavor in name("flavor"), zone in prop::option::of(name("zone")), size in free(), price_micros in maybe(),
-        quota in prop::option::of(0_usize..4), power in maybe(), boot in maybe(), late in maybe(), success in maybe(), fetch in maybe()) -> Arc<Offering> {
+        quota in prop::option::of(0_usize..4), power in maybe(), boot in maybe(), late in maybe(), success in maybe(), fetch in maybe(), reclaims in maybe(), spot: bool) -> Arc<Offering> {
         let Free { cores, ram_mib, gpus } = size;
-        let measured = Measured { boot, late, success, fetch };
-        Arc::new(Offering { flavor, zone, cores, ram_mib, gpus, price_micros, quota, power, measured, ..Offering::default() })
+        let measured = Measured { boot, late, success, fetch, reclaims };
+        Arc::new(Offering { flavor, zone, cores, ram_mib, gpus, price_micros, quota, power, measured, purchase: way(spot), ..Offering::default() })
     }
+}
+
+fn way(spot: bool) -> Purchase {
+    if spot { Purchase::Spot } else { Purchase::OnDemand }
 }
 
 fn currency() -> impl Strategy<Value = Arc<str>> {
@@ -99,12 +103,13 @@ prop_compose! {
 prop_compose! {
     fn any_pool()(vos in names("vo"), clouds in names("cloud"), flavors in names("flavor"), cores in (maybe(), maybe()), tags in words(TAGS),
         required_tags in words(TAGS), numbers in [number(), number(), number(), number(), number(), number()], max_wait in maybe(), site_limits in limits(),
-        pin: bool, borrows: bool, in_order: bool) -> Pool {
+        pin: bool, borrows: bool, in_order: bool, ways in prop::collection::vec(any::<bool>(), 0..3)) -> Pool {
         let [cpu_time, max, min, spare, life_seconds, most] = numbers;
         let disruption = Disruption { most: if pin { Most::Vms(most) } else { Most::Percent(most) }, is_open: !in_order };
         let strategy = if in_order { Choice::InOrder } else { Choice::Cheapest };
+        let purchase = ways.into_iter().map(way).collect();
         let requirements = Requirements { cores, ..Requirements::default() };
-        Pool { vos, clouds, flavors, requirements, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, disruption, ..Pool::default() }
+        Pool { vos, clouds, flavors, requirements, purchase, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, disruption, ..Pool::default() }
     }
 }
 

@@ -249,3 +249,16 @@ fn a_queue_with_vms_of_several_sizes_takes_what_the_machine_has() {
     assert_eq!(cfg.list(&format!("{QUEUE}/Tag")), ["GPU", "WholeNode", "SGX"]);
     assert_eq!(lacking(&said(cfg), &wanted), []);
 }
+
+#[test]
+fn who_gives_jobs_back_needs_to_be_a_jobadministrator_whatever_the_services_are_told() {
+    let mut cfg = whole();
+    cfg.set("/Systems/WorkloadManagement/Services/Matcher/Authorization/getActiveTaskQueues", "Operator");
+    cfg.set("/Registry/Groups/biomed_admin/Properties", "Operator");
+    assert_eq!(lacking(&said(cfg.clone()), &wanted()), [], "the rest of the operator's work needs no more");
+    let wanted = Wanted { operator: Operator { gives_back: true, ..wanted().operator }, ..wanted() };
+    let all = lacking(&said(cfg), &wanted);
+    let options: Vec<_> = all.into_iter().flat_map(|f| f.options).collect();
+    let properties = "/Registry/Groups/biomed_admin/Properties".to_owned();
+    assert_eq!(options, [(properties, "Operator, JobAdministrator".to_owned())]);
+}

@@ -28,6 +28,17 @@ pub struct SimulatedFlavor {
     pub price_micros: Option<u64>,
     /// The class of quota that it counts against; `None`: the one of all flavors that name none.
     pub quota_class: Option<String>,
+    /// How it is sold as Spot, beside on demand; `None`: it is not.
+    pub spot: Option<SimulatedSpot>,
+}
+
+/// How a flavor is sold as Spot.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SimulatedSpot {
+    /// Price of an hour in millionths.
+    pub price_micros: Option<u64>,
+    /// How likely the provider takes a VM back in each hour, 0 to 1.
+    pub reclaim: f64,
 }
 
 impl SimulatedFlavor {
@@ -77,16 +88,21 @@ impl CloudConfig {
                 gpu: Gpu::whole(simulated.gpus, simulated.gpu_model.clone()),
                 ..Flavor::default()
             };
-            if !wanted.suits(&flavor, Purchase::OnDemand) {
+            let spot = simulated.spot.map(|spot| (Purchase::Spot, spot.price_micros));
+            let mut ways: Vec<_> = [(Purchase::OnDemand, simulated.price_micros)].into_iter().chain(spot).collect();
+            ways.retain(|(purchase, _)| wanted.suits(&flavor, *purchase));
+            if ways.is_empty() {
                 continue;
             }
-            offers.offers.extend(zones.iter().map(|zone| Offer {
-                flavor: flavor.name.clone(),
-                zone: zone.clone(),
-                purchase: Purchase::OnDemand,
-                price_micros: simulated.price_micros,
-                quota_class: simulated.class().to_owned(),
-            }));
+            offers.offers.extend(zones.iter().flat_map(|zone| ways.iter().map(move |way| (zone, *way))).map(
+                |(zone, (purchase, price_micros))| Offer {
+                    flavor: flavor.name.clone(),
+                    zone: zone.clone(),
+                    purchase,
+                    price_micros,
+                    quota_class: simulated.class().to_owned(),
+                },
+            ));
             offers.flavors.push(flavor);
         }
         let image = |name: &String| (name.clone(), Image { id: name.clone(), ..Image::default() });

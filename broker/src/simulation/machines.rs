@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::moment,
-    cloud::{Choice, CloudError, Limits, Notice, Order, Owner, Vm, VmState, keep},
+    cloud::{Choice, CloudError, Limits, Notice, Order, Owner, Purchase, Vm, VmState, keep},
 };
 
 /// An order whose reply was lost is carried out by then or never.
@@ -136,6 +136,7 @@ impl State {
     /// Makes a VM, whatever else there is.
     pub fn make(&mut self, order: &Order, flavor: Arc<SimulatedFlavor>, choice: Choice) -> Vm {
         let faults = self.config.faults;
+        let of_spot = flavor.spot.filter(|_| choice.purchase == Purchase::Spot).map_or(0.0, |spot| spot.reclaim);
         let vm = Vm {
             id: format!("sim-{}", self.next_id()),
             owner: order.owner.clone(),
@@ -161,7 +162,7 @@ impl State {
             reclaimed_at: None,
             is_announced: false,
         };
-        let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim);
+        let reclaimed_after = self.dice.seconds_until(faults.spot_reclaim.max(of_spot));
         machine.reclaimed_at = reclaimed_after.and_then(|after| machine.up_at().checked_add(seconds(after)).ok());
         self.fleet.insert(machine);
         self.schedule(&vm.id, None);

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub use crate::clock::Clock;
 pub use arrivals::Arrival;
 pub use cloud::SimulatedCloud;
-pub use config::{CloudConfig, SimulatedFlavor};
+pub use config::{CloudConfig, SimulatedFlavor, SimulatedSpot};
 pub use faults::{Call, Faults};
 pub use trouble::Loss;
 pub use world::{Statistics, World};

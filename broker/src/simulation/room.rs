@@ -6,7 +6,7 @@ use super::{
     config::{CLASS, SimulatedFlavor},
     machines::State,
 };
-use crate::cloud::{Allowance, Choice, CloudError, Headroom, Order, QuotaClass, Scope};
+use crate::cloud::{Allowance, Choice, CloudError, Headroom, Order, Purchase, QuotaClass, Scope};
 
 impl State {
     /// The quota and what is used of it.
@@ -50,6 +50,9 @@ impl State {
     fn admit_one(&mut self, choice: &Choice) -> Result<Arc<SimulatedFlavor>, CloudError> {
         let found = self.config.flavors.iter().find(|f| f.name == choice.flavor).cloned();
         let flavor = found.ok_or_else(|| CloudError::Invalid(format!("there is no flavor {}", choice.flavor)))?;
+        if choice.purchase == Purchase::Spot && flavor.spot.is_none() {
+            return Err(CloudError::Invalid(format!("flavor {} is not sold as Spot", choice.flavor)));
+        }
         if let Some(zone) = choice.zone.as_ref().filter(|zone| !self.config.zones.contains(zone)) {
             return Err(CloudError::Invalid(format!("there is no zone {zone}")));
         }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::{world::MOST_WAITING, *};
 use crate::{
-    cloud::{Attempt, Choice, Cloud, CloudError, Coming, End, Order, Owner, Scope, VmState, Wanted},
+    cloud::{Attempt, Choice, Cloud, CloudError, Coming, End, Order, Owner, Purchase, Scope, Shape, VmState, Wanted},
     demand::DemandSource,
     pilot::{
         Pilot,
@@ -448,4 +448,37 @@ async fn a_cloud_that_hangs_or_throttles_says_so_and_then_works_again() {
     f.cloud.hang(Duration::from_secs(90));
     assert!(matches!(f.cloud.list("k").await, Err(CloudError::Transient(_))));
     assert_eq!(f.cloud.list("k").await, Ok(vec![]), "the second waited for the rest of it");
+}
+
+#[tokio::test]
+async fn a_flavor_that_is_sold_as_spot_is_offered_so_too_and_only_what_was_bought_so_is_taken_back() {
+    let spot = Some(SimulatedSpot { price_micros: Some(30_000), reclaim: 1.0 });
+    let flavor = SimulatedFlavor { price_micros: Some(100_000), spot, ..(*config().flavors[0]).clone() };
+    let f = of(0, CloudConfig { flavors: vec![flavor.into()], ..config() });
+    let offers = f.cloud.offers(&Wanted::default()).await.unwrap();
+    let said: Vec<_> = offers.offers.iter().map(|offer| (offer.purchase, offer.price_micros)).collect();
+    assert_eq!(said, [(Purchase::OnDemand, Some(100_000)), (Purchase::Spot, Some(30_000))]);
+    let of_spot = Wanted { shapes: vec![Shape { purchase: vec![Purchase::Spot], ..Shape::default() }] };
+    assert_eq!(f.cloud.offers(&of_spot).await.unwrap().offers.len(), 1);
+    let patient = async |uid: &str| {
+        let mut order = f.prepared(uid, false).await;
+        order.pilot.idle_timeout = 100_000;
+        order
+    };
+    let mut order = patient("spot").await;
+    order.choices[0].purchase = Purchase::Spot;
+    let made = f.cloud.create(&order).await.unwrap();
+    assert_eq!(made.bought.map(|bought| bought.purchase), Some(Purchase::Spot));
+    f.cloud.create(&patient("on demand").await).await.unwrap();
+    let mut taken = std::collections::BTreeSet::new();
+    for _ in 0..370 {
+        f.pass(10);
+        let listed = f.cloud.list("k").await.unwrap().into_iter();
+        taken.extend(listed.filter(|vm| vm.state == VmState::Ended(End::Reclaimed)).map(|vm| vm.owner.uid));
+    }
+    assert_eq!(taken.into_iter().collect::<Vec<_>>(), ["spot"]);
+    let plain = of(0, config());
+    let mut order = plain.prepared("spot", false).await;
+    order.choices[0].purchase = Purchase::Spot;
+    assert!(matches!(plain.cloud.create(&order).await, Err(CloudError::Invalid(_))));
 }

@@ -1,6 +1,9 @@
 //! An OpenStack driver, from the Cloud object and the Secrets that it names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use broker::{
     address::Policy,
@@ -13,6 +16,7 @@ use broker::{
 use crds::{
     Reason,
     cloud::{CloudSpec, FlavorFacts, FlavorGpus, Image, NamedOrId, OpenStack},
+    pool::Purchase,
 };
 use secrecy::ExposeSecret;
 
@@ -99,6 +103,7 @@ pub async fn config(
         config_drive: openstack.wants_config_drive(),
         root_volume_gib: openstack.root_volume_gib.and_then(|gib| u64::try_from(gib).ok()),
         gpus: gpus(&spec.flavors),
+        spot: spot(&spec.flavors),
     };
     Ok((config, versions))
 }
@@ -127,6 +132,11 @@ pub fn gpus(flavors: &[FlavorFacts]) -> BTreeMap<String, Option<Gpu>> {
 
 fn image_of(image: &Image) -> NameOrId {
     name_or_id(&NamedOrId { name: image.name.clone(), id: image.id.clone() })
+}
+
+/// The flavors that the Cloud object says are Spot.
+fn spot(flavors: &[FlavorFacts]) -> BTreeSet<String> {
+    flavors.iter().filter(|f| f.purchase == Some(Purchase::Spot)).map(|f| f.name.clone()).collect()
 }
 
 fn name_or_id(thing: &NamedOrId) -> NameOrId {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use broker::{
     clock::Clock,
     cloud::Pace,
-    simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor},
+    simulation::{CloudConfig, Faults, SimulatedCloud, SimulatedFlavor, SimulatedSpot},
 };
 use crds::{Cloud, Reason, cloud::CloudSpec};
 
@@ -52,6 +52,10 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
                 gpu_model: f.gpu_model.clone(),
                 price_micros: f.per_hour.map(crds::Price::micros),
                 quota_class: None,
+                spot: f.spot.as_ref().map(|spot| SimulatedSpot {
+                    price_micros: spot.per_hour.map(crds::Price::micros),
+                    reclaim: spot.reclaim,
+                }),
             })
             .map(Arc::new)
             .collect(),

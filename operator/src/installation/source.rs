@@ -4,20 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use broker::{
     clock::Clock,
-    demand::diset::{Addresses, Client, Credentials, Inspector, JobMonitoring, Matcher, PilotManager, Settings},
+    demand::diset::{
+        Addresses, Client, Credentials, Inspector, JobMonitoring, LostJobs, Matcher, PilotManager, Settings,
+    },
     pilot::{jobs::JobStates, rows::PilotRows},
     simulation::{Arrival, SimulatedDirac},
 };
 use crds::{
     DiracInstallation, Reason,
-    installation::{DiracInstallationSpec, External, SimulatedQueue},
+    installation::{self, DiracInstallationSpec, External, SimulatedQueue},
 };
 use tokio::time::Instant;
 
 use super::jobs::RowsWithJobs;
 use crate::{
-    amounts::count, api::secret::Opened, context::Context, known::installation::Handle, names::Key,
-    readiness::configuration_address, trouble::Trouble,
+    amounts::count,
+    api::secret::Opened,
+    context::Context,
+    known::installation::Handle,
+    names::Key,
+    readiness::{configuration_address, job_manager_address},
+    trouble::Trouble,
 };
 
 /// Secrets are read again after this time.
@@ -112,7 +119,7 @@ async fn make(
         return Ok(());
     }
     let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
-    let Clients { matcher, pilots, jobs, inspector } = clients(external, &opened, settings, ctx.clock.clone())?;
+    let Clients { matcher, pilots, jobs, lost, inspector } = clients(external, &opened, settings, ctx.clock.clone())?;
     let (demand, pilots) = (Arc::new(matcher), Arc::new(pilots));
     match jobs {
         Some(states) => follow_jobs(ctx, key, handle, pilots, Arc::new(states)),
@@ -123,6 +130,7 @@ async fn make(
     }
     handle.update(|f| {
         f.demand = Some(demand);
+        f.lost = lost.map(|lost| Arc::new(lost) as _);
         f.inspect = Some(Arc::new(inspector));
     });
     *made_from = Some((spec.clone(), opened.version));
@@ -136,6 +144,7 @@ pub struct Clients {
     matcher: Matcher,
     pilots: PilotManager,
     jobs: Option<JobMonitoring>,
+    lost: Option<LostJobs>,
     /// Looks at the DIRAC itself.
     pub inspector: Inspector,
 }
@@ -148,6 +157,14 @@ pub fn clients(external: &External, opened: &Opened, settings: Settings, clock: 
     let (matcher, pilots) =
         (Matcher::new(client.clone()), PilotManager::new(client.beside(external.pilot_manager.parse()?)));
     let jobs: Option<Addresses> = external.job_monitoring.as_deref().map(str::parse).transpose()?;
+    let lost = match (&jobs, external.lost_jobs) {
+        (Some(urls), installation::LostJobs::Reschedule) => {
+            let monitoring = JobMonitoring::new(client.beside(urls.clone()));
+            let manager = client.beside(job_manager_address(external).parse()?);
+            Some(LostJobs::new(pilots.clone(), monitoring, manager))
+        }
+        (None, _) | (_, installation::LostJobs::Leave) => None,
+    };
     let jobs = jobs.map(|urls| JobMonitoring::new(client.beside(urls).within(STATES_WITHIN)));
     let inspector = Inspector {
         dn: credentials.subject(),
@@ -155,9 +172,10 @@ pub fn clients(external: &External, opened: &Opened, settings: Settings, clock: 
         matcher: matcher.clone(),
         pilots: pilots.clone(),
         jobs: jobs.clone(),
+        manager: lost.as_ref().map(|lost| lost.manager().clone()),
         client,
     };
-    Ok(Clients { matcher, pilots, jobs, inspector })
+    Ok(Clients { matcher, pilots, jobs, lost, inspector })
 }
 
 /// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when another

@@ -13,11 +13,11 @@ use std::{
 
 use broker::{
     cloud::{CloudError, Coming, Notice, Scope},
-    experience::{Budgets, Lot},
+    experience::{Budgets, Lot, Reclaims, reclaims::Offering},
 };
 use crds::{
     Cloud,
-    restraint::{Refusal, Silent},
+    restraint::{Reclaim, Refusal, Silent},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -32,7 +32,7 @@ use super::{
     brake::{Brake, Limit},
     listing::Listing,
     lots::class,
-    restraints::{never_asked, refusals, refused, silent},
+    restraints::{never_asked, reclaims, refusals, refused, silent, taken_back},
     turns::Turns,
 };
 
@@ -41,8 +41,15 @@ use super::{
 pub struct Bought {
     /// How many VMs may be on their way at once.
     pub budgets: Arc<Budgets>,
+    /// How often the provider takes VMs back.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub reclaims: Arc<Reclaims>,
     /// UIDs of the PilotVMs whose VMs the provider has made.
     pub made: Arc<BTreeSet<String>>,
+}
+
+fn is_nothing(reclaims: &Arc<Reclaims>) -> bool {
+    **reclaims == Reclaims::default()
 }
 
 /// One cloud, shared by its poller, the rounds and the PilotVMs. It is what is known of the cloud, and what was learnt by trying.
@@ -185,6 +192,11 @@ impl Handle {
         self.bought(|b| Arc::make_mut(&mut b.budgets).never_asked(lot, ordered, now));
     }
 
+    /// A VM of this lot is gone that lived for so many seconds; `reclaimed`: the provider took it back.
+    pub fn lived(&self, lot: &Lot, seconds: u64, reclaimed: bool, now: Timestamp) {
+        self.bought(|b| Arc::make_mut(&mut b.reclaims).lived(&Offering::of(lot), seconds, reclaimed, now));
+    }
+
     /// There may be room again at the provider's.
     pub fn may_have_room(&self, cloud: &str, now: Timestamp) {
         self.bought(|b| Arc::make_mut(&mut b.budgets).may_have_room(cloud, now));
@@ -198,12 +210,18 @@ impl Handle {
         let Some(status) = &cloud.status else { return };
         let name = cloud.name_any();
         let (refused, silent) = (refused(&name, &status.refusals), never_asked(&name, &status.silent));
-        self.bought(|b| Arc::make_mut(&mut b.budgets).remember(refused, silent, now));
+        let reclaims = taken_back(&name, &status.reclaims);
+        self.bought(|b| {
+            Arc::make_mut(&mut b.budgets).remember(refused, silent, now);
+            Arc::make_mut(&mut b.reclaims).remember(reclaims, now);
+        });
     }
 
     /// What was learnt by buying, for a status; `None` as long as it is not known what was learnt before the operator started.
-    pub fn written(&self) -> Option<(Vec<Refusal>, Vec<Silent>)> {
-        let words = |b: &mut Bought| (refusals(b.budgets.refusals()), silent(b.budgets.silent()));
+    pub fn written(&self, now: Timestamp) -> Option<(Vec<Refusal>, Vec<Silent>, Vec<Reclaim>)> {
+        let words = |b: &mut Bought| {
+            (refusals(b.budgets.refusals()), silent(b.budgets.silent()), reclaims(b.reclaims.all(now)))
+        };
         self.remembers.load(Relaxed).then(|| self.bought(words))
     }
 

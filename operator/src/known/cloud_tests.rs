@@ -190,11 +190,33 @@ fn what_was_refused_before_the_start_is_taken_over_once_and_before_anything_is_b
         image: "el9".into(),
     };
     let handle = Handle::default();
-    assert_eq!(handle.written(), None, "nothing may be written over it yet");
+    assert_eq!(handle.written(now), None, "nothing may be written over it yet");
     handle.remember(&cloud, now);
-    assert_eq!(handle.written().unwrap().0, cloud.status.as_ref().unwrap().refusals);
+    assert_eq!(handle.written(now).unwrap().0, cloud.status.as_ref().unwrap().refusals);
     assert!(!handle.may_order(&lot, now) && handle.may_order(&lot, now + Duration::from_secs(60)));
     handle.granted("u", &lot, now + Duration::from_secs(60), now + Duration::from_secs(70));
     handle.remember(&cloud, now);
-    assert_eq!(handle.written().unwrap().0, [], "it is over");
+    assert_eq!(handle.written(now).unwrap().0, [], "it is over");
+}
+
+#[test]
+fn what_was_taken_back_before_the_start_counts_after_it() {
+    let now: Timestamp = "2026-11-24T12:05:00Z".parse().unwrap();
+    let status = serde_json::json!({"conditions": [], "vms": 0, "cores": 0, "reclaims": [{"flavor": "c8", "purchase": "Spot", "vms": 4.0,
+        "hours": 20.0, "at": "2026-11-24T12:00:00Z"}]});
+    let spec = serde_json::json!({"siteRef": {"name": "lyon"}, "images": {}, "simulated": {"flavors": []}});
+    let mut cloud = Cloud::new("lyon", serde_json::from_value(spec).unwrap());
+    cloud.status = Some(serde_json::from_value(status).unwrap());
+    let lot =
+        Lot { cloud: "lyon".into(), zone: None, flavor: "c8".into(), purchase: Purchase::Spot, image: "el9".into() };
+    let handle = Handle::default();
+    handle.remember(&cloud, now);
+    let rate = |handle: &Handle| {
+        handle.learnt().reclaims.per_thousand_hours(&broker::experience::reclaims::Offering::of(&lot), 0, now)
+    };
+    assert_eq!(rate(&handle), Some(100));
+    handle.lived(&lot, 3_600, true, now);
+    assert_eq!(rate(&handle), Some(122));
+    let written = handle.written(now).unwrap().2;
+    assert_eq!((written.len(), written[0].vms > 4.9), (1, true));
 }

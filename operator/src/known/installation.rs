@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use broker::{
     demand::{DemandSource, Unreadable},
     experience::Waits,
-    pilot::rows::{PilotRow, PilotRows},
+    pilot::{
+        lost::LostJobs,
+        rows::{PilotRow, PilotRows},
+    },
     plan::{self, Plan},
     readiness::{Finding, Inspect},
     simulation::SimulatedDirac,
@@ -56,6 +59,8 @@ pub struct Facts {
     pub rows: Option<Arc<dyn PilotRows>>,
     /// What pilots run, where `rows` finds it out; `None`: nobody says, since no address of the JobMonitoring is given.
     pub jobs: Option<Arc<Jobs>>,
+    /// Where jobs of lost VMs are given back; `None`: they are not, or nobody can be asked.
+    pub lost: Option<Arc<dyn LostJobs>>,
     /// The simulated DIRAC, where that is what the installation is: simulated clouds attach their pilots to it.
     pub simulated: Option<SimulatedDirac>,
     /// Looks whether DIRAC knows what pilots need; `None`: there is no DIRAC that could be looked at.

@@ -39,6 +39,10 @@ pub struct Remembered {
     pub row_closed: bool,
     /// Since when its row could not be closed.
     pub row_tried: Option<Instant>,
+    /// Whether nothing is left to do for the jobs of a VM that is gone.
+    pub jobs_settled: bool,
+    /// Jobs that could not be given back yet.
+    pub undone: Vec<u64>,
     /// Its row as it was read last for itself, and when.
     pub row: Option<Box<(Timestamp, Option<PilotRow>)>>,
     /// What is known of the last attempt to make its VM.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use broker::experience::{Circuit, Closed, Lot, Outcome, Reach};
-use crds::restraint::{Breaker, CameTo, MOST, Pause, Refusal, RefusalReach, Silent};
+use broker::experience::{
+    Circuit, Closed, Lot, Outcome, Reach,
+    reclaims::{Offering, Seen},
+};
+use crds::restraint::{Breaker, CameTo, MOST, Pause, Reclaim, Refusal, RefusalReach, Silent};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -13,6 +16,35 @@ use crate::amounts::small;
 /// What a provider refuses.
 pub fn refusals(all: impl Iterator<Item = Closed<Reach>>) -> Vec<Refusal> {
     longest(all).into_iter().map(|closed| refusal(&closed)).collect()
+}
+
+/// What was taken back lately, that of which most was first, as many as a status has.
+pub fn reclaims<'a>(all: impl Iterator<Item = (&'a Offering, Seen)>) -> Vec<Reclaim> {
+    let thousandths = |n: f64| (n * 1_000.0).round() / 1_000.0;
+    let reclaim = |(of, seen): (&Offering, Seen)| Reclaim {
+        flavor: of.flavor.to_string(),
+        zone: of.zone.as_deref().map(str::to_owned),
+        purchase: bought(of.purchase),
+        vms: thousandths(seen.reclaimed),
+        hours: thousandths(seen.hours),
+        at: whole_second(seen.at),
+    };
+    let mut all: Vec<Reclaim> = all.map(reclaim).collect();
+    all.sort_by(|a, b| b.vms.total_cmp(&a.vms));
+    all.truncate(MOST);
+    all.sort_by(|a, b| (&a.flavor, &a.zone, a.purchase).cmp(&(&b.flavor, &b.zone, b.purchase)));
+    all
+}
+
+/// What a status of this cloud says that was taken back.
+pub fn taken_back(cloud: &str, all: &[Reclaim]) -> Vec<(Offering, Seen)> {
+    let of = |said: &Reclaim| Offering {
+        cloud: cloud.into(),
+        zone: said.zone.as_deref().map(Arc::from),
+        flavor: said.flavor.as_str().into(),
+        purchase: purchase(said.purchase),
+    };
+    all.iter().map(|said| (of(said), Seen { reclaimed: said.vms, hours: said.hours, at: said.at.0 })).collect()
 }
 
 /// What was bought and never asked for work.
@@ -184,6 +216,18 @@ mod tests {
             let text = serde_json::to_string(&breakers(one.iter().cloned())).unwrap();
             assert_eq!(opened("cpu", &serde_json::from_str::<Vec<_>>(&text).unwrap()), one);
         }
+    }
+
+    #[test]
+    fn what_was_taken_back_is_written_down_and_read_again() {
+        let of = |n: u64| Offering { flavor: format!("c{n}").into(), ..Offering::of(&c8("el9")) };
+        let seen = |n: u64| Seen { reclaimed: n as f64 + 0.5, hours: 12.125, at: at(9) };
+        let all: Vec<(Offering, Seen)> = (0..3).map(|n| (of(n), seen(n))).collect();
+        let text = serde_json::to_string(&reclaims(all.iter().map(|(of, seen)| (of, *seen)))).unwrap();
+        assert_eq!(taken_back("lyon", &serde_json::from_str::<Vec<_>>(&text).unwrap()), all);
+        let many: Vec<(Offering, Seen)> = (0..100).map(|n| (of(n), seen(n))).collect();
+        let written = reclaims(many.iter().map(|(of, seen)| (of, *seen)));
+        assert!(written.len() == MOST && written.iter().all(|reclaim| reclaim.vms > 68.0), "those that matter most");
     }
 
     #[test]

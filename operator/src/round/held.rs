@@ -46,7 +46,8 @@ fn images(world: &World, cloud: &str, offers: Option<&Offers>) -> BTreeSet<(Arc<
 /// A class of quota is one bound for all its offers, where it is known how much of it is left.
 fn of_class(cloud: &str, class: &str, offers: Option<&Offers>, quotas: &Quotas<'_>, all: &Hold) -> Vec<Hold> {
     let its: Vec<_> = offers.iter().flat_map(|o| &o.offers).filter(|offer| offer.quota_class == class).collect();
-    let known = its.iter().find_map(|offer| quotas.of_offer(cloud, &offer.flavor, offer.zone.as_deref()));
+    let known =
+        its.iter().find_map(|offer| quotas.of_offer((cloud, &offer.flavor, offer.zone.as_deref(), offer.purchase)));
     match known {
         Some(quota) => vec![Hold { quota: Some(quota), ..all.clone() }],
         None => its

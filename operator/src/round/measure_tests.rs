@@ -75,7 +75,8 @@ fn three_vms_show_how_long_one_boots_how_fast_it_is_and_how_quickly_it_fills() {
         (offering.measured, offering.power)
     };
     assert_eq!(shown(2), (Measured::default(), None), "two are too few");
-    let known = Measured { boot: Some(300), late: Some(300), success: Some(97), fetch: Some(10) };
+    let known =
+        Measured { boot: Some(300), late: Some(300), success: Some(97), fetch: Some(10), ..Measured::default() };
     assert_eq!(shown(3), (known, Some(1_700)));
 }
 

@@ -3,7 +3,6 @@
 use broker::plan::Launch;
 use crds::{
     Duration, LocalRef, PilotVM, Price,
-    pool::Purchase,
     vm::{Offering, PilotVMSpec},
 };
 use jiff::SignedDuration;
@@ -13,6 +12,7 @@ use kube::ResourceExt;
 use super::{lease::jobs_of_class, world::World};
 use crate::{
     amounts::whole,
+    known::lots::bought,
     names::{Key, VM_FINALIZER, default_ce, labels},
 };
 
@@ -37,7 +37,7 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
         offering: Offering {
             flavor: launch.offering.flavor.clone(),
             zone: launch.offering.zone.clone(),
-            purchase: Purchase::OnDemand,
+            purchase: bought(launch.offering.purchase),
             cores: whole(launch.offering.cores),
             ram_mib: whole(launch.offering.ram_mib),
             gpus: whole(launch.offering.gpus),

@@ -19,11 +19,14 @@ pub fn is_counted(world: &World, vm: &PilotVM) -> bool {
     matches!((read, launched(vm)), (Some(read), Some(launched)) if read > launched)
 }
 
+/// What is on offer: cloud, flavor, zone and way of buying.
+pub type Place<'a> = (&'a str, &'a str, Option<&'a str>, Purchase);
+
 /// What is left at the providers. Clouds that open the same project share it.
 pub struct Quotas<'a> {
     pub all: Vec<Quota>,
-    /// By cloud, flavor and zone of what is on offer: the index, where a bound is known.
-    of: HashMap<(&'a str, &'a str, Option<&'a str>), Option<usize>>,
+    /// By what is on offer: the index, where a bound is known.
+    of: HashMap<Place<'a>, Option<usize>>,
     /// By cloud: the first of its classes.
     first: HashMap<&'a str, usize>,
 }
@@ -44,10 +47,9 @@ impl<'a> Quotas<'a> {
                 quotas.first.entry(cloud).or_insert(index);
             }
             for offer in &offers.offers {
-                let place = quotas.of.entry((cloud, &offer.flavor, offer.zone.as_deref())).or_default();
+                let place = quotas.of.entry((cloud, &offer.flavor, offer.zone.as_deref(), offer.purchase)).or_default();
                 // Of a class of which the provider says nothing no bound is known.
-                let index =
-                    shared.get(&(project.clone(), &offer.quota_class)).filter(|_| offer.purchase == Purchase::OnDemand);
+                let index = shared.get(&(project.clone(), &offer.quota_class));
                 *place = index.copied().or(*place);
             }
         }
@@ -55,15 +57,15 @@ impl<'a> Quotas<'a> {
     }
 
     /// The class of an offer.
-    pub fn of_offer(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        self.of.get(&(cloud, flavor, zone)).copied().flatten()
+    pub fn of_offer(&self, place: Place<'a>) -> Option<usize> {
+        self.of.get(&place).copied().flatten()
     }
 
     /// The class of a VM; one of a flavor that is not on offer any more counts against the first.
-    pub fn of_vm(&self, cloud: &'a str, flavor: &'a str, zone: Option<&'a str>) -> Option<usize> {
-        match self.of.get(&(cloud, flavor, zone)) {
+    pub fn of_vm(&self, place: Place<'a>) -> Option<usize> {
+        match self.of.get(&place) {
             Some(index) => *index,
-            None => self.first.get(cloud).copied(),
+            None => self.first.get(place.0).copied(),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use broker::{
-    cloud::Purchase,
+    cloud::{Offer, Purchase},
     demand::TaskQueue,
-    experience::FRESH,
-    plan::{CloudState, Life, LiveVm, Offering, Pool, Resources, Rules, Snapshot, Vo},
+    experience::{FRESH, reclaims},
+    plan::{CloudState, Life, LiveVm, Measured, Offering, Pool, Resources, Rules, Snapshot, Vo},
 };
 use crds::{Cloud, PilotPool, PilotVM};
 use jiff::Timestamp;
@@ -27,10 +27,10 @@ use super::{
 };
 use crate::{
     amounts::{count, limits, seconds_between},
-    known::lots::boots,
-    life::created,
+    known::lots::{boots, purchase},
+    life::{created, is_ended, launched},
     names::{Key, default_ce, deleting},
-    resolve::{Resolved, buys_on_demand, groups_of, requirements, resolve},
+    resolve::{Resolved, groups_of, requirements, resolve},
 };
 
 pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
@@ -89,9 +89,6 @@ pub fn snapshot(world: &World, queues: Vec<TaskQueue>) -> Snapshot {
 fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool> {
     let key = Key::of(pool);
     let site = resolved.site.as_ref()?;
-    if !buys_on_demand(pool) {
-        return None;
-    }
     // A template that cannot be rendered is a condition of the pool, not a broken VM.
     if world.unusable_templates.contains(&key.name) {
         return None;
@@ -112,6 +109,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         },
         flavors: pool.spec.machine.flavors.clone(),
         requirements: requirements(pool.spec.machine.requirements.as_ref()),
+        purchase: pool.spec.machine.purchase.iter().copied().map(purchase).collect(),
         cpu_time: pool.spec.matching.max_cpu_time.as_secs(),
         tags: pool.spec.matching.tags.clone(),
         required_tags: pool.spec.matching.required_tags.clone(),
@@ -140,20 +138,37 @@ fn cloud_of<'a>(
     let currency = prices_in(world, &view.object);
     // Nothing is converted.
     let is_ours = offers.currency.as_deref().is_none_or(|theirs| currency.as_deref() == Some(theirs));
-    let mut offerings = Vec::new();
+    let (mut offerings, living) = (Vec::new(), living(world, name));
     for flavor in &offers.flavors {
         let price = spec.prices.iter().find(|p| p.flavor == flavor.name).map(|p| p.per_hour.micros());
-        let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name && o.purchase == Purchase::OnDemand);
+        let of_flavor = offers.offers.iter().filter(|o| o.flavor == flavor.name);
+        // What a person writes is the price on demand; of Spot the provider knows better.
+        let price = |offer: &Offer| {
+            let theirs = offer.price_micros.filter(|_| is_ours);
+            if offer.purchase == Purchase::Spot { theirs.or(price) } else { price.or(theirs) }
+        };
+        let reclaims = |offer: &Offer| {
+            let of = reclaims::Offering {
+                cloud: name.into(),
+                zone: offer.zone.as_deref().map(Arc::from),
+                flavor: offer.flavor.as_str().into(),
+                purchase: offer.purchase,
+            };
+            let lived = living.get(&(&*offer.flavor, offer.zone.as_deref(), offer.purchase)).copied().unwrap_or(0);
+            view.bought.reclaims.per_thousand_hours(&of, lived, world.now)
+        };
         offerings.extend(of_flavor.map(|offer| {
             Arc::new(Offering {
                 flavor: flavor.name.clone(),
                 zone: offer.zone.clone(),
+                purchase: offer.purchase,
                 cores: u64::from(flavor.cores),
                 ram_mib: flavor.ram_mib,
                 gpus: u64::from(flavor.gpus()),
                 gpu_model: flavor.gpu_model().map(str::to_owned),
-                price_micros: price.or(offer.price_micros.filter(|_| is_ours)),
-                quota: quotas.of_offer(name, &flavor.name, offer.zone.as_deref()),
+                price_micros: price(offer),
+                quota: quotas.of_offer((name, &flavor.name, offer.zone.as_deref(), offer.purchase)),
+                measured: Measured { reclaims: reclaims(offer), ..Measured::default() },
                 ..Offering::default()
             })
         }));
@@ -165,6 +180,19 @@ fn cloud_of<'a>(
         ceiling: limits(spec.ceiling.as_ref()),
         others: others.get(name).copied().unwrap_or_default(),
     })
+}
+
+/// For how many seconds together the VMs live that are there and may be taken back, by flavor, zone and way of buying.
+fn living<'a>(world: &'a World, cloud: &str) -> HashMap<(&'a str, Option<&'a str>, Purchase), u64> {
+    let mut all = HashMap::new();
+    for vm in world.vms.iter().filter(|vm| vm.spec.cloud_ref.name == cloud && !is_ended(vm)) {
+        let (of, Some(since)) = (&vm.spec.offering, launched(vm)) else { continue };
+        if of.purchase == crds::pool::Purchase::Spot {
+            *all.entry((&*of.flavor, of.zone.as_deref(), Purchase::Spot)).or_default() +=
+                seconds_between(since, world.now);
+        }
+    }
+    all
 }
 
 fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<Timestamp>) -> LiveVm {
@@ -186,7 +214,13 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<
             ram_mib: count(offering.ram_mib),
             gpus: count(offering.gpus),
             price_micros: offering.per_hour.map(crds::Price::micros),
-            quota: quotas.of_vm(&spec.cloud_ref.name, &offering.flavor, offering.zone.as_deref()),
+            purchase: purchase(offering.purchase),
+            quota: quotas.of_vm((
+                &spec.cloud_ref.name,
+                &offering.flavor,
+                offering.zone.as_deref(),
+                purchase(offering.purchase),
+            )),
             ..Offering::default()
         }),
         says: Arc::new(says(spec)),

@@ -278,3 +278,48 @@ fn a_vm_with_free_cores_that_took_no_job_while_none_waited_is_supply_when_its_pi
     assert_eq!(life(&[waits(None, "11:54:00")]), (0, vec![]), "it should have been taken");
     assert_eq!(life(&[waits(Some("CLOUD.Else.fr"), "11:54:00")]), (0, vec![287]), "that one could not run here");
 }
+
+#[test]
+fn what_is_sold_as_spot_is_an_offering_of_its_own_with_what_was_taken_back_of_it() {
+    let mut world = world(|w| {
+        let offers = w["clouds"][0]["offers"]["offers"].as_array_mut().unwrap();
+        let mut spot = offers[0].clone();
+        (spot["purchase"], spot["price_micros"]) = (json!("Spot"), json!(30_000));
+        offers.push(spot);
+        w["clouds"][0]["object"]["spec"]["prices"] = json!([{"flavor": "c8", "perHour": "0.10"}]);
+        w["pools"][0]["spec"]["machine"]["purchase"] = json!(["Spot", "OnDemand"]);
+        w["vms"][0]["spec"]["offering"]["purchase"] = json!("Spot");
+        w["vms"][0]["status"] = json!({"launchedAt": "2026-11-24T11:58:00Z"});
+    });
+    let handle = crate::known::cloud::Handle::default();
+    let lot = |purchase| broker::experience::Lot {
+        cloud: "c".into(),
+        zone: None,
+        flavor: "c8".into(),
+        purchase,
+        image: "any".into(),
+    };
+    handle.lived(&lot(Purchase::Spot), 3_600, true, world.now);
+    world.clouds[0].bought = handle.learnt();
+    let s = snapshot(&world, vec![queue(3)]);
+    let said: Vec<_> =
+        s.clouds[0].offerings.iter().map(|o| (o.purchase, o.price_micros, o.measured.reclaims)).collect();
+    assert_eq!(said, [(Purchase::OnDemand, Some(100_000), None), (Purchase::Spot, Some(30_000), Some(48))]);
+    assert_eq!(s.pools[0].purchase, [Purchase::Spot, Purchase::OnDemand]);
+    assert_eq!(s.vms[0].offering.purchase, Purchase::Spot);
+}
+
+#[test]
+fn jobs_that_were_planned_for_a_vm_that_is_announced_to_go_get_another_one_in_the_next_round() {
+    let launches = |conditions: Value| {
+        let world = world(|w| {
+            w["vms"][0]["status"] = json!({"launchedAt": "2026-11-24T11:59:30Z", "conditions": conditions});
+        });
+        broker::plan::plan(&snapshot(&world, vec![queue(3)])).launches.len()
+    };
+    let leaving = |reason: &str| json!([{"type": "Leaving", "status": "True", "reason": reason, "message": "soon", "lastTransitionTime": "2026-11-24T11:59:40Z"}]);
+    assert_eq!(launches(json!([])), 0, "the VM that boots has room for them");
+    for reason in ["ReclaimAnnounced", "RebalanceAnnounced", "MaintenanceAnnounced"] {
+        assert_eq!(launches(leaving(reason)), 1, "{reason}");
+    }
+}

@@ -55,8 +55,8 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
     }
     let offers = facts.offers.as_deref();
     let quota = facts.headroom.as_ref().and_then(|(_, headroom)| headroom.classes.first());
-    let before = || old.map(|s| (s.refusals.clone(), s.silent.clone())).unwrap_or_default();
-    let (refusals, silent) = handle.written().unwrap_or_else(before);
+    let before = || old.map(|s| (s.refusals.clone(), s.silent.clone(), s.reclaims.clone())).unwrap_or_default();
+    let (refusals, silent, reclaims) = handle.written(pass.now).unwrap_or_else(before);
     let status = CloudStatus {
         observed_generation: cloud.metadata.generation,
         conditions: conditions.finish(),
@@ -69,6 +69,7 @@ pub fn status(pass: &Pass<'_>, cloud: &Cloud) -> CloudStatus {
         secrets: pass.state.secrets.recorded(&key, cloud.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         refusals,
         silent,
+        reclaims,
         ..CloudStatus::default()
     };
     // What has not been asked since the start is not nothing: what was found last stays.

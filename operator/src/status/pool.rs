@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use broker::clock::moment;
-use crds::{
-    Cloud, ConditionType, PilotPool, Reason,
-    pool::{PilotPoolStatus, Purchase},
-    restraint::Breaker,
-};
+use crds::{Cloud, ConditionType, PilotPool, Reason, pool::PilotPoolStatus, restraint::Breaker};
 use kube::ResourceExt;
 
 use super::{
@@ -24,7 +20,7 @@ use crate::{
         restraints,
     },
     names::{Key, POOL_LABEL, deleting},
-    resolve::{Resolved, buys_on_demand, resolve},
+    resolve::{Resolved, resolve},
     trouble::{Trouble, of_plan},
 };
 
@@ -39,7 +35,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
         format!("PilotPool {other:?} has the same CE and queue: give each its own in spec.matching, or delete one of the two")
     });
     conditions.resolved(&missing, rival.as_deref());
-    conditions.supported(&unsupported(pool));
+    conditions.supported(&[]);
     conditions.paused(pool);
     conditions.readable(&unread::sentences(&pass.state.stores.unknown_vms(POOL_LABEL, &key)));
     match pool.spec.machine.user_data.as_deref().map(|template| pass.state.templates.of(template)) {
@@ -52,7 +48,7 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
             conditions.says(ConditionType::UserDataValid, Some(false), Reason::UserDataInvalid, &text);
         }
     }
-    clouds(pass, &key, buys_on_demand(pool), &resolved, &mut conditions);
+    clouds(pass, &key, &resolved, &mut conditions);
     let tally = pass.tally.pool(&key);
     let facts = resolved.installation().and_then(|name| pass.installation(&key.beside(name)));
     let round = facts.and_then(|f| f.round.as_deref());
@@ -163,12 +159,8 @@ fn demand_met(key: &Key, resolved: &Resolved, facts: Option<&Facts>, lacking: &L
 }
 
 /// Says whether any of the pool's clouds can be bought from, and what each of them lacks where none can.
-fn clouds(pass: &Pass<'_>, key: &Key, buys: bool, resolved: &Resolved, conditions: &mut Conditions) {
+fn clouds(pass: &Pass<'_>, key: &Key, resolved: &Resolved, conditions: &mut Conditions) {
     let usable = ConditionType::CloudUsable;
-    if !buys {
-        let text = "this version buys on demand only: add OnDemand to spec.machine.purchase";
-        return conditions.says(usable, Some(false), Reason::SpotOnly, text);
-    }
     if resolved.clouds.is_empty() {
         let text = "none of the clouds in spec.clouds exists and fits; the condition Resolved says why";
         return conditions.says(usable, Some(false), Reason::NoUsableCloud, text);
@@ -219,8 +211,4 @@ fn flavors_nobody_has(pass: &Pass<'_>, pool: &PilotPool, resolved: &Resolved) ->
         )
     };
     pool.spec.machine.flavors.iter().filter(nobody_has).map(sentence).collect()
-}
-
-fn unsupported(pool: &PilotPool) -> Vec<&'static str> {
-    if pool.spec.machine.purchase.contains(&Purchase::Spot) { vec!["spec.machine.purchase Spot"] } else { Vec::new() }
 }

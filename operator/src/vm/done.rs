@@ -66,8 +66,12 @@ pub enum Effect {
     Ended { reason: Reason, wasted: bool },
     /// The VM was kept for this many seconds.
     Spent(f64),
+    /// A Spot VM is gone that lived for so many seconds; `reclaimed`: the provider took it back.
+    Lived { seconds: u64, reclaimed: bool },
     /// The place was refused, as far as the scope reaches.
     Refused(Scope),
+    /// So many jobs of a lost VM wait for others again.
+    JobsGivenBack(u64),
     /// The cloud refuses to be asked for VMs.
     NotAnswered(CloudError),
     /// The VM came to nothing: its pilot never asked for work, and could have.
@@ -104,6 +108,10 @@ pub struct Learnt {
     /// The row was closed, or left as it is.
     pub row_closed: bool,
     pub row_not_closed: bool,
+    /// Nothing is left to do for its jobs.
+    pub jobs_settled: bool,
+    /// Jobs that are still to be given back.
+    pub undone: Option<Vec<u64>>,
     /// The row, as it was read.
     pub row: Option<(Timestamp, Option<broker::pilot::rows::PilotRow>)>,
 }
@@ -135,6 +143,10 @@ impl Learnt {
         if self.row_not_closed {
             m.row_tried.get_or_insert(moment);
         }
+        if let Some(undone) = self.undone {
+            m.undone = undone;
+        }
+        m.jobs_settled |= self.jobs_settled;
         m.is_registered |= self.is_registered;
         m.row_closed |= self.row_closed;
     }

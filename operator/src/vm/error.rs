@@ -29,6 +29,9 @@ pub enum Error {
         what: &'static str,
         source: CloudError,
     },
+    /// Jobs that DIRAC has on the pilot could not be given back.
+    #[error("jobs of the pilot could not be given back: {0}")]
+    Jobs(String),
     /// Something that is needed is not there yet.
     #[error("{0}")]
     NotReady(String),
@@ -41,6 +44,7 @@ impl Error {
             Self::Kubernetes { .. } => Reason::ApiServer,
             Self::Row { source, .. } => of_dirac(source.fault),
             Self::Cloud { source, .. } => of_cloud(source),
+            Self::Jobs(_) => Reason::WaitsForDirac,
             Self::NotReady(_) => Reason::NotReady,
         }
     }

@@ -163,7 +163,9 @@ fn after_failure(vm: &PilotVM, error: &Error, ctx: &Context) -> Duration {
             broker::cloud::Disposition::RetryAfter(pause) => pause,
             _ => ctx.state.memory.of(&uid).next_pause(),
         },
-        Error::Kubernetes { .. } | Error::Row { .. } | Error::NotReady(_) => ctx.state.memory.of(&uid).next_pause(),
+        Error::Kubernetes { .. } | Error::Row { .. } | Error::Jobs(_) | Error::NotReady(_) => {
+            ctx.state.memory.of(&uid).next_pause()
+        }
     };
     // What is merely not ready asks nobody outside, and goes on as soon as it is.
     if !matches!(error, Error::NotReady(_)) {

@@ -1,11 +1,12 @@
 //! The next step in a PilotVM's life: pure, from what was observed.
 //!
 //! Finalizer on; attempt written down; row registered; VM made or adopted; the row says Running before the boot deadline; an end
-//! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; object deleted;
-//! finalizer off.
+//! (halted, failed, proven gone, given back, never booted, hung); VM taken away and proven gone; row closed; its jobs given back where
+//! the installation says so; object deleted; finalizer off.
 
 mod afterwards;
 mod alive;
+mod lost;
 
 use std::time::Duration;
 
@@ -76,6 +77,10 @@ pub enum Step {
     CloseRow(PilotStatus),
     /// Leave the row of a deleted installation as it is, and say so.
     LeaveRow,
+    /// Give back to DIRAC's queue what it still has on the pilot.
+    GiveJobsBack,
+    /// Leave these jobs to DIRAC, and say so.
+    LeaveJobs,
     DeleteObject,
     /// Take the finalizer off.
     Release,
@@ -110,6 +115,8 @@ impl Step {
             | Self::TakeAway(_)
             | Self::CloseRow(_)
             | Self::LeaveRow
+            | Self::GiveJobsBack
+            | Self::LeaveJobs
             | Self::DeleteObject
             | Self::Release => true,
             _ => false,

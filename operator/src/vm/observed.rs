@@ -16,7 +16,7 @@ use crate::{
         listing::{self, Listing},
         memory::{Answer, Call, Found, Remembered},
     },
-    life::{launched, served},
+    life::{gives_back, launched, served},
     names::{Key, deleting},
 };
 
@@ -40,6 +40,8 @@ pub struct Observed<'a> {
     pub asking: Option<Timestamp>,
     /// Whether its pool is there, be it one that this version can read or not.
     pub has_pool: bool,
+    /// Whether its installation gives jobs of lost VMs back.
+    pub gives_back: bool,
     /// Whether its installation was deleted.
     pub installation_gone: bool,
     /// Which object says that nothing is made or taken away.
@@ -78,6 +80,7 @@ impl<'a> Observed<'a> {
         };
         let installation_key = key.beside(&vm.spec.installation_ref.name);
         let installation = state.installations.get(&installation_key).facts();
+        let object = state.stores.installations.get(&installation_key);
         let reference = stamp::reference(&uid);
         let rows = installation.read.as_deref();
         let (row, rows_read) = match (remembered.row.as_deref(), rows) {
@@ -105,7 +108,9 @@ impl<'a> Observed<'a> {
             idle_since,
             asking: installation.demand_unknown.is_none().then_some(installation.demand_back),
             has_pool: has_pool(state, &key.beside(&vm.spec.pool_ref.name)),
-            installation_gone: state.stores.installations.get(&installation_key).is_none_or(|i| deleting(i.as_ref())),
+            // Of one that is gone its services may still be known.
+            gives_back: object.as_ref().map_or(installation.lost.is_some(), |object| gives_back(object)),
+            installation_gone: object.is_none_or(|object| deleting(object.as_ref())),
             paused: state.paused_by(vm),
             remembered,
             now,

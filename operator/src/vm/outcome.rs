@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use broker::{
     cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState, pace::resting},
-    pilot::rows::{PilotRow, PilotStatus, RowsError},
+    pilot::{
+        lost::GivenBack,
+        rows::{PilotRow, PilotStatus, RowsError},
+    },
 };
 use crds::{ConditionType, Reason};
 use jiff::Timestamp;
@@ -16,7 +19,7 @@ use super::{
     record::{MadeFrom, Record},
 };
 use crate::{
-    amounts::seconds,
+    amounts::{seconds, seconds_between},
     ending::{Blame, Ending, Why},
     known::{
         cloud::Announced,
@@ -230,7 +233,11 @@ pub fn found(o: &Observed<'_>) -> Done {
 /// The provider says that the VM is gone, and that may be believed, or not.
 pub fn lost(o: &Observed<'_>, may_lose: bool) -> Done {
     if may_lose {
-        return ended(o, &Ending::vanished(ran(o.vm)), None, None);
+        // Where the provider does not say that somebody deleted it, it took the VM back, as it may.
+        let is_told = matches!(&o.machine, Machine::Present(vm) if vm.state == VmState::Ended(End::Deleted));
+        let is_reclaimed = life::is_spot(o.vm) && !is_told;
+        let ending = if is_reclaimed { Ending::reclaimed(ran(o.vm)) } else { Ending::vanished(ran(o.vm)) };
+        return ended(o, &ending, None, None);
     }
     let text = format!(
         "the provider says that there is no such VM, and too many VMs of cloud {} are missing at once to believe it: see the condition \
@@ -262,11 +269,14 @@ pub fn ended(o: &Observed<'_>, ending: &Ending, console: Option<String>, said: O
     let status = record(o).ended(ending, console.clone(), provider_status(o)).finish();
     let wasted = launched(o.vm).is_some() && !o.had_job();
     let spent = launched(o.vm).map(|since| Effect::Spent(o.now.duration_since(since).as_secs_f64()));
+    let lived = launched(o.vm)
+        .filter(|_| life::is_spot(o.vm))
+        .map(|since| Effect::Lived { seconds: seconds_between(since, o.now), reclaimed: ending.why == Why::Reclaimed });
     let is_trouble = ending.why.is_trouble();
     let kept = console.map_or_else(String::new, |name| format!("; its console log is kept in ConfigMap {name}"));
     Done::record(status)
         .with([Effect::NotSupply, Effect::Ended { reason: ending.why.reason(), wasted }])
-        .with(spent.into_iter().chain(blame))
+        .with(spent.into_iter().chain(lived).chain(blame))
         .with(is_trouble.then_some(Effect::Plan))
         .tells(is_trouble, ending.why.event(), format!("{}: {}{kept}", ending.why.reason(), ending.message))
 }
@@ -326,6 +336,72 @@ pub fn row_left() -> Done {
         Reason::RowLeft,
         "its installation is deleted and its DIRAC does not answer: the pilot's row is not closed, and DIRAC drops it in its time",
     )
+}
+
+/// What DIRAC had on the pilot waits for others again, or not all of it.
+pub fn jobs_given_back(o: &Observed<'_>, answer: Result<GivenBack, RowsError>) -> Done {
+    let back = answer.unwrap_or_else(|error| GivenBack { why: Some(error), ..GivenBack::default() });
+    let is_over = back.why.is_none() && back.undone.is_empty();
+    let learnt = Learnt { jobs_settled: is_over, undone: Some(back.undone.clone()), ..Learnt::default() };
+    let done = if is_over {
+        Done::now()
+    } else {
+        let why = back.why.as_ref().map_or("DIRAC accepted the order and did not carry it out", |error| &error.message);
+        jobs_not_given_back(o, why)
+    };
+    let mut done = done.learns(learnt);
+    if !back.given.is_empty() {
+        done = done.with([Effect::JobsGivenBack(back.given.len() as u64), Effect::Plan]);
+    }
+    let failed = match &back.failed[..] {
+        [] => String::new(),
+        failed => format!("{} had been rescheduled as often as DIRAC does (MaxRescheduling), and failed", jobs(failed)),
+    };
+    match (&back.given[..], failed) {
+        ([], failed) if failed.is_empty() => done,
+        ([], failed) => done.tells(true, Reason::JobsNotGivenBack, failed),
+        (given, failed) if failed.is_empty() => done.tells(
+            false,
+            Reason::JobsGivenBack,
+            format!("{} of the lost VM: DIRAC gives them to others", jobs(given)),
+        ),
+        (given, failed) => done.tells(
+            true,
+            Reason::JobsGivenBack,
+            format!("{} of the lost VM: DIRAC gives them to others; {failed}", jobs(given)),
+        ),
+    }
+}
+
+/// Jobs of the pilot could not be given back, and that is tried again.
+pub fn jobs_not_given_back(o: &Observed<'_>, why: &str) -> Done {
+    let error = Error::Jobs(why.to_owned());
+    let text = format!("the VM is gone; {error}");
+    let status = record(o).waits(ConditionType::Ready, error.reason(), &text).finish();
+    Done::failed(error, status)
+}
+
+/// What may still be on the pilot is left to DIRAC.
+pub fn jobs_left(o: &Observed<'_>) -> Done {
+    let which = match &o.remembered.undone[..] {
+        [] => "which jobs it had is not known".to_owned(),
+        undone => jobs(undone),
+    };
+    let reference = o.vm.status.as_ref().and_then(|status| status.pilot_reference.as_deref()).unwrap_or_default();
+    let text = format!(
+        "jobs of the lost VM are not given back, since that could not be done for too long: {which}; the row of pilot {reference} lists all \
+         that it got, and DIRAC's StalledJobAgent finds those that are lost"
+    );
+    Done::now().learns(Learnt { jobs_settled: true, ..Learnt::default() }).tells(true, Reason::JobsNotGivenBack, text)
+}
+
+/// Numbers of jobs for people: an event has room for a thousand characters.
+fn jobs(all: &[u64]) -> String {
+    const NAMED: usize = 30;
+    let named: Vec<String> = all.iter().take(NAMED).map(u64::to_string).collect();
+    let more = all.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{} {}{more}", if all.len() == 1 { "job" } else { "jobs" }, named.join(", "))
 }
 
 /// A pause holds the PilotVM, or none does any more.

@@ -7,7 +7,10 @@ use broker::{
     clock::Clock,
     cloud::{Cloud, CloudError, Coming, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, VmState, Wanted},
     demand::Fault,
-    pilot::rows::{PilotStatus, RowsError},
+    pilot::{
+        lost::GivenBack,
+        rows::{PilotStatus, RowsError},
+    },
 };
 use crds::{ConditionType, PilotVM, Reason, vm::PilotVMSpec};
 use jiff::Timestamp;
@@ -505,4 +508,66 @@ fn a_vm_that_was_taken_back_is_told_by_an_event_of_its_own() {
     let done = outcome::ended(&Observed::of(&state, &vm, at(10), Instant::now()), &Ending::reclaimed(true), None, None);
     assert_eq!(done.event.unwrap().reason, Reason::Reclaimed);
     assert!(done.effects.contains(&Effect::Plan));
+}
+
+#[test]
+fn jobs_that_were_given_back_are_told_and_counted_and_what_is_left_is_tried_again() {
+    let vm = pilot_vm("a", "c");
+    let back = |back: GivenBack| of(&vm, |o| outcome::jobs_given_back(o, Ok(back)));
+    let all = back(GivenBack { given: (1..=40).collect(), ..GivenBack::default() });
+    let event = all.event.unwrap();
+    assert_eq!((event.reason, event.warns), (Reason::JobsGivenBack, false));
+    assert!(event.text.contains("30 and 10 more"), "{}", event.text);
+    assert!(all.effects.contains(&Effect::JobsGivenBack(40)) && all.effects.contains(&Effect::Plan));
+    assert!(all.learnt.jobs_settled && all.again == Again::Now);
+
+    let none = back(GivenBack { left: vec![7], ..GivenBack::default() });
+    assert!(none.event.is_none() && none.learnt.jobs_settled, "another pilot has it");
+
+    let often = back(GivenBack { failed: vec![3], ..GivenBack::default() });
+    assert_eq!(often.event.map(|event| (event.reason, event.warns)), Some((Reason::JobsNotGivenBack, true)));
+
+    let refused = RowsError { fault: Fault::ServiceError, message: "Some jobs can not be rescheduled".into() };
+    let some = back(GivenBack { given: vec![1], undone: vec![2], why: Some(refused), ..GivenBack::default() });
+    assert_eq!((some.learnt.jobs_settled, some.learnt.undone.clone()), (false, Some(vec![2])));
+    assert_eq!(reason(&some, ConditionType::Ready), Some(Reason::WaitsForDirac));
+    assert!(some.failed.is_some() && some.effects.contains(&Effect::JobsGivenBack(1)));
+}
+
+#[test]
+fn jobs_that_are_left_to_dirac_are_named() {
+    let vm = pilot_vm("a", "c");
+    let state = State::default();
+    let mut o = Observed::of(&state, &vm, at(5), Instant::now());
+    o.remembered.undone = vec![2, 3];
+    let done = outcome::jobs_left(&o);
+    let event = done.event.unwrap();
+    assert!(
+        event.warns && event.reason == Reason::JobsNotGivenBack && event.text.contains("jobs 2, 3"),
+        "{}",
+        event.text
+    );
+    assert!(done.learnt.jobs_settled);
+}
+
+#[test]
+fn a_spot_vm_that_is_gone_was_taken_back_and_how_long_it_lived_counts() {
+    let mut vm = pilot_vm("a", "c");
+    vm.status = Some(Record::of(&vm, at(0)).launched(&vm, &server("a")).finish());
+    let why = |vm: &PilotVM| {
+        let done = of(vm, |o| outcome::lost(o, true));
+        let lived = done.effects.iter().find(|effect| matches!(effect, Effect::Lived { .. })).cloned();
+        (reason(&done, ConditionType::Ended), lived)
+    };
+    assert_eq!(why(&vm), (Some(Reason::Vanished), None));
+    vm.spec.offering.purchase = crds::pool::Purchase::Spot;
+    assert_eq!(why(&vm), (Some(Reason::Reclaimed), Some(Effect::Lived { seconds: 5, reclaimed: true })));
+    let state = State::default();
+    let mut told = Observed::of(&state, &vm, at(5), Instant::now());
+    let deleted = Vm { state: VmState::Ended(broker::cloud::End::Deleted), ..server("a") };
+    told.machine = super::observed::Machine::Present(Box::new(deleted));
+    let done = outcome::lost(&told, true);
+    assert_eq!(reason(&done, ConditionType::Ended), Some(Reason::Vanished), "the provider says who did it");
+    let idle = of(&vm, |o| outcome::ended(o, &Ending::halted(true), None, None));
+    assert!(idle.effects.contains(&Effect::Lived { seconds: 5, reclaimed: false }));
 }

@@ -132,6 +132,8 @@ pub async fn ask(
             }
         }
         Step::LeaveRow => outcome::row_left(),
+        Step::GiveJobsBack => give_jobs_back(state, o).await,
+        Step::LeaveJobs => outcome::jobs_left(o),
         Step::SayNoPool => outcome::no_pool(o),
         Step::MendStatus => outcome::mended(o),
         Step::SayPaused(by) => outcome::paused(o, Some(&by)),
@@ -272,6 +274,16 @@ async fn set_row(state: &State, vm: &PilotVM, status: PilotStatus, why: &str) ->
     let _permit = installation.permits.take(Act::Row, &Key::of(vm))?;
     let answer = rows.set_status(&launch::new_pilot(vm), status, why).await;
     Some(answer.map_err(|source| Error::Row { what: "written", source }))
+}
+
+async fn give_jobs_back(state: &State, o: &Observed<'_>) -> Done {
+    let key = installation_key(o.vm);
+    let installation = state.installations.get(&key);
+    let Some(lost) = installation.facts().lost else {
+        return outcome::jobs_not_given_back(o, &format!("installation {key} cannot be reached"));
+    };
+    let Some(_permit) = installation.permits.take(Act::Row, &Key::of(o.vm)) else { return Done::after(LINE) };
+    outcome::jobs_given_back(o, lost.give_back(&launch::new_pilot(o.vm).reference).await)
 }
 
 async fn end(ctx: &Context, o: &Observed<'_>, ending: &Ending) -> Done {

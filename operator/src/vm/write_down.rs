@@ -1,5 +1,6 @@
 //! Writes down what came of a step, once: memory, status, event, metrics, bells.
 
+use broker::cloud::Scope;
 use crds::{PilotVM, vm::PilotVMStatus};
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep_until};
@@ -138,6 +139,15 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
                 ctx.metrics.spent(&pool, currency, price.micros(), *seconds);
             }
         }
+        Effect::Lived { seconds, reclaimed } => {
+            let lot = lot_of(&ctx.state, vm);
+            cloud.lived(&lot, *seconds, *reclaimed, now);
+            // What is taken back shows that there is hardly room.
+            if *reclaimed {
+                cloud.refused(&lot, Scope::Offer, ordered(vm), now);
+            }
+        }
+        Effect::JobsGivenBack(jobs) => ctx.metrics.jobs_given_back(&pool, *jobs),
         Effect::Refused(scope) => cloud.refused(&lot_of(&ctx.state, vm), *scope, ordered(vm), now),
         Effect::NotAnswered(error) => cloud.not_answered(Question::Launch, error, moment),
         Effect::NeverAsked => cloud.never_asked(&lot_of(&ctx.state, vm), ordered(vm), now),

@@ -4,7 +4,7 @@
 use broker::{
     demand::{
         Fault,
-        diset::{Inspector, JobMonitoring, Matcher, PilotManager},
+        diset::{Inspector, JobManager, JobMonitoring, Matcher, PilotManager},
     },
     readiness::{Finding, Group, Inspect, Operator, Queue, Site, Size, State, Vo, Wanted, check, lines},
 };
@@ -55,6 +55,7 @@ fn inspector(dirac: &Dirac, who: &str, group: &str) -> Inspector {
         matcher: Matcher::new(to("MATCHER")),
         pilots: PilotManager::new(to("PILOTMANAGER")),
         jobs: Some(JobMonitoring::new(to("JOBMONITORING"))),
+        manager: Some(JobManager::new(to("JOBMANAGER"))),
     }
 }
 

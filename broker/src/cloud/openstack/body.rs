@@ -12,7 +12,7 @@ const LONGEST_METADATA: usize = 255;
 
 /// The request for this order, or why it can never work.
 pub fn of<'a>(config: &Config, order: &Order, resolved: &Resolved) -> Result<create::Request<'a>, CloudError> {
-    let choice = chosen(order)?;
+    let choice = chosen(order, config)?;
     let flavor = flavor(choice, resolved)?;
     if !resolved.refused.is_empty() {
         // Without it the server would not be what was ordered.
@@ -67,12 +67,13 @@ pub fn of<'a>(config: &Config, order: &Order, resolved: &Resolved) -> Result<cre
     create::RequestBuilder::default().server(server).build().map_err(|e| invalid(&e))
 }
 
-fn chosen(order: &Order) -> Result<&Choice, CloudError> {
+fn chosen<'a>(order: &'a Order, config: &Config) -> Result<&'a Choice, CloudError> {
     let choice = order.choices.first().ok_or_else(|| CloudError::Invalid("the order names no flavor".to_owned()))?;
-    if choice.purchase == Purchase::Spot {
-        return Err(CloudError::Invalid(
-            "OpenStack sells no spot VMs: correct machine.purchase of the pool".to_owned(),
-        ));
+    if choice.purchase == Purchase::Spot && config.purchase(&choice.flavor) != Purchase::Spot {
+        return Err(CloudError::Invalid(format!(
+            "flavor {:?} is not sold as Spot: Nova has no Spot but flavors that the site takes back, which spec.flavors of the Cloud names",
+            choice.flavor
+        )));
     }
     Ok(choice)
 }

@@ -1,10 +1,13 @@
 //! What an OpenStack driver is told: where Keystone is, how the project is entered, what its VMs are attached to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 
-use crate::{address::Policy, cloud::Gpu};
+use crate::{
+    address::Policy,
+    cloud::{Gpu, Purchase},
+};
 
 /// One project in one region.
 #[derive(Clone, Debug)]
@@ -37,6 +40,15 @@ pub struct Config {
     pub root_volume_gib: Option<u64>,
     /// What holds of a flavor's GPUs in place of what its extra specs say; `None` in it: it has none. By the flavor's name.
     pub gpus: BTreeMap<String, Option<Gpu>>,
+    /// Flavors whose VMs the site takes back when it needs the room: they are sold as Spot. Nova has no word for them.
+    pub spot: BTreeSet<String>,
+}
+
+impl Config {
+    /// How a flavor is sold.
+    pub(super) fn purchase(&self, flavor: &str) -> Purchase {
+        if self.spot.contains(flavor) { Purchase::Spot } else { Purchase::OnDemand }
+    }
 }
 
 /// How a project is entered.

@@ -192,12 +192,17 @@ async fn the_order_of_an_owner_whose_user_data_changed_is_the_same_order() {
 }
 
 #[tokio::test]
-async fn a_spot_vm_is_not_to_be_had_here() {
+async fn a_flavor_is_bought_as_spot_only_where_the_cloud_object_says_that_it_is() {
     let site = Site::open(|_| None).await;
     let mut spot = order("a");
     spot.choices[0].purchase = Purchase::Spot;
     let outcome = site.cloud().create(&spot).await;
-    assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("spot")), "{outcome:?}");
+    assert!(matches!(&outcome, Err(CloudError::Invalid(said)) if said.contains("Spot")), "{outcome:?}");
+    let mut config = site.config();
+    config.spot.insert(spot.choices[0].flavor.clone());
+    let cloud = site.cloud_of(config);
+    let made = cloud.create(&spot).await.unwrap();
+    assert_eq!(made.bought.map(|bought| bought.purchase), Some(Purchase::Spot));
 }
 
 #[tokio::test]

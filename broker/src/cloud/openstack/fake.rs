@@ -141,6 +141,7 @@ impl Site {
             config_drive: true,
             root_volume_gib: None,
             gpus: BTreeMap::new(),
+            spot: Default::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
     wire,
 };
 use crate::cloud::{
-    CloudError, Flavor, Offer, Offers, Purchase, Wanted,
+    CloudError, Flavor, Offer, Offers, Wanted,
     room::{Kept, too_much},
 };
 
@@ -125,13 +125,14 @@ pub async fn read(session: &Session, wanted: &Wanted) -> Result<(Offers, Resolve
             disk_gib: config.root_volume_gib.or(wire.disk),
             arch: None,
         };
-        if !wanted.suits(&flavor, Purchase::OnDemand) {
+        let purchase = config.purchase(&flavor.name);
+        if !wanted.suits(&flavor, purchase) {
             continue;
         }
         offers.extend(zones.iter().map(|zone| Offer {
             flavor: flavor.name.clone(),
             zone: zone.clone(),
-            purchase: Purchase::OnDemand,
+            purchase,
             price_micros: None,
             quota_class: CLASS.to_owned(),
         }));

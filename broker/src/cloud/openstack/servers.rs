@@ -7,7 +7,7 @@
 mod state;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{MutexGuard, PoisonError},
     time::Duration,
 };
@@ -120,7 +120,7 @@ impl Known {
             listed.learn(news);
         }
         listed.ask(session, since.is_some()).await;
-        Ok(listed.vms(&session.clock))
+        Ok(listed.vms(&session.clock, &session.config.spot))
     }
 
     /// The servers of one owner, asked now.
@@ -129,7 +129,7 @@ impl Known {
         let mut found = Listed::default();
         servers.into_iter().filter(|s| !s.is_gone()).for_each(|server| found.hear(server));
         found.ask(session, false).await;
-        Ok(found.vms(&session.clock))
+        Ok(found.vms(&session.clock, &session.config.spot))
     }
 
     /// One server by its id.
@@ -140,7 +140,7 @@ impl Known {
         };
         let mut found = Listed::default();
         found.hear(server.clone());
-        let vm = found.vms(&session.clock).pop();
+        let vm = found.vms(&session.clock, &session.config.spot).pop();
         if let Some(vm) = &vm {
             // A list may have left it out while its cell was down, and those of changes say nothing of a cell that is back.
             self.tell(News::There(vm.owner.cluster.clone(), Box::new(server)));
@@ -249,7 +249,7 @@ impl Listed {
         }
     }
 
-    fn vms(&self, clock: &Clock) -> Vec<Vm> {
+    fn vms(&self, clock: &Clock, spot: &BTreeSet<String>) -> Vec<Vm> {
         let vm = |entry: &Entry| {
             let server = &entry.server;
             let flavor = server.flavor.as_ref().and_then(|f| f.original_name.clone());
@@ -265,11 +265,9 @@ impl Listed {
                 },
                 provider_status: server.status.clone(),
                 created: server.created.unwrap_or_else(|| clock.now()),
-                bought: flavor.map(|flavor| Choice {
-                    flavor,
-                    zone,
-                    purchase: Purchase::OnDemand,
-                    max_price_micros: None,
+                bought: flavor.map(|flavor| {
+                    let purchase = if spot.contains(&flavor) { Purchase::Spot } else { Purchase::OnDemand };
+                    Choice { flavor, zone, purchase, max_price_micros: None }
                 }),
                 released: false,
             })

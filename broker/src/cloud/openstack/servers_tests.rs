@@ -96,7 +96,7 @@ fn a_server_that_never_says_why_it_failed_stays_failed() {
     mute.tags = tags::of(&fake::owner("a")).to_vec();
     let mut listed = Listed::default();
     listed.hear(mute.clone());
-    let state = |listed: &Listed| listed.vms(&Clock::system())[0].state.clone();
+    let state = |listed: &Listed| listed.vms(&Clock::system(), &BTreeSet::new())[0].state.clone();
     assert_eq!(state(&listed), VmState::Building, "it was not asked yet");
     listed.servers.get_mut("1").unwrap().mute_since = moment().checked_sub(FAULT_COMES_WITHIN);
     for _ in 0..2 {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::{Addresses, Client, Configuration, DisetError, JobManager, JobMonitoring, Matcher, PilotManager, ResourceStatus};
+use super::{
+    Addresses, Client, Configuration, DisetError, JobManager, JobMonitoring, Matcher, PilotManager, ResourceStatus,
+};
 use crate::{
     demand::{DemandError, DemandSource, Fault},
     pilot::{

@@ -45,8 +45,12 @@ impl Dirac {
             }
             "getPilots" => {
                 let job = arguments[0].as_u64()?;
-                let rows: BTreeMap<_, _> =
-                    self.pilots.iter().filter(|(_, (_, jobs))| jobs.contains(&job)).map(|(r, of)| (r, row(of))).collect();
+                let rows: BTreeMap<_, _> = self
+                    .pilots
+                    .iter()
+                    .filter(|(_, (_, jobs))| jobs.contains(&job))
+                    .map(|(r, of)| (r, row(of)))
+                    .collect();
                 ok(json!(rows))
             }
             "getJobsStatus" | "getJobsSummary" => {

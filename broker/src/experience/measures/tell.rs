@@ -46,6 +46,8 @@ fn tell_offers(to: &mut Snapshot, times: &Times, mut boots: impl FnMut(&str) -> 
                 late: least(&|lot| times.boot(lot).map(|boot| boot.ninetieth)),
                 success: least(&|lot| times.success(lot)),
                 fetch: least(&|lot| times.fill_milliseconds(lot).map(|milliseconds| milliseconds.div_ceil(1_000))),
+                // It is the cloud's, whatever boots there.
+                reclaims: offering.measured.reclaims,
             };
             let power = least(&|lot| times.power(lot));
             let offering = Arc::make_mut(offering);

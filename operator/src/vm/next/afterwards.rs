@@ -1,4 +1,5 @@
-//! The next step of a PilotVM whose life has ended: its VM is taken away and proven gone, its row closed, the object released.
+//! The next step of a PilotVM whose life has ended: its VM is taken away and proven gone, its row closed, its jobs
+//! given back, the object released.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use broker::cloud::VmState;
 use crds::ConditionType;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Machine, Observed, Step, is_ask_due, until_asked};
+use super::{Machine, Observed, Step, is_ask_due, lost, until_asked};
 use crate::{
     ending::Ending,
     known::memory::{Call, Found},
@@ -72,6 +73,9 @@ fn gone(o: &Observed<'_>, ending: &Ending) -> Step {
             Some(long) if o.installation_gone && long > CLOSES_ROW_WITHIN => Step::LeaveRow,
             _ => Step::CloseRow(ending.row),
         };
+    }
+    if let Some(step) = lost::jobs(o, ending) {
+        return step;
     }
     if deleting(o.vm) { Step::Release } else { Step::DeleteObject }
 }

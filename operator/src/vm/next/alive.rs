@@ -14,7 +14,7 @@ use super::{super::record::Record, Machine, Observed, Step, is_ask_due, until_as
 use crate::{
     ending::Ending,
     known::memory::Drain,
-    life::{announced, deadline, drains, hard_limit, idle_limit, is_late, leaves, ran, served},
+    life::{announced, deadline, drains, hard_limit, idle_limit, is_late, is_spot, leaves, ran, served},
     names::labels,
 };
 
@@ -34,6 +34,10 @@ pub fn alive(o: &Observed<'_>) -> Step {
     let status = o.vm.status.as_ref();
     match &o.machine {
         Machine::Present(vm) => match &vm.state {
+            // A pilot that ends in order has no job: where a cloud takes VMs back by stopping them, those with jobs tell.
+            VmState::Ended(End::PoweredOff) if is_spot(o.vm) && has_jobs(o) => {
+                return Step::End(Ending::reclaimed(ran(o.vm)));
+            }
             VmState::Ended(End::PoweredOff) => return Step::End(Ending::halted(ran(o.vm) || o.has_asked())),
             VmState::Ended(End::Failed(error)) => return Step::End(Ending::failed(error, ran(o.vm))),
             VmState::Ended(End::Reclaimed) => return Step::End(Ending::reclaimed(ran(o.vm))),
@@ -77,6 +81,11 @@ pub fn alive(o: &Observed<'_>) -> Step {
         (Step::Wait(_), Machine::Missing) => Step::Pause(until_asked(o).max(ASKS_NOT_BEFORE)),
         (step, _) => step,
     }
+}
+
+/// Whether its row shows that jobs run.
+fn has_jobs(o: &Observed<'_>) -> bool {
+    o.row.as_ref().and_then(|row| row.running).is_some_and(|jobs| jobs > 0)
 }
 
 /// Whether what was decided on the drain is written down.

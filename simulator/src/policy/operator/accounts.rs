@@ -70,6 +70,7 @@ impl Accounts {
         if is_new {
             let flavor = &model.clouds[vm.order.offer.cloud].flavors[vm.order.offer.flavor];
             let per_hour = match &purse.terms().unit {
+                Unit::Money(_) if vm.order.offer.spot => flavor.spot_price.unwrap_or(0),
                 Unit::Money(_) => flavor.price.unwrap_or(0),
                 Unit::CoreHours => flavor.size.cores * 3_600,
             };

@@ -9,10 +9,10 @@ use std::{
 use broker::{
     cloud::{Purchase, Scope as Reached},
     experience::{
-        self, Budgets, Circuit, Classes, End, Flight, Lessons, Lot, Phase, Shop, Sight, Waiting, Wishes,
-        times::JobClass,
+        self, Budgets, Circuit, Classes, End, Flight, Lessons, Lot, Phase, Reclaims, Shop, Sight, Waiting, Wishes,
+        reclaims::Offering, times::JobClass,
     },
-    plan::{self, Hold},
+    plan::{self, Hold, Snapshot},
 };
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ use super::{
     super::{Listed, Seen, VmSeen},
     at,
     shown::AllShown,
-    words::boots,
+    words::{boots, bought},
 };
 use crate::{
     cloud::{Answer, Scope},
@@ -38,6 +38,10 @@ pub struct Learned {
     made: BTreeSet<VmId>,
     /// VMs of which it was told that their pilots asked, or never did.
     told: BTreeSet<VmId>,
+    /// How often Spot VMs are taken back.
+    reclaims: Reclaims,
+    /// The Spot VMs of the last look, with when each was made, and whether its deletion was ordered.
+    spot: BTreeMap<VmId, (Order, Ms, bool)>,
     /// What was left of each quota, by cloud.
     headroom: Vec<Vec<Limits>>,
     lessons: Lessons,
@@ -58,7 +62,7 @@ pub fn lot(model: &Model, order: &Order, ordered: Ms) -> (Lot, Arc<str>) {
         cloud: cloud.name.as_str().into(),
         zone: cloud.zones[order.offer.zone].as_deref().map(Arc::from),
         flavor: flavor.name.as_str().into(),
-        purchase: if order.offer.spot { Purchase::Spot } else { Purchase::OnDemand },
+        purchase: bought(order.offer.spot),
         image: boots(model, order.pool, order.offer.cloud, ordered),
     };
     (lot, flavor.class.to_string().into())
@@ -128,6 +132,45 @@ impl Learned {
             })
             .collect();
         self.lessons.look(&sights, &waiting.jobs, Timestamp::UNIX_EPOCH, at(now));
+    }
+
+    /// Which Spot VMs are gone, and whether the provider took them back.
+    pub fn count_reclaims(&mut self, now: Ms, model: &Model, vms: &[VmSeen<'_>]) {
+        let there: BTreeSet<VmId> = vms.iter().map(|vm| vm.id).collect();
+        let gone: Vec<(VmId, (Order, Ms, bool))> = self.spot.extract_if(.., |vm, _| !there.contains(vm)).collect();
+        for (_, (order, made, was_deleted)) in gone {
+            let (lot, class) = lot(model, &order, made);
+            self.reclaims.lived(&Offering::of(&lot), now.saturating_sub(made) / SECOND, !was_deleted, at(now));
+            if !was_deleted {
+                let budgets = self.budgets.entry(order.offer.cloud).or_default();
+                budgets.refused((&lot, Some(&class)), Reached::Offer, None, at(made), at(now));
+            }
+        }
+        for vm in vms.iter().filter(|vm| vm.order.offer.spot) {
+            let made = vm.made.unwrap_or(vm.ordered);
+            self.spot.insert(vm.id, (vm.order, made, vm.is_deleting || vm.listed == Some(Listed::Stopped)));
+        }
+    }
+
+    /// Puts into a snapshot how often Spot VMs are taken back.
+    pub fn tell_reclaims(&self, now: Ms, model: &Model, to: &mut Snapshot) {
+        let mut living: BTreeMap<Offering, u64> = BTreeMap::new();
+        for (order, made, _) in self.spot.values() {
+            let (lot, _) = lot(model, order, *made);
+            *living.entry(Offering::of(&lot)).or_default() += now.saturating_sub(*made) / SECOND;
+        }
+        for cloud in &mut to.clouds {
+            for offering in cloud.offerings.iter_mut().filter(|offering| offering.purchase == Purchase::Spot) {
+                let of = Offering {
+                    cloud: cloud.name.as_str().into(),
+                    zone: offering.zone.as_deref().map(Arc::from),
+                    flavor: offering.flavor.as_str().into(),
+                    purchase: Purchase::Spot,
+                };
+                let lived = living.get(&of).copied().unwrap_or(0);
+                Arc::make_mut(offering).measured.reclaims = self.reclaims.per_thousand_hours(&of, lived, at(now));
+            }
+        }
     }
 
     /// Whether an order still goes out.

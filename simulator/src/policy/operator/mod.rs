@@ -17,7 +17,6 @@ use broker::{
     experience::{End, FRESH, UNPROVEN, Waiting, Waits},
     plan::{self, Lease, Quota, Reason, Rules, Snapshot},
 };
-use crds::pool::Purchase;
 
 use accounts::Accounts;
 use alive::{Said, Waited};
@@ -142,9 +141,7 @@ impl Operator {
         let mut snapshot = Snapshot {
             queues: seen.queues().map(task_queue).collect(),
             vos: self.vos(now, model),
-            // A pool that buys Spot VMs only is beyond this version.
             pools: (0..model.pools.len())
-                .filter(|i| model.pools[*i].purchase.contains(&Purchase::OnDemand))
                 .map(|i| plan::Pool { life_seconds: self.accounts.life(model, i), ..pool(model, i) })
                 .collect(),
             limits: limits(&model.limits),
@@ -159,6 +156,7 @@ impl Operator {
                 .collect(),
             run_times: Vec::new(),
         };
+        self.learned.tell_reclaims(now, model, &mut snapshot);
         self.measures.tell(now, model, &self.waiting.classes, (all, &self.shown), &mut snapshot);
         snapshot.sort();
         snapshot
@@ -209,6 +207,7 @@ impl Policy for Operator {
         });
         let made: Vec<Made<'_>> = made.collect();
         self.learned.look(seen, &made, &self.shown, &self.waiting);
+        self.learned.count_reclaims(now, seen.model(), &vms);
         self.accounts.look(now, seen.model(), &vms);
         let mut said = Said::new();
         let is_late = |vm: &VmSeen<'_>| ends.get(&vm.id) == Some(&End::Late);

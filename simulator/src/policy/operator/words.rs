@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker::{
+    cloud::Purchase,
     demand::TaskQueue,
     plan::{self, CloudState, Disruption, Drift, Most, Offering, Strategy},
 };
@@ -26,6 +27,7 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
         clouds: pool.clouds.iter().map(|cloud| model.clouds[*cloud].name.clone()).collect(),
         flavors: pool.flavors.clone(),
         requirements: requirements(pool.requirements.as_ref()),
+        purchase: pool.purchase.iter().map(|way| bought(*way == crds::pool::Purchase::Spot)).collect(),
         cpu_time: pool.cpu_time,
         tags: pool.tags.clone(),
         required_tags: pool.required_tags.clone(),
@@ -48,8 +50,13 @@ pub fn pool(model: &Model, number: usize) -> plan::Pool {
 /// A cloud of the scenario, as the plan knows one.
 pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
     let cloud = &model.clouds[number];
-    let offers = (0..cloud.flavors.len())
-        .flat_map(|flavor| (0..cloud.zones.len()).map(move |zone| Offer { cloud: number, flavor, zone, spot: false }));
+    let ways = |flavor: usize| {
+        [false, true].into_iter().filter(move |spot| !spot || cloud.flavors[flavor].spot_price.is_some())
+    };
+    let offers = (0..cloud.flavors.len()).flat_map(|flavor| {
+        let of_zone = move |zone| ways(flavor).map(move |spot| Offer { cloud: number, flavor, zone, spot });
+        (0..cloud.zones.len()).flat_map(of_zone)
+    });
     CloudState {
         name: cloud.name.clone(),
         offerings: offers.map(|offer| Arc::new(offering(model, offer, first))).collect(),
@@ -57,6 +64,11 @@ pub fn cloud(model: &Model, number: usize, first: &[usize]) -> CloudState {
         ceiling: limits(&cloud.ceiling),
         ..CloudState::default()
     }
+}
+
+/// How an offer is bought.
+pub fn bought(spot: bool) -> Purchase {
+    if spot { Purchase::Spot } else { Purchase::OnDemand }
 }
 
 /// A task queue, as the operator reads one.
@@ -137,7 +149,8 @@ pub fn offering(model: &Model, offer: Offer, first: &[usize]) -> Offering {
         ram_mib: flavor.size.ram_mib,
         gpus: flavor.size.gpus,
         gpu_model: flavor.gpu_model.clone(),
-        price_micros: flavor.price,
+        purchase: bought(offer.spot),
+        price_micros: if offer.spot { flavor.spot_price } else { flavor.price },
         quota: Some(first[offer.cloud] + flavor.class),
         ..Offering::default()
     }
@@ -152,7 +165,7 @@ pub fn order(model: &Model, launch: &plan::Launch) -> Option<Order> {
         cloud,
         flavor: of.flavors.iter().position(|f| f.name == launch.offering.flavor)?,
         zone: of.zones.iter().position(|z| *z == launch.offering.zone)?,
-        spot: false,
+        spot: launch.offering.purchase == Purchase::Spot,
     };
     let vo = model.vos.iter().position(|v| *v.name == *launch.vo)?;
     let cpu_time = given(model.pools[pool].cpu_time, launch.cut);
