@@ -8,7 +8,6 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use crate::managed::Managed;
 use crate::{
     Duration, SecretRef, condition,
     duration::between,
@@ -18,6 +17,7 @@ use crate::{
     unmet,
     unmet::UnmetDemand,
 };
+pub use crate::{lost::LostJobs, managed::Managed};
 
 /// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated` and `managed` says
 /// what it is. That cannot change: another kind of installation is another object.
@@ -151,18 +151,6 @@ pub struct External {
     pub diracx: Option<String>,
     /// How the operator shows DIRAC who it is.
     pub credentials: DiracCredentials,
-}
-
-/// What is done about jobs whose VM is gone for good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum LostJobs {
-    /// Nothing: DIRAC's StalledJobAgent finds them after some hours, and fails them or gives them to others, as it is configured.
-    #[default]
-    Leave,
-    /// The operator gives them back to DIRAC's queue within a minute, as the group of `credentials`, which needs the property
-    /// JobAdministrator. A job that has ended, or that another pilot has, is left as it is, and one that DIRAC has rescheduled as often as it
-    /// does (`MaxRescheduling`) fails. `jobMonitoring` must be given.
-    Reschedule,
 }
 
 fn external_rules() -> serde_json::Value {

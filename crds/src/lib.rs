@@ -14,6 +14,7 @@ pub mod ec2;
 pub mod flavor;
 pub mod generate;
 pub mod installation;
+pub mod lost;
 pub mod managed;
 pub mod money;
 pub mod openstack;

@@ -11,6 +11,7 @@ use super::{
     offer::Offer,
     shelf::{Cost, Kind, Rank, Shelf, Value, largest, least},
     snapshot::{CloudState, Offering, Pool, Requirements, Snapshot, Strategy, Unpriced},
+    ways,
 };
 use crate::cloud::Purchase;
 
@@ -79,7 +80,7 @@ impl<'a> Market<'a> {
             of_pool: Vec::new(),
             value: Value::of(stock.offers.iter().map(|o| &**o.offering), unpriced),
             offers: Vec::new(),
-            runs: runs(snapshot, &stock.offers),
+            runs: ways::runs(snapshot, &stock.offers),
         };
         let mut by_words: HashMap<Words<'_>, usize> = HashMap::new();
         for pool in &snapshot.pools {
@@ -188,29 +189,6 @@ impl<'a> Market<'a> {
     }
 }
 
-impl Pool {
-    /// The place of this way of buying in the pool's order; `None`: it does not buy so.
-    fn buys(&self, purchase: Purchase) -> Option<usize> {
-        if self.purchase.is_empty() {
-            return (purchase == Purchase::OnDemand).then_some(0);
-        }
-        self.purchase.iter().position(|way| *way == purchase)
-    }
-}
-
-/// How long jobs of each need run in the mean of their classes, where that was measured: it counts only for what may be taken back.
-fn runs(snapshot: &Snapshot, offers: &[Offer<'_>]) -> HashMap<Need, u64> {
-    if !offers.iter().any(|offer| offer.offering.measured.reclaims.is_some_and(|reclaims| reclaims > 0)) {
-        return HashMap::new();
-    }
-    let mut all: HashMap<Need, (u64, u64)> = HashMap::new();
-    for run in &snapshot.run_times {
-        let (sum, classes) = all.entry(Need::of(&run.class)).or_default();
-        (*sum, *classes) = (sum.saturating_add(run.seconds), *classes + 1);
-    }
-    all.into_iter().map(|(need, (sum, classes))| (need, sum / classes)).collect()
-}
-
 /// The shelf for jobs of one need; made when it is asked for first.
 fn shelf<'s>(shelves: &'s mut Vec<Option<Shelf>>, kinds: &[Kind], need: (usize, &Need)) -> &'s mut Shelf {
     if shelves.len() <= need.0 {
@@ -249,30 +227,9 @@ impl<'a> Stock<'a> {
         stock
     }
 
-    /// Numbers of the offers that a pool may buy, in the order that decides where costs are alike: how it is bought, and then the manifest's
-    /// order. Where the manifest's order decides alone, how it is bought is the order of what is otherwise the same flavor of one cloud.
+    /// Numbers of the offers that a pool may buy, in the order that decides where costs are alike.
     fn listed(&self, pool: &Pool) -> Vec<u32> {
-        let mut all = self.in_order(pool);
-        let offer = |n: &u32| &self.offers[*n as usize];
-        all.retain(|n| pool.buys(offer(n).offering.purchase).is_some());
-        if pool.purchase.len() < 2 {
-            return all;
-        }
-        let mut places: HashMap<(usize, &str), usize> = HashMap::new();
-        let mut place = |n: &u32| {
-            let next = places.len();
-            let of = offer(n);
-            *places.entry((of.cloud, of.offering.flavor.as_str())).or_insert(next)
-        };
-        let mut keyed: Vec<((usize, Option<usize>), u32)> = all
-            .into_iter()
-            .map(|n| {
-                let first = if pool.strategy == Strategy::InOrder { place(&n) } else { 0 };
-                ((first, pool.buys(offer(&n).offering.purchase)), n)
-            })
-            .collect();
-        keyed.sort_by_key(|(key, _)| *key);
-        keyed.into_iter().map(|(_, n)| n).collect()
+        ways::in_order(pool, &self.offers, self.in_order(pool))
     }
 
     /// Numbers of the offers of a pool's flavors, in its manifest's order.

@@ -55,6 +55,7 @@ mod tests;
 mod there;
 #[cfg(test)]
 mod total_tests;
+mod ways;
 pub mod window;
 mod words;
 
