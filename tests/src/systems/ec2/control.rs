@@ -216,6 +216,12 @@ impl Ec2 {
         self.order("expire-token", json!({})).await
     }
 
+    /// A launch template of the account, with this `LaunchTemplateData`; its id.
+    pub async fn add_template(&self, name: &str, data: &Value) -> Result<String> {
+        let id = self.control("add-template", json!({"name": name, "data": data})).await?;
+        Ok(id.as_str().context("a template has an id")?.to_owned())
+    }
+
     /// An instance that somebody else makes, with these tags: m5.large of the image `default` in the first subnet, on demand, whose own
     /// power-off terminates it; its id.
     pub async fn run_instance(&self, tags: &BTreeMap<String, String>, client_token: &str) -> Result<String> {

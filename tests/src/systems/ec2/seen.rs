@@ -51,6 +51,8 @@ pub struct Instance {
     pub hop_limit: u32,
     /// The port of 127.0.0.1 where its metadata service answers, while it runs.
     pub metadata_port: Option<u16>,
+    /// The name of its key pair.
+    pub key_name: Option<String>,
     /// The size of its user-data.
     pub user_data_bytes: usize,
 }
@@ -104,6 +106,13 @@ impl Ec2 {
     /// allow. Calls without a valid signature are not among them.
     pub async fn rights(&self) -> Result<BTreeMap<String, u64>> {
         self.look("rights").await
+    }
+
+    /// How many versions a launch template has.
+    pub async fn template_versions(&self, name: &str) -> Result<u64> {
+        let all: Vec<serde_json::Value> = self.look("templates").await?;
+        let found = all.iter().find(|one| one["name"] == name).context("the template is there")?;
+        found["versions"].as_u64().context("a template has versions")
     }
 
     /// Names of the launch templates that there are.

@@ -43,7 +43,7 @@ class Control:
             'quota_class': quota_class(one.type, one.purchase), 'volume_tags': one.volume_tags, 'interface_tags': one.interface_tags,
             'encrypted': one.root['encrypted'], 'volume_ends': one.root['ends'], 'on_shutdown': one.on_shutdown,
             'http_tokens': one.metadata['HttpTokens'], 'hop_limit': one.metadata['HttpPutResponseHopLimit'],
-            'metadata_port': self.stage.metadata.port(one.id), 'user_data_bytes': len(one.user_data),
+            'metadata_port': self.stage.metadata.port(one.id), 'key_name': one.key_name, 'user_data_bytes': len(one.user_data),
         } for one in self.stage.book.instances.values()]
 
     def do_history(self):
@@ -58,6 +58,9 @@ class Control:
     def do_templates(self):
         return [{'id': t['id'], 'name': t['name'], 'tags': t['tags'], 'versions': len(t['versions'])}
                 for t in self.stage.templates.known.values()]
+
+    def do_add_template(self, name, data):
+        return self.stage.templates.add(name, data)
 
     def do_console(self, id):
         return self.stage.guests.console_of(id)

@@ -40,6 +40,11 @@ class Templates:
             raise Refused('InvalidLaunchTemplateId.VersionNotFound', 'Could not find the specified version %s for the launch template with ID %s.'
                           % (wanted, template['id'])) from None
 
+    def add(self, name, data):
+        """A template that a person of the account made; its id."""
+        made = self._create({'LaunchTemplateName': name, 'LaunchTemplateData': data}, {'arn': 'a person'})
+        return made['LaunchTemplate']['LaunchTemplateId']
+
     def create_launch_template(self, stage, params, key):
         return stage.tokens.once('CreateLaunchTemplate', params, lambda: self._create(params, key))
 
