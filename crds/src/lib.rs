@@ -25,6 +25,7 @@ pub mod purchase;
 pub mod quantity;
 pub mod reason;
 pub mod reference;
+pub mod requirements;
 pub mod restraint;
 pub mod rule;
 pub mod simulated;

@@ -9,13 +9,16 @@ use crate::{
     Duration, LocalRef, condition,
     disruption::Disruption,
     duration::{between, seconds},
-    quantity::Range,
     reference::DNS_LABEL,
     restraint::Breaker,
     rule::{WORD, no_name_twice, no_text_twice, rules},
     unmet,
 };
-pub use crate::{purchase::Purchase, unmet::UnmetDemand};
+pub use crate::{
+    purchase::Purchase,
+    requirements::{GpuRequirement, Requirements},
+    unmet::UnmetDemand,
+};
 
 /// A pool of pilot VMs: for which VOs, on which clouds, of what kind, for what jobs, how many and how long.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,8 +89,8 @@ pub use crate::{purchase::Purchase, unmet::UnmetDemand};
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("self.siteRef.name == oldSelf.siteRef.name",
      "siteRef cannot change, the pool's pilots carry the site's name: make another PilotPool and scale this one to 0"),
-    ("self.strategy != 'InOrder' || !has(self.machine.requirements)",
-     "requirements are no order of flavors: name flavors in machine.flavors, or write strategy: Cheapest"),
+    ("self.strategy != 'InOrder' || !has(self.machine.requirements) || (has(self.machine.requirements.gpus) && has(self.machine.requirements.gpus.models) && size(self.machine.requirements.gpus.models) > 0)",
+     "requirements without models of GPUs are no order of flavors: name flavors in machine.flavors, or write strategy: Cheapest"),
 ])))]
 pub struct PilotPoolSpec {
     /// The Site to which the pool's VMs belong. Jobs ask for a site, or ban it, by its name in DIRAC. Cannot change.
@@ -165,11 +168,16 @@ pub struct Machine {
     #[serde(default = "default_image")]
     #[schemars(length(min = 1, max = 63))]
     pub image: String,
+    /// Name of the image, in `images` of each Cloud of the pool, for flavors that have GPUs or a part of one, for example `gpu`: one with
+    /// their drivers. Absent: `image`. Where all flavors of the pool have GPUs, `image` alone is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub gpu_image: Option<String>,
     /// A cloud-config document that is merged into the VM's user-data. Every job on the VM can read it, so write no secret here.
     ///
     /// It is a template in a small part of the language Jinja. It may use the names `reference`, `stamp`, `vo`, `group`,
-    /// `owner_groups`, `site`, `ce`, `queue`, `cores`, `ram_mib`, `gpus`, `cpu_time`, `tags`, `required_tags`, `platform` and
-    /// `idle_timeout` of the pilot, for example `vo` in two curly brackets; calculations and comparisons; filters, for example `vo | upper`, and
+    /// `owner_groups`, `site`, `ce`, `queue`, `cores`, `ram_mib`, `gpus`, `gpu_model`, `gpu_cores`, `cpu_time`, `tags`, `required_tags`,
+    /// `platform` and `idle_timeout` of the pilot, for example `vo` in two curly brackets; calculations and comparisons; filters, for example `vo | upper`, and
     /// beside Jinja's own the filters `quote` (a quoted YAML string) and `b64`; and the statements `if`, `elif`, `else`, `for`, `endif`
     /// and `endfor`. It has no other statements (such as `set`, `with`, `macro`, `include`), no lists or maps of its own, no `[index]`
     /// (use the filters `first`, `last` and `split`), no recursive loops, and not the filters `batch`, `chain`, `dictsort`, `groupby`,
@@ -189,52 +197,16 @@ fn default_image() -> String {
     "default".to_owned()
 }
 
-/// Bounds on flavors. A flavor must fulfil all bounds that are given.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("has(self.gpus) || has(self.cores) || has(self.ramGiBPerCore)",
-     "requirements without a bound would buy anything: give at least one of gpus, cores and ramGiBPerCore"),
-])))]
-pub struct Requirements {
-    /// Number and models of GPUs, for example `{min: 1, models: [A100, L4]}`. Absent: only flavors without GPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<GpuRequirement>,
-    /// Number of cores, for example `{min: 4, max: 32}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cores: Option<Range>,
-    /// GiB of memory for each core, rounded down, for example `{min: 2}`.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ramGiBPerCore")]
-    pub ram_gib_per_core: Option<Range>,
-}
-
-/// How many GPUs a flavor must have, and of which models.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-validations" = rules(&[
-    ("!has(self.min) || !has(self.max) || self.min <= self.max", "min is larger than max, so nothing fits: lower min or raise max"),
-])))]
-pub struct GpuRequirement {
-    /// The smallest number of GPUs. Absent: no lower end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 64))]
-    pub min: Option<i64>,
-    /// The largest number of GPUs. Absent: no upper end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 64))]
-    pub max: Option<i64>,
-    /// One of these models, for example `[A100, L4, T4]`; capital and small letters count as equal. Absent: any model. The model of a
-    /// flavor comes from the provider's properties or, before them, from spec.flavors of the Cloud. status.flavors of the Cloud shows it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
-    pub models: Vec<String>,
-}
-
 /// What the pilots say of themselves to DIRAC's Matcher. A change counts for new VMs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[
     ("!has(self.requiredTags) || (has(self.tags) && self.requiredTags.all(tag, tag in self.tags))",
      "a job with a required tag matches only where the tag is also offered: add every one of requiredTags to tags"),
+    ("!has(self.coresPerGPU) || (has(self.tags) && 'GPU' in self.tags)",
+     "coresPerGPU divides VMs between jobs with the tag GPU and others: add GPU to tags, or remove coresPerGPU"),
+    ("!has(self.coresPerGPU) || !has(self.requiredTags) || size(self.requiredTags) == 0",
+     "coresPerGPU lets jobs without a GPU in, and requiredTags keeps them out: remove one of them"),
 ])))]
 pub struct Matching {
     /// Name of the CE in DIRAC. Absent: `<pool>.<namespace>.dirac-operator`. Change it where DIRAC's accounting or
@@ -251,7 +223,7 @@ pub struct Matching {
     #[schemars(extend("x-kubernetes-validations" = between("1m", "60d")))]
     pub max_cpu_time: Duration,
     /// Tags that the VMs offer, for example `[GPU]`. A job matches only if the VM offers all of its tags. Tags of the number of processors
-    /// are made by DIRAC.
+    /// are made by DIRAC. The tag `GPU` is also required, so that jobs without it do not take VMs with GPUs, unless coresPerGPU lets them in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -267,6 +239,12 @@ pub struct Matching {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub required_tags: Vec<String>,
+    /// Lets jobs without the tag GPU run beside those with it, on VMs with GPUs: so many cores, for example 4, are kept for each GPU and the
+    /// job that has it, and the other cores of the VM take jobs without a GPU. Absent: only jobs with the tag GPU run there, each with one
+    /// GPU and an equal part of all cores. Either way a GPU has one job at a time.
+    #[serde(default, rename = "coresPerGPU", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub cores_per_gpu: Option<i64>,
     /// Which jobs a VM takes that is made for jobs of several cores. `MultiCore`: only jobs with the same number of processors. Its pilot
     /// requires their tag, for example `8Processors`. Otherwise DIRAC gives its cores to jobs of one core as long as such jobs wait, and
     /// a job of eight cores never finds eight free ones. `Never`: any job that fits.
@@ -277,6 +255,27 @@ pub struct Matching {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = WORD))]
     pub platform: Option<String>,
+}
+
+impl Matching {
+    /// The tags that pilots require of jobs: `required_tags`, and GPU where it is offered and no cores are kept for jobs without it.
+    pub fn requires(&self) -> Vec<String> {
+        let gpu = self.tags.iter().filter(|tag| self.cores_per_gpu.is_none() && tag.eq_ignore_ascii_case("GPU"));
+        let more = gpu.filter(|tag| !self.required_tags.iter().any(|required| required.eq_ignore_ascii_case(tag)));
+        self.required_tags.iter().chain(more).cloned().collect()
+    }
+}
+
+impl Machine {
+    /// The name of the image for a flavor with this number of GPUs.
+    pub fn image_for(&self, gpus: i64) -> &str {
+        self.gpu_image.as_deref().filter(|_| gpus > 0).unwrap_or(&self.image)
+    }
+
+    /// The names of all its images.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.image.as_str()).chain(self.gpu_image.as_deref().filter(|name| *name != self.image))
+    }
 }
 
 /// Which jobs a VM takes that is made for jobs of several cores.

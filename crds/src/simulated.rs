@@ -38,6 +38,10 @@ pub struct SimulatedCloud {
 /// A size of VM that the simulated cloud sells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[
+    ("!has(self.gpuShares) || self.gpuShares == 1 || self.gpus == 1",
+     "gpuShares divides one GPU among VMs: write gpus: 1 beside it"),
+])))]
 pub struct SimulatedFlavor {
     /// Name, for example `c8`.
     #[schemars(length(min = 1, max = 255))]
@@ -57,6 +61,14 @@ pub struct SimulatedFlavor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub gpu_model: Option<String>,
+    /// Memory of one GPU in GiB, for example 24; of the part that a VM has, where gpuShares is given. Absent: unknown.
+    #[serde(default, rename = "gpuMemoryGiB", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub gpu_memory_gib: Option<i64>,
+    /// How many VMs divide one GPU, for example 4: each has a quarter of it. Absent: a VM has whole GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub gpu_shares: Option<i64>,
     /// Price of an hour, a quoted decimal number, for example `"0.10"`. Absent: free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,

@@ -204,6 +204,14 @@ pub struct Offering {
     #[serde(default)]
     #[schemars(range(min = 0, max = 64))]
     pub gpus: i64,
+    /// Model of the GPUs, where known: the pilot finds it in `DIRAC_GPU_MODEL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub gpu_model: Option<String>,
+    /// Cores of each GPU, where the pool says it: the others of the VM take jobs without a GPU. Absent: each GPU has its part of all cores.
+    #[serde(default, rename = "coresPerGPU", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub cores_per_gpu: Option<i64>,
     /// Price of an hour when it was planned, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,

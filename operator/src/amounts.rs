@@ -1,7 +1,7 @@
 //! Numbers of manifests, in the numbers that the broker counts with, and back.
 
-use broker::plan::Limits;
-use crds::quantity::Ceiling;
+use broker::plan::{Free, Limits};
+use crds::{PilotVM, quantity::Ceiling};
 use jiff::{SignedDuration, Timestamp};
 
 /// A number of things as the broker counts them; a negative number is zero.
@@ -28,6 +28,17 @@ pub fn seconds(duration: crds::Duration) -> SignedDuration {
 /// Seconds from one moment to a later one; 0 where it is none.
 pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
     count(to.duration_since(from).as_secs())
+}
+
+/// The whole VM, as if no job ran on it.
+pub fn size(vm: &PilotVM) -> Free {
+    let bought = &vm.spec.offering;
+    Free {
+        cores: count(bought.cores),
+        ram_mib: count(bought.ram_mib),
+        gpus: count(bought.gpus),
+        gpu_cores: bought.cores_per_gpu.map_or(0, count),
+    }
 }
 
 /// The bounds of a manifest.

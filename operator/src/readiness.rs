@@ -96,7 +96,7 @@ fn of_pool(pool: &PilotPool, resolved: &Resolved, wanted: &mut Wanted) {
         cpu_seconds: longest.saturating_add(BEFORE_THE_FIRST_JOB),
         end_seconds: spec.scaling.max_lifetime.as_secs().saturating_add(longest),
         tags: spec.matching.tags.clone(),
-        required_tags: spec.matching.required_tags.clone(),
+        required_tags: spec.matching.requires(),
     };
     let called = |flavor: &str| spec.matching.queue.clone().unwrap_or_else(|| flavor.to_owned());
     let mut queues: BTreeMap<String, BTreeSet<Size>> = BTreeMap::new();
@@ -148,6 +148,9 @@ fn takes(pool: &PilotPool, flavor: &CloudFlavor) -> bool {
         ram_mib: count(flavor.ram_mib),
         gpus: count(flavor.gpus),
         gpu_model: flavor.gpu_model.clone(),
+        gpu_vendor: flavor.gpu_vendor.clone(),
+        gpu_memory_mib: flavor.gpu_memory_gib.map(|gib| count(gib).saturating_mul(1024)),
+        gpu_share: flavor.gpu_share.is_some(),
         ..Offering::default()
     })
 }

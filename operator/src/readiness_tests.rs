@@ -66,6 +66,13 @@ fn each_flavor_that_a_pool_may_buy_has_a_queue_of_its_size() {
 }
 
 #[test]
+fn a_queue_requires_the_tag_gpu_where_its_pilots_do() {
+    let required = |matching: Value| of(pool(&json!({"flavors": ["c8"]}), &matching)).queues[0].required_tags.clone();
+    assert_eq!(required(json!({"maxCpuTime": "10h", "tags": ["GPU"]})), ["GPU"]);
+    assert_eq!(required(json!({"maxCpuTime": "10h", "tags": ["GPU"], "coresPerGPU": 2})), [""; 0]);
+}
+
+#[test]
 fn a_queue_that_a_pool_names_has_all_sizes_and_requirements_choose_flavors_as_the_plan_does() {
     let matching = json!({"maxCpuTime": "10h", "ce": "ce.lyon", "queue": "all"});
     let all = of(pool(&json!({"requirements": {"cores": {"min": 4}}}), &matching));

@@ -98,11 +98,14 @@ pub fn resolve(
                 reference.name,
                 if cloud.spec.simulated.is_some() { "simulated" } else { "real" }
             )),
-            Some(cloud) if !cloud.spec.images.contains_key(&spec.machine.image) => found.missing.push(format!(
-                "Cloud {:?} has no image called {:?}: add it to the cloud's spec.images or correct spec.machine.image",
-                reference.name, spec.machine.image
-            )),
-            Some(cloud) => found.clouds.push(cloud.clone()),
+            Some(cloud) => match spec.machine.images().find(|image| !cloud.spec.images.contains_key(*image)) {
+                Some(image) => found.missing.push(format!(
+                    "Cloud {:?} has no image called {image:?}: add it to the cloud's spec.images or correct spec.machine.{}",
+                    reference.name,
+                    if *image == spec.machine.image { "image" } else { "gpuImage" }
+                )),
+                None => found.clouds.push(cloud.clone()),
+            },
         }
     }
     found
@@ -190,6 +193,9 @@ pub fn requirements(r: Option<&pool::Requirements>) -> Requirements {
         // Who says nothing of GPUs does not want to pay for them.
         gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (g.min.map(count), g.max.map(count))),
         gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+        gpu_vendor: r.gpus.as_ref().and_then(|g| g.vendor.clone()),
+        gpu_memory_gib: range(r.gpus.as_ref().and_then(|g| g.memory_gib.as_ref())),
+        gpu_shares: r.gpus.as_ref().is_some_and(|g| g.allow_shares),
     }
 }
 

@@ -64,6 +64,22 @@ fn simulated_jobs_buy_no_real_vms() {
 }
 
 #[test]
+fn an_image_for_gpus_that_a_cloud_has_not_is_named() {
+    let mut pool = pool();
+    pool.spec.machine.gpu_image = Some("cuda".into());
+    let installation = Arc::unwrap_or_clone(installation());
+    let resolved = |cloud: Cloud| {
+        resolve(&pool, &[Arc::new(installation.clone())], &[site(&["biomed"])], &[vo()], &[Arc::new(cloud)])
+    };
+    let r = resolved(Arc::unwrap_or_clone(cloud()));
+    assert!(r.clouds.is_empty() && r.missing[0].contains("no image called \"cuda\""), "{:?}", r.missing);
+    assert!(r.missing[0].contains("spec.machine.gpuImage"), "{:?}", r.missing);
+    let mut both = Arc::unwrap_or_clone(cloud());
+    both.spec.images.insert("cuda".into(), both.spec.images["default"].clone());
+    assert_eq!(resolved(both).clouds.len(), 1);
+}
+
+#[test]
 fn an_installation_or_cloud_that_is_away_or_being_deleted_is_said() {
     let going = |meta: &mut kube::core::ObjectMeta| {
         meta.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));

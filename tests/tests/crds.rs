@@ -167,7 +167,9 @@ async fn the_largest_lists_are_accepted_and_one_more_is_not() {
             names(images, 63).into_iter().map(|n| (n, json!({ "name": "any" }))).collect();
         let prices: Vec<Value> =
             names(prices, 255).iter().map(|n| json!({ "flavor": n, "perHour": "999999999.999999" })).collect();
-        let facts = |n: &String| json!({ "name": n, "gpus": { "count": 64, "model": "m".repeat(64) } });
+        let gpus =
+            json!({ "count": 1, "shares": 64, "vendor": "v".repeat(64), "model": "m".repeat(64), "memoryGiB": 65_536 });
+        let facts = |n: &String| json!({ "name": n, "gpus": gpus.clone() });
         let flavors: Vec<Value> = names(prices.len(), 255).iter().map(facts).collect();
         let openstack = json!({ "availabilityZones": names(zones, 255) });
         json!({ "spec": { "images": images, "prices": prices, "flavors": flavors, "openstack": openstack } })

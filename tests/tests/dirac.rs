@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dirac {
+    mod gpus;
     pub mod lost;
     mod readiness;
     mod recipes;

@@ -19,6 +19,7 @@ use futures::StreamExt;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 mod error;
+pub mod gpu;
 mod limits;
 mod metered;
 mod notice;
@@ -32,10 +33,11 @@ mod transport;
 mod vm;
 
 pub use error::{CloudError, Disposition, Scope};
+pub use gpu::Gpu;
 pub use limits::Limits;
 pub use metered::{CallLabels, CloudMetrics, Metered};
 pub use notice::{Coming, Notice, Notices};
-pub use offer::{Allowance, Flavor, Gpu, Headroom, Image, Offer, Offers, QuotaClass, Shape, Wanted};
+pub use offer::{Allowance, Flavor, Headroom, Image, Offer, Offers, QuotaClass, Shape, Wanted};
 pub use order::{Attempt, Choice, Order, Owner, Purchase};
 pub use pace::{Pace, Rate};
 pub use room::{Budget, Room};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Purchase;
+use super::{Gpu, Purchase};
 
 /// What the pools of a cloud ask for. It only spares planner and status the hundreds of flavors that no pool will ever buy; the plan
 /// has the finer rule.
@@ -102,36 +102,15 @@ pub struct Flavor {
     pub gpu: Option<Gpu>,
 }
 
-/// The GPUs that each VM of a flavor has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gpu {
-    /// How much of a GPU in thousandths: 2000 is two, 500 half a one.
-    pub thousandths: u64,
-    /// Maker, where known.
-    pub vendor: Option<String>,
-    /// Model, for example `A100`, where known.
-    pub model: Option<String>,
-    /// Memory of one GPU in MiB, where known.
-    pub memory_mib: Option<u64>,
-}
-
 impl Flavor {
     /// How many GPUs a VM has; a part of one counts as one.
     pub fn gpus(&self) -> u32 {
-        let thousandths = self.gpu.as_ref().map_or(0, |gpu| gpu.thousandths);
-        u32::try_from(thousandths.div_ceil(1000)).unwrap_or(u32::MAX)
+        self.gpu.as_ref().map_or(0, Gpu::count)
     }
 
     /// Model of the GPUs; `None`: unknown, or there are none.
     pub fn gpu_model(&self) -> Option<&str> {
         self.gpu.as_ref()?.model.as_deref()
-    }
-}
-
-impl Gpu {
-    /// `n` whole GPUs of this model; `None` where `n` is 0.
-    pub fn whole(n: u32, model: Option<String>) -> Option<Self> {
-        (n > 0).then(|| Self { thousandths: u64::from(n) * 1000, model, ..Self::default() })
     }
 }
 
@@ -259,12 +238,6 @@ mod tests {
         );
         assert!(wanted.suits(&flavor("b", 8, 0), Purchase::Spot) && !wanted.suits(&flavor("b", 8, 1), Purchase::Spot));
         assert!(!wanted.suits(&flavor("b", 4, 0), Purchase::Spot));
-    }
-
-    #[test]
-    fn half_a_gpu_is_one_for_a_bound() {
-        let half = Flavor { gpu: Some(Gpu { thousandths: 500, ..Gpu::default() }), ..Flavor::default() };
-        assert_eq!((half.gpus(), Flavor::default().gpus(), Gpu::whole(0, None)), (1, 0, None));
     }
 
     #[test]

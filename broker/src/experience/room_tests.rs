@@ -10,7 +10,7 @@ fn class(each: Option<u64>) -> JobClass {
 /// Free cores now or else when the pilot asks, where so many jobs began at second 100, and each takes this many cores or the whole VM;
 /// `waits`: since when jobs wait.
 fn free_for(waits: u64, each: Option<u64>, jobs: u64, second: u64) -> (u64, Option<u64>) {
-    let all = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
+    let all = Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() };
     let idle_timeout = SignedDuration::from_secs(300);
     let room = Room { all, asks_since: at(50), waits_since: at(waits), idle_timeout };
     let has = Has { jobs, began: (jobs > 0).then(|| at(100)), changed: Some(at(100)) };
@@ -49,7 +49,7 @@ fn a_pilot_that_took_none_while_none_waited_sleeps_longer_and_longer() {
 #[test]
 fn a_pilot_that_was_full_asks_as_soon_as_a_job_has_ended() {
     let room = Room {
-        all: Free { cores: 8, ram_mib: 16_384, gpus: 0 },
+        all: Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() },
         asks_since: at(50),
         waits_since: at(4_000),
         idle_timeout: SignedDuration::from_secs(300),
@@ -79,7 +79,7 @@ fn a_vm_whose_jobs_have_ended_is_free_again_until_its_pilot_gives_up() {
 
 #[test]
 fn a_pilot_that_never_had_a_job_is_free_from_when_it_asks_until_it_gives_up() {
-    let all = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
+    let all = Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() };
     let room = Room { all, asks_since: at(50), waits_since: at(0), idle_timeout: SignedDuration::from_secs(300) };
     let free = |second| free(&room, &Has::default(), &class(Some(1)), at(second)).0.cores;
     assert_eq!([free(350), free(351)], [8, 0]);

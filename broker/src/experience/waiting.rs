@@ -148,7 +148,7 @@ mod tests {
         let place = |vo| Place {
             vo,
             says: Says { site: "CLOUD.Test.fr".into(), ..Says::default() },
-            full: Free { cores: 8, ram_mib: 16_384, gpus: 0 },
+            full: Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() },
             cpu_time: 80_000,
             own: Vec::new(),
         };

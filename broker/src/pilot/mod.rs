@@ -31,8 +31,13 @@ pub struct Pilot {
     pub cores: u64,
     /// Memory of the VM in MiB.
     pub ram_mib: u64,
-    /// GPUs of the VM.
+    /// GPUs of the VM; a part of one counts as one.
     pub gpus: u64,
+    /// Model of the GPUs; empty: unknown, or there are none.
+    pub gpu_model: String,
+    /// Cores that go with each GPU and the job that has it; 0: no job is given a GPU of its own, since the pilot does not offer the tag GPU,
+    /// or the VM has none.
+    pub gpu_cores: u64,
     /// CPU time offered, in normalised seconds.
     pub cpu_time: u64,
     /// Tags that it offers to the Matcher.

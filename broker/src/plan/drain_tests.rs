@@ -87,7 +87,7 @@ fn a_pool_that_borrows_may_have_more_than_its_maximum() {
 fn of_vms_that_run_the_one_whose_jobs_end_soonest_drains_first() {
     let soon = |in_seconds| Life::Running {
         free: Free::default(),
-        soon: vec![Soon { in_seconds, free: Free { cores: 8, ram_mib: 16_384, gpus: 0 } }],
+        soon: vec![Soon { in_seconds, free: Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() } }],
     };
     let mut w = world(vec![]);
     w.vms = vec![vm("unknown", runs(4)), vm("late", soon(900)), vm("soon", soon(60))];

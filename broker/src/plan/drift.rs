@@ -37,7 +37,7 @@ pub fn drains<'a>(pool: &Pool, holds: &[Hold], vms: &[&Ours<'a>]) -> Vec<(&'a Li
 fn fail_to_come(pool: &Pool, holds: &[Hold], vm: &LiveVm) -> bool {
     holds.iter().any(|hold| {
         hold.reason == Reason::VmsFail
-            && hold.image.as_ref().is_some_and(|image| *image == pool.image)
+            && hold.image.as_ref().is_some_and(|image| *image == pool.image_for(vm.offering.gpus))
             && hold.cloud.as_ref().is_none_or(|cloud| *cloud == vm.cloud)
     })
 }

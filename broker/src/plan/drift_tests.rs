@@ -54,7 +54,7 @@ fn a_pool_drains_no_more_by_drift_than_it_says_and_what_is_as_it_says_works_on()
 fn what_frees_soonest_drains_first() {
     let soon = |in_seconds| Life::Running {
         free: Free::default(),
-        soon: vec![Soon { in_seconds, free: Free { cores: 8, ram_mib: 16_384, gpus: 0 } }],
+        soon: vec![Soon { in_seconds, free: Free { cores: 8, ram_mib: 16_384, gpus: 0, ..Free::default() } }],
     };
     let vms = vec![drifted("a-late", soon(900)), drifted("b-soon", soon(60)), drifted("c-idle", runs(8))];
     assert_eq!(drains(&with(vms.clone(), Most::Vms(1))), ["c-idle"]);

@@ -218,7 +218,7 @@ impl<'c, 'a> Fill<'c, 'a> {
         let all = self.beside.jobs(n, &class.need, left);
         let Some(Choice { pool, offer: number }) = self.choose(n, all) else { return Bought::default() };
         let offer = self.market.offer(number);
-        let full = Free::all(offer.offering);
+        let full = Free { gpu_cores: self.snapshot.pools[pool].gpu_cores, ..Free::all(offer.offering) };
         let pace = self.paces[n];
         let lane = Lane::new(full, offer.offering.measured.boot.unwrap_or(0), true);
         let each = lane.starts(&class.need, full, pace).max(1);

@@ -369,7 +369,7 @@ proptest! {
     fn each_launch_matches_the_jobs_that_it_is_made_for(world in any_world()) {
         for launch in plan(&world).launches {
             let says = says_of(&world, &launch);
-            let full = Free { cores: launch.offering.cores, ram_mib: launch.offering.ram_mib, gpus: launch.offering.gpus };
+            let full = Free { cores: launch.offering.cores, ram_mib: launch.offering.ram_mib, gpus: launch.offering.gpus, ..Free::default() };
             let cpu_time = world.pools.iter().find(|p| *p.name == *launch.pool).unwrap().cpu_time;
             for lease in &launch.lease {
                 let class = &*lease.class;

@@ -68,7 +68,7 @@ proptest! {
         let all: Vec<Arc<Says>> = all.into_iter().map(Arc::new).collect();
         let of: Vec<usize> = all.iter().map(|says| numbers.of(says)).collect();
         let index = Index::new(numbers, &demand.classes);
-        let full = Free { cores, ram_mib: 2, gpus: 0 };
+        let full = Free { cores, ram_mib: 2, gpus: 0, ..Free::default() };
         for (says, number) in all.iter().zip(of) {
             let fits = index.fits(0, &demand.classes[0], number, full, 2);
             let alone = fits_alone(&queue, says, full, 2);

@@ -89,7 +89,7 @@ impl Lane {
 mod tests {
     use super::*;
 
-    const FULL: Free = Free { cores: 8, ram_mib: 16_384, gpus: 0 };
+    const FULL: Free = Free { cores: 8, ram_mib: 16_384, gpus: 0, gpu_cores: 0 };
     const ONE: Need = Need::cores(1);
 
     #[test]

@@ -30,7 +30,7 @@ impl Default for Life {
 }
 
 /// What jobs can have of a VM.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Free {
     /// Cores that no job holds.
     pub cores: u64,
@@ -38,6 +38,13 @@ pub struct Free {
     pub ram_mib: u64,
     /// GPUs that no job holds.
     pub gpus: u64,
+    /// Of the VM: cores that are kept for each GPU, where the others take jobs without one; 0: each GPU has its part of all cores.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpu_cores: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What a running job will leave when it ends.

@@ -44,7 +44,7 @@ struct Catalogue {
     shelves: Vec<Option<Shelf>>,
 }
 
-type Words<'a> = (&'a [String], &'a [String], &'a Requirements, &'a [Purchase], Strategy, &'a str);
+type Words<'a> = (&'a [String], &'a [String], &'a Requirements, &'a [Purchase], Strategy, u64, [&'a str; 2]);
 
 /// What makes offers one kind: size, price and its currency, power, how it is bought and how often it is taken back, how full the cloud is,
 /// and the holds that concern only some launches.
@@ -84,8 +84,15 @@ impl<'a> Market<'a> {
         };
         let mut by_words: HashMap<Words<'_>, usize> = HashMap::new();
         for pool in &snapshot.pools {
-            let words: Words<'_> =
-                (&pool.clouds, &pool.flavors, &pool.requirements, &pool.purchase, pool.strategy, &pool.image);
+            let words: Words<'_> = (
+                &pool.clouds,
+                &pool.flavors,
+                &pool.requirements,
+                &pool.purchase,
+                pool.strategy,
+                pool.gpu_cores,
+                pool.images(),
+            );
             let place = *by_words.entry(words).or_insert_with(|| {
                 market.catalogues.push(stock.catalogue(pool, unpriced, books));
                 market.catalogues.len() - 1
@@ -239,10 +246,15 @@ impl<'a> Stock<'a> {
             let of_cloud = |cloud: &String| {
                 let here = self.of_cloud.get(cloud.as_str()).into_iter().flatten();
                 let mut fitting: Vec<u32> = here.filter(|n| pool.requirements.accept(offering(n))).copied().collect();
-                fitting.sort_by_key(|n| (&offering(n).flavor, &offering(n).zone));
+                // The order of models says nothing of flavors with one model: there the cheapest comes first.
+                let price = |n: &u32| (pool.strategy == Strategy::InOrder).then(|| cheapest(offering(n)));
+                fitting.sort_by_cached_key(|n| (price(n), &offering(n).flavor, &offering(n).zone));
                 fitting
             };
-            return pool.clouds.iter().flat_map(of_cloud).collect();
+            let mut listed: Vec<u32> = pool.clouds.iter().flat_map(of_cloud).collect();
+            // Which model comes first says more than which cloud does.
+            listed.sort_by_cached_key(|n| pool.requirements.preference(offering(n)));
+            return listed;
         }
         let named = |cloud| pool.flavors.iter().filter_map(move |flavor| self.of_flavor.get(&(cloud, flavor.as_str())));
         pool.clouds.iter().flat_map(|cloud| named(cloud.as_str())).flatten().copied().collect()
@@ -261,7 +273,7 @@ impl<'a> Stock<'a> {
             let Offer { cloud, offering } = self.offers[n as usize];
             let alike = if in_order { order } else { self.alike[n as usize] };
             let kind = *places.entry(alike).or_insert_with(|| {
-                kinds.push(Kind::new(offering, books.fullness(cloud)));
+                kinds.push(Kind::new(offering, pool.gpu_cores, books.fullness(cloud)));
                 kinds.len() - 1
             });
             kinds[kind].add(u32::try_from(order).unwrap_or(u32::MAX), n);
@@ -276,6 +288,11 @@ impl<'a> Stock<'a> {
             shelves: Vec::new(),
         }
     }
+}
+
+/// What makes one offering cheaper than another: what has no price comes last, and then the smaller.
+fn cheapest(offering: &Offering) -> (bool, Option<u64>, u64, u64) {
+    (offering.price_micros.is_none(), offering.price_micros, offering.gpus, offering.cores)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ mod fill;
 mod finding_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod gpu_tests;
 pub mod hold;
 mod index;
 mod job_class;

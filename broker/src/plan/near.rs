@@ -101,8 +101,8 @@ impl<'a> Near<'a> {
 
     /// Indices of the holds that concern a launch, and whom else they concern.
     pub fn of<'s>(&'s self, thought: Thought<'s>) -> impl Iterator<Item = (usize, Concerns)> + 's {
-        let Thought { pool, vo, class, number, .. } = thought;
-        let image = self.snapshot.pools.get(pool).map_or("", |pool| &pool.image);
+        let Thought { pool, vo, class, number, offer } = thought;
+        let image = self.snapshot.pools.get(pool).map_or("", |pool| pool.image_for(offer.offering.gpus));
         let near = self.of_offer.get(number as usize).into_iter().flatten().chain(&self.of_all);
         near.copied().filter_map(move |i| {
             let whom = &self.holds[i];

@@ -1,4 +1,7 @@
 //! What one job takes of a VM: cores, memory and GPUs.
+//!
+//! A job with a GPU takes a whole GPU, and the part of the VM that goes with it: DIRAC's pilots know nothing of GPUs, so a VM runs one for
+//! each of its GPUs, which takes one job at a time (`images/pilot/start-pilot`).
 
 use std::fmt;
 
@@ -94,6 +97,20 @@ impl Need {
     /// How many such jobs run at once in what is free of a VM of `full` size. A VM of which no GPU is known does not run short of GPUs:
     /// the tags decide then.
     pub fn slots(&self, full: Free, free: Free) -> u64 {
+        let part = full.of_a_gpu();
+        match (self.gpus > 0, full.gpus) {
+            (_, 0) => self.beside(full, free),
+            // A pilot that has a part of a VM has no whole node to offer.
+            (has, gpus) if self.whole && (full.gpu_cores > 0 || has && gpus > 1) => 0,
+            (true, _) if self.whole => self.beside(full, free),
+            (true, _) => self.beside(part, part).min(1).saturating_mul(free.times_of(part)),
+            (false, _) if full.gpu_cores == 0 => self.beside(full, free),
+            (false, gpus) => self.beside(full.less(part.often(gpus)), free.less(part.often(free.gpus))),
+        }
+    }
+
+    /// How many such jobs run beside each other in what is free of what one pilot has, GPUs aside.
+    fn beside(&self, full: Free, free: Free) -> u64 {
         if free.cores < self.cores.max(1)
             || free.ram_mib < self.ram_mib
             || (self.multi && full.cores < 2)
@@ -105,8 +122,7 @@ impl Need {
             return u64::from(free == full);
         }
         let by_ram = free.ram_mib.checked_div(self.ram_mib).unwrap_or(u64::MAX);
-        let by_gpus = if full.gpus == 0 { u64::MAX } else { free.gpus.checked_div(self.gpus).unwrap_or(u64::MAX) };
-        (free.cores / self.cores).min(by_ram).min(by_gpus)
+        (free.cores / self.cores).min(by_ram)
     }
 
     /// What `jobs` such jobs take of what is free of a VM.
@@ -114,11 +130,10 @@ impl Need {
         if self.whole {
             return if jobs > 0 { full } else { Free::default() };
         }
-        Free {
-            cores: self.cores.saturating_mul(jobs),
-            ram_mib: self.ram_mib.saturating_mul(jobs),
-            gpus: if full.gpus == 0 { 0 } else { self.gpus.saturating_mul(jobs) },
+        if self.gpus > 0 && full.gpus > 0 {
+            return full.of_a_gpu().often(jobs);
         }
+        Free { cores: self.cores.saturating_mul(jobs), ram_mib: self.ram_mib.saturating_mul(jobs), ..Free::default() }
     }
 }
 
@@ -132,7 +147,36 @@ impl JobClass {
 impl Free {
     /// What a VM of this offering has while no job runs on it.
     pub fn all(offering: &Offering) -> Self {
-        Self { cores: offering.cores, ram_mib: offering.ram_mib, gpus: offering.gpus }
+        let Offering { cores, ram_mib, gpus, gpu_cores, .. } = *offering;
+        Self { cores, ram_mib, gpus, gpu_cores }
+    }
+
+    /// What goes with one GPU of a VM of this size: what the pilot has that takes jobs for it.
+    pub fn of_a_gpu(self) -> Self {
+        let even = self.cores.checked_div(self.gpus).unwrap_or(0);
+        let cores = if self.gpu_cores == 0 { even } else { self.gpu_cores.min(even) }.max(1);
+        let ram_mib = match self.gpu_cores {
+            0 => self.ram_mib.checked_div(self.gpus).unwrap_or(0),
+            // As much memory for each core as the VM has.
+            _ => self.ram_mib.checked_div(self.cores).unwrap_or(0).saturating_mul(cores),
+        };
+        Self { cores, ram_mib, gpus: self.gpus.min(1), gpu_cores: 0 }
+    }
+
+    /// This many times as much.
+    fn often(self, times: u64) -> Self {
+        Self {
+            cores: self.cores.saturating_mul(times),
+            ram_mib: self.ram_mib.saturating_mul(times),
+            gpus: self.gpus.saturating_mul(times),
+            gpu_cores: 0,
+        }
+    }
+
+    /// How often all of `part` is in it.
+    fn times_of(self, part: Self) -> u64 {
+        let each = [(self.cores, part.cores), (self.ram_mib, part.ram_mib), (self.gpus, part.gpus)];
+        each.into_iter().filter_map(|(all, part)| all.checked_div(part)).min().unwrap_or(0)
     }
 
     /// What is left without `other`.
@@ -141,6 +185,7 @@ impl Free {
             cores: self.cores.saturating_sub(other.cores),
             ram_mib: self.ram_mib.saturating_sub(other.ram_mib),
             gpus: self.gpus.saturating_sub(other.gpus),
+            ..self
         }
     }
 
@@ -150,6 +195,7 @@ impl Free {
             cores: self.cores.saturating_add(other.cores),
             ram_mib: self.ram_mib.saturating_add(other.ram_mib),
             gpus: self.gpus.saturating_add(other.gpus),
+            ..self
         }
     }
 
@@ -159,15 +205,17 @@ impl Free {
             cores: self.cores.max(other.cores),
             ram_mib: self.ram_mib.max(other.ram_mib),
             gpus: self.gpus.max(other.gpus),
+            ..self
         }
     }
 
-    /// No more of each than `most`.
+    /// No more of each than `most`, of whose VM it is.
     pub fn up_to(self, most: Self) -> Self {
         Self {
             cores: self.cores.min(most.cores),
             ram_mib: self.ram_mib.min(most.ram_mib),
             gpus: self.gpus.min(most.gpus),
+            ..most
         }
     }
 }

@@ -6,7 +6,7 @@ fn need(tags: &[&str]) -> Need {
     Need::of(&JobClass { tags: tags.iter().map(|tag| (*tag).to_owned()).collect(), ..JobClass::default() })
 }
 fn vm(cores: u64, ram_mib: u64, gpus: u64) -> Free {
-    Free { cores, ram_mib, gpus }
+    Free { cores, ram_mib, gpus, ..Free::default() }
 }
 /// How many such jobs a whole VM with these cores takes.
 fn on(cores: u64, tags: &[&str]) -> u64 {
@@ -67,8 +67,40 @@ fn a_vm_of_one_core_offers_no_multi_processor_and_beyond_1024_cores_dirac_makes_
 #[test]
 fn what_jobs_take_grows_with_their_number() {
     let need = Need { ram_mib: 100, ..need(&["2Processors", "GPU"]) };
-    assert_eq!(need.times(vm(8, 1_000, 4), 3), vm(6, 300, 3));
+    assert_eq!(need.times(vm(8, 1_000, 4), 3), vm(6, 750, 3), "with each GPU goes a quarter of the VM");
     assert_eq!(need.times(vm(8, 1_000, 0), 3), vm(6, 300, 0), "GPUs of which nobody knows are not counted");
+}
+
+#[test]
+fn a_gpu_has_one_job_at_a_time_and_its_part_of_the_vm_goes_with_it() {
+    let (gpu, two) = (need(&["GPU"]), vm(16, 65_536, 2));
+    assert_eq!(gpu.slots(two, two), 2, "one for each GPU, and not one for each core");
+    let one_runs = two.less(gpu.times(two, 1));
+    assert_eq!((one_runs, gpu.slots(two, one_runs)), (vm(8, 32_768, 1), 1));
+    assert_eq!(gpu.slots(two, one_runs.less(gpu.times(two, 1))), 0, "both GPUs are busy");
+    assert_eq!(gpu.slots(vm(2, 1_024, 8), vm(2, 1_024, 8)), 2, "each job has a core");
+
+    let of = |tags: &[&str]| need(tags).slots(two, two);
+    assert_eq!((of(&["GPU", "8Processors", "MultiProcessor"]), of(&["GPU", "9Processors", "MultiProcessor"])), (2, 0));
+    assert_eq!(Need { ram_mib: 32_769, ..gpu }.slots(two, two), 0, "the other GPU's memory is not its own");
+    let one = vm(8, 16_384, 1);
+    assert_eq!((need(&["GPU", "WholeNode"]).slots(one, one), of(&["GPU", "WholeNode"])), (1, 0));
+}
+
+#[test]
+fn cores_that_are_not_kept_for_gpus_take_jobs_without_one() {
+    let full = Free { gpu_cores: 4, ..vm(16, 65_536, 2) };
+    let (plain, gpu) = (need(&[]), need(&["GPU"]));
+    assert_eq!((plain.slots(full, full), gpu.slots(full, full)), (8, 2));
+    let gpus_busy = full.less(gpu.times(full, 2));
+    assert_eq!((plain.slots(full, gpus_busy), gpu.slots(full, gpus_busy)), (8, 0), "busy GPUs keep their cores");
+    let cores_busy = full.less(plain.times(full, 8));
+    assert_eq!((plain.slots(full, cores_busy), gpu.slots(full, cores_busy)), (0, 2), "and free GPUs theirs");
+    assert_eq!(need(&["GPU", "5Processors", "MultiProcessor"]).slots(full, full), 0);
+    assert_eq!((need(&["9Processors"]).slots(full, full), need(&["WholeNode"]).slots(full, full)), (0, 0));
+    assert_eq!(Need { ram_mib: 8_192, ..plain }.slots(full, full), 4, "half of the memory is the GPUs'");
+    let all = Free { gpu_cores: 64, ..vm(16, 65_536, 2) };
+    assert_eq!((plain.slots(all, all), gpu.slots(all, all)), (0, 2), "no more than there is");
 }
 
 #[test]

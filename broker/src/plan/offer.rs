@@ -6,6 +6,7 @@ use super::{
     job_class::JobClass,
     snapshot::{Offering, Requirements},
 };
+use crate::cloud::gpu::is_called;
 
 /// One thing that can be bought on one cloud.
 #[derive(Clone, Copy, Debug)]
@@ -26,18 +27,29 @@ pub struct Thought<'a> {
 }
 
 impl Requirements {
-    /// Whether an offering lies within these bounds. A model that is not known is none of those that are named.
+    /// Whether an offering lies within these bounds. A model, a maker or a size of memory that is not known is none of those that are asked
+    /// for.
     pub fn accept(&self, offering: &Offering) -> bool {
         let within =
             |(min, max): (Option<u64>, Option<u64>), n: u64| min.is_none_or(|m| n >= m) && max.is_none_or(|m| n <= m);
-        let model = self.gpu_models.is_empty()
-            || offering.gpu_model.as_ref().is_some_and(|m| self.gpu_models.iter().any(|n| n.eq_ignore_ascii_case(m)));
+        let memory = self.gpu_memory_gib == (None, None)
+            || offering.gpu_memory_mib.is_some_and(|mib| within(self.gpu_memory_gib, mib / 1024));
+        let is_by = |maker: &String| offering.gpu_vendor.as_ref().is_some_and(|has| has.eq_ignore_ascii_case(maker));
         // GiB for a core, rounded down: a flavor with 15.9 GiB and 8 cores has less than 2, which counts as 1.
         let ram = offering.ram_mib / 1024 / offering.cores.max(1);
         within(self.cores, offering.cores)
             && within(self.gpus, offering.gpus)
-            && model
             && within(self.ram_gib_per_core, ram)
+            && (self.gpu_shares || !offering.gpu_share)
+            && memory
+            && self.gpu_vendor.as_ref().is_none_or(is_by)
+            && (self.gpu_models.is_empty() || self.preference(offering) < self.gpu_models.len())
+    }
+
+    /// The place of the offering's model among those that are asked for: the smallest is preferred. It is none of them at their number.
+    pub fn preference(&self, offering: &Offering) -> usize {
+        let is_it = |model: &String| offering.gpu_model.as_ref().is_some_and(|has| is_called(has, model));
+        self.gpu_models.iter().position(is_it).unwrap_or(self.gpu_models.len())
     }
 }
 
@@ -79,5 +91,23 @@ mod tests {
         assert!(of(&["V100", "a100"]).accept(&offering(8, 0)) && !of(&["V100"]).accept(&offering(8, 0)));
         let unknown = Offering { gpu_model: None, ..offering(8, 0) };
         assert!(of(&[]).accept(&unknown) && !of(&["a100"]).accept(&unknown));
+    }
+
+    #[test]
+    fn memory_and_maker_of_a_gpu_are_bounds_and_what_is_not_known_of_them_fulfils_none() {
+        let least = |gib| Requirements { gpu_memory_gib: (Some(gib), None), ..Requirements::default() };
+        let l4 = Offering { gpu_memory_mib: Some(22_888), gpu_vendor: Some("NVIDIA".into()), ..offering(8, 0) };
+        assert!(least(22).accept(&l4) && !least(23).accept(&l4), "whole GiB, rounded down");
+        assert!(!least(0).accept(&offering(8, 0)), "its memory is not known");
+        let by = |maker: &str| Requirements { gpu_vendor: Some(maker.into()), ..Requirements::default() };
+        assert!(by("nvidia").accept(&l4) && !by("AMD").accept(&l4) && !by("NVIDIA").accept(&offering(8, 0)));
+    }
+
+    #[test]
+    fn a_part_of_a_gpu_is_none_unless_the_pool_says_that_it_is_enough() {
+        let share = Offering { gpu_share: true, ..offering(8, 0) };
+        let any = Requirements { gpus: (Some(1), None), ..Requirements::default() };
+        assert!(!any.accept(&share) && any.accept(&offering(8, 0)));
+        assert!(Requirements { gpu_shares: true, ..any }.accept(&share));
     }
 }

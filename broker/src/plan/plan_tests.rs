@@ -79,7 +79,7 @@ pub fn boots() -> Life {
 }
 
 pub fn runs(cores: u64) -> Life {
-    Life::Running { free: Free { cores, ram_mib: cores * 2048, gpus: 0 }, soon: vec![] }
+    Life::Running { free: Free { cores, ram_mib: cores * 2048, gpus: 0, ..Free::default() }, soon: vec![] }
 }
 
 pub fn hold(flavor: &str, most: u64, reason: Reason) -> Hold {
@@ -256,20 +256,25 @@ prop_compose! {
         queues in prop::collection::vec(any_queue(), 0..12),
         vms in prop::collection::vec(any_vm(), 0..12),
         max in 0_u64..8, gpu_max in 0_u64..4, cores in prop::option::of(0_u64..80), ceiling in prop::option::of(0_u64..9),
-        headroom in prop::option::of(0_u64..60), refused: bool,
+        headroom in prop::option::of(0_u64..60), refused: bool, gpu_cores in 0_u64..4,
     ) -> Snapshot {
         let mut w = world(queues);
         w.pools[0].max = max;
         w.pools[0].flavors = vec!["c8".into(), "c2".into()];
         let mut gpu = pool("gpu", &["enmr"], &["g1"], gpu_max);
         gpu.tags = vec!["GPU".into()];
-        gpu.required_tags = vec!["GPU".into()];
+        // With cores kept for GPUs it takes plain jobs too.
+        gpu.required_tags = if gpu_cores == 0 { vec!["GPU".into()] } else { vec![] };
+        gpu.gpu_cores = gpu_cores;
         w.pools.push(gpu);
         w.vos[0].limits.cores = cores;
         w.clouds[0].ceiling.vms = ceiling;
         w.quotas[0].left.cores = headroom;
         if refused { w.holds = vec![hold("c8", 0, Reason::NoCapacity)]; }
         w.vms = vms;
+        for vm in w.vms.iter_mut().filter(|vm| vm.pool == "gpu") {
+            Arc::make_mut(&mut vm.offering).gpu_cores = gpu_cores;
+        }
         w
     }
 }
@@ -289,7 +294,10 @@ pub fn carried_out(world: &Snapshot, plan: &Plan) -> Snapshot {
         pool: l.pool.to_string(),
         cloud: l.cloud.to_string(),
         vo: l.vo.to_string(),
-        offering: l.offering.clone(),
+        offering: Arc::new(Offering {
+            gpu_cores: world.pools.iter().find(|p| *p.name == *l.pool).unwrap().gpu_cores,
+            ..(*l.offering).clone()
+        }),
         says: says_of(world, l),
         cpu_time: l.cut.map_or(world.pools.iter().find(|p| *p.name == *l.pool).unwrap().cpu_time, |cut| cut.cpu_time),
         lease: l.lease.clone(),

@@ -27,11 +27,13 @@ pub struct Kind {
 
 impl Kind {
     /// A kind of which nothing is on offer yet. `fullness`: how far the clouds of its offers are used, in hundredths.
-    pub fn new(offering: &Offering, fullness: u64) -> Self {
+    /// `gpu_cores`: see `Pool::gpu_cores`.
+    pub fn new(offering: &Offering, gpu_cores: u64, fullness: u64) -> Self {
         let Offering { price_micros: price, power, .. } = *offering;
         let dearer = fullness.clamp(80, 120) - 80;
         let reclaims = offering.measured.reclaims.unwrap_or(0);
-        Self { full: Free::all(offering), price, power, reclaims, dearer, open: Default::default() }
+        let full = Free { gpu_cores, ..Free::all(offering) };
+        Self { full, price, power, reclaims, dearer, open: Default::default() }
     }
 
     /// Adds an offer, which comes after those that were added before.
@@ -59,7 +61,7 @@ impl Kind {
 /// The least of what these kinds take: cores, memory, GPUs and price.
 pub fn least<'k>(kinds: impl Iterator<Item = &'k Kind>) -> Option<[u64; 4]> {
     let takes = kinds.map(|kind| {
-        let Free { cores, ram_mib, gpus } = kind.full;
+        let Free { cores, ram_mib, gpus, .. } = kind.full;
         [cores, ram_mib, gpus, kind.price.unwrap_or(0)]
     });
     takes.reduce(|a, b| std::array::from_fn(|i| a[i].min(b[i])))
@@ -67,7 +69,7 @@ pub fn least<'k>(kinds: impl Iterator<Item = &'k Kind>) -> Option<[u64; 4]> {
 
 /// The most of what these kinds have: cores, memory and GPUs.
 pub fn largest<'k>(kinds: impl Iterator<Item = &'k Kind>) -> [u64; 3] {
-    let has = kinds.map(|Kind { full: Free { cores, ram_mib, gpus }, .. }| [*cores, *ram_mib, *gpus]);
+    let has = kinds.map(|Kind { full: Free { cores, ram_mib, gpus, .. }, .. }| [*cores, *ram_mib, *gpus]);
     has.reduce(|a, b| std::array::from_fn(|i| a[i].max(b[i]))).unwrap_or_default()
 }
 

@@ -133,6 +133,9 @@ pub struct Pool {
     pub clouds: Vec<String>,
     /// Name of the image, which a hold may name.
     pub image: String,
+    /// The same for what has GPUs; `None`: that image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_image: Option<String>,
     /// Flavors that it takes, in order of preference; empty: every flavor within `requirements`.
     pub flavors: Vec<String>,
     /// Bounds on flavors.
@@ -148,6 +151,9 @@ pub struct Pool {
     pub tags: Vec<String>,
     /// Tags that jobs must have.
     pub required_tags: Vec<String>,
+    /// Cores that are kept for each GPU, where the others of a VM take jobs without one; 0: each GPU has its part of all cores.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gpu_cores: u64,
     /// Whether a VM that is bought for multi-core jobs asks for such jobs alone.
     pub pin: bool,
     /// DIRAC platform that its pilots offer; `None`: none.
@@ -170,6 +176,26 @@ pub struct Pool {
     pub disruption: Disruption,
 }
 
+impl Pool {
+    /// The image from which a VM with this number of GPUs boots.
+    pub fn image_for(&self, gpus: u64) -> &str {
+        self.gpu_image.as_deref().filter(|_| gpus > 0).unwrap_or(&self.image)
+    }
+
+    /// Its images: without GPUs, and with.
+    pub fn images(&self) -> [&str; 2] {
+        [self.image_for(0), self.image_for(1)]
+    }
+}
+
+fn is_open(range: &(Option<u64>, Option<u64>)) -> bool {
+    *range == (None, None)
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// What comes first among the offerings that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Strategy {
@@ -189,8 +215,17 @@ pub struct Requirements {
     pub ram_gib_per_core: (Option<u64>, Option<u64>),
     /// The same for GPUs.
     pub gpus: (Option<u64>, Option<u64>),
-    /// Models of GPUs, one of which a flavor must have; empty: any.
+    /// Models of GPUs, one of which a flavor must have, in order of preference; empty: any.
     pub gpu_models: Vec<String>,
+    /// The maker of the GPUs; `None`: anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_vendor: Option<String>,
+    /// The least and the most whole GiB of memory of a GPU, or of the part that a VM has; `None`: no bound at this end.
+    #[serde(default, skip_serializing_if = "is_open")]
+    pub gpu_memory_gib: (Option<u64>, Option<u64>),
+    /// Whether a part of a GPU is taken for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gpu_shares: bool,
 }
 
 /// A cloud, as last read.
@@ -234,10 +269,22 @@ pub struct Offering {
     pub cores: u64,
     /// Memory of a VM in MiB.
     pub ram_mib: u64,
-    /// GPUs of a VM.
+    /// GPUs of a VM; a part of one counts as one.
     pub gpus: u64,
     /// Model of the GPUs; `None`: unknown, or there are none.
     pub gpu_model: Option<String>,
+    /// Maker of the GPUs; `None`: unknown, or there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_vendor: Option<String>,
+    /// Memory in MiB of a GPU, or of the part that a VM has; `None`: unknown, or there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_mib: Option<u64>,
+    /// Whether a VM has a part of a GPU, and not whole ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gpu_share: bool,
+    /// Of a VM that is there: cores that are kept for each GPU ([`Pool::gpu_cores`]).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gpu_cores: u64,
     /// Price of an hour in millionths of the cloud's currency; `None`: unknown.
     pub price_micros: Option<u64>,
     /// Index in [`Snapshot::quotas`]; `None`, or an index that is not there: no bound is known.

@@ -48,8 +48,7 @@ impl Slots {
     }
 
     fn kind(&self) -> Kind {
-        let Self { pool, says, cpu_time, full: Free { cores, ram_mib, gpus }, .. } = *self;
-        Kind { pool, says, cpu_time, size: [gpus, cores, ram_mib] }
+        Kind { pool: self.pool, says: self.says, cpu_time: self.cpu_time, size: self.full }
     }
 
     /// Lanes that nobody uses, of VMs that boot.
@@ -108,8 +107,8 @@ pub struct Kind {
     pub says: usize,
     /// CPU time that they have left.
     pub cpu_time: u64,
-    /// Size: GPUs, cores, memory.
-    pub size: [u64; 3],
+    /// The whole VM.
+    pub size: Free,
 }
 
 impl Supply {
@@ -157,7 +156,9 @@ impl Supply {
     pub fn sort(&mut self) {
         for (slots, largest) in self.of.iter_mut().zip(&mut self.largest) {
             *largest = slots.iter().fold(Free::default(), |largest, slots| largest.or(slots.largest));
-            slots.sort_by_key(|s| (s.full.gpus, s.full.cores, s.full.ram_mib, s.pool, s.says, s.cpu_time));
+            slots.sort_by_key(|s| {
+                (s.full.gpus, s.full.cores, s.full.ram_mib, s.full.gpu_cores, s.pool, s.says, s.cpu_time)
+            });
         }
         self.places.clear();
     }
@@ -177,9 +178,7 @@ impl Supply {
     pub fn slots(&mut self, vo: usize, kind: Kind) -> &mut Slots {
         let all = &mut self.of[vo];
         let place = *self.places.entry((vo, kind)).or_insert_with(|| {
-            let [gpus, cores, ram_mib] = kind.size;
-            let full = Free { cores, ram_mib, gpus };
-            let Kind { pool, says, cpu_time, .. } = kind;
+            let Kind { pool, says, cpu_time, size: full } = kind;
             all.push(Slots { pool, says, full, cpu_time, lanes: BTreeMap::new(), largest: Free::default() });
             all.len() - 1
         });

@@ -40,7 +40,8 @@ fn vms_of_several_pools_serve_the_jobs_of_their_vo_together() {
 fn jobs_that_need_much_memory_find_the_vm_that_has_it_among_those_with_more_cores() {
     let mut w = world(vec![queue(1, "biomed_user", 2, &[])]);
     w.queues[0].min_ram_mb = 5_000;
-    let free = |cores, ram_mib| Life::Running { free: Free { cores, ram_mib, gpus: 0 }, soon: vec![] };
+    let free =
+        |cores, ram_mib| Life::Running { free: Free { cores, ram_mib, gpus: 0, ..Free::default() }, soon: vec![] };
     w.vms = vec![vm("a", free(5, 4_000)), vm("b", free(1, 10_000))];
     assert_eq!(plan(&w).assigned["cpu"].running, 1);
     // Those that need less have what these leave.

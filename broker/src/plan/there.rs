@@ -46,7 +46,7 @@ pub fn there<'a>(
             Life::Booting { .. } | Life::Draining | Life::Ending => continue,
         };
         let cpu_time = enough_for(closings.cpu_time(vm)).unwrap_or(0);
-        let kind = Kind { pool, says: *says, cpu_time, size: [full.gpus, full.cores, full.ram_mib] };
+        let kind = Kind { pool, says: *says, cpu_time, size: full };
         let untouched = lane.free == full;
         let mut lanes = Vec::new();
         // Until its pilot had its first job.

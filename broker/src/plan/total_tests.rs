@@ -65,17 +65,17 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn free()(cores in number(), ram_mib in number(), gpus in number()) -> Free {
-        Free { cores, ram_mib, gpus }
+    fn free()(cores in number(), ram_mib in number(), gpus in number(), gpu_cores in number()) -> Free {
+        Free { cores, ram_mib, gpus, gpu_cores }
     }
 }
 
 prop_compose! {
     fn any_offering()(flavor in name("flavor"), zone in prop::option::of(name("zone")), size in free(), price_micros in maybe(),
         quota in prop::option::of(0_usize..4), power in maybe(), boot in maybe(), late in maybe(), success in maybe(), fetch in maybe(), reclaims in maybe(), spot: bool) -> Arc<Offering> {
-        let Free { cores, ram_mib, gpus } = size;
+        let Free { cores, ram_mib, gpus, gpu_cores } = size;
         let measured = Measured { boot, late, success, fetch, reclaims };
-        Arc::new(Offering { flavor, zone, cores, ram_mib, gpus, price_micros, quota, power, measured, purchase: way(spot), ..Offering::default() })
+        Arc::new(Offering { flavor, zone, cores, ram_mib, gpus, gpu_cores, price_micros, quota, power, measured, purchase: way(spot), ..Offering::default() })
     }
 }
 
@@ -102,14 +102,14 @@ prop_compose! {
 
 prop_compose! {
     fn any_pool()(vos in names("vo"), clouds in names("cloud"), flavors in names("flavor"), cores in (maybe(), maybe()), tags in words(TAGS),
-        required_tags in words(TAGS), numbers in [number(), number(), number(), number(), number(), number()], max_wait in maybe(), site_limits in limits(),
+        required_tags in words(TAGS), numbers in [number(), number(), number(), number(), number(), number(), number()], max_wait in maybe(), site_limits in limits(),
         pin: bool, borrows: bool, in_order: bool, ways in prop::collection::vec(any::<bool>(), 0..3)) -> Pool {
-        let [cpu_time, max, min, spare, life_seconds, most] = numbers;
+        let [cpu_time, max, min, spare, life_seconds, most, gpu_cores] = numbers;
         let disruption = Disruption { most: if pin { Most::Vms(most) } else { Most::Percent(most) }, is_open: !in_order };
         let strategy = if in_order { Choice::InOrder } else { Choice::Cheapest };
         let purchase = ways.into_iter().map(way).collect();
         let requirements = Requirements { cores, ..Requirements::default() };
-        Pool { vos, clouds, flavors, requirements, purchase, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, disruption, ..Pool::default() }
+        Pool { vos, clouds, flavors, requirements, purchase, strategy, tags, required_tags, cpu_time, max, min, spare, life_seconds, max_wait, site_limits, pin, borrows, disruption, gpu_cores, ..Pool::default() }
     }
 }
 

@@ -24,6 +24,10 @@ pub struct SimulatedFlavor {
     pub gpus: u32,
     /// Model of the GPUs; `None`: no pool that asks for a model takes the flavor.
     pub gpu_model: Option<String>,
+    /// Memory of one GPU in MiB, or of the part that a VM has, where known.
+    pub gpu_memory_mib: Option<u64>,
+    /// How many VMs divide one GPU; 0 or 1: a VM has whole ones.
+    pub gpu_shares: u64,
     /// Price of an hour in millionths.
     pub price_micros: Option<u64>,
     /// The class of quota that it counts against; `None`: the one of all flavors that name none.
@@ -42,6 +46,12 @@ pub struct SimulatedSpot {
 }
 
 impl SimulatedFlavor {
+    fn gpu(&self) -> Option<Gpu> {
+        let whole = Gpu::whole(self.gpus, self.gpu_model.clone())?;
+        let thousandths = whole.thousandths.div_ceil(self.gpu_shares.max(1));
+        Some(Gpu { thousandths, memory_mib: self.gpu_memory_mib, ..whole })
+    }
+
     pub(super) fn class(&self) -> &str {
         self.quota_class.as_deref().unwrap_or(CLASS)
     }
@@ -85,7 +95,7 @@ impl CloudConfig {
                 name: simulated.name.clone(),
                 cores: simulated.cores,
                 ram_mib: simulated.ram_mib,
-                gpu: Gpu::whole(simulated.gpus, simulated.gpu_model.clone()),
+                gpu: simulated.gpu(),
                 ..Flavor::default()
             };
             let spot = simulated.spot.map(|spot| (Purchase::Spot, spot.price_micros));

@@ -132,6 +132,35 @@ async fn jobs_wait_until_a_vm_has_booted_run_on_it_and_end_and_the_idle_vm_halts
 }
 
 #[tokio::test]
+async fn a_gpu_has_one_job_at_a_time_and_the_cores_that_are_not_kept_for_it_others() {
+    let mut f = fixture(0, Faults::default());
+    let waits = |tags: &[&str]| Arrival {
+        group: "biomed_user".into(),
+        jobs_per_hour: 3_600,
+        cpu_time: 3_600,
+        run_time: 6_000,
+        processors: 1,
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        jobs: Some(20),
+        ..Arrival::default()
+    };
+    let clock: Clock = {
+        let time = f.time.clone();
+        Clock::driven(move || Timestamp::from_second(time.load(Ordering::SeqCst)).unwrap())
+    };
+    f.dirac = SimulatedDirac::new(7, vec![waits(&["GPU"]), waits(&[])], clock.clone());
+    f.cloud = SimulatedCloud::new(config(), Some(f.dirac.clone()), clock);
+    f.pass(120);
+    let mut order = f.prepared("a", false).await;
+    order.pilot = Pilot { gpus: 2, gpu_cores: 3, tags: vec!["GPU".into()], ..order.pilot };
+    f.cloud.create(&order).await.unwrap();
+    f.pass(41);
+    f.state().await;
+    let left: Vec<u64> = f.dirac.task_queues().await.unwrap().queues.iter().map(|queue| queue.jobs).collect();
+    assert_eq!(left, [18, 18], "two jobs on two GPUs with three cores each, and two on the two other cores");
+}
+
+#[tokio::test]
 async fn a_job_whose_vm_is_taken_away_waits_again() {
     let f = fixture(4, Faults::default());
     f.pass(60);

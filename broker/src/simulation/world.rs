@@ -90,6 +90,10 @@ struct Row {
 #[derive(Debug)]
 struct Worker {
     cores: u64,
+    /// GPUs, each of which has one job at a time.
+    gpus: u64,
+    /// Cores of each GPU; 0: the tag GPU is a tag like others.
+    gpu_cores: u64,
     offer: Arc<Offer>,
     jobs: Vec<Running>,
     idle_since: f64,
@@ -187,7 +191,15 @@ impl World {
             ..Resource::default()
         };
         let offer = self.offer(said, &pilot.owner_groups);
-        let worker = Worker { cores: pilot.cores, offer, jobs: Vec::new(), idle_since: self.now };
+        let gpus = if pilot.gpu_cores > 0 { pilot.gpus } else { 0 };
+        let worker = Worker {
+            cores: pilot.cores,
+            gpus,
+            gpu_cores: pilot.gpu_cores,
+            offer,
+            jobs: Vec::new(),
+            idle_since: self.now,
+        };
         let registered = self.rows.get_key_value(pilot.reference.as_str()).map(|(reference, _)| reference.clone());
         let reference = registered.unwrap_or_else(|| pilot.reference.as_str().into());
         if let Some(before) = self.pilots.insert(reference.clone(), worker) {
@@ -305,7 +317,18 @@ impl Stream {
 }
 
 impl Worker {
-    fn free(&self) -> u64 {
-        self.cores.saturating_sub(self.jobs.iter().map(|j| j.cores).sum())
+    /// Cores that are free for one job; `gpu`: it has the tag GPU.
+    fn free(&self, gpu: bool) -> u64 {
+        let of_a_gpu = |job: &&Running| self.gpus > 0 && job.gpu;
+        let busy = self.jobs.iter().filter(of_a_gpu).count() as u64;
+        if gpu && self.gpus > 0 {
+            return if busy < self.gpus { self.gpu_cores } else { 0 };
+        }
+        let others: u64 = self.jobs.iter().filter(|job| !of_a_gpu(job)).map(|job| job.cores).sum();
+        self.cores.saturating_sub(self.gpus.saturating_mul(self.gpu_cores)).saturating_sub(others)
+    }
+
+    fn is_full(&self) -> bool {
+        self.free(true) == 0 && self.free(false) == 0
     }
 }

@@ -21,6 +21,7 @@ use crds::{
 use secrecy::ExposeSecret;
 
 use crate::{
+    amounts::count,
     api::{Api, secret::Opened},
     names::Key,
     trouble::Trouble,
@@ -126,7 +127,16 @@ fn project(project: &crds::cloud::Project) -> Option<Project> {
 
 /// What the Cloud object says of the GPUs of its flavors.
 pub fn gpus(flavors: &[FlavorFacts]) -> BTreeMap<String, Option<Gpu>> {
-    let gpu = |said: &FlavorGpus| Gpu::whole(u32::try_from(said.count).unwrap_or(0), said.model.clone());
+    let gpu = |said: &FlavorGpus| {
+        let whole = count(said.count).saturating_mul(1_000);
+        (whole > 0).then(|| Gpu {
+            thousandths: whole.div_ceil(said.shares.map_or(1, count).max(1)),
+            shared: false,
+            vendor: said.vendor.clone(),
+            model: said.model.clone(),
+            memory_mib: said.memory_gib.map(|gib| count(gib).saturating_mul(1_024)),
+        })
+    };
     flavors.iter().filter_map(|f| Some((f.name.clone(), gpu(f.gpus.as_ref()?)))).collect()
 }
 

@@ -70,11 +70,20 @@ async fn config_drives_root_volumes_and_flavors_reach_the_driver() {
     let mut other = spec(&json!({"configDrive": false, "rootVolumeGiB": 20}));
     other["flavors"] = json!([
         {"name": "g", "gpus": {"count": 2, "model": "A100"}},
+        {"name": "q", "gpus": {"count": 1, "shares": 3, "model": "L4", "vendor": "NVIDIA", "memoryGiB": 7}},
         {"name": "f", "gpus": {"count": 0}},
         {"name": "n"},
     ]);
     let other = configured(other, user).await.unwrap();
     assert_eq!((other.config_drive, other.root_volume_gib), (false, Some(20)));
-    let expected = [("f".to_owned(), None), ("g".to_owned(), Gpu::whole(2, Some("A100".to_owned())))];
+    let third = Gpu {
+        thousandths: 334,
+        shared: false,
+        vendor: Some("NVIDIA".to_owned()),
+        model: Some("L4".to_owned()),
+        memory_mib: Some(7_168),
+    };
+    let whole = Gpu::whole(2, Some("A100".to_owned()));
+    let expected = [("f".to_owned(), None), ("g".to_owned(), whole), ("q".to_owned(), Some(third))];
     assert_eq!(other.gpus, BTreeMap::from(expected));
 }

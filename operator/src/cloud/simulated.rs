@@ -50,6 +50,8 @@ pub fn config(spec: &CloudSpec) -> CloudConfig {
                 ram_mib: count(f.ram_gib).saturating_mul(1024),
                 gpus: small(f.gpus),
                 gpu_model: f.gpu_model.clone(),
+                gpu_memory_mib: f.gpu_memory_gib.map(|gib| count(gib).saturating_mul(1024)),
+                gpu_shares: f.gpu_shares.map_or(1, count),
                 price_micros: f.per_hour.map(crds::Price::micros),
                 quota_class: None,
                 spot: f.spot.as_ref().map(|spot| SimulatedSpot {

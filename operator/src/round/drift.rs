@@ -11,7 +11,10 @@ use broker::{
 };
 use crds::{PilotPool, PilotVM, Reason};
 
-use super::world::{CloudView, World};
+use super::{
+    snapshot::gpus,
+    world::{CloudView, World},
+};
 use crate::{amounts::count, life::drains, resolve::requirements};
 
 /// What pools say that their VMs are, put into words once.
@@ -70,7 +73,7 @@ pub fn counted(taken: &Snapshot) -> BTreeMap<String, u64> {
 
 fn image(pool: &OfPool<'_>, cloud: Option<&CloudView>, vm: &PilotVM) -> Option<String> {
     let has = vm.status.as_ref()?.attempt.as_ref()?.image_id.as_deref()?;
-    let wanted = &pool.object.spec.machine.image;
+    let wanted = pool.object.spec.machine.image_for(vm.spec.offering.gpus);
     let now = cloud?.offers.as_ref()?.images.get(wanted)?.id.as_str();
     (now != has).then(|| format!("image {wanted} of cloud {} is now {now}, and it has {has}", vm.spec.cloud_ref.name))
 }
@@ -86,17 +89,17 @@ fn fits(pool: &OfPool<'_>, cloud: Option<&CloudView>, has: &crds::vm::Offering) 
     let mut bounds = pool.requirements.clone();
     let offers = cloud.and_then(|view| view.offers.as_ref());
     let known = offers.and_then(|offers| offers.flavors.iter().find(|flavor| flavor.name == has.flavor));
-    let model = known.and_then(|flavor| flavor.gpu_model());
-    if model.is_none() {
+    let known = gpus(known.and_then(|flavor| flavor.gpu.as_ref()));
+    if known.gpu_model.is_none() {
         bounds.gpu_models.clear();
     }
-    bounds.accept(&Offering {
-        cores: count(has.cores),
-        ram_mib: count(has.ram_mib),
-        gpus: count(has.gpus),
-        gpu_model: model.map(str::to_owned),
-        ..Offering::default()
-    })
+    if known.gpu_memory_mib.is_none() {
+        bounds.gpu_memory_gib = (None, None);
+    }
+    if known.gpu_vendor.is_none() {
+        bounds.gpu_vendor = None;
+    }
+    bounds.accept(&Offering { cores: count(has.cores), ram_mib: count(has.ram_mib), gpus: count(has.gpus), ..known })
 }
 
 fn user_data(pool: &OfPool<'_>, vm: &PilotVM) -> Option<String> {

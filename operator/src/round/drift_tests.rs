@@ -65,6 +65,24 @@ fn another_image_of_the_cloud_under_another_name_is_a_change_of_the_pool() {
 }
 
 #[test]
+fn a_vm_with_gpus_drifts_with_the_image_for_gpus_alone() {
+    let cuda = |w: &mut Value, id: &str| {
+        w["pools"][0]["spec"]["machine"]["gpuImage"] = json!("cuda");
+        w["clouds"][0]["offers"]["images"]["cuda"] = json!({"id": id, "arch": null, "min_disk_gib": 0});
+    };
+    let has_gpu = |w: &mut Value| w["vms"][0]["spec"]["offering"]["gpus"] = json!(1);
+    assert_eq!(drift_of(|w| cuda(w, "7")), None);
+    let both = |id: &'static str| {
+        move |w: &mut Value| {
+            cuda(w, id);
+            has_gpu(w);
+        }
+    };
+    assert_eq!(what(both("7")), format!("{BEGINS}image cuda of cloud c is now 7, and it has 1"));
+    assert_eq!(drift_of(both("1")), None);
+}
+
+#[test]
 fn what_an_older_version_did_not_write_down_has_not_changed() {
     let changed = |w: &mut Value| {
         w["clouds"][0]["offers"]["images"]["default"]["id"] = json!("2");
@@ -97,6 +115,14 @@ fn what_is_not_known_now_has_not_changed() {
             json!({"thousandths": 1000, "vendor": null, "model": "L4", "memory_mib": null});
     };
     assert!(drift_of(known).is_some());
+    let memory = |w: &mut Value, mib: Value| {
+        known(w);
+        w["clouds"][0]["offers"]["flavors"][0]["gpu"]["memory_mib"] = mib;
+        w["pools"][0]["spec"]["machine"]["requirements"] = json!({"gpus": {"memoryGiB": {"min": 20}}});
+    };
+    assert_eq!(drift_of(|w| memory(w, Value::Null)), None, "nobody says how much memory it has");
+    assert_eq!(drift_of(|w| memory(w, json!(22_888))), None);
+    assert!(drift_of(|w| memory(w, json!(16_384))).is_some());
 }
 
 /// This many VMs that run, all with an image that the cloud does not have any more.

@@ -36,9 +36,9 @@ pub fn holds(world: &World, quotas: &Quotas<'_>) -> Vec<Hold> {
 fn images(world: &World, cloud: &str, offers: Option<&Offers>) -> BTreeSet<(Arc<str>, Arc<str>)> {
     let buys_here = world.pools.iter().filter(|pool| pool.spec.clouds.iter().any(|named| named.name == cloud));
     buys_here
-        .map(|pool| {
-            let image = &pool.spec.machine.image;
-            (boots(image, Some(pool), None), boots(image, Some(pool), offers))
+        .flat_map(|pool| {
+            let both = |image| (boots(image, Some(pool), None), boots(image, Some(pool), offers));
+            pool.spec.machine.images().map(both)
         })
         .collect()
 }

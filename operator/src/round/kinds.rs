@@ -10,7 +10,8 @@ use broker::{
 use crds::{PilotVM, vm::PilotVMSpec};
 use jiff::Timestamp;
 
-use super::{lease::job_class, live::size};
+use super::lease::job_class;
+use crate::amounts::size;
 
 /// What decides which jobs run on a VM: VO, flavor and size, CPU time, and what its pilot says.
 type Alike<'a> = (&'a str, &'a str, (i64, i64, i64), u64, [&'a str; 3], &'a [String], &'a [String]);

@@ -82,7 +82,8 @@ pub fn restrain(taken: &mut Snapshot, lessons: &mut Lessons, world: &World, ende
 /// Whether VMs that are made now are of this circuit.
 fn is_present(world: &World, circuit: &Circuit) -> bool {
     let (Some(pool), Some(view)) = (world.pool(&circuit.pool), world.cloud(&circuit.lot.cloud)) else { return false };
-    boots(&pool.spec.machine.image, Some(pool), view.offers.as_deref()) == circuit.lot.image
+    let mut images = pool.spec.machine.images();
+    images.any(|image| boots(image, Some(pool), view.offers.as_deref()) == circuit.lot.image)
 }
 
 /// What is seen of the VMs of the installation that were made for jobs.

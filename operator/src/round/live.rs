@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use super::lease::job_class;
 use crate::{
-    amounts::{count, seconds},
+    amounts::{seconds, size},
     known::{installation::Rows, jobs::PilotJobs},
     life::{deadline, drains, is_ended, is_late, is_old, launched, leaves, ran},
     names::deleting,
@@ -77,12 +77,6 @@ fn has(jobs: &PilotJobs) -> Option<Has> {
     Some(Has { jobs: jobs.count()?, began, changed: jobs.changed })
 }
 
-/// The whole VM, as if no job ran on it.
-pub fn size(vm: &PilotVM) -> Free {
-    let bought = &vm.spec.offering;
-    Free { cores: count(bought.cores), ram_mib: count(bought.ram_mib), gpus: count(bought.gpus) }
-}
-
 /// What jobs take of it: DIRAC does not tell it of a single job, so they are taken for jobs of the class that takes most of those that
 /// the VM was made for.
 fn takes(vm: &PilotVM) -> JobClass {
@@ -91,7 +85,7 @@ fn takes(vm: &PilotVM) -> JobClass {
 }
 
 /// A VM in which any job has room.
-const MUCH: Free = Free { cores: u64::MAX, ram_mib: u64::MAX, gpus: u64::MAX };
+const MUCH: Free = Free { cores: u64::MAX, ram_mib: u64::MAX, gpus: u64::MAX, gpu_cores: 0 };
 
 #[cfg(test)]
 #[path = "live_tests.rs"]

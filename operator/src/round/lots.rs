@@ -28,12 +28,16 @@ impl<'a> Lots<'a> {
         self.pools.get(vm.spec.pool_ref.name.as_str()).copied()
     }
 
-    /// What boots in a VM that this pool buys from this cloud now; `None`: the cloud is gone.
-    pub fn boots(&mut self, pool: &'a PilotPool, view: Option<&'a CloudView>) -> Arc<str> {
+    /// What boots in VMs that this pool buys from this cloud now; `None`: the cloud is gone.
+    pub fn boots(&mut self, pool: &'a PilotPool, view: Option<&'a CloudView>) -> Vec<Arc<str>> {
         let cloud = view.and_then(|view| view.object.metadata.name.as_deref()).unwrap_or_default();
-        let (name, image) = (pool.metadata.name.as_deref().unwrap_or_default(), pool.spec.machine.image.as_str());
+        let name = pool.metadata.name.as_deref().unwrap_or_default();
         let offers = view.and_then(|view| view.offers.as_deref());
-        self.images.entry((cloud, name, image, None, None)).or_insert_with(|| boots(image, Some(pool), offers)).clone()
+        let mut boots = |image| {
+            let place = (cloud, name, image, None, None);
+            self.images.entry(place).or_insert_with(|| boots(image, Some(pool), offers)).clone()
+        };
+        pool.spec.machine.images().map(&mut boots).collect()
     }
 
     /// The lot of a VM; `view` is its cloud, `None`: it is gone.

@@ -99,7 +99,7 @@ fn tell<'a>(
     (lots, kinds): (&mut Lots<'a>, &mut Kinds<'a>),
 ) {
     measures::tell(taken, times, waiting, |cloud| {
-        world.pools.iter().map(|pool| lots.boots(pool, world.cloud(cloud))).collect()
+        world.pools.iter().flat_map(|pool| lots.boots(pool, world.cloud(cloud))).collect()
     });
     let horizon = horizon(taken);
     let objects: HashMap<&str, &'a PilotVM> =

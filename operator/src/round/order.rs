@@ -41,12 +41,14 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
             cores: whole(launch.offering.cores),
             ram_mib: whole(launch.offering.ram_mib),
             gpus: whole(launch.offering.gpus),
+            gpu_model: launch.offering.gpu_model.clone(),
+            cores_per_gpu: matching.cores_per_gpu.filter(|_| launch.offering.gpus > 0),
             per_hour: launch.offering.price_micros.map(Price::from_micros),
         },
-        image: pool.spec.machine.image.clone(),
+        image: pool.spec.machine.image_for(whole(launch.offering.gpus)).to_owned(),
         max_cpu_time: launch.cut.map_or(matching.max_cpu_time, |cut| Duration::from_secs(cut.cpu_time)),
         tags: matching.tags.clone(),
-        required_tags: matching.required_tags.iter().cloned().chain(launch.pin.as_deref().map(str::to_owned)).collect(),
+        required_tags: matching.requires().into_iter().chain(launch.pin.as_deref().map(str::to_owned)).collect(),
         platform: matching.platform.clone(),
         boot_deadline: scaling.boot_deadline,
         idle_timeout: scaling.idle_timeout,
@@ -74,6 +76,37 @@ mod tests {
 
     use super::{super::snapshot::tests, *};
     use crate::life::before_the_first_job;
+
+    #[test]
+    fn a_vm_with_gpus_boots_from_the_image_for_them_and_takes_jobs_with_the_tag() {
+        let spec = |gpus: u64, cores_per_gpu: Option<i64>| {
+            let world = tests::world(|w| {
+                w["pools"][0]["spec"]["machine"]["gpuImage"] = serde_json::json!("cuda");
+                w["pools"][0]["spec"]["matching"]["tags"] = serde_json::json!(["GPU"]);
+                w["pools"][0]["spec"]["matching"]["coresPerGPU"] = serde_json::json!(cores_per_gpu);
+            });
+            let offering = Offering { gpus, gpu_model: Some("L4".into()), ..Offering::default() };
+            let launch = Launch {
+                pool: "cpu".into(),
+                cloud: "lyon".into(),
+                vo: "biomed".into(),
+                offering: Arc::new(offering),
+                jobs: 0,
+                lease: Vec::new(),
+                cut: None,
+                pin: None,
+                reason: "jobs wait".into(),
+            };
+            pilot_vm(&world, &launch, |_| "cpu-1".to_owned()).unwrap().spec
+        };
+        let alone = spec(1, None);
+        assert_eq!((alone.image.as_str(), alone.required_tags), ("cuda", vec!["GPU".to_owned()]));
+        assert_eq!((alone.offering.gpu_model.as_deref(), alone.offering.cores_per_gpu), (Some("L4"), None));
+        let beside = spec(1, Some(4));
+        assert_eq!((beside.required_tags, beside.offering.cores_per_gpu), (vec![], Some(4)));
+        let without = spec(0, Some(4));
+        assert_eq!((without.image.as_str(), without.offering.cores_per_gpu), ("default", None));
+    }
 
     #[test]
     fn a_vm_that_is_lent_has_less_cpu_time_and_no_other_end() {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use broker::{
-    cloud::{Offer, Purchase},
+    cloud::{Gpu, Offer, Purchase},
     demand::TaskQueue,
     experience::{FRESH, reclaims},
     plan::{CloudState, Life, LiveVm, Measured, Offering, Pool, Resources, Rules, Snapshot, Vo},
@@ -95,7 +95,7 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
     }
     let has_image = |cloud: &Cloud| {
         let offers = world.cloud(&cloud.name_any()).and_then(|view| view.offers.as_ref());
-        offers.is_some_and(|offers| offers.images.contains_key(&pool.spec.machine.image))
+        offers.is_some_and(|offers| pool.spec.machine.images().all(|image| offers.images.contains_key(image)))
     };
     Some(Pool {
         name: key.name.clone(),
@@ -112,9 +112,11 @@ fn pool_of(world: &World, pool: &PilotPool, resolved: &Resolved) -> Option<Pool>
         purchase: pool.spec.machine.purchase.iter().copied().map(purchase).collect(),
         cpu_time: pool.spec.matching.max_cpu_time.as_secs(),
         tags: pool.spec.matching.tags.clone(),
-        required_tags: pool.spec.matching.required_tags.clone(),
+        required_tags: pool.spec.matching.requires(),
+        gpu_cores: pool.spec.matching.cores_per_gpu.map_or(0, count),
         platform: pool.spec.matching.platform.clone(),
         image: boots(&pool.spec.machine.image, Some(pool), None).to_string(),
+        gpu_image: pool.spec.machine.gpu_image.as_ref().map(|image| boots(image, Some(pool), None).to_string()),
         pin: pool.spec.matching.pin == crds::pool::Pin::MultiCore,
         life_seconds: life_seconds(world, pool),
         disruption: disruption(pool, world.now),
@@ -164,12 +166,10 @@ fn cloud_of<'a>(
                 purchase: offer.purchase,
                 cores: u64::from(flavor.cores),
                 ram_mib: flavor.ram_mib,
-                gpus: u64::from(flavor.gpus()),
-                gpu_model: flavor.gpu_model().map(str::to_owned),
                 price_micros: price(offer),
                 quota: quotas.of_offer((name, &flavor.name, offer.zone.as_deref(), offer.purchase)),
                 measured: Measured { reclaims: reclaims(offer), ..Measured::default() },
-                ..Offering::default()
+                ..gpus(flavor.gpu.as_ref())
             })
         }));
     }
@@ -195,6 +195,19 @@ fn living<'a>(world: &'a World, cloud: &str) -> HashMap<(&'a str, Option<&'a str
     all
 }
 
+/// An offering with these GPUs, and nothing else of it.
+pub fn gpus(gpu: Option<&Gpu>) -> Offering {
+    let Some(gpu) = gpu else { return Offering::default() };
+    Offering {
+        gpus: u64::from(gpu.count()),
+        gpu_model: gpu.model.clone(),
+        gpu_vendor: gpu.maker().map(str::to_owned),
+        gpu_memory_mib: gpu.memory_mib,
+        gpu_share: gpu.is_share(),
+        ..Offering::default()
+    }
+}
+
 fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<Timestamp>) -> LiveVm {
     let spec = &vm.spec;
     let offering = &spec.offering;
@@ -213,6 +226,7 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<
             cores: count(offering.cores),
             ram_mib: count(offering.ram_mib),
             gpus: count(offering.gpus),
+            gpu_cores: offering.cores_per_gpu.map_or(0, count),
             price_micros: offering.per_hour.map(crds::Price::micros),
             purchase: purchase(offering.purchase),
             quota: quotas.of_vm((

@@ -141,6 +141,55 @@ fn a_pool_that_says_nothing_of_gpus_gets_flavors_without() {
     assert_eq!(said(json!({"gpus": {"min": 1}})), (Some(1), None));
 }
 
+#[test]
+fn the_bounds_of_a_pool_on_gpus_and_what_flavors_have_are_said_in_the_same_words() {
+    let s = taken(|w| {
+        w["pools"][0]["spec"]["machine"]["requirements"] = json!({"gpus": {"min": 1, "models": ["A100", "L4"],
+            "vendor": "NVIDIA", "memoryGiB": {"min": 20}, "allowShares": true}});
+        w["clouds"][0]["offers"]["flavors"][0]["gpu"] =
+            json!({"thousandths": 250, "shared": false, "vendor": null, "model": "L4", "memory_mib": 6_144});
+    });
+    let asked = &s.pools[0].requirements;
+    assert_eq!((asked.gpu_models.join(" "), asked.gpu_vendor.as_deref()), ("A100 L4".to_owned(), Some("NVIDIA")));
+    assert_eq!((asked.gpu_memory_gib, asked.gpu_shares), ((Some(20), None), true));
+    let has = &s.clouds[0].offerings[0];
+    assert_eq!((has.gpus, has.gpu_model.as_deref(), has.gpu_vendor.as_deref()), (1, Some("L4"), Some("NVIDIA")));
+    assert_eq!((has.gpu_memory_mib, has.gpu_share), (Some(6_144), true));
+}
+
+#[test]
+fn a_pool_that_offers_the_tag_gpu_requires_it_unless_it_keeps_cores_for_each_gpu() {
+    let pool = |matching: Value| {
+        let s = taken(|w| {
+            w["pools"][0]["spec"]["matching"].as_object_mut().unwrap().extend(matching.as_object().unwrap().clone());
+        });
+        (s.pools[0].required_tags.clone(), s.pools[0].gpu_cores)
+    };
+    let of = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+    assert_eq!(pool(json!({"tags": ["SGX", "GPU"]})), (of(&["GPU"]), 0));
+    assert_eq!(pool(json!({"tags": ["SGX", "GPU"], "requiredTags": ["SGX", "GPU"]})), (of(&["SGX", "GPU"]), 0));
+    assert_eq!(pool(json!({"tags": ["GPU"], "coresPerGPU": 4})), (of(&[]), 4));
+    assert_eq!(pool(json!({"tags": ["SGX"]})), (of(&[]), 0));
+}
+
+#[test]
+fn a_cloud_without_the_image_for_gpus_is_none_of_the_pools() {
+    let image = |w: &mut Value| w["pools"][0]["spec"]["machine"]["gpuImage"] = json!("cuda");
+    let named = |w: &mut Value| w["clouds"][0]["object"]["spec"]["images"]["cuda"] = json!({"name": "CUDA"});
+    let both = |found: bool| {
+        let s = taken(|w| {
+            image(w);
+            named(w);
+            if found {
+                w["clouds"][0]["offers"]["images"]["cuda"] = json!({"id": "9", "arch": null, "min_disk_gib": 0});
+            }
+        });
+        (s.pools[0].clouds.len(), s.pools[0].gpu_image.clone())
+    };
+    assert_eq!(both(false), (0, Some("cuda".to_owned())));
+    assert_eq!(both(true), (1, Some("cuda".to_owned())));
+}
+
 /// A second cloud, with an OpenStack and this project.
 fn two_clouds(w: &mut Value, projects: [&str; 2]) {
     let openstack =

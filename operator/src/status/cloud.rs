@@ -1,6 +1,6 @@
 //! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
 
-use broker::cloud::{Allowance, Offers, QuotaClass};
+use broker::cloud::{Allowance, Gpu, Offers, QuotaClass};
 use crds::{
     Cloud, ConditionType, Reason,
     cloud::{CloudFlavor, CloudQuota, CloudStatus},
@@ -234,6 +234,12 @@ fn ceiling(of: fn(&Allowance) -> Option<u64>, quota: &QuotaClass) -> Ceiling {
     }
 }
 
+/// Which part of a GPU this is; nothing where it is none.
+fn share(gpu: &Gpu) -> Option<String> {
+    let part = || format!("{}.{:03}", gpu.thousandths / 1000, gpu.thousandths % 1000);
+    gpu.is_share().then(|| if gpu.shared { "unknown".to_owned() } else { part().trim_end_matches('0').to_owned() })
+}
+
 fn flavors(cloud: &Cloud, offers: &Offers) -> Vec<CloudFlavor> {
     /// A status is not the place for all of them: the first ones by name are enough to see what there is.
     const MOST: usize = 200;
@@ -247,11 +253,41 @@ fn flavors(cloud: &Cloud, offers: &Offers) -> Vec<CloudFlavor> {
             cores: i64::from(f.cores),
             ram_mib: whole(f.ram_mib),
             gpus: i64::from(f.gpus()),
+            gpu_share: f.gpu.as_ref().and_then(share),
+            gpu_vendor: f.gpu.as_ref().and_then(|gpu| gpu.maker()).map(str::to_owned),
             gpu_model: f.gpu_model().map(str::to_owned),
+            gpu_memory_gib: f.gpu.as_ref().and_then(|gpu| gpu.memory_mib).map(|mib| whole(mib / 1024)),
             per_hour: price(&f.name).or(said(&f.name).map(crds::Price::from_micros)),
         })
         .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all.truncate(MOST);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::cloud::Flavor;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_flavor_says_vendor_model_number_and_memory_of_its_gpus_or_which_part_of_one_it_has() {
+        let spec = json!({"siteRef": {"name": "s"}, "simulated": {"flavors": []}});
+        let cloud = Cloud::new("c", serde_json::from_value(spec).unwrap());
+        let said = |gpu: Option<Gpu>| {
+            let flavor = Flavor { name: "f".into(), cores: 8, gpu, ..Flavor::default() };
+            flavors(&cloud, &Offers { flavors: vec![flavor], ..Offers::default() }).remove(0)
+        };
+        let a100 = Gpu { memory_mib: Some(40_960), ..Gpu::whole(2, Some("A100".into())).unwrap() };
+        let whole = said(Some(a100.clone()));
+        assert_eq!((whole.gpus, whole.gpu_share), (2, None));
+        assert_eq!((whole.gpu_vendor.as_deref(), whole.gpu_model.as_deref()), (Some("NVIDIA"), Some("A100")));
+        assert_eq!(whole.gpu_memory_gib, Some(40));
+        let share = |thousandths| said(Some(Gpu { thousandths, ..a100.clone() })).gpu_share;
+        assert_eq!((share(250).as_deref(), share(143).as_deref()), (Some("0.25"), Some("0.143")));
+        assert_eq!(said(Some(Gpu { shared: true, ..a100 })).gpu_share.as_deref(), Some("unknown"));
+        assert_eq!((said(None).gpus, said(None).gpu_vendor), (0, None));
+    }
 }

@@ -30,12 +30,24 @@ pub struct PoolCe {
     ram: u64,
     used: Task,
     tasks: u32,
+    /// GPUs, each of which has an agent with one job at a time and this part of the VM; `None`: one agent has all.
+    gpus: Option<(u32, Task)>,
 }
 
 impl PoolCe {
     /// A pool with this many processors and this much memory in MB, of which none is used.
     pub fn new(processors: u32, ram: u64) -> Self {
-        Self { processors, ram, used: Task::default(), tasks: 0 }
+        Self { processors, ram, used: Task::default(), tasks: 0, gpus: None }
+    }
+
+    /// The same on a VM with GPUs whose pilot offers the tag GPU: that is not DIRAC's but `images/pilot/start-pilot`'s. Its agents, one for
+    /// each GPU, are taken for one that has as many jobs as there are GPUs, each with an equal part of the VM.
+    #[must_use]
+    pub fn with_gpus(self, gpus: u32) -> Self {
+        let each = |all: u64| all / u64::from(gpus.max(1));
+        let processors = u32::try_from(each(u64::from(self.processors))).unwrap_or(u32::MAX).max(1);
+        let part = Task { processors, ram: each(self.ram) };
+        Self { gpus: (gpus > 0).then_some((gpus.min(self.processors), part)), ..self }
     }
 
     /// Jobs that run.
@@ -50,11 +62,16 @@ impl PoolCe {
 
     /// `ComputingElement.available`: fewer jobs than processors (MaxTotalJobs), and a processor that is free.
     pub fn is_available(&self) -> bool {
-        self.tasks < self.processors && self.used.processors < self.processors
+        self.gpus.is_none_or(|(gpus, _)| self.tasks < gpus)
+            && self.tasks < self.processors
+            && self.used.processors < self.processors
     }
 
     /// `ComputingElement.getDescription`: NumberOfProcessors is what is free, and so is MaxRAM.
     pub fn free(&self) -> Task {
+        if let Some((gpus, part)) = self.gpus {
+            return if self.tasks < gpus { part } else { Task::default() };
+        }
         Task { processors: self.processors - self.used.processors, ram: self.ram.saturating_sub(self.used.ram) }
     }
 
@@ -76,9 +93,10 @@ impl PoolCe {
 
     /// `_getProcessorsForJobs`.
     fn processors_for(&self, need: Need) -> Option<u32> {
-        let free = self.processors - self.used.processors;
+        let free = self.free().processors;
         let given = match need {
             Need { multi: false, .. } => 1,
+            Need { whole_node: true, .. } if self.gpus.is_some_and(|(gpus, _)| gpus > 1) => return None,
             Need { whole_node: true, .. } if self.used.processors > 0 => return None,
             Need { whole_node: true, .. } => self.processors,
             Need { processors, .. } => processors.max(1),
@@ -111,6 +129,18 @@ mod tests {
         assert!(!pool.is_available());
         pool.finish(six);
         assert_eq!((pool.free().processors, pool.tasks()), (6, 2));
+    }
+
+    #[test]
+    fn a_gpu_has_one_job_at_a_time_with_its_part_of_the_vm() {
+        let mut pool = PoolCe::new(8, 16_384).with_gpus(2);
+        assert_eq!(pool.free(), Task { processors: 4, ram: 8_192 });
+        assert_eq!(pool.submit(job(5)), None);
+        let first = pool.submit(job(4)).unwrap();
+        pool.submit(job(1)).unwrap();
+        assert!(!pool.is_available() && pool.submit(job(1)).is_none(), "three cores are free, and no GPU");
+        pool.finish(first);
+        assert_eq!(pool.free().processors, 4);
     }
 
     #[test]

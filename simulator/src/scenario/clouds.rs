@@ -93,6 +93,11 @@ pub struct FlavorWords {
     #[serde(default)]
     pub gpus: u64,
     pub gpu_model: Option<String>,
+    /// Memory of one GPU, or of the part that a VM has. Absent: unknown.
+    #[serde(rename = "gpuMemoryGiB")]
+    pub gpu_memory_gib: Option<u64>,
+    /// How many VMs divide one GPU. Absent: a VM has whole ones.
+    pub gpu_shares: Option<u64>,
     pub per_hour: Option<Price>,
     /// Price of an hour as Spot. Absent: not sold so.
     pub spot_per_hour: Option<Price>,

@@ -102,6 +102,8 @@ fn cloud_of(
                 ram_gib: f.ram_gib.unsigned_abs(),
                 gpus: f.gpus.unsigned_abs(),
                 gpu_model: f.gpu_model.clone(),
+                gpu_memory_gib: f.gpu_memory_gib.map(i64::unsigned_abs),
+                gpu_shares: f.gpu_shares.map(i64::unsigned_abs),
                 per_hour: f.per_hour,
                 spot_per_hour: None,
                 capacity: f.capacity.map(i64::unsigned_abs),
@@ -127,6 +129,8 @@ fn cloud_of(
             name: f.name.clone(),
             size: Size { vms: 1, cores: f.cores, ram_mib: f.ram_gib * 1024, gpus: f.gpus },
             gpu_model: f.gpu_model.clone(),
+            gpu_memory_mib: f.gpu_memory_gib.map(|gib| gib * 1024),
+            gpu_share: f.gpu_shares.is_some_and(|shares| shares > 1),
             price: spec
                 .prices
                 .iter()
@@ -196,6 +200,8 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
     });
     let has_schedule = spec.disruption.as_ref().is_some_and(|said| !said.schedule.is_empty());
     ensure!(!has_schedule, "spec.disruption.schedule is not simulated: leave it out");
+    ensure!(spec.matching.cores_per_gpu.is_none(), "spec.matching.coresPerGPU is not simulated: leave it out");
+    ensure!(spec.machine.gpu_image.is_none(), "spec.machine.gpuImage is not simulated: leave it out");
     let purchase =
         if spec.machine.purchase.is_empty() { vec![Purchase::OnDemand] } else { spec.machine.purchase.clone() };
     Ok(model::Pool {
@@ -212,7 +218,7 @@ fn pool_of(object: &PilotPool, objects: &Objects, model: &Model) -> Result<model
         disruption: spec.disruption.clone(),
         cpu_time: spec.matching.max_cpu_time.as_secs(),
         tags: spec.matching.tags.clone(),
-        required_tags: spec.matching.required_tags.clone(),
+        required_tags: spec.matching.requires(),
         platform: spec.matching.platform.clone(),
         pin: spec.matching.pin == Pin::MultiCore,
         in_order: spec.strategy == Strategy::InOrder,

@@ -168,6 +168,10 @@ pub struct Flavor {
     pub size: Size,
     /// Model of its GPUs; `None`: it has none, or the model is unknown.
     pub gpu_model: Option<String>,
+    /// Memory in MiB of one GPU, or of the part that a VM has; `None`: unknown.
+    pub gpu_memory_mib: Option<u64>,
+    /// Whether a VM has a part of a GPU, and not whole ones.
+    pub gpu_share: bool,
     /// Price of an hour in millionths; `None`: unknown.
     pub price: Option<u64>,
     /// Price of an hour as Spot; `None`: not sold so.

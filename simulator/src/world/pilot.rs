@@ -18,7 +18,9 @@ impl World<'_> {
         let cloud = &self.loaded.model.clouds[of.order.offer.cloud];
         let size = cloud.flavors[of.order.offer.flavor].size;
         let processors = u32::try_from(size.cores).unwrap_or(u32::MAX);
-        let pool = PoolCe::new(processors, size.ram_mib);
+        let offers_gpus = self.loaded.model.pools[of.order.pool].tags.iter().any(|tag| tag.eq_ignore_ascii_case("GPU"));
+        let gpus = if offers_gpus { u32::try_from(size.gpus).unwrap_or(u32::MAX) } else { 0 };
+        let pool = PoolCe::new(processors, size.ram_mib).with_gpus(gpus);
         let agent = JobAgent::new(now, processors, pool, cloud.behaviour.power, of.order.cpu_time, &self.settings);
         of.pilot = Some(Pilot { agent, life: PilotLife::Asking, running: Vec::new(), idle_since: now });
         let faults = &self.loaded.words.faults;

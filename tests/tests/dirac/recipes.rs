@@ -37,6 +37,8 @@ pub fn pilot() -> Pilot {
         cores: 2,
         ram_mib: 4_096,
         gpus: 0,
+        gpu_model: String::new(),
+        gpu_cores: 0,
         cpu_time: 86_400,
         tags: Vec::new(),
         required_tags: Vec::new(),

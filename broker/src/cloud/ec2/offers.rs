@@ -198,6 +198,7 @@ fn gpu(info: &InstanceTypeInfo) -> Option<Gpu> {
     let thousandths: u64 = thousandths.sum();
     (thousandths > 0).then(|| Gpu {
         thousandths,
+        shared: false,
         vendor: first.manufacturer().map(str::to_owned),
         model: first.name().map(str::to_owned),
         memory_mib: first.memory_info().and_then(|m| m.size_in_mib()).and_then(|mib| u64::try_from(mib).ok()),

@@ -3,17 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::Gpu;
+use crate::cloud::{
+    Gpu,
+    gpu::{is_gpu, mig},
+};
 
-/// Beginnings of a word that means a GPU, whatever follows.
-const FAMILIES: [&str; 10] =
-    ["gpu", "vgpu", "pgpu", "nvidia", "tesla", "quadro", "geforce", "rtx", "radeon", "instinct"];
-/// Models of GPUs for computing; letters may follow (`v100s`, `h100nvl`, `mi250x`).
-const MODELS: [&str; 37] = [
-    "k20", "k40", "k80", "m40", "m60", "p4", "p6", "p40", "p100", "t4", "v100", "a2", "a10", "a16", "a30", "a40",
-    "a100", "a800", "a2000", "a4000", "a4500", "a5000", "a6000", "l4", "l20", "l40", "h20", "h100", "h200", "h800",
-    "b200", "gh200", "mi50", "mi100", "mi210", "mi250", "mi300",
-];
 /// Largest number of GPUs that is believed.
 const MOST: u64 = 1_000;
 
@@ -22,9 +16,11 @@ const MOST: u64 = 1_000;
 /// * `Accelerator:Type`, `:Number`, `:Model`, `:Vendor`, `:Memory` (of each, in GB), in capitals or not, which EGI agreed on (its guide for
 ///   providers, "GPU Flavors"). The number may have a fraction, for a GPU that VMs share. They hold before everything else.
 /// * `resources:VGPU=n` and `resources:PGPU=n`, also in groups (`resources1:…`), and custom resource classes that are called like a GPU
-///   (Nova's "Attaching virtual GPU devices to guests").
+///   (Nova's "Attaching virtual GPU devices to guests"). A VGPU is a part of a GPU, and nothing says how large it is.
 /// * `pci_passthrough:alias=name:n[,name:n]` (Nova's "Attaching physical PCI devices to guests"). The alias is the site's own word, which
 ///   may as well be a network card, an FPGA or a disk: it counts where it is called like a GPU, or where `Accelerator:Type` says so.
+/// * A profile of NVIDIA's MIG in the name of a custom resource class, of an alias or of a required trait (`CUSTOM_MIG_1G_10GB`): then each
+///   device is that part of a GPU.
 pub fn of(specs: &BTreeMap<String, String>) -> Option<Gpu> {
     let said = |name: &str| {
         let key = |key: &str| key.strip_prefix("accelerator:").is_some_and(|rest| rest == name);
@@ -35,31 +31,44 @@ pub fn of(specs: &BTreeMap<String, String>) -> Option<Gpu> {
     if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("gpu")) {
         return None;
     }
-    let resources: u64 = specs.iter().filter_map(|(key, n)| resource(key).then(|| n.trim().parse().ok())?).fold(0, add);
+    let resources: Vec<(&str, u64)> =
+        specs.iter().filter_map(|(key, n)| Some((resource(key)?, n.trim().parse().ok()?))).collect();
     let aliases = specs.get("pci_passthrough:alias").map(|text| aliases(text)).unwrap_or_default();
-    let called_so: Vec<_> = aliases.iter().filter(|(alias, _)| is_gpu(alias)).collect();
+    let called_so: Vec<_> = aliases.iter().filter(|(alias, _)| is_device(alias)).collect();
     // Whoever says that it is a GPU and calls it by another word means the only device there is.
     let passed = match (called_so.as_slice(), aliases.as_slice(), kind) {
         ([], [only], Some(_)) => vec![only],
         _ => called_so,
     };
-    let whole = passed.iter().map(|(_, n)| *n).fold(resources, add);
+    let passed: Vec<(&str, u64)> = passed.into_iter().map(|(alias, n)| (alias.as_str(), *n)).collect();
+    let devices = resources.iter().chain(&passed).fold(0, |sum, (_, n)| add(sum, *n)).min(MOST);
+    let devices = if devices == 0 && kind.is_some() { 1 } else { devices };
+    let custom = resources.iter().filter_map(|(class, _)| class.strip_prefix(CUSTOM));
+    let names = passed.iter().map(|(alias, _)| *alias).chain(custom);
+    let part = names.clone().chain(specs.keys().filter_map(|key| required_trait(key))).find_map(mig);
     let number = said("number").and_then(thousandths);
-    let thousandths = number.unwrap_or(match (whole, kind) {
-        (0, Some(_)) => 1_000,
-        (whole, _) => whole.min(MOST) * 1_000,
-    });
+    let thousandths = number.unwrap_or(devices * part.map_or(1_000, |(part, _)| part));
     (thousandths > 0).then(|| Gpu {
         thousandths,
+        shared: number.is_none() && part.is_none() && resources.iter().any(|(class, n)| *class == "VGPU" && *n > 0),
         vendor: said("vendor").map(str::to_owned),
-        model: said("model").map(str::to_owned).or_else(|| passed.first().map(|(alias, _)| alias.clone())),
-        memory_mib: said("memory").and_then(self::thousandths).map(|thousandths| thousandths * 1_024 / 1_000),
+        model: said("model").or_else(|| names.clone().next()).map(str::to_owned),
+        memory_mib: said("memory")
+            .and_then(self::thousandths)
+            .map(|thousandths| thousandths * 1_024 / 1_000)
+            .or(part.map(|(_, mib)| mib)),
     })
 }
 
+/// What Placement has before each class and trait of a site's own.
+const CUSTOM: &str = "CUSTOM_";
+
 /// Whether [`of`] reads this extra spec.
 pub fn reads(key: &str) -> bool {
-    key.to_lowercase().starts_with("accelerator:") || key == "pci_passthrough:alias" || resource(key)
+    key.to_lowercase().starts_with("accelerator:")
+        || key == "pci_passthrough:alias"
+        || resource(key).is_some()
+        || required_trait(key).is_some()
 }
 
 fn add(a: u64, b: u64) -> u64 {
@@ -79,22 +88,22 @@ fn thousandths(text: &str) -> Option<u64> {
     Some(whole * 1_000 + three + u64::from(rest))
 }
 
-/// Whether an extra spec asks for GPUs as a resource: `resources`, a group, and a class that is a GPU's.
-fn resource(key: &str) -> bool {
-    let Some((group, class)) = key.split_once(':') else { return false };
-    group.starts_with("resources")
-        && (matches!(class, "VGPU" | "PGPU") || class.strip_prefix("CUSTOM_").is_some_and(is_gpu))
+/// The class of GPUs for which an extra spec asks as a resource: `resources`, a group, and a class that is a GPU's.
+fn resource(key: &str) -> Option<&str> {
+    let (group, class) = key.split_once(':')?;
+    let is_ours = matches!(class, "VGPU" | "PGPU") || class.strip_prefix(CUSTOM).is_some_and(is_device);
+    (group.starts_with("resources") && is_ours).then_some(class)
 }
 
-/// Whether a name can only be a GPU's: one of its words is.
-fn is_gpu(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.any(|word| {
-        let is_digit = |c: char| c.is_ascii_digit();
-        let model = |model: &str| word.strip_prefix(model).is_some_and(|rest| !rest.starts_with(is_digit));
-        word.ends_with("gpu") || FAMILIES.iter().any(|f| word.starts_with(f)) || MODELS.iter().any(|m| model(m))
-    })
+/// The trait that an extra spec requires, where its name has a profile of MIG.
+fn required_trait(key: &str) -> Option<&str> {
+    let (group, name) = key.split_once(':')?;
+    (group.starts_with("trait") && mig(name).is_some()).then_some(name)
+}
+
+/// Whether a name can only be that of a GPU or a part of one.
+fn is_device(name: &str) -> bool {
+    is_gpu(name) || mig(name).is_some()
 }
 
 fn aliases(text: &str) -> Vec<(String, u64)> {
@@ -134,6 +143,7 @@ mod tests {
             vendor: Some("NVIDIA".to_owned()),
             model: Some("Tesla K20m".to_owned()),
             memory_mib: Some(5_120),
+            shared: false,
         };
         assert_eq!(k20, Some(expected));
         assert_eq!(short(&[("accelerator:type", "gpu"), ("accelerator:number", "2")]).0, 2_000);
@@ -158,7 +168,10 @@ mod tests {
             short(&[("resources1:VGPU", "1"), ("resources2:PGPU", "1"), ("resources:VCPU", "8")]),
             (2_000, None)
         );
-        assert_eq!(short(&[("resources:CUSTOM_NVIDIA_A100", "2"), ("resources:CUSTOM_FPGA_U250", "1")]), (2_000, None));
+        assert_eq!(
+            short(&[("resources:CUSTOM_NVIDIA_A100", "2"), ("resources:CUSTOM_FPGA_U250", "1")]),
+            (2_000, Some("NVIDIA_A100".into()))
+        );
         assert_eq!(short(&[("pci_passthrough:alias", "a100:2, sriov-nic:1")]), (2_000, Some("a100".into())));
         assert_eq!(short(&[("pci_passthrough:alias", "nonsense"), ("resources:VGPU", "many")]), (0, None));
     }
@@ -179,6 +192,28 @@ mod tests {
             short(&[("pci_passthrough:alias", "special:2"), ("Accelerator:Type", "GPU")]),
             (2_000, Some("special".into()))
         );
+    }
+
+    #[test]
+    fn a_virtual_gpu_is_a_share_unless_the_site_says_how_much_it_is() {
+        let share = |pairs: &[(&str, &str)]| specs(pairs).map(|gpu| (gpu.thousandths, gpu.is_share()));
+        assert_eq!(share(&[("resources:VGPU", "1")]), Some((1_000, true)));
+        assert_eq!(share(&[("resources:PGPU", "1")]), Some((1_000, false)));
+        let said = |number| [("Accelerator:Type", "GPU"), ("Accelerator:Number", number), ("resources:VGPU", "1")];
+        assert_eq!(share(&said("0.5")), Some((500, true)));
+        assert_eq!(share(&said("1.0")), Some((1_000, false)));
+    }
+
+    #[test]
+    fn a_profile_of_mig_says_which_part_of_the_gpu_and_of_its_memory() {
+        let mig = |pairs: &[(&str, &str)]| specs(pairs).map(|gpu| (gpu.thousandths, gpu.is_share(), gpu.memory_mib));
+        let seventh = Some((143, true, Some(10_240)));
+        assert_eq!(mig(&[("resources:CUSTOM_MIG_1G_10GB", "1")]), seventh);
+        assert_eq!(mig(&[("resources:VGPU", "1"), ("trait:CUSTOM_A100_1G_10GB", "required")]), seventh);
+        assert_eq!(mig(&[("pci_passthrough:alias", "a100-1g.10gb:2")]), Some((286, true, Some(10_240))));
+        assert_eq!(mig(&[("pci_passthrough:alias", "a100-7g.80gb:1")]), Some((1_000, false, Some(81_920))));
+        assert_eq!(mig(&[("trait:CUSTOM_A100_1G_10GB", "required")]), None, "a trait alone is no device");
+        assert!(reads("trait:CUSTOM_MIG_1G_10GB") && !reads("trait:CUSTOM_NUMA"));
     }
 
     #[test]

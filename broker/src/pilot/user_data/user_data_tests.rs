@@ -23,6 +23,20 @@ fn the_pools_part_is_filled_in_and_merged() {
 }
 
 #[test]
+fn a_pilot_finds_its_gpus_in_its_environment_and_a_template_may_name_them() {
+    let env = |pilot: &Pilot| rendered(pilot, "bootcmd: []")["write_files"][0]["content"].as_str().unwrap().to_owned();
+    let model = "A100'; reboot".to_owned();
+    let pilot = Pilot { gpus: 2, gpu_model: model, gpu_cores: 4, ..Pilot::default() };
+    let text = env(&pilot);
+    let lines = ["DIRAC_GPUS='2'\n", r"DIRAC_GPU_MODEL='A100'\''; reboot'", "DIRAC_GPU_CORES='4'\n"];
+    assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+    assert!(env(&Pilot::default()).contains("DIRAC_GPU_MODEL=''\n"), "a name that is not set would end a script");
+    let l4 = Pilot { gpu_model: "L4".into(), ..pilot };
+    let config = rendered(&l4, "runcmd:\n- [driver, '{{ gpus }}', '{{ gpu_model }}']\n");
+    assert_eq!(config["runcmd"], json!([["driver", "2", "L4"]]));
+}
+
+#[test]
 fn what_cannot_be_used_is_said_with_its_line() {
     let said = |template: &str| check(template).unwrap_err().to_string();
     assert!(said("runcmd:\n  - {{ referense }}").contains("line 2"), "{}", said("runcmd:\n  - {{ referense }}"));

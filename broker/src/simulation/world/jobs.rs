@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeSet, ops::Bound, sync::Arc};
 
 use super::World;
+use crate::demand::matching::same;
 
 /// Jobs that may wait at once: whoever may make a simulated DIRAC could fill the memory with them.
 pub const MOST_WAITING: usize = 100_000;
@@ -13,6 +14,8 @@ pub(super) struct Running {
     pub number: u64,
     pub stream: usize,
     pub cores: u64,
+    /// Whether it has the tag GPU.
+    pub gpu: bool,
     pub arrived: f64,
 }
 
@@ -93,16 +96,17 @@ impl World {
         for &i in order {
             let stream = &mut self.streams[i];
             let cores = stream.arrival.processors.max(1);
+            let gpu = stream.queue.tags.iter().any(|tag| same(tag, "GPU"));
             let fits = !stream.waiting.is_empty()
                 && worker.offer.owner_groups.contains(&stream.arrival.group)
                 && worker.offer.resource.matches(&stream.queue);
-            while fits && worker.free() >= cores {
+            while fits && worker.free(gpu) >= cores {
                 let Some(arrived) = stream.waiting.pop_front() else { break };
                 let ends = self.now + stream.arrival.run_time.max(1) as f64;
                 self.next_job += 1;
                 let number = self.next_job;
                 self.running.insert(number);
-                worker.jobs.push(Running { number, stream: i, cores, arrived });
+                worker.jobs.push(Running { number, stream: i, cores, gpu, arrived });
                 self.ends.push(Reverse((ends.to_bits(), number, reference.clone())));
                 self.counts.running += 1;
                 if let Some(row) = self.rows.get_mut(reference) {
@@ -111,7 +115,7 @@ impl World {
                 }
             }
         }
-        if worker.free() == 0 {
+        if worker.is_full() {
             self.free.remove(reference);
         }
     }

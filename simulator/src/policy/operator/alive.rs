@@ -37,7 +37,7 @@ impl Operator {
         let lease = self.leases.get(&vm.id).cloned().unwrap_or_default();
         Known {
             says: says(&self.model, &vm, said),
-            full: Free { cores: size.cores, ram_mib: size.ram_mib, gpus: size.gpus },
+            full: Free { cores: size.cores, ram_mib: size.ram_mib, gpus: size.gpus, ..Free::default() },
             cpu_time: left::whole(&vm, self.until.contains_key(&vm.id)),
             was_needed: !lease.is_empty() && !self.unneeded.contains_key(&vm.id),
             is_late,

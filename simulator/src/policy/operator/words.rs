@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::{
-    cloud::Purchase,
+    cloud::{Purchase, gpu::vendor_of},
     demand::TaskQueue,
     plan::{self, CloudState, Disruption, Drift, Most, Offering, Strategy},
 };
@@ -107,6 +107,9 @@ fn requirements(written: Option<&crds::pool::Requirements>) -> plan::Requirement
         ram_gib_per_core: range(r.ram_gib_per_core.as_ref()),
         gpus: r.gpus.as_ref().map_or((None, Some(0)), |g| (count(g.min), count(g.max))),
         gpu_models: r.gpus.as_ref().map(|g| g.models.clone()).unwrap_or_default(),
+        gpu_vendor: r.gpus.as_ref().and_then(|g| g.vendor.clone()),
+        gpu_memory_gib: range(r.gpus.as_ref().and_then(|g| g.memory_gib.as_ref())),
+        gpu_shares: r.gpus.as_ref().is_some_and(|g| g.allow_shares),
     }
 }
 
@@ -149,6 +152,9 @@ pub fn offering(model: &Model, offer: Offer, first: &[usize]) -> Offering {
         ram_mib: flavor.size.ram_mib,
         gpus: flavor.size.gpus,
         gpu_model: flavor.gpu_model.clone(),
+        gpu_vendor: flavor.gpu_model.as_deref().and_then(vendor_of).map(str::to_owned),
+        gpu_memory_mib: flavor.gpu_memory_mib,
+        gpu_share: flavor.gpu_share,
         purchase: bought(offer.spot),
         price_micros: if offer.spot { flavor.spot_price } else { flavor.price },
         quota: Some(first[offer.cloud] + flavor.class),

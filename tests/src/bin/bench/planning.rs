@@ -186,7 +186,7 @@ impl World {
                     life: match i % 10 {
                         0 => Life::Booting { ready_in: 0 },
                         _ => Life::Running {
-                            free: Free { cores: self.free, ram_mib: self.free * 2_048, gpus: 0 },
+                            free: Free { cores: self.free, ram_mib: self.free * 2_048, gpus: 0, ..Free::default() },
                             soon: Vec::new(),
                         },
                     },
