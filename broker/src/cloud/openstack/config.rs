@@ -1,9 +1,13 @@
 //! What an OpenStack driver is told: where Keystone is, how the project is entered, what its VMs are attached to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use secrecy::SecretString;
 
+use super::oidc::Identity;
 use crate::{
     address::Policy,
     cloud::{Gpu, Purchase},
@@ -72,9 +76,20 @@ pub enum Credential {
         /// The application credential's secret, which Keystone showed once.
         secret: SecretString,
     },
+    /// An identity of another provider, which Keystone lets in.
+    Federated {
+        /// Keystone's name of the identity provider.
+        provider: String,
+        /// Keystone's name of the protocol.
+        protocol: String,
+        /// The project that is entered.
+        project: Project,
+        /// The identity. Clouds of one Secret share it.
+        identity: Arc<Identity>,
+    },
 }
 
-/// Which project a user with a password enters.
+/// Which project a user with a password, or a federated identity, enters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Project {
     /// By its id, which is enough alone.

@@ -33,9 +33,18 @@ pub struct Asked {
     pub body: String,
     /// The token of the header `X-Auth-Token`.
     pub token: String,
+    /// The header `Authorization`.
+    pub authorization: String,
+    /// The header `Host`.
+    host: String,
 }
 
 impl Asked {
+    /// Where the site was asked.
+    pub fn host(&self) -> String {
+        format!("http://{}", self.host)
+    }
+
     pub fn is(&self, start: &str) -> bool {
         self.line.starts_with(start)
     }
@@ -235,7 +244,9 @@ async fn request(client: &mut TcpStream) -> Option<Asked> {
             if all.len() >= end + 4 + length {
                 let line = head.lines().next()?.trim_end_matches(" HTTP/1.1").to_owned();
                 let body = String::from_utf8_lossy(&all[end + 4..]).into_owned();
-                return Some(Asked { line, body, token: header("x-auth-token").unwrap_or_default() });
+                let [token, authorization, host] =
+                    ["x-auth-token", "authorization", "host"].map(|name| header(name).unwrap_or_default());
+                return Some(Asked { line, body, token, authorization, host });
             }
         }
         let n = client.read(&mut buffer).await.ok()?;

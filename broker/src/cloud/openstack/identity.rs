@@ -22,6 +22,7 @@ use crate::{
     cloud::{CloudError, room::Room, transport},
 };
 
+const AUTHENTICATE: &str = "authenticate at Keystone";
 /// Largest answer of Keystone that is read: the catalogue of a large site has 100 kB.
 const LARGEST_ANSWER: usize = 1 << 20;
 /// Services that are remembered of a catalogue: those that are asked, and those whose absence is said.
@@ -40,12 +41,14 @@ pub struct Token {
     /// The project that it opens.
     pub project: String,
     pub user: String,
-    /// Id of the application credential that it was made with; `None`: it was made with a password.
+    /// Id of the application credential that it was made with; `None`: it was made with something else.
     pub application_credential: Option<String>,
     /// When the user's password ends, where Keystone says so.
     pub password_expires: Option<Timestamp>,
     /// From when on another is asked for, before this one ends.
     renew: Option<Instant>,
+    /// When it ends.
+    ends: Option<Instant>,
     /// Address of each service's endpoint in our region, by service type.
     endpoints: BTreeMap<String, String>,
 }
@@ -96,49 +99,53 @@ struct Endpoint {
     url: String,
 }
 
-/// Asks Keystone for a token.
+/// Asks Keystone for a token with what this credential proves itself.
 pub async fn authenticate(
     http: &reqwest::Client,
     config: &Config,
     room: &Room,
     longest: Duration,
+    login: &Login<'_>,
+) -> Result<Token, CloudError> {
+    scoped(http, config, room, longest, login).await.map_err(|error| match error {
+        CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
+            "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
+        )),
+        other => other,
+    })
+}
+
+/// A request for a token, and the secret in it.
+pub struct Login<'a> {
+    pub body: Value,
+    pub secret: &'a str,
+}
+
+/// Asks Keystone for the token of a project.
+pub async fn scoped(
+    http: &reqwest::Client,
+    config: &Config,
+    room: &Room,
+    longest: Duration,
+    login: &Login<'_>,
 ) -> Result<Token, CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url.trim_end_matches('/'));
-    let what = "authenticate at Keystone";
-    let request = http.post(&url).timeout(longest).json(&request_body(&config.credential));
-    let mut answer = request.send().await.map_err(|e| transport::failed(what, &e))?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = transport::body(what, &mut answer, LARGEST_ANSWER, room).await?;
-    if !status.is_success() {
-        return Err(
-            match fault::of_refusal(what, status, &headers, &redacted(&sentence(status, &body), &config.credential)) {
-                CloudError::Unauthorized(said) => CloudError::Unauthorized(format!(
-                    "{said}; the credential is wrong, expired or of another Keystone: renew the Secret"
-                )),
-                CloudError::NotFound(said) | CloudError::Invalid(said) => {
-                    CloudError::Invalid(format!("{said}; {url} does not answer as a Keystone v3: correct authUrl"))
-                }
-                other => other,
-            },
-        );
-    }
-    let no_keystone = |why: &str| {
-        CloudError::Invalid(format!("{what}: {url} does not answer as a Keystone v3 ({why}): correct authUrl"))
-    };
-    let mut value = headers.get("x-subject-token").cloned().ok_or_else(|| no_keystone("no token in the answer"))?;
-    value.set_sensitive(true);
-    let token: Body = bounded::under(Some("token"), &body).map_err(|e| no_keystone(&not_understood(&e)))?;
-    let renew = renewal(&token).and_then(|lasts| moment().checked_add(lasts));
-    let project = token.project.ok_or_else(|| no_keystone("the token opens no project"))?.id;
+    let request = http.post(&url).timeout(longest).json(&login.body);
+    let (value, body) = issued(AUTHENTICATE, &url, request, room, login.secret).await?;
+    let token: Body =
+        bounded::under(Some("token"), &body).map_err(|e| no_keystone(AUTHENTICATE, &url, &not_understood(&e)))?;
+    let [renew, ends] = [renewal(&token), life(&token)].map(|lasts| moment().checked_add(lasts?));
+    let project = token.project.ok_or_else(|| no_keystone(AUTHENTICATE, &url, "the token opens no project"))?.id;
     let credential = token.application_credential.map(|c| c.id);
     if [Some(&project), Some(&token.user.id), credential.as_ref()].into_iter().flatten().any(|id| id.len() > LONGEST_ID)
     {
-        return Err(no_keystone("an id that is longer than Keystone's"));
+        return Err(no_keystone(AUTHENTICATE, &url, "an id that is longer than Keystone's"));
     }
     Ok(Token {
         value,
         project,
         renew,
+        ends,
         application_credential: credential,
         password_expires: token.user.password_expires_at.as_deref().and_then(utc),
         user: token.user.id,
@@ -146,31 +153,72 @@ pub async fn authenticate(
     })
 }
 
+/// Sends a request for a token: the token, marked sensitive, and what Keystone says of it.
+pub async fn issued(
+    what: &str,
+    url: &str,
+    request: reqwest::RequestBuilder,
+    room: &Room,
+    secret: &str,
+) -> Result<(HeaderValue, bytes::Bytes), CloudError> {
+    let mut answer = request.send().await.map_err(|e| transport::failed(what, &e))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = transport::body(what, &mut answer, LARGEST_ANSWER, room).await?;
+    if !status.is_success() {
+        return Err(match fault::of_refusal(what, status, &headers, &redacted(&sentence(status, &body), secret)) {
+            CloudError::NotFound(said) | CloudError::Invalid(said) => {
+                CloudError::Invalid(format!("{said}; {url} does not answer as a Keystone v3: correct authUrl"))
+            }
+            other => other,
+        });
+    }
+    let value = headers.get("x-subject-token").cloned();
+    let mut value = value.ok_or_else(|| no_keystone(what, url, "no token in the answer"))?;
+    value.set_sensitive(true);
+    Ok((value, body))
+}
+
+fn no_keystone(what: &str, url: &str, why: &str) -> CloudError {
+    CloudError::Invalid(format!("{what}: {url} does not answer as a Keystone v3 ({why}): correct authUrl"))
+}
+
 /// Whatever listens at the address may echo what it got.
-fn redacted(text: &str, credential: &Credential) -> String {
-    let (Credential::Password { password: secret, .. } | Credential::Application { secret, .. }) = credential;
-    match secret.expose_secret() {
+fn redacted(text: &str, secret: &str) -> String {
+    match secret {
         "" => text.to_owned(),
         secret => text.replace(secret, "(the secret)"),
     }
 }
 
-fn request_body(credential: &Credential) -> Value {
-    match credential {
+/// How a credential proves itself to Keystone; `None`: another provider does it.
+pub fn login(credential: &Credential) -> Option<Login<'_>> {
+    let (body, secret) = match credential {
         Credential::Password { username, user_domain, password, project } => {
-            let project = match project {
-                Project::Id(id) => json!({"id": id}),
-                Project::Named { name, domain } => json!({"name": name, "domain": reference(domain)}),
-            };
-            json!({"auth": {
+            let password = password.expose_secret();
+            let body = json!({"auth": {
                 "identity": {"methods": ["password"], "password": {"user": {
-                    "name": username, "domain": reference(user_domain), "password": password.expose_secret()}}},
-                "scope": {"project": project},
-            }})
+                    "name": username, "domain": reference(user_domain), "password": password}}},
+                "scope": {"project": named(project)},
+            }});
+            (body, password)
         }
-        Credential::Application { id, secret } => json!({"auth": {"identity": {
-            "methods": ["application_credential"],
-            "application_credential": {"id": id, "secret": secret.expose_secret()}}}}),
+        Credential::Application { id, secret } => {
+            let secret = secret.expose_secret();
+            let body = json!({"auth": {"identity": {
+                "methods": ["application_credential"],
+                "application_credential": {"id": id, "secret": secret}}}});
+            (body, secret)
+        }
+        Credential::Federated { .. } => return None,
+    };
+    Some(Login { body, secret })
+}
+
+/// A project, as the scope of a token names it.
+pub fn named(project: &Project) -> Value {
+    match project {
+        Project::Id(id) => json!({"id": id}),
+        Project::Named { name, domain } => json!({"name": name, "domain": reference(domain)}),
     }
 }
 
@@ -207,10 +255,15 @@ pub fn utc(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// How long a token is used. Both times are of Keystone's clock, so that ours does not matter.
-fn renewal(token: &Body) -> Option<Duration> {
+/// How long a token lasts. Both times are of Keystone's clock, so that ours does not matter.
+fn life(token: &Body) -> Option<Duration> {
     let (issued, expires) = (utc(token.issued_at.as_deref()?)?, utc(token.expires_at.as_deref()?)?);
-    let lasts = Duration::try_from(expires.duration_since(issued)).ok()?;
+    Duration::try_from(expires.duration_since(issued)).ok()
+}
+
+/// How long it is used before another is asked for.
+fn renewal(token: &Body) -> Option<Duration> {
+    let lasts = life(token)?;
     Some(lasts - RENEWED_BEFORE.min(lasts / 10))
 }
 
@@ -218,6 +271,11 @@ impl Token {
     /// Whether another is to be asked for: it ends soon, and a call that it ends in the middle of could not be repeated.
     pub fn is_old(&self) -> bool {
         self.renew.is_some_and(|at| moment() >= at)
+    }
+
+    /// Whether it serves no more.
+    pub fn is_over(&self) -> bool {
+        self.ends.is_some_and(|at| moment() >= at)
     }
 
     /// Whether the catalogue has an endpoint of a service of one of these types.
@@ -242,8 +300,8 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_echoed_is_not_quoted() {
-        let credential = Credential::Application { id: "id".to_owned(), secret: "s3cret".into() };
-        assert_eq!(redacted("not s3cret", &credential), "not (the secret)");
+        assert_eq!(redacted("not s3cret", "s3cret"), "not (the secret)");
+        assert_eq!(redacted("as it is", ""), "as it is");
     }
 
     #[test]
@@ -251,7 +309,7 @@ mod tests {
         let body = |user_domain: NameOrId, project: Project| {
             let credential =
                 Credential::Password { username: "u".to_owned(), user_domain, password: "x".into(), project };
-            let body = request_body(&credential)["auth"].take();
+            let body = login(&credential).unwrap().body["auth"].take();
             (body["identity"]["password"]["user"]["domain"].clone(), body["scope"].clone())
         };
         let (name, id) = (|n: &str| NameOrId::Name(n.to_owned()), |i: &str| NameOrId::Id(i.to_owned()));

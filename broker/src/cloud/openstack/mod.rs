@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | how is the project entered, where are its services | `identity` |
+//! | how is the project entered, where are its services | `identity`; by another provider's identity: `federation`, `oidc/` |
 //! | which version of an API is used | `endpoint`, `wire` |
 //! | how is a call made, a token renewed | `session`, `hold` |
 //! | how is an answer read, how much of all at once | `answer`, `ask`, `bounded` |
@@ -21,13 +21,17 @@ mod create;
 mod endpoint;
 #[cfg(test)]
 pub(super) mod fake;
+#[cfg(test)]
+mod fake_provider;
 mod fault;
+mod federation;
 mod gpu;
 mod headroom;
 mod hold;
 mod identity;
 mod lookup;
 mod offers;
+pub mod oidc;
 mod pages;
 mod ports;
 mod said;

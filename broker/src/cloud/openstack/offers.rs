@@ -11,7 +11,7 @@ use openstack_sdk_compute::v2::flavor;
 use super::{
     ask::ask,
     bounded::{self, List},
-    config::Config,
+    config::{Config, Credential},
     gpu,
     headroom::CLASS,
     identity,
@@ -191,11 +191,15 @@ async fn flavors(session: &Session) -> Result<(Vec<wire::Flavor>, Kept), CloudEr
     Err(CloudError::Transient(format!("{what}: the list does not end after {} of them", all.len())))
 }
 
-/// When the credential ends: of an application credential as Keystone keeps it, of a password as the token says.
+/// When the credential ends: of an application credential as Keystone keeps it, of a password as the token says, of an identity of another
+/// provider as that said.
 ///
 /// Whatever keeps it from being known keeps nothing else from being bought: access rules may keep a credential from looking at itself.
 async fn expiry(session: &Session) -> Result<Option<Timestamp>, CloudError> {
     let token = session.token(None).await?;
+    if let Credential::Federated { identity, .. } = &session.config.credential {
+        return Ok(identity.told().ends);
+    }
     let Some(id) = &token.application_credential else { return Ok(token.password_expires) };
     match session.keystone(&format!("users/{}/application_credentials/{id}", token.user)).await {
         Ok(body) => {

@@ -20,9 +20,11 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     answer,
-    config::Config,
+    config::{Config, Credential},
+    federation::{self, Entry},
     hold::Hold,
     identity::{self, Token},
+    oidc::Asks,
     tags,
 };
 use crate::{
@@ -71,6 +73,14 @@ struct Known {
     failed: Option<(Instant, CloudError)>,
     /// A refused credential is tried again ever more rarely: a changed Secret is another driver, and accounts get locked.
     refusals: Hold,
+}
+
+impl Known {
+    /// The token that serves still, though another may be due, and is not the `refused` one.
+    fn serving(&self, refused: Option<&Arc<Token>>) -> Option<Arc<Token>> {
+        let serves = |token: &&Arc<Token>| !token.is_over() && refused.is_none_or(|r| !Arc::ptr_eq(r, token));
+        self.token.as_ref().filter(serves).cloned()
+    }
 }
 
 impl Session {
@@ -131,23 +141,15 @@ impl Session {
     /// Whoever comes first asks Keystone while the others wait at the lock and then find the new token.
     pub(super) async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, CloudError> {
         let mut known = self.token.lock().await;
-        if let Some(token) = &known.token
-            && !token.is_old()
-            && refused.is_none_or(|r| !Arc::ptr_eq(r, token))
-        {
-            return Ok(token.clone());
+        if let Some(token) = known.serving(refused).filter(|token| !token.is_old()) {
+            return Ok(token);
         }
         if let Some((until, error)) = &known.failed
             && moment() < *until
         {
-            return Err(error.clone());
+            return known.serving(refused).ok_or_else(|| error.clone());
         }
-        let turn = self.pace.turn("Keystone", Action::Look).await?;
-        self.authentications.fetch_add(1, Ordering::Relaxed);
-        let outcome = identity::authenticate(&self.http, &self.config, &self.room, AUTHENTICATION).await;
-        // Its silences are remembered here, with their reasons.
-        drop(turn);
-        match outcome {
+        match self.authenticate().await {
             Ok(token) => {
                 let token = Arc::new(token);
                 *known = Known { token: Some(token.clone()), ..Known::default() };
@@ -160,11 +162,30 @@ impl Session {
                     (CloudError::Throttled { .. }, Disposition::RetryAfter(pause)) => now + pause,
                     _ => now + SILENCE_HOLDS,
                 };
-                known.token = None;
                 known.failed = Some((until, error.clone()));
-                Err(error)
+                // While no other is to be had, the old one serves until its end: VMs can be deleted that long.
+                known.token = known.serving(refused);
+                known.token.clone().ok_or(error)
             }
         }
+    }
+
+    async fn authenticate(&self) -> Result<Token, CloudError> {
+        let turn = self.pace.turn("Keystone", Action::Look).await?;
+        self.authentications.fetch_add(1, Ordering::Relaxed);
+        let (http, config, room) = (&self.http, &self.config, &self.room);
+        let outcome = match (&config.credential, identity::login(&config.credential)) {
+            (_, Some(login)) => identity::authenticate(http, config, room, AUTHENTICATION, &login).await,
+            (Credential::Federated { provider, protocol, project, identity }, None) => {
+                let asks = Asks { http: http.clone(), addresses: config.addresses, room: room.clone() };
+                let entry = Entry { provider, protocol, project, identity };
+                federation::enter(&asks, config, AUTHENTICATION, &entry).await
+            }
+            (_, None) => Err(CloudError::Invalid("the credential proves nothing".to_owned())),
+        };
+        // Its silences are remembered by who asks, with their reasons.
+        drop(turn);
+        outcome
     }
 
     /// Sends a request with a token; a 401 renews the token and repeats the request, which was not carried out, once.
