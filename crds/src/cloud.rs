@@ -17,7 +17,7 @@ use crate::{
 pub use crate::{
     ec2::{Ec2, Ec2Auth, WebIdentity},
     flavor::{CloudFlavor, FlavorFacts, FlavorGpus, FlavorPrice},
-    openstack::{Oidc, OpenStack, OpenStackAuth, Project, ViaSecret},
+    openstack::{Oidc, OidcGrant, OpenStack, OpenStackAuth, Project, ViaSecret},
     reference::NamedOrId,
     simulated::{SimulatedCloud, SimulatedFaults, SimulatedFlavor},
 };
@@ -215,6 +215,7 @@ impl CloudSpec {
         application
             .into_iter()
             .chain(password)
+            .chain(auth.oidc.as_ref().map(|oidc| &oidc.secret_ref))
             .chain(&openstack.ca_secret_ref)
             .map(|secret| secret.name.clone())
             .collect()

@@ -136,8 +136,8 @@ pub struct OpenStackAuth {
     /// project only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_credential: Option<ViaSecret>,
-    /// By an OpenID access token, for example at EGI FedCloud. Accepted and kept; this version does not act on it, which the
-    /// condition Supported says.
+    /// By an identity of an OpenID provider, for example EGI Check-in at the sites of EGI FedCloud. docs/how-to/egi-fedcloud.md has the
+    /// steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oidc: Option<Oidc>,
 }
@@ -160,7 +160,7 @@ fn no_inline_credential(schema: &mut Schema) {
     refuse_inline(schema, &["username", "password", "id", "secret"], Some("secretRef"));
 }
 
-/// Federated login.
+/// Login with the identity of an OpenID provider: Keystone takes its access token, and gives the token of a project.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = no_inline_token, extend("x-kubernetes-validations" = only_clean(&["issuer"])))]
@@ -171,11 +171,36 @@ pub struct Oidc {
     /// Keystone's name of the protocol, for example `openid`.
     #[schemars(length(min = 1, max = 255))]
     pub protocol: String,
-    /// Address of the token's issuer, for example `https://aai.egi.eu/auth/realms/egi`.
+    /// Address of the token's issuer, for example `https://aai.egi.eu/auth/realms/egi`. Its other addresses are read there, from
+    /// `.well-known/openid-configuration`.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = web_address()))]
     pub issuer: String,
-    /// Secret with `client_id`, `refresh_token` and, unless the client is public, `client_secret`.
+    /// How access tokens are got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "RefreshToken"))]
+    pub grant: Option<OidcGrant>,
+    /// Scopes that are asked for with each access token, for example `[openid, eduperson_entitlement]`. Absent: those of the refresh token,
+    /// or the usual ones of the client. Not used with `AccessToken`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 255), pattern("^[!#-\\[\\]-~]+$")), extend("x-kubernetes-list-type" = "set"))]
+    pub scopes: Vec<String>,
+    /// The Secret. For `RefreshToken`: `client_id`, `refresh_token` and, unless the client is public, `client_secret`. Where the provider
+    /// gives another refresh token with each access token, the operator writes it into the Secret: nothing else may use or write that
+    /// key, and two Clouds that name one Secret share it. For `ClientCredentials`: `client_id` and `client_secret`. For `AccessToken`:
+    /// `access_token`.
     pub secret_ref: SecretRef,
+}
+
+/// How access tokens are got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OidcGrant {
+    /// With a refresh token. Take one that does not end (`offline_access`), of a robot or of a person who may leave last.
+    #[default]
+    RefreshToken,
+    /// With the client's own secret: the client itself is a member of the VO.
+    ClientCredentials,
+    /// Something else renews the access token in the Secret, in time before it ends.
+    AccessToken,
 }
 
 fn no_inline_token(schema: &mut Schema) {

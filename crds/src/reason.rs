@@ -61,6 +61,7 @@ words! {
             AddressNotAllowed: "The address is not https, or lies in a private network, and the operator was installed without permission for such addresses.", "Use https and a public address, or install the chart with allowHttp or allowPrivateAddresses.";
             PodRoleNotAllowed: "The cloud is entered with the rights of the operator's own pod, and the operator was installed without permission for that, or its pod has no such rights.", "Name a Secret with keys in spec.ec2.auth.secretRef, or install the chart with podRole and give the pod's service account a role.";
             OtherProject: "The credential opens another project than the one in which VMs of ours live; nobody would delete these.", "Put back a credential of that project, or make another Cloud for the new one.";
+            RefreshTokenNotKept: "The provider gave another refresh token, and it could not be written into the Secret. The operator has it in memory and tries again; if it stops before, the login is lost.", "See the message: the operator needs the right to patch the Secret, and the Secret must not be immutable. Otherwise log in again and put another refresh token into the Secret.";
             Expired: "The credential has ended.", "Renew it and change the Secret; the operator notices by itself.";
         }
         "What a cloud answers" {

@@ -16,8 +16,9 @@ use crate::{
     bells::Bells,
     errands::Errands,
     known::{
-        Registry, Shared, change::Brakes, cloud, expectations::Expectations, familiar::Familiar, installation,
-        intents::Intents, memory::Memory, numbers::Numbers, paces::Paces, secrets::Secrets,
+        Registry, Shared, change::Brakes, cloud, expectations::Expectations, familiar::Familiar,
+        identities::Identities, installation, intents::Intents, memory::Memory, numbers::Numbers, paces::Paces,
+        secrets::Secrets,
     },
     life,
     metrics::Metrics,
@@ -52,6 +53,8 @@ pub struct State {
     pub numbers: Numbers,
     /// How fast providers are asked.
     pub paces: Paces,
+    /// Identities at OpenID providers.
+    pub identities: Identities,
     /// Room for what providers answer: each namespace has its part.
     pub answers: Budget,
     /// PilotVMs that were seen, by UID.
@@ -86,7 +89,7 @@ pub struct Context {
     /// Who is told that there is news.
     pub bells: Bells,
     /// Calls that are not cut off, and whether the operator is to stop.
-    pub errands: Errands,
+    pub errands: Arc<Errands>,
     /// Whether each loop turns.
     pub progress: Progress,
     pub clock: Clock,

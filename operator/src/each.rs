@@ -27,6 +27,7 @@ pub async fn cloud(ctx: Arc<Context>) {
         news.retain(keep);
         ctx.state.clouds.retain(keep);
         ctx.state.paces.retain(keep);
+        ctx.state.identities.retain(|secret| names(&ctx.state.stores, secret));
         ctx.bells.retain_clouds(keep);
         let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_clouds());
         let _ = pulse.rests(rest).await;
@@ -61,6 +62,11 @@ pub async fn installation(ctx: Arc<Context>) {
         let rest = tokio::time::timeout(AT_LEAST, ctx.bells.to_look_at_installations());
         let _ = pulse.rests(rest).await;
     }
+}
+
+/// Whether a Cloud names this Secret.
+fn names(stores: &Stores, secret: &Key) -> bool {
+    stores.clouds.within(&secret.namespace).iter().any(|cloud| cloud.spec.secrets().contains(&secret.name))
 }
 
 fn clouds(stores: &Stores) -> Vec<Key> {

@@ -173,7 +173,7 @@ async fn start(args: Run, client: Client, watches: &mut JoinSet<()>) -> anyhow::
         args,
         metrics,
         bells: Bells::default(),
-        errands: Errands::default(),
+        errands: Arc::default(),
         progress: Progress::default(),
         clock,
     });

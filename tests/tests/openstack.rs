@@ -6,6 +6,7 @@ mod clouds {
     pub mod clauses;
     pub mod contract;
     pub mod failures;
+    pub mod federated;
     pub mod guests;
     pub mod hands;
     pub mod real;
@@ -81,6 +82,8 @@ async fn the_openstack_driver_keeps_the_contract_and_survives_openstack() {
     clouds::sites::flavors_of_sites_are_read_and_those_without_a_disk_are_refused(&it, driver.as_ref(), &image).await;
     clouds::sites::security_groups_that_are_called_alike_are_told_apart(&it, &image).await;
     clouds::sites::ports_that_nova_leaves_behind_are_taken_away(&it, driver.as_ref(), &image).await;
+
+    clouds::federated::a_site_is_entered_with_access_tokens(&it, &image).await;
 
     // From here on only config drives have user-data.
     it.without_metadata().unwrap();

@@ -8,6 +8,8 @@ mod bounds;
 mod how_to;
 #[path = "operator/impostor.rs"]
 mod impostor;
+#[path = "operator/login.rs"]
+mod login;
 #[path = "operator/narrow.rs"]
 mod narrow;
 #[path = "operator/real_dirac.rs"]
@@ -139,6 +141,7 @@ async fn simulated_jobs_are_served_drained_and_never_lost() {
     a_pilotvm_deleted_by_hand_takes_its_vm_along_and_the_jobs_run_elsewhere(&f).await;
     bounds::a_budget_holds_vms_back_says_so_and_is_settled(&f).await;
     bounds::a_downtime_drains_loses_no_job_and_is_over_when_it_is_deleted(&f).await;
+    login::a_refresh_token_that_is_taken_once_is_replaced_in_its_secret(&f).await;
     a_namespace_deleted_under_load_goes(&f).await;
     what_this_version_does_not_act_on_is_said_by_the_object(&f).await;
     a_leader_that_cannot_renew_its_lease_stops_and_goes_on_later(&f).await;

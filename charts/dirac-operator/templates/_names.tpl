@@ -31,7 +31,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [pilotvms]
   verbs: [get, list, watch, create, patch, delete]
 # Credentials are read one by one, by the names that the objects give; never listed. A finalizer, which is a patch, keeps one while VMs
-# can be deleted only with it: a namespace that is deleted would take the Secret first.
+# can be deleted only with it: a namespace that is deleted would take the Secret first. A refresh token that takes the place of another is a
+# patch too.
 - apiGroups: [""]
   resources: [secrets]
   {{- with .Values.secretNames }}

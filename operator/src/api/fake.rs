@@ -29,6 +29,8 @@ pub struct Server {
     pub asked: Vec<String>,
     /// What happens to the next requests that make an object, from the first on.
     pub faults: Vec<Fault>,
+    /// How many of the next patches meet a write of somebody else.
+    pub conflicts: u32,
     versions: u64,
 }
 
@@ -129,6 +131,10 @@ impl Server {
                 self.objects.remove(&name);
                 Some((200, object))
             }
+            (_, Some(_)) if self.conflicts > 0 => {
+                self.conflicts -= 1;
+                status(409, "Conflict")
+            }
             (_, Some(mut object)) => {
                 for (field, value) in body["metadata"].as_object().into_iter().flatten() {
                     if field == "resourceVersion" && *value != object["metadata"][field] {
@@ -136,8 +142,10 @@ impl Server {
                     }
                     object["metadata"][field] = value.clone();
                 }
-                for (field, value) in body["spec"].as_object().into_iter().flatten() {
-                    object["spec"][field] = value.clone();
+                for part in ["spec", "data"] {
+                    for (field, value) in body[part].as_object().into_iter().flatten() {
+                        object[part][field] = value.clone();
+                    }
                 }
                 Some((200, self.keep(&name, object, None)))
             }

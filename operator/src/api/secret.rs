@@ -1,12 +1,15 @@
 //! Secrets, read by name when they are needed; their values are never kept in anything that prints.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crds::{Reason, annotation::is_credential};
-use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretString;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use secrecy::{ExposeSecret, SecretString};
 
-use super::Api;
+use super::{Api, is_conflict};
 use crate::{names::Key, trouble::Trouble};
 
 /// A secret as read at one moment.
@@ -31,6 +34,51 @@ impl Api {
                 Err(Trouble::new(Reason::SecretUnreadable, format!("Secret {:?} could not be read: {error}", key.name)))
             }
         }
+    }
+}
+
+/// How often another value is written where somebody else wrote the Secret at the same time.
+const TRIES: usize = 5;
+
+/// What came of putting one value in the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchanged {
+    /// The new value is there.
+    Written,
+    /// Somebody put another value there, which is left.
+    Another,
+}
+
+impl Api {
+    /// Puts `new` in the place of `old` under `name`, provided that `old` is there; whatever else somebody writes meanwhile is no loss.
+    pub async fn exchange(
+        &self,
+        key: &Key,
+        name: &str,
+        old: &SecretString,
+        new: &SecretString,
+    ) -> Result<Exchanged, Trouble> {
+        for _ in 0..TRIES {
+            let opened = self.open(key).await?;
+            let present = opened.get(name)?;
+            if present.expose_secret() == new.expose_secret() {
+                return Ok(Exchanged::Written);
+            }
+            if present.expose_secret() != old.expose_secret() {
+                return Ok(Exchanged::Another);
+            }
+            let value = ByteString(new.expose_secret().as_bytes().to_vec());
+            match self.put(&opened.object, &BTreeMap::from([(name, value)])).await {
+                Ok(_) => return Ok(Exchanged::Written),
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => {
+                    let text = format!("{name} of Secret {:?} could not be written: {error}", key.name);
+                    return Err(Trouble::new(Reason::ApiServer, text));
+                }
+            }
+        }
+        let text = format!("{name} of Secret {:?} could not be written: others write it all the time", key.name);
+        Err(Trouble::new(Reason::ApiServer, text))
     }
 }
 
@@ -67,6 +115,11 @@ impl Opened {
     /// Whether there is a value under `name`.
     pub fn has(&self, name: &str) -> bool {
         self.object.data.as_ref().is_some_and(|data| data.contains_key(name))
+    }
+
+    /// The value under `name`, where there is one.
+    pub fn optional(&self, name: &str) -> Result<Option<SecretString>, Trouble> {
+        self.has(name).then(|| self.get(name)).transpose()
     }
 
     /// The value under `name`.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use crds::PilotVM;
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+};
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
@@ -121,6 +124,17 @@ impl Api {
         let key = Key::of(object);
         let api = self.of::<K>(&key.namespace);
         slimmed(self.call(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch))).await)
+    }
+
+    /// Puts these values into a Secret, provided that nobody wrote it since it was read; others stay as they are.
+    pub async fn put(&self, secret: &Secret, values: &BTreeMap<&str, ByteString>) -> Result<Secret, kube::Error> {
+        let metadata = json!({"uid": secret.uid(), "resourceVersion": secret.resource_version()});
+        let patch = json!({"metadata": metadata, "data": values});
+        self.metrics.api_write("Secret", "data");
+        let key = Key::of(secret);
+        let api = self.of::<Secret>(&key.namespace);
+        let params = PatchParams { field_manager: Some(format!("{OPERATOR}/cloud")), ..PatchParams::default() };
+        self.call(api.patch(&key.name, &params, &Patch::Merge(&patch))).await
     }
 
     /// Takes off the owners of this kind, provided that nobody wrote the object since it was read.

@@ -82,15 +82,17 @@ impl Driven {
                 Ok(true)
             }
             (None, Some(openstack)) => {
-                let (config, versions) =
-                    openstack::config(&ctx.api, ctx.args.addresses(), &key, spec, openstack).await?;
+                let (config, versions) = openstack::config(ctx, &key, spec, openstack).await?;
+                let identity = openstack::identity(&config);
                 let made_from = (spec.clone(), versions);
                 if self.is_made_from(&made_from, handle) {
                     return Ok(false);
                 }
                 let room = ctx.state.answers.room(&key.namespace);
                 let driver = openstack::make(config, pace, room, ctx.clock.clone())?;
-                self.put_in_place(ctx, cloud, handle, made_from, Arc::new(driver)).await
+                let is_new = self.put_in_place(ctx, cloud, handle, made_from, Arc::new(driver)).await?;
+                handle.update(|f| f.identity = identity);
+                Ok(is_new)
             }
             (None, None) => self.make_ec2(ctx, cloud, handle, pace).await,
         }

@@ -10,6 +10,7 @@
 //! | which VMs are missing, who is rung | `sight` |
 //! | which VMs are garbage, which may go now | `garbage`, `collect` |
 //! | what does a driver need, does it lead to our VMs | `driver`, `openstack`, `ec2`, `simulated` |
+//! | whose access tokens enter it, where are refresh tokens kept | `login` |
 //! | what do its pools want to buy | `wanted` |
 //! | is a change of the object news for its poller | `news` |
 //! | what does a provider announce | `notices` |
@@ -21,6 +22,7 @@ mod driver;
 mod ec2;
 mod finalizer;
 mod garbage;
+mod login;
 mod news;
 mod notices;
 mod openstack;

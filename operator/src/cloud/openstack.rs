@@ -6,26 +6,21 @@ use std::{
 };
 
 use broker::{
-    address::Policy,
     clock::Clock,
     cloud::{
         Gpu, Pace, Room,
-        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project},
+        openstack::{Config, Credential, NameOrId, OpenStackCloud, Project, oidc::Identity},
     },
 };
 use crds::{
-    Reason,
+    Reason, SecretRef,
     cloud::{CloudSpec, FlavorFacts, FlavorGpus, Image, NamedOrId, OpenStack},
     pool::Purchase,
 };
 use secrecy::ExposeSecret;
 
-use crate::{
-    amounts::count,
-    api::{Api, secret::Opened},
-    names::Key,
-    trouble::Trouble,
-};
+use super::login;
+use crate::{amounts::count, api::secret::Opened, context::Context, names::Key, trouble::Trouble};
 
 /// A driver with this configuration, and with room for its answers.
 pub fn make(config: Config, pace: Arc<Pace>, room: Room, clock: Clock) -> Result<OpenStackCloud, Trouble> {
@@ -38,30 +33,39 @@ pub fn address(openstack: &OpenStack) -> String {
     format!("{} {}", openstack.auth_url.trim_end_matches('/'), openstack.region)
 }
 
+/// The identity of another provider by which a driver of this configuration enters the cloud.
+pub fn identity(config: &Config) -> Option<Arc<Identity>> {
+    match &config.credential {
+        Credential::Federated { identity, .. } => Some(identity.clone()),
+        Credential::Password { .. } | Credential::Application { .. } => None,
+    }
+}
+
 /// The driver's configuration, and the versions of the Secrets in it: another driver is made when they change.
 pub async fn config(
-    api: &Api,
-    addresses: Policy,
+    ctx: &Context,
     key: &Key,
     spec: &CloudSpec,
     openstack: &OpenStack,
 ) -> Result<(Config, String), Trouble> {
-    let mut versions = String::new();
     let auth = &openstack.auth;
-    let credential = if let Some(via) = &auth.application_credential {
-        let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
-        versions.push_str(&secret.version);
-        Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? }
-    } else if let Some(via) = &auth.password {
-        let project = openstack.project.as_ref().and_then(project).ok_or_else(|| {
+    let open = async |reference: &SecretRef| ctx.api.open(&key.beside(&reference.name)).await;
+    let which = || {
+        openstack.project.as_ref().and_then(project).ok_or_else(|| {
             Trouble::new(
                 Reason::Invalid,
-                format!("cloud {key} does not say which project a password opens: give spec.openstack.project"),
+                format!("cloud {key} does not say which project is entered: give spec.openstack.project"),
             )
-        })?;
-        let secret = api.open(&key.beside(&via.secret_ref.name)).await?;
-        versions.push_str(&secret.version);
-        Credential::Password {
+        })
+    };
+    let (credential, mut versions) = if let Some(via) = &auth.application_credential {
+        let secret = open(&via.secret_ref).await?;
+        let credential = Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? };
+        (credential, secret.version)
+    } else if let Some(via) = &auth.password {
+        let project = which()?;
+        let secret = open(&via.secret_ref).await?;
+        let credential = Credential::Password {
             username: plain(&secret, "username")?,
             user_domain: match plain(&secret, "user_domain_id") {
                 Ok(id) => NameOrId::Id(id),
@@ -69,21 +73,24 @@ pub async fn config(
             },
             password: secret.get("password")?,
             project,
-        }
+        };
+        (credential, secret.version)
+    } else if let Some(oidc) = &auth.oidc {
+        let project = which()?;
+        let secret = open(&oidc.secret_ref).await?;
+        let (identity, number) = login::identity(ctx, &key.beside(&oidc.secret_ref.name), oidc, &secret)?;
+        let (provider, protocol) = (oidc.identity_provider.clone(), oidc.protocol.clone());
+        // Not the Secret's version: the operator itself writes refresh tokens there.
+        (Credential::Federated { provider, protocol, project, identity }, format!("identity {number}"))
     } else {
         return Err(Trouble::new(
-            Reason::NotSupported,
-            format!(
-                "cloud {key} is entered with OpenID Connect, which this version of the operator cannot do; until one can, ask the \
-                 site for a local user of its Keystone, and name that user's Secret in spec.openstack.auth.password. An application \
-                 credential of a federated user does not help: older Keystones refuse to make one, and in newer ones it ends with the \
-                 user's membership"
-            ),
+            Reason::Invalid,
+            format!("cloud {key} does not say how its project is entered: give spec.openstack.auth"),
         ));
     };
     let ca_pem = match &openstack.ca_secret_ref {
         Some(reference) => {
-            let secret = api.open(&key.beside(&reference.name)).await?;
+            let secret = open(reference).await?;
             versions.push(' ');
             versions.push_str(&secret.version);
             Some(plain(&secret, "ca.crt")?)
@@ -96,7 +103,7 @@ pub async fn config(
         interface: openstack.interface.clone().unwrap_or_else(|| "public".to_owned()),
         credential,
         ca_pem,
-        addresses,
+        addresses: ctx.args.addresses(),
         networks: openstack.networks.iter().map(name_or_id).collect(),
         security_groups: openstack.security_groups.clone(),
         zones: openstack.availability_zones.clone(),

@@ -4,7 +4,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{api::fake::Fake, metrics::Metrics};
+use crate::{api::fake::Fake, context::State};
 
 /// The configuration of a driver whose credential's Secret has these values.
 async fn configured(spec: Value, values: Value) -> Result<Config, Trouble> {
@@ -17,8 +17,8 @@ async fn configured(spec: Value, values: Value) -> Result<Config, Trouble> {
     let spec: CloudSpec = serde_json::from_value(spec).unwrap();
     let openstack = spec.openstack.clone().unwrap();
     let key = Key { namespace: "ns".into(), name: "c".into() };
-    let api = Api::new(fake.client(), Arc::new(Metrics::default()));
-    config(&api, Policy::OPEN, &key, &spec, &openstack).await.map(|(config, _)| config)
+    let ctx = Context::of(fake.client(), State::default());
+    config(&ctx, &key, &spec, &openstack).await.map(|(config, _)| config)
 }
 
 fn spec(more: &Value) -> Value {
@@ -49,17 +49,19 @@ async fn a_project_and_both_domains_may_be_named_by_their_ids() {
     assert_eq!(by_name, (name("egi"), Project::Named { name: "biomed".to_owned(), domain: name("egi.eu") }));
 }
 
-/// Keystones older than Ussuri make no application credential for a member by group mapping, and later ones take it away with the
-/// membership.
 #[tokio::test]
-async fn a_federated_site_is_not_told_to_make_an_application_credential() {
+async fn a_federated_site_is_entered_by_an_identity_and_a_project_that_is_named() {
     let by = json!({"oidc": {"identityProvider": "egi.eu", "protocol": "openid", "issuer": "https://aai.egi.eu",
         "secretRef": {"name": "s"}}});
-    let error = configured(spec(&json!({ "auth": by })), json!({})).await.unwrap_err();
-    assert_eq!(error.reason, Reason::NotSupported);
-    let text = error.message;
-    assert!(text.contains("ask the site for a local user") && text.contains("spec.openstack.auth.password"), "{text}");
-    assert!(!text.contains("make an application credential"), "{text}");
+    let tokens = json!({"client_id": "c", "refresh_token": "r"});
+    let config = configured(spec(&json!({ "auth": by })), tokens.clone()).await.unwrap();
+    let Credential::Federated { provider, protocol, project, identity } = config.credential else { panic!() };
+    assert_eq!((provider.as_str(), protocol.as_str(), project), ("egi.eu", "openid", Project::Id("p-1".to_owned())));
+    assert!(identity.knows(&"r".into()));
+    let mut none = spec(&json!({ "auth": by }));
+    none["openstack"]["project"] = Value::Null;
+    let error = configured(none, tokens).await.unwrap_err();
+    assert!(error.reason == Reason::Invalid && error.message.contains("spec.openstack.project"), "{error:?}");
 }
 
 #[tokio::test]

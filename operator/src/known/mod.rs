@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod expectations;
 pub mod familiar;
 pub mod frozen;
+pub mod identities;
 pub mod installation;
 pub mod intents;
 pub mod jobs;

@@ -1,6 +1,6 @@
 //! What a Cloud object says: quota, flavors, images, credential, our VMs, and what is wrong.
 
-use broker::cloud::{Allowance, Gpu, Offers, QuotaClass};
+use broker::cloud::{Allowance, CloudError, Gpu, Offers, QuotaClass, openstack::oidc::Told};
 use crds::{
     Cloud, ConditionType, Reason,
     cloud::{CloudFlavor, CloudQuota, CloudStatus},
@@ -142,9 +142,6 @@ fn unsupported(cloud: &Cloud) -> Vec<&'static str> {
     if cfg!(not(feature = "ec2")) && cloud.spec.ec2.is_some() {
         not.push("spec.ec2");
     }
-    if cloud.spec.openstack.as_ref().is_some_and(|o| o.auth.oidc.is_some()) {
-        not.push("spec.openstack.auth.oidc");
-    }
     not
 }
 
@@ -198,7 +195,9 @@ fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
         }
         (None, None, Some(offers)) => {
             answers(facts, now, conditions);
+            let told = facts.identity.as_ref().map(|identity| identity.told()).unwrap_or_default();
             match offers.credential_expires {
+                _ if doubts(&told, conditions) => {}
                 Some(at) if at < now => {
                     let text = format!("the credential ended at {at}: renew it");
                     conditions.says(valid, Some(false), Reason::Expired, &text);
@@ -210,6 +209,28 @@ fn reachable(facts: &Facts, now: Timestamp, conditions: &mut Conditions) {
             }
         }
     }
+}
+
+/// Says what is wrong with an identity whose token serves still; whether something is.
+fn doubts(told: &Told, conditions: &mut Conditions) -> bool {
+    let serves = "what was got before serves until it ends, and VMs are deleted that long";
+    let (state, reason, text) = match told {
+        Told { refused: Some(error @ CloudError::Unauthorized(_)), .. } => {
+            (Some(false), of_cloud(error), format!("{error}; {serves}"))
+        }
+        Told { not_kept: Some(error), .. } => (
+            Some(false),
+            Reason::RefreshTokenNotKept,
+            format!(
+                "the identity provider gave another refresh token, which the operator has in memory only and would lose when it stops: \
+                 {error}; it is tried again before the next use"
+            ),
+        ),
+        Told { refused: Some(error), .. } => (None, of_cloud(error), format!("{error}; {serves}")),
+        Told { refused: None, not_kept: None, .. } => return false,
+    };
+    conditions.says(ConditionType::CredentialValid, state, reason, &text);
+    true
 }
 
 /// Says that the provider answers, unless its last answer is so old that nobody knows.
@@ -289,5 +310,29 @@ mod tests {
         assert_eq!((share(250).as_deref(), share(143).as_deref()), (Some("0.25"), Some("0.143")));
         assert_eq!(said(Some(Gpu { shared: true, ..a100 })).gpu_share.as_deref(), Some("unknown"));
         assert_eq!((said(None).gpus, said(None).gpu_vendor), (0, None));
+    }
+
+    fn said_of(told: &Told) -> Option<(String, String, String)> {
+        let mut conditions = Conditions::of(None, None, Timestamp::UNIX_EPOCH);
+        doubts(told, &mut conditions).then(|| {
+            let said = conditions.finish().remove(0);
+            (said.status, said.reason, said.message)
+        })
+    }
+
+    #[test]
+    fn an_identity_says_what_is_wrong_while_its_last_token_serves() {
+        assert_eq!(said_of(&Told { ends: Some(Timestamp::UNIX_EPOCH), ..Told::default() }), None);
+        let kept = Some(CloudError::Transient("forbidden".to_owned()));
+        let (status, reason, text) = said_of(&Told { not_kept: kept.clone(), ..Told::default() }).unwrap();
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "RefreshTokenNotKept"));
+        assert!(text.contains("forbidden") && text.contains("in memory only"), "{text}");
+        let refused = |error| Told { refused: Some(error), not_kept: kept.clone(), ..Told::default() };
+        let (status, reason, text) = said_of(&refused(CloudError::Unauthorized("used twice".to_owned()))).unwrap();
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "Unauthorized"));
+        assert!(text.contains("used twice") && text.contains("serves until it ends"), "{text}");
+        let down = Told { not_kept: None, ..refused(CloudError::Transient("down".to_owned())) };
+        let (status, reason, _) = said_of(&down).unwrap();
+        assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "Transient"));
     }
 }

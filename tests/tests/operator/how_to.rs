@@ -21,10 +21,11 @@ const DEMO: &str = "demo";
 const VALUES: &str = "replicas=0,watchNamespaces={demo}";
 /// The page that ends everything.
 const LAST: &str = "uninstall.md";
-/// Blocks that no test runs, by page: a pod is asked, or another cluster or an account at AWS would be needed.
-const NOT_RUN: [(&str, usize); 5] = [
+/// Blocks that no test runs, by page: a pod is asked, or another cluster, an account at AWS or a site of EGI would be needed.
+const NOT_RUN: [(&str, usize); 6] = [
     ("add-a-vo.md", 1),
     ("aws.md", 3),
+    ("egi-fedcloud.md", 3),
     ("move-to-a-rebuilt-cluster.md", 1),
     ("restrict-namespaces.md", 1),
     ("upgrade.md", 1),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use broker::{
-    cloud::{Cloud, CloudError, Coming, Headroom, Offers, Wanted},
+    cloud::{Cloud, CloudError, Coming, Headroom, Offers, Wanted, openstack::oidc::Identity},
     simulation::SimulatedCloud,
 };
 use crds::Reason;
@@ -71,6 +71,8 @@ pub enum Needed {
 pub struct Facts {
     /// The driver of the present spec and credential; an old one stays in force while a new one cannot be made.
     pub driver: Option<Arc<dyn Cloud>>,
+    /// The identity by which the driver enters the cloud, where that is another provider's.
+    pub identity: Option<Arc<Identity>>,
     /// The simulated cloud, where it is one. It is changed, never replaced: its VMs live in it.
     pub simulated: Option<Arc<SimulatedCloud>>,
     /// Why no driver of the present spec and credential could be made.

@@ -7,7 +7,9 @@
 mod api;
 mod cell;
 mod config;
+pub mod federation;
 pub mod lossy;
+mod provider;
 mod schema;
 mod site;
 mod start;

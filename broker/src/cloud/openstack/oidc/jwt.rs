@@ -13,25 +13,38 @@ struct Claims {
     /// Seconds since 1970, perhaps with a fraction. Keycloak writes 0 where there is no end.
     #[serde(default)]
     exp: Option<f64>,
+    #[serde(default)]
+    iat: Option<f64>,
 }
 
-/// The end that the token says. `None`: it says none, or is no JWT.
-pub fn end(token: &SecretString) -> Option<Timestamp> {
+/// How long a token says that it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub since: Option<Timestamp>,
+    pub end: Timestamp,
+}
+
+/// What the token says of its end. `None`: it says none, or is no JWT.
+pub fn span(token: &SecretString) -> Option<Span> {
     let mut parts = token.expose_secret().split('.');
     let (_, claims, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     if claims.len() > LONGEST {
         return None;
     }
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let end = serde_json::from_slice::<Claims>(&claims).ok()?.exp?;
-    if end < 1.0 {
+    let Claims { exp, iat } = serde_json::from_slice(&claims).ok()?;
+    Some(Span { since: iat.and_then(time), end: time(exp?)? })
+}
+
+fn time(seconds: f64) -> Option<Timestamp> {
+    if seconds < 1.0 {
         return None;
     }
     #[allow(
         clippy::cast_possible_truncation,
         reason = "a float is cut to what an integer holds, and jiff checks the rest"
     )]
-    Timestamp::from_second(end as i64).ok()
+    Timestamp::from_second(seconds as i64).ok()
 }
 
 #[cfg(test)]
@@ -39,7 +52,7 @@ mod tests {
     use super::*;
 
     fn ends(claims: &str) -> Option<i64> {
-        end(&format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims)).into()).map(Timestamp::as_second)
+        span(&format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims)).into()).map(|span| span.end.as_second())
     }
 
     #[test]
@@ -50,7 +63,7 @@ mod tests {
             assert_eq!(ends(none), None, "{none}");
         }
         for opaque in ["opaque", "a.b", "a.b.c", "a.b.c.d.e", ""] {
-            assert_eq!(end(&opaque.into()), None, "{opaque}");
+            assert_eq!(span(&opaque.into()), None, "{opaque}");
         }
     }
 }

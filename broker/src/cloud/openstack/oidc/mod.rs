@@ -44,6 +44,8 @@ use crate::{
 const SILENCE_HOLDS: Duration = Duration::from_secs(1);
 /// Refresh tokens of ours that are recognised in the Secret: it may be read while the next one is written.
 const RECOGNISED: usize = 16;
+/// Whoever renews an access token that lasts no longer than this does so all the time.
+const SHORT: SignedDuration = SignedDuration::from_hours(24);
 /// An end that has moved on by more than this moves with each use.
 const MOVES: SignedDuration = SignedDuration::from_secs(60);
 
@@ -199,7 +201,7 @@ impl Identity {
             self.keep(state).await;
         }
         let said = answer.refresh_lasts.and_then(|lasts| self.clock.now().checked_add(lasts).ok());
-        self.ends(state, said.or_else(|| jwt::end(present.unwrap_or(&spent))));
+        self.ends(state, said.or_else(|| jwt::span(present.unwrap_or(&spent)).map(|span| span.end)));
         Access::lasting(answer.access_token.expose_secret(), answer.lasts)
     }
 
@@ -226,8 +228,11 @@ impl Identity {
     /// The access token that something else renews.
     async fn given(&self, state: &State) -> Result<Access, CloudError> {
         let token = self.keeps.read().await?;
-        let end = jwt::end(&token);
-        self.tell(|told| told.ends = end);
+        let span = jwt::span(&token);
+        let end = span.map(|span| span.end);
+        // A short one is renewed all the time, so that its end is not that of the credential.
+        let is_long = span.is_some_and(|s| s.since.is_none_or(|since| s.end.duration_since(since) > SHORT));
+        self.tell(|told| told.ends = end.filter(|_| is_long));
         let now = self.clock.now();
         let lasts = end.map(|end| Duration::try_from(end.duration_since(now)).unwrap_or_default());
         let access = Access::lasting(token.expose_secret(), lasts)?;

@@ -164,7 +164,8 @@ async fn an_access_token_that_something_else_renews_is_read_again_when_it_is_ref
     assert_eq!((sent(&first), identity.told().ends), ("Bearer first", None));
     let same = identity.access(&asks, Some(&first)).await;
     assert!(matches!(&same, Err(CloudError::Unauthorized(said)) if said.contains("was refused")));
-    let jwt = |end: i64| format!("e30.{}.x", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp": {end}}}"#)));
+    let claims = |text: String| format!("e30.{}.x", URL_SAFE_NO_PAD.encode(text));
+    let jwt = |end: i64| claims(format!(r#"{{"exp": {end}}}"#));
     let now = Timestamp::now().as_second();
     let ended = provider.identity(&site, Grant::AccessToken);
     put(&jwt(now - 10));
@@ -174,6 +175,10 @@ async fn an_access_token_that_something_else_renews_is_read_again_when_it_is_ref
     put(&jwt(now + 600));
     fresh.access(&asks, None).await.unwrap();
     assert_eq!(fresh.told().ends.map(Timestamp::as_second), Some(now + 600));
+    let short = provider.identity(&site, Grant::AccessToken);
+    put(&claims(format!(r#"{{"iat": {now}, "exp": {}}}"#, now + 3_600)));
+    short.access(&asks, None).await.unwrap();
+    assert_eq!(short.told().ends, None, "what lasts an hour is renewed all the time");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -23,7 +23,7 @@ pub async fn ask(nova: u16, request: &[u8]) -> Result<Vec<u8>> {
     message(&mut server).await
 }
 
-pub async fn answer(client: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> Result<()> {
+pub async fn answer(client: &mut (impl AsyncWrite + Unpin), status: &str, headers: &str, body: &[u8]) -> Result<()> {
     let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     client.write_all(head.as_bytes()).await?;
     Ok(client.write_all(body).await?)
@@ -62,7 +62,7 @@ fn head_end(message: &[u8]) -> Option<usize> {
 }
 
 /// One HTTP message: its head, and a body of its `Content-Length`. Nova sends no other.
-pub async fn message(stream: &mut TcpStream) -> Result<Vec<u8>> {
+pub async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     let mut buffer = [0; 16_384];
     loop {

@@ -5,7 +5,7 @@
 //! what Nova's lists say of some servers. This is a filter of ours and not Nova: what it does to a list is what Nova does
 //! while the database of one cell of several is out of reach.
 
-mod http;
+pub(super) mod http;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
