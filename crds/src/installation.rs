@@ -297,6 +297,9 @@ pub struct DiracInstallationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "unmet::schema")]
     pub unmet: Vec<UnmetDemand>,
+    /// When the certificate ends by which DIRAC knows the operator, or one of its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<Time>,
     /// PilotVMs of the installation: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,

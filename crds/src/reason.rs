@@ -111,6 +111,7 @@ words! {
             Budget: "What is left of the VO's budget does not pay for another VM.", "Raise spec.budget of the VirtualOrganization, or wait: what was spent a period ago counts no more.";
             NoPrice: "The VO has a budget in money, and no price in its currency is known of what could be bought.", "Name the prices in spec.prices of the Cloud, and its spec.currency where budgets count in several. For machines that cost nothing: spec.budget.withoutPrice: Free.";
             Downtime: "A Downtime closes the cloud, now or soon, and the jobs would not end before it begins; what may stay is used.", "Wait until it is over, raise spec.keep of the Downtime, or add another cloud to the pool.";
+            CredentialEnds: "The credential of the cloud has ended, or ends before the jobs would, and nobody could delete VMs after that. What ends in time is still bought; VMs drain before it.", "Renew the credential in its Secret; VMs that drained for it work on. Or add another cloud to the pool.";
             Pace: "One round makes no more VMs; the next one goes on.", "Wait for the next round.";
             Held: "VMs are planned and none is made, since something must be known or cleared first: the message says what.", "Do as the message says; where it names nothing to do, it passes.";
             PilotVMsNotMade: "The API server did not take the PilotVMs that were decided.", "See the message; often a quota or an admission webhook of the namespace.";

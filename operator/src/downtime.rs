@@ -49,9 +49,7 @@ impl Course {
             None => cloud.spec.site_ref.name == spec.site_ref.name,
         };
         let clouds: Vec<String> = clouds.iter().filter(closes).map(|cloud| cloud.name_any()).collect();
-        let buys = |pool: &&Arc<PilotPool>| pool.spec.clouds.iter().any(|cloud| clouds.contains(&cloud.name));
-        let longest = || pools.iter().filter(buys).map(|pool| pool.spec.matching.max_cpu_time).max();
-        let drains = spec.drain_for.or_else(longest).map(seconds).unwrap_or_default();
+        let drains = spec.drain_for.or_else(|| longest(&clouds, pools)).map(seconds).unwrap_or_default();
         Self {
             clouds,
             drains: spec.start.checked_sub(drains).unwrap_or(Timestamp::MIN),
@@ -77,6 +75,7 @@ impl Course {
     pub fn closing(&self, downtime: &Downtime, now: Timestamp) -> Option<Closing> {
         (self.stage(now) != Stage::Over && !deleting(downtime)).then(|| Closing {
             name: downtime.name_any(),
+            is_credential: false,
             clouds: self.clouds.clone(),
             drains_in: seconds_between(now, self.drains),
             starts_in: seconds_between(now, self.start),
@@ -86,9 +85,17 @@ impl Course {
     }
 }
 
+/// The longest CPU time that a job may have on these clouds.
+pub fn longest(clouds: &[String], pools: &[Arc<PilotPool>]) -> Option<crds::Duration> {
+    let buys = |pool: &&Arc<PilotPool>| pool.spec.clouds.iter().any(|cloud| clouds.contains(&cloud.name));
+    pools.iter().filter(buys).map(|pool| pool.spec.matching.max_cpu_time).max()
+}
+
+/// Nothing may stay.
+pub const NOTHING: Limits = Limits { vms: Some(0), cores: Some(0), ram_mib: Some(0), gpus: Some(0) };
+
 /// What may stay.
 pub fn keep(downtime: &Downtime) -> Limits {
-    const NOTHING: Limits = Limits { vms: Some(0), cores: Some(0), ram_mib: Some(0), gpus: Some(0) };
     downtime.spec.keep.as_ref().map_or(NOTHING, |keep| limits(Some(keep)))
 }
 

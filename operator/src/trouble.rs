@@ -103,6 +103,7 @@ pub fn of_plan(reason: broker::plan::Reason) -> Reason {
         Said::Budget => Reason::Budget,
         Said::NoPrice => Reason::NoPrice,
         Said::Downtime => Reason::Downtime,
+        Said::CredentialEnds => Reason::CredentialEnds,
         Said::Drifted => Reason::Drifted,
         Said::Pace => Reason::Pace,
         Said::Paused => Reason::Paused,

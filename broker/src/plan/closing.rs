@@ -1,5 +1,5 @@
-//! Closings: clouds that will be, or are, closed but for what may stay (a Downtime), and how what is bought there is cut to the time that is
-//! left.
+//! Closings: clouds that will be, or are, closed but for what may stay (a Downtime, or the end of the credential with which VMs are deleted), and
+//! how what is bought there is cut to the time that is left.
 //!
 //! A VM that stays beyond the start counts against what may stay. Before the draining begins everything may be bought; what has no room
 //! among what stays gets an end: its pilot takes no job that would run, by what the job asks for, beyond the start, or, where its jobs ask
@@ -52,7 +52,8 @@ impl Closing {
 
     /// What may stay, as an account of which nothing is used.
     pub fn account(&self) -> Account {
-        Account::new(Reason::Downtime, self.message.clone(), self.keep)
+        let reason = if self.is_credential { Reason::CredentialEnds } else { Reason::Downtime };
+        Account::new(reason, self.message.clone(), self.keep)
     }
 
     /// Whether a VM counts against what may stay.

@@ -14,7 +14,8 @@ const NOTHING: Limits = Limits { vms: Some(0), cores: Some(0), ram_mib: Some(0),
 
 fn closing(drains_in: u64, starts_in: u64, keep: Limits) -> Closing {
     let message = "Downtime power closes cloud here".to_owned();
-    Closing { name: "power".into(), clouds: vec!["here".into()], drains_in, starts_in, keep, message }
+    let (name, clouds) = ("power".into(), vec!["here".into()]);
+    Closing { name, is_credential: false, clouds, drains_in, starts_in, keep, message }
 }
 fn jobs(jobs: u64, hours: u64) -> TaskQueue {
     TaskQueue { cpu_time: hours * HOUR, ..queue(hours, "biomed_user", jobs, &[]) }
@@ -193,4 +194,20 @@ fn while_a_cloud_drains_jobs_are_bought_for_as_long_as_boot_job_and_margin_have_
 fn just_before_the_draining_a_pilot_has_ten_minutes_to_take_its_jobs() {
     let w = closed(vec![jobs(8, 12)], vec![closing(1, 8 * HOUR, NOTHING)]);
     assert_eq!(cuts(&w), [Some((12 * 60 + 15, 8))], "and the margin of DIRAC");
+}
+
+#[test]
+fn no_vm_outlives_the_credential_that_deletes_it_and_the_pool_says_why_nothing_is_bought() {
+    let ends = |drains_in, starts_in| Closing { is_credential: true, ..closing(drains_in, starts_in, NOTHING) };
+    let w = closed(vec![jobs(8, 1)], vec![ends(6 * HOUR, 8 * HOUR)]);
+    assert_eq!(cuts(&w), [Some((8 * 60 - 5, 8))], "its life is shortened");
+    let mut w = closed(vec![jobs(8, 12)], vec![ends(0, 2 * HOUR)]);
+    w.vms = vec![long("a")];
+    let said = plan(&w);
+    assert_eq!((said.launches.len(), said.unmet[0].reason), (0, Reason::CredentialEnds));
+    assert!(said.unmet[0].message.contains("renew it"), "{}", said.unmet[0].message);
+    assert_eq!(said.unmet[0].change, None, "no limit is to be raised");
+    assert_eq!(said.drains.iter().map(|d| (d.vm.as_str(), d.why)).collect::<Vec<_>>(), [("a", Reason::CredentialEnds)]);
+    w.closings.clear();
+    assert_eq!(drains(&w), [""; 0], "a renewed credential undoes it");
 }

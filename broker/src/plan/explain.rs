@@ -131,6 +131,7 @@ fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bou
                 account.word(what)
             )
         }
+        Reason::CredentialEnds => format!("{whose}: renew it, or add another cloud to the pool"),
         Reason::Pace => format!("one round makes {limit} VMs at most: the next one goes on"),
         Reason::Budget => {
             let said = |amount| account.unit.as_ref().map_or_else(String::new, |unit| unit.amount(amount));
@@ -161,7 +162,7 @@ fn bound(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Bou
 }
 
 fn change(account: &Account, lack: Lack, offering: &Offering, cloud: &str) -> Option<Change> {
-    let may = !is_hold(account) && !matches!(account.reason, Reason::Pace | Reason::NoPrice);
+    let may = !is_hold(account) && !matches!(account.reason, Reason::Pace | Reason::NoPrice | Reason::CredentialEnds);
     may.then(|| Change {
         whose: account.whose.clone(),
         reason: account.reason,

@@ -42,6 +42,8 @@ pub enum Reason {
     NoPrice,
     /// The cloud is, or will soon be, closed but for what may stay (a Downtime), and the jobs would not end in time.
     Downtime,
+    /// The credential with which VMs of the cloud are deleted has ended, or ends before the jobs would.
+    CredentialEnds,
     /// A VM is not as its pool says any more. Only a drain has this reason.
     Drifted,
     /// One round makes no more VMs; the next one goes on.
@@ -56,7 +58,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for whoever says what each of them means.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NoPool,
         Self::NoMatch,
         Self::NoOffering,
@@ -74,6 +76,7 @@ impl Reason {
         Self::Budget,
         Self::NoPrice,
         Self::Downtime,
+        Self::CredentialEnds,
         Self::Drifted,
         Self::Pace,
         Self::Paused,
@@ -101,6 +104,7 @@ impl Reason {
             Self::Budget => "Budget",
             Self::NoPrice => "NoPrice",
             Self::Downtime => "Downtime",
+            Self::CredentialEnds => "CredentialEnds",
             Self::Drifted => "Drifted",
             Self::Pace => "Pace",
             Self::Paused => "Paused",

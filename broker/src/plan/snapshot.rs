@@ -311,12 +311,16 @@ pub struct Measured {
     pub reclaims: Option<u64>,
 }
 
-/// A time when clouds are closed, seen from the moment of the snapshot. One that is over is not in it.
+/// A time when clouds are closed, seen from the moment of the snapshot: a Downtime, or the time after the end of the credential with which VMs
+/// are deleted. One that is over is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Closing {
-    /// Downtime object.
+    /// Downtime object, or the Cloud whose credential ends.
     pub name: String,
+    /// Whether it is the end of a credential.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_credential: bool,
     /// The Cloud objects that are closed.
     pub clouds: Vec<String>,
     /// Seconds until they drain; 0: they do.

@@ -14,6 +14,7 @@ use crds::{
     DiracInstallation, Reason,
     installation::{self, DiracInstallationSpec, External, SimulatedQueue},
 };
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::jobs::RowsWithJobs;
@@ -119,7 +120,8 @@ async fn make(
         return Ok(());
     }
     let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
-    let Clients { matcher, pilots, jobs, lost, inspector } = clients(external, &opened, settings, ctx.clock.clone())?;
+    let Clients { matcher, pilots, jobs, lost, inspector, certificate_ends } =
+        clients(external, &opened, settings, ctx.clock.clone())?;
     let (demand, pilots) = (Arc::new(matcher), Arc::new(pilots));
     match jobs {
         Some(states) => follow_jobs(ctx, key, handle, pilots, Arc::new(states)),
@@ -132,6 +134,7 @@ async fn make(
         f.demand = Some(demand);
         f.lost = lost.map(|lost| Arc::new(lost) as _);
         f.inspect = Some(Arc::new(inspector));
+        f.certificate_ends = certificate_ends;
     });
     *made_from = Some((spec.clone(), opened.version));
     ctx.bells.read_rows(key);
@@ -147,6 +150,8 @@ pub struct Clients {
     lost: Option<LostJobs>,
     /// Looks at the DIRAC itself.
     pub inspector: Inspector,
+    /// When the certificate ends by which they are known there.
+    certificate_ends: Option<Timestamp>,
 }
 
 /// Clients of the services that the manifest names, with the credentials of its Secret. Nothing is sent yet.
@@ -175,7 +180,7 @@ pub fn clients(external: &External, opened: &Opened, settings: Settings, clock: 
         manager: lost.as_ref().map(|lost| lost.manager().clone()),
         client,
     };
-    Ok(Clients { matcher, pilots, jobs, lost, inspector })
+    Ok(Clients { matcher, pilots, jobs, lost, inspector, certificate_ends: credentials.ends() })
 }
 
 /// Has rows read from `rows` with what `states` says of the pilots' jobs. What is known of these is kept when another

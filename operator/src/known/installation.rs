@@ -67,6 +67,8 @@ pub struct Facts {
     pub inspect: Option<Arc<dyn Inspect>>,
     /// What was found the last time.
     pub readiness: Option<Arc<Vec<Finding>>>,
+    /// When the certificate ends by which DIRAC knows the operator.
+    pub certificate_ends: Option<Timestamp>,
     /// Why neither could be made.
     pub not_reached: Option<Trouble>,
     /// Why the task queues could not be read last time.

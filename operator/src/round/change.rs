@@ -1,7 +1,8 @@
 //! Mass change: where most of a pool's VMs would drain at once since somebody changed a manifest, or an image or text that it names, a
 //! person is asked first. Pure, but for the brakes that are kept between rounds.
 //!
-//! What drains already goes on. A Downtime is an explicit act, and VMs that boot lose no job: neither is held back.
+//! What drains already goes on. A Downtime is an explicit act, after the end of a credential nobody could delete the VMs, and VMs that boot lose
+//! no job: none of these is held back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -80,7 +81,7 @@ fn first(pool: &PilotPool, said: Option<&str>) -> Brake {
     brake
 }
 
-/// The VMs of each pool that the plan would drain, that do not drain yet, and that no Downtime asks for.
+/// The VMs of each pool that the plan would drain, that do not drain yet, and that neither a Downtime nor the end of a credential asks for.
 fn anew<'a>(world: &'a World, plan: &'a Plan) -> HashMap<&'a str, Anew<'a>> {
     let mut all: HashMap<&str, Anew<'_>> = HashMap::new();
     if plan.drains.is_empty() {
@@ -88,7 +89,7 @@ fn anew<'a>(world: &'a World, plan: &'a Plan) -> HashMap<&'a str, Anew<'a>> {
     }
     let named = |vm: &'a PilotVM| Some((vm.metadata.name.as_deref()?, vm));
     let vms: HashMap<&str, &PilotVM> = world.vms.iter().filter_map(|vm| named(vm)).collect();
-    for drain in plan.drains.iter().filter(|drain| drain.why != Reason::Downtime) {
+    for drain in plan.drains.iter().filter(|drain| !matches!(drain.why, Reason::Downtime | Reason::CredentialEnds)) {
         let Some(vm) = vms.get(drain.vm.as_str()).filter(|vm| drains(vm).is_none()) else { continue };
         let pool = world.pool(&vm.spec.pool_ref.name).map(AsRef::as_ref);
         if world.paused_by(pool, [vm.spec.cloud_ref.name.as_str()]).is_some() {

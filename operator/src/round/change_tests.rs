@@ -210,6 +210,22 @@ fn a_downtime_is_an_explicit_act() {
     assert_eq!(rounds.round(), (20, None));
 }
 
+/// Without a person: nobody could delete these VMs later.
+#[test]
+fn before_the_end_of_the_clouds_credential_its_vms_drain_and_a_renewed_one_undoes_it() {
+    let mut rounds = Rounds::of(20);
+    let mut ends = |at: &str| {
+        rounds.value["clouds"][0]["offers"]["credential_expires"] = json!(at);
+        rounds.round()
+    };
+    assert_eq!(ends("2027-11-24T12:00:00Z"), (0, None));
+    assert_eq!(ends("2026-11-24T13:00:00Z"), (20, None));
+    assert_eq!(ends("2027-11-24T12:00:00Z"), (0, None), "it is renewed");
+    rounds.value["clouds"][0]["offers"] = Value::Null;
+    rounds.value["clouds"][0]["object"]["status"] = json!({"credentialExpires": "2026-11-24T13:00:00Z"});
+    assert_eq!(rounds.round(), (20, None), "what was found before the start holds until it is asked again");
+}
+
 #[test]
 fn vms_that_boot_go_and_a_pool_that_is_paused_is_not_asked_about() {
     let mut rounds = Rounds::of(20);

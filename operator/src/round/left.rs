@@ -1,17 +1,47 @@
-//! How much time is left: until clouds are closed, and to VMs. Pure.
+//! How much time is left: until clouds are closed or their credentials end, and to VMs. Pure.
 
 use broker::plan::{Closing, STOP_MARGIN, work};
 use crds::PilotVM;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 
-use super::world::World;
-use crate::{amounts::seconds_between, downtime::Course, life::before_the_first_job};
+use super::world::{CloudView, World};
+use crate::{
+    amounts::{seconds, seconds_between},
+    downtime::{Course, NOTHING, longest},
+    life::before_the_first_job,
+};
 
-/// What downtimes close, seen from now.
+/// VMs are to be gone this long before nobody could delete them any more: a deletion is repeated until the provider says that it is done.
+const DELETED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+
+/// What downtimes, and the ends of credentials, close, seen from now.
 pub fn closings(world: &World) -> Vec<Closing> {
     let clouds: Vec<_> = world.clouds.iter().map(|view| view.object.clone()).collect();
     let all = world.downtimes.iter();
-    all.filter_map(|downtime| Course::of(downtime, &clouds, &world.pools).closing(downtime, world.now)).collect()
+    let downtimes = all.filter_map(|downtime| Course::of(downtime, &clouds, &world.pools).closing(downtime, world.now));
+    downtimes.chain(world.clouds.iter().filter_map(|view| end_of_credential(world, view))).collect()
+}
+
+/// The end of the credential with which a cloud's VMs are deleted. It drains for the longest CPU time that a job may have there.
+fn end_of_credential(world: &World, view: &CloudView) -> Option<Closing> {
+    // Since the start it may not have been asked for yet: what was found last holds.
+    let before = || view.object.status.as_ref()?.credential_expires.as_ref().map(|time| time.0);
+    let end = view.offers.as_ref().map_or_else(before, |offers| offers.credential_expires)?;
+    let clouds = vec![view.object.name_any()];
+    let starts = end.checked_sub(DELETED_WITHIN).unwrap_or(Timestamp::MIN);
+    let drains = longest(&clouds, &world.pools).map(seconds).unwrap_or_default();
+    let drains = starts.checked_sub(drains).unwrap_or(Timestamp::MIN);
+    let name = &clouds[0];
+    Some(Closing {
+        name: name.clone(),
+        is_credential: true,
+        drains_in: seconds_between(world.now, drains),
+        starts_in: seconds_between(world.now, starts),
+        keep: NOTHING,
+        message: format!("the credential of cloud {name} ends at {end}, and nobody could delete VMs there after that"),
+        clouds,
+    })
 }
 
 /// CPU time that the VM's pilot still offers, in normalised seconds. It begins with the pilot, without a margin, and passes whether a job

@@ -63,6 +63,8 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         family("cloud_frozen", "1 while nothing is believed or deleted there before a person says so, by reason");
     let unread = family("malformed_objects", "Objects that this version cannot read");
     let expires = family("credential_expiry_timestamp_seconds", "When a cloud's credential ends");
+    let certificate =
+        family("certificate_expiry_timestamp_seconds", "When the operator's certificate for a DIRAC ends");
     let limit = family("quota_limit", "The provider's quota by resource, memory in MiB; absent: unlimited or unknown");
     let used = family("quota_used", "What is used of the quota, by everybody in the project");
     let mut sum = |name: &str, help: &str| {
@@ -127,6 +129,9 @@ pub fn of_objects(state: &State, tally: &Tally) -> Registry {
         let own = |more: &[(&'static str, &str)]| labels("installation", &key, more);
         if let Some(rows_read) = &facts.read {
             put(&rows, own(&[]), rows_read.started.as_second());
+        }
+        if let Some(at) = facts.certificate_ends {
+            put(&certificate, own(&[]), at.as_second());
         }
         if let Some(round) = &facts.round {
             put(&read, own(&[]), round.at.as_second());

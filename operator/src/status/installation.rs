@@ -76,6 +76,10 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
         observed_generation: installation.metadata.generation,
         conditions: conditions.finish(),
         vms: tally.vms,
+        certificate_expires: facts
+            .certificate_ends
+            .map(Time)
+            .or_else(|| old.and_then(|s| s.certificate_expires.clone())),
         secrets: pass.state.secrets.recorded(&key, installation.spec.secrets(), old.map_or(&[][..], |s| &s.secrets)),
         ..DiracInstallationStatus::default()
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,6 +30,11 @@ impl Credentials {
     /// Of whom the client certificate is, as DIRAC writes names; `None` where that cannot be read.
     pub fn subject(&self) -> Option<String> {
         subject::of_chain(&certificates(&self.certificate, "tls.crt").ok()?)
+    }
+
+    /// When the client certificate, or one of its chain, ends; `None` where that cannot be read.
+    pub fn ends(&self) -> Option<Timestamp> {
+        Some(validity(self)?.ends)
     }
 }
 

@@ -33,6 +33,7 @@ async fn a_certificate_that_has_ended_is_named_with_its_date() {
     let pki = pki();
     let (certificate, key) = pki.issue_until("client", 2020);
     let old = Credentials { certificate: certificate.into(), key: key.into(), ..pki.credentials() };
+    assert_eq!(old.ends().map(|end| end.strftime("%F").to_string()).as_deref(), Some("2020-01-02"));
     let settings = Settings { deadline: Duration::from_secs(5), ..Settings::default() };
     let url = pki.serve(vec![]).await;
 

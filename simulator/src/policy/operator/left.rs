@@ -20,6 +20,7 @@ pub fn closings(now: Ms, model: &Model) -> Vec<Closing> {
         let [vms, cores, ram_mib, gpus] = closed.keep.0;
         all.push(Closing {
             name: closed.name.clone(),
+            is_credential: false,
             clouds: vec![cloud],
             drains_in: closed.drains.saturating_sub(now) / SECOND,
             starts_in: closed.from.saturating_sub(now) / SECOND,
