@@ -16,7 +16,11 @@ mod clouds {
     pub mod strangers;
 }
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use broker::{
     cloud::{
@@ -50,6 +54,7 @@ fn password(it: &OpenStack, project: &str) -> Config {
         config_drive: true,
         root_volume_gib: None,
         gpus: BTreeMap::new(),
+        spot: BTreeSet::new(),
     }
 }
 

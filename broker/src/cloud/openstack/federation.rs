@@ -13,11 +13,10 @@ use super::{
     config::{Config, Project},
     identity::{self, Login, Token},
     oidc::{Access, Asks, Identity},
-    said::shortened,
 };
 use crate::{
     clock::moment,
-    cloud::{CloudError, transport},
+    cloud::{CloudError, quote::shortened, transport},
 };
 
 const ENTER: &str = "enter Keystone by the identity provider";

@@ -11,11 +11,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::super::{
     bounded::{self, few},
     fault,
-    said::{not_understood, shortened},
+    said::not_understood,
 };
 use crate::{
     address::Policy,
-    cloud::{CloudError, room::Room, transport},
+    cloud::{CloudError, quote::shortened, room::Room, transport},
 };
 
 /// Largest answer that is read: a token with the memberships of a busy person has some kB.
