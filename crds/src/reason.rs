@@ -150,7 +150,7 @@ words! {
         "Events beside these" {
             Ended: "A VM's life ended; the message begins with the reason.", "Look the reason up here.";
             OrphanDeleted: "A VM with our tag had no PilotVM and was deleted.", "A few after a crash are usual. Many: see whether two clusters use one id (the chart's clusterId).";
-            JobsGivenBack: "Jobs that DIRAC had on a pilot whose VM is gone were put back into DIRAC's queue: others get them.", "";
+            JobsGivenBack: "Jobs that DIRAC had on a pilot whose VM is gone were put back into DIRAC's queue: others get them.", "Nothing. Where it happens often, see what ends the VMs: their event Reclaimed or Ended says it.";
             JobsNotGivenBack: "Jobs that DIRAC had on a pilot whose VM is gone could not be put back into its queue: DIRAC had rescheduled them as often as it does, or could not be asked for an hour, or refused.", "See the message. `dirac-operator check` says whether the operator's group has the property JobAdministrator; the owners may reschedule their jobs by hand (`dirac-wms-job-reschedule`).";
             RowLeft: "A pilot's row could not be closed in DIRAC and was left as it is.", "DIRAC's own cleaning closes it later.";
             LetGo: "Somebody said by annotation that the object goes without its cloud or DIRAC.", "Look for the VM at the provider: nobody else deletes it.";

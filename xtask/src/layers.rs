@@ -156,7 +156,9 @@ pub fn test(args: &[String]) -> Result<(), String> {
 
 /// Builds what the layers run, so that no lane waits for cargo in another.
 fn build(layers: &[&Layer], full: bool) -> Result<(), String> {
-    let step = Step::start("building what the tests need (the first time takes some minutes)");
+    let step = Step::start(
+        "building what the tests need (the first time takes some minutes, and 8 GB of memory for the driver of EC2)",
+    );
     let built = build_all(layers, full);
     step.end(built.is_ok());
     built

@@ -35,10 +35,12 @@ pub async fn create(cloud: &Ec2Cloud, order: &Order) -> Result<Vm, CloudError> {
             Err(CloudError::Transient(format!("{}: another attempt can be made", fault.error)))
         }
         Err(fault) if fault.in_doubt => look(cloud, order, fault.error.to_string(), until).await,
+        // What is wrong with this call says nothing of an earlier one with the same token.
+        Err(fault) if order.attempt.repeated && cloud.client.clock.now() < until && !is_refusal(&fault.error) => {
+            Err(unclear(fault.error, until))
+        }
         Err(Fault { error: CloudError::NotFound(said), .. }) => Err(CloudError::Invalid(said)),
         Err(Fault { error: CloudError::Conflict(said), .. }) => Err(CloudError::Transient(said)),
-        // A refusal of this call says nothing of an earlier one with the same token.
-        Err(fault) if order.attempt.repeated && !is_refusal(&fault.error) => Err(unclear(fault.error, until)),
         Err(fault) => Err(fault.error),
     }
 }

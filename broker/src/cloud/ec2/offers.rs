@@ -33,6 +33,7 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved)
     let mut missing = [no_images, refused.clone()].concat();
     let architectures: BTreeSet<&str> = images.values().map(|image| image.arch.as_str()).collect();
     let mut types = types(client, wanted).await?;
+    let of_types = types.iter().map(|t| (t.flavor.name.clone(), t.architectures.clone())).collect();
     // A type for which there is no image can run nothing.
     types.retain(|t| architectures.is_empty() || t.architectures.iter().any(|a| architectures.contains(a.as_str())));
     for t in &mut types {
@@ -93,7 +94,7 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved)
     }
     let resolved = Resolved {
         images: images.values().map(|image| (image.id.clone(), image.clone())).collect(),
-        types: types.iter().map(|t| (t.flavor.name.clone(), t.architectures.clone())).collect(),
+        types: of_types,
         subnets,
         refused,
     };
