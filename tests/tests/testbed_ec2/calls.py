@@ -3,6 +3,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError
 from common import ENDPOINT, FACTS, by_tag, client, control, ec2, main, refused, run, tagged, until
@@ -45,7 +46,8 @@ def a_wrong_clock_is_told():
     refused('AuthFailure', ec2.describe_instances)
     refused('SignatureDoesNotMatch', client('sts').get_caller_identity, words='not yet current')
     control('clock', seconds=240)
-    ec2.describe_instances()
+    date = ec2.describe_instances()['ResponseMetadata']['HTTPHeaders']['date']
+    assert 200 < parsedate_to_datetime(date).timestamp() - time.time() < 280, date
     control('clock', seconds=0)
 
 
@@ -62,8 +64,12 @@ def sessions_come_of_roles_and_end():
         assert client('sts', *session).get_caller_identity()['Arn'].endswith(':assumed-role/dirac-operator/tests')
         client('ec2', *session).describe_instances()
         refused('AuthFailure', client('ec2', *session[:2]).describe_instances, status=401)
-    refused('InvalidIdentityToken', sts.assume_role_with_web_identity, RoleArn=FACTS['role_arn'], RoleSessionName='tests', WebIdentityToken='a.b.c')
-    refused('AccessDenied', sts.assume_role_with_web_identity, RoleArn=FACTS['role_arn'] + 'x', RoleSessionName='tests', WebIdentityToken=token)
+    named = dict(RoleSessionName='tests', RoleArn=FACTS['role_arn'])
+    refused('InvalidIdentityToken', sts.assume_role_with_web_identity, **named, WebIdentityToken='a.b.c')
+    other = {**named, 'RoleArn': FACTS['role_arn'] + 'x'}
+    refused('AccessDenied', sts.assume_role_with_web_identity, **other, WebIdentityToken=token)
+    pod = control('container-credentials')
+    assert client('sts', pod['AccessKeyId'], pod['SecretAccessKey'], pod['Token']).get_caller_identity()['Arn'].endswith('/pod')
     control('expire-token')
     refused('RequestExpired', client('ec2', *session).describe_instances)
     refused('ExpiredToken', client('sts', *session).get_caller_identity)

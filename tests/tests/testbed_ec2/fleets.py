@@ -55,7 +55,8 @@ def one_token_is_one_fleet():
 def spot_has_its_own_capacity_and_price():
     control('capacity', type='m5.large', zone='*', purchase='spot', left=0)
     said = fleet(choices(('m5.large', SUBNETS[0])), 'spot')
-    assert said['Errors'][0]['ErrorCode'] == 'InsufficientInstanceCapacity' and 'no Spot capacity' in said['Errors'][0]['ErrorMessage'], said
+    error = said['Errors'][0]
+    assert error['ErrorCode'] == 'InsufficientInstanceCapacity' and 'no Spot capacity' in error['ErrorMessage'], said
     ended(fleet(choices(('m5.large', SUBNETS[0]))))
     control('capacity', type='m5.large', zone='*', purchase='spot', left=None)
     control('price', type='m5.large', zone='eu-west-3a', dollars=0.05)
@@ -65,7 +66,8 @@ def spot_has_its_own_capacity_and_price():
     made = one(said['Instances'][0]['InstanceIds'][0])
     assert made['InstanceLifecycle'] == 'spot' and said['Instances'][0]['Lifecycle'] == 'spot', made
     control('price', type='m5.large', zone='eu-west-3b', dollars=0.01)
-    cheapest = fleet(choices(('m5.large', SUBNETS[0]), ('m5.large', SUBNETS[1])), 'spot', SpotOptions={'AllocationStrategy': 'lowest-price'})
+    both = choices(('m5.large', SUBNETS[0]), ('m5.large', SUBNETS[1]))
+    cheapest = fleet(both, 'spot', SpotOptions={'AllocationStrategy': 'lowest-price'})
     assert one(cheapest['Instances'][0]['InstanceIds'][0])['Placement']['AvailabilityZone'] == 'eu-west-3b', cheapest
     prices = ec2.describe_spot_price_history(InstanceTypes=['m5.large'], ProductDescriptions=['Linux/UNIX'])['SpotPriceHistory']
     by_zone = {p['AvailabilityZone']: float(p['SpotPrice']) for p in prices}

@@ -60,6 +60,7 @@ def one_token_is_one_instance():
     refused('IdempotentParameterMismatch', run, ClientToken=token, UserData='b')
     ec2.terminate_instances(InstanceIds=[first['InstanceId']])
     refused('IdempotentInstanceTerminated', run, ClientToken=token, UserData='a')
+    refused('InvalidParameterValue', run, ClientToken='x' * 65)
     # A request that was refused leaves its token free.
     control('capacity', type='m5.large', zone='eu-west-3a', purchase='on-demand', left=0)
     refused('InsufficientInstanceCapacity', run, ClientToken='token-of-two', status=500)
@@ -133,6 +134,13 @@ def a_template_says_what_the_call_does_not():
     assert version['LaunchTemplateVersion']['VersionNumber'] == 2
     found = ec2.describe_launch_template_versions(LaunchTemplateName='named', Versions=['$Latest'])['LaunchTemplateVersions']
     assert found[0]['LaunchTemplateData']['InstanceType'] == 'c5.xlarge', found
+    assert run(LaunchTemplate={'LaunchTemplateName': 'named', 'Version': '$Latest'})['InstanceType'] == 'm5.large', 'the call goes first'
+    deleted = ec2.delete_launch_template_versions(LaunchTemplateName='named', Versions=['2', '7'])
+    assert [v['VersionNumber'] for v in deleted['SuccessfullyDeletedLaunchTemplateVersions']] == [2], deleted
+    assert [v['VersionNumber'] for v in deleted['UnsuccessfullyDeletedLaunchTemplateVersions']] == [7], deleted
+    refused('InvalidLaunchTemplateId.VersionNotFound', run, LaunchTemplate={'LaunchTemplateName': 'named', 'Version': '2'})
+    version = ec2.create_launch_template_version(LaunchTemplateName='named', LaunchTemplateData={'InstanceType': 'c5.xlarge'})
+    assert version['LaunchTemplateVersion']['VersionNumber'] == 3, version
     ec2.delete_launch_template(LaunchTemplateName='named')
     refused('InvalidLaunchTemplateName.NotFoundException', ec2.describe_launch_templates, LaunchTemplateNames=['named'])
     ec2.terminate_instances(InstanceIds=[made['InstanceId']])

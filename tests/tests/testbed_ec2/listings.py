@@ -11,8 +11,9 @@ def lists_have_filters_and_pages():
     pages = list(ec2.get_paginator('describe_instances').paginate(
         Filters=[{'Name': 'tag:pool', 'Values': ['paged']}], PaginationConfig={'PageSize': 5}))
     assert [sum(len(r['Instances']) for r in p['Reservations']) for p in pages] == [5, 5, 2], [len(p['Reservations']) for p in pages]
-    assert listed(Filters=[{'Name': 'tag-key', 'Values': ['n']}, {'Name': 'tag:n', 'Values': ['3', '4']}]).__len__() == 2
-    assert listed(Filters=[{'Name': 'instance-type', 'Values': ['t3.*']}, {'Name': 'instance-state-name', 'Values': ['pending', 'running']}]) == ids[:1]
+    assert len(listed(Filters=[{'Name': 'tag-key', 'Values': ['n']}, {'Name': 'tag:n', 'Values': ['3', '4']}])) == 2
+    alive = {'Name': 'instance-state-name', 'Values': ['pending', 'running']}
+    assert listed(Filters=[{'Name': 'instance-type', 'Values': ['t3.*']}, alive]) == ids[:1]
     refused('InvalidParameterValue', listed, Filters=[{'Name': 'colour', 'Values': ['red']}], words="filter 'colour' is invalid")
     refused('InvalidParameterValue', ec2.describe_instances, MaxResults=1001)
     refused('InvalidParameterCombination', ec2.describe_instances, InstanceIds=ids[:1], MaxResults=5)

@@ -1,7 +1,7 @@
-//! An EC2 for tests: moto, and before it a layer of ours (`files/bed/`) that behaves as AWS documents where a driver can tell. EC2, STS, SQS,
-//! SSM and Service Quotas answer at one address. Instances really run their user-data, in namespaces (`systems/guest/guest.py`).
+//! An EC2 for tests: moto, and before it a layer of ours (`files/bed/`) that behaves as AWS documents where a driver can tell. EC2, STS,
+//! SQS, SSM and Service Quotas answer at one address. Instances really run their user-data, in namespaces (`systems/guest/guest.py`).
 //!
-//! What it does, from which document, and what is unlike AWS: `docs/ec2-testbed.md`. What a test does behind the cloud's back: `control.rs`.
+//! What it does, from which document, and what is unlike AWS: `docs/ec2-testbed.md`. What a test does behind its back: `control.rs`.
 
 mod control;
 mod seen;
@@ -181,6 +181,11 @@ impl Ec2 {
     /// A file with a token that AssumeRoleWithWebIdentity takes.
     pub fn web_identity_token(&self) -> PathBuf {
         self.facts.web_identity_token.clone()
+    }
+
+    /// What a pod with a role has in `AWS_CONTAINER_CREDENTIALS_FULL_URI`: a session of [`Ec2::role_arn`], a new one at each call.
+    pub fn container_credentials_url(&self) -> String {
+        format!("{}/_bed/container-credentials", self.endpoint)
     }
 
     /// Lends a folder of this machine to every guest that starts from now on, read-only: what is in their image.

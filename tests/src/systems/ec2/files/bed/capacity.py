@@ -44,17 +44,17 @@ class Capacity:
         """Refuses what the zone does not have or has no room for."""
         if zone not in self.offered[kind]:
             others = ', '.join(sorted(self.offered[kind]))
-            raise Refused('Unsupported', 'Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please '
-                          'retry your request by not specifying an Availability Zone or choosing %s.' % (kind, zone, others))
+            raise Refused('Unsupported', 'Your requested instance type (%s) is not supported in your requested Availability Zone (%s). '
+                          'Please retry your request by not specifying an Availability Zone or choosing %s.' % (kind, zone, others))
         if self.room(kind, zone, purchase) >= count:
             return
         if purchase == 'spot':
             raise Refused('InsufficientInstanceCapacity', 'There is no Spot capacity available that matches your request.', 500)
         others = [z for z in self.zones if z != zone and z in self.offered[kind] and self.room(kind, z, purchase) >= count]
         hint = ' or choosing ' + ', '.join(others) if others else ''
-        raise Refused('InsufficientInstanceCapacity', 'We currently do not have sufficient %s capacity in the Availability Zone you requested '
-                      '(%s). Our system will be working on provisioning additional capacity. You can currently get %s capacity by not '
-                      'specifying an Availability Zone in your request%s.' % (kind, zone, kind, hint), 500)
+        raise Refused('InsufficientInstanceCapacity', 'We currently do not have sufficient %s capacity in the Availability Zone you '
+                      'requested (%s). Our system will be working on provisioning additional capacity. You can currently get %s '
+                      'capacity by not specifying an Availability Zone in your request%s.' % (kind, zone, kind, hint), 500)
 
     def take(self, kind, zone, purchase):
         """The pools from which one instance is taken. They get it back when it ends; one that was set anew meanwhile does not."""

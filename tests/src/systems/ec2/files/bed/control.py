@@ -36,6 +36,12 @@ class Control:
     def do_facts(self):
         return self.stage.facts()
 
+    def do_container_credentials(self):
+        """What the agent of a cluster gives a pod that has a role ("Container credential provider")."""
+        keys, _ = self.stage.identity.session(self.stage.identity.role_arn, 'pod', 3600)
+        return {'RoleArn': self.stage.identity.role_arn, 'AccessKeyId': keys['AccessKeyId'], 'SecretAccessKey': keys['SecretAccessKey'],
+                'Token': keys['SessionToken'], 'Expiration': keys['Expiration'].strftime('%Y-%m-%dT%H:%M:%SZ')}
+
     def do_instances(self):
         return [{
             'id': one.id, 'type': one.type, 'zone': one.zone, 'state': one.state, 'spot': one.purchase == 'spot', 'tags': one.tags,

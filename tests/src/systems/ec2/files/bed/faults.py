@@ -114,8 +114,8 @@ def _unauthorized(call, name, key):
     if call.service == 'ec2':
         # AWS's is encrypted, for sts:DecodeAuthorizationMessage; what counts for a client is that it is long and says nothing.
         encoded = base64.urlsafe_b64encode(zlib.compress(secrets.token_bytes(360))).decode().rstrip('=')
-        return Refused('UnauthorizedOperation', 'You are not authorized to perform this operation. User: %s is not authorized to perform: %s '
-                       'because no identity-based policy allows the %s action. Encoded authorization failure message: %s'
+        return Refused('UnauthorizedOperation', 'You are not authorized to perform this operation. User: %s is not authorized to perform: '
+                       '%s because no identity-based policy allows the %s action. Encoded authorization failure message: %s'
                        % (who, name, name, encoded), 403)
     code = 'AccessDenied' if call.service == 'sts' else 'AccessDeniedException'
     return Refused(code, 'User: %s is not authorized to perform: %s because no identity-based policy allows the %s action'

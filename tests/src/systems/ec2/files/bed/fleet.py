@@ -5,7 +5,6 @@ Other types of fleets keep a number of instances alive by themselves; they are r
 import secrets
 
 from . import launch
-from .lists import tags_of
 from .wire import Refused
 
 UNFULFILLED = 'Unable to fulfill capacity due to your request configuration. Please adjust your request and try again.'
@@ -20,7 +19,8 @@ def _create(stage, params):
         raise Refused('InvalidParameterValue', 'This stand-in makes fleets of the type instant only.')
     for spec in params.get('TagSpecifications') or []:
         if spec.get('ResourceType') not in ('fleet', 'instance', 'volume', 'network-interface'):
-            raise Refused('InvalidParameterValue', "'%s' is not a valid taggable resource type for this operation." % spec.get('ResourceType'))
+            raise Refused('InvalidParameterValue', "'%s' is not a valid taggable resource type for this operation."
+                          % spec.get('ResourceType'))
     capacity = params.get('TargetCapacitySpecification') or {}
     total = int(capacity.get('TotalTargetCapacity') or 0)
     if total < 1:
@@ -130,6 +130,5 @@ def describe_fleets(stage, params, _key):
     for name in wanted:
         if name not in fleets:
             raise Refused('InvalidFleetId.NotFound', "The fleet ID '%s' does not exist" % name)
-    return {'Fleets': [{'FleetId': name, 'FleetState': 'active', 'Type': 'instant', 'Tags': tags_of({}),
-                        'Instances': [{'InstanceIds': [one.id], 'InstanceType': one.type, 'Lifecycle': one.purchase} for one in fleets[name]]}
-                       for name in wanted]}
+    return {'Fleets': [{'FleetId': name, 'FleetState': 'active', 'Type': 'instant', 'Instances': [
+        {'InstanceIds': [one.id], 'InstanceType': one.type, 'Lifecycle': one.purchase} for one in fleets[name]]} for name in wanted]}

@@ -15,6 +15,8 @@ class Tokens:
         token = params.get('ClientToken')
         if not token:
             return carry_out()
+        if len(token) > 64 or not token.isascii():
+            raise Refused('InvalidParameterValue', 'Invalid value for clientToken. A client token has up to 64 ASCII characters.')
         asked = json.dumps({name: value for name, value in params.items() if name != 'DryRun'}, sort_keys=True, default=str)
         known = self.given.get((action, token))
         if known is None:

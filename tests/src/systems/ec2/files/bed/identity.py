@@ -49,7 +49,8 @@ class Identity:
         ends = int(time.time()) + seconds
         arn = 'arn:aws:sts::%s:assumed-role/%s/%s' % (self.account, role.rpartition('/')[2], name)
         who = _key('AROA') + ':' + name
-        self.keys[key] = {'secret': secrets.token_urlsafe(30)[:40], 'token': secrets.token_urlsafe(180), 'arn': arn, 'id': who, 'ends': ends}
+        self.keys[key] = {'secret': secrets.token_urlsafe(30)[:40], 'token': secrets.token_urlsafe(180), 'arn': arn, 'id': who,
+                          'ends': ends}
         credentials = {'AccessKeyId': key, 'SecretAccessKey': self.keys[key]['secret'], 'SessionToken': self.keys[key]['token'],
                        'Expiration': datetime.fromtimestamp(ends, timezone.utc)}
         return credentials, {'AssumedRoleId': who, 'Arn': arn}

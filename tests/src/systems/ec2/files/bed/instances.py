@@ -21,7 +21,8 @@ def wish(stage, params):
 def run_instances(stage, params, _key):
     lowest, highest = int(params.get('MinCount', 1)), int(params.get('MaxCount', 1))
     if lowest < 1 or highest < lowest:
-        raise Refused('InvalidParameterValue', 'Value (%d) for parameter minCount is invalid. It must be at least 1, and not above maxCount (%d).'
+        raise Refused('InvalidParameterValue', 'Value (%d) for parameter minCount is invalid. It must be at least 1, and not above '
+                      'maxCount (%d).'
                       % (lowest, highest))
 
     def carry_out():
@@ -41,8 +42,8 @@ def run_instances(stage, params, _key):
     ids = stage.tokens.once('RunInstances', params, carry_out)
     group = [stage.book.instances[name] for name in ids if name in stage.book.instances]
     if not group or all(one.state in ('shutting-down', 'terminated') for one in group):
-        raise Refused('IdempotentInstanceTerminated', 'The request to launch an instance uses the same client token as a previous request for '
-                      'which the instance has been terminated.')
+        raise Refused('IdempotentInstanceTerminated', 'The request to launch an instance uses the same client token as a previous request '
+                      'for which the instance has been terminated.')
     return reservation(stage, group)
 
 
@@ -74,8 +75,8 @@ def terminate_instances(stage, params, _key):
 def stop_instances(stage, params, _key):
     for one in find(stage, params.get('InstanceIds') or []):
         if one.purchase == 'spot':
-            raise Refused('UnsupportedOperation', "You can't stop the Spot Instance '%s' because it is associated with a one-time Spot Instance "
-                          "request. You can only stop Spot Instances associated with persistent Spot Instance requests." % one.id)
+            raise Refused('UnsupportedOperation', "You can't stop the Spot Instance '%s' because it is associated with a one-time Spot "
+                          "Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests." % one.id)
     return {'StoppingInstances': _ended(stage, params, 'Client.UserInitiatedShutdown', 'stopping')}
 
 
@@ -98,8 +99,8 @@ def get_console_output(stage, params, _key):
     one = find(stage, [params.get('InstanceId', '')])[0]
     latest = str(params.get('Latest', 'false')).lower() == 'true'
     if latest and stage.capacity.types[one.type].get('Hypervisor') != 'nitro':
-        raise Refused('UnsupportedOperation', 'This instance type does not support retrieving the latest console logs. You must use an instance '
-                      'type based on the Nitro System.')
+        raise Refused('UnsupportedOperation', 'This instance type does not support retrieving the latest console logs. You must use an '
+                      'instance type based on the Nitro System.')
     text = stage.guests.console(one, latest)
     # The most recent 64 KB are kept.
     return {'InstanceId': one.id, 'Output': base64.b64encode(text[-65536:]).decode() if text else None,

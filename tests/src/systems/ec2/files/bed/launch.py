@@ -66,9 +66,9 @@ def read(stage, asked, purchase=None):
     about = stage.capacity.known(kind)
     supported = about['ProcessorInfo']['SupportedArchitectures']
     if image.architecture not in supported:
-        raise Refused('InvalidParameterValue', "The architecture '%s' of the specified instance type does not match the architecture '%s' of the "
-                      "specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use "
-                      "'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI."
+        raise Refused('InvalidParameterValue', "The architecture '%s' of the specified instance type does not match the architecture '%s' "
+                      "of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can "
+                      "use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI."
                       % (','.join(supported), image.architecture))
     subnet, groups = _network(stage, asked)
     specs = {spec['ResourceType']: {tag['Key']: tag.get('Value', '') for tag in spec.get('Tags', [])}
@@ -166,12 +166,12 @@ def room(stage, action, wish, count):
         stage.capacity.check(wish.type, zone, wish.purchase, count)
     stage.quotas.check(stage, wish.type, wish.purchase, count)
     if stage.free(wish.subnet.id) < count:
-        raise Refused('InsufficientFreeAddressesInSubnet', "There are not enough free addresses in subnet '%s' to satisfy the requested number "
-                      'of instances.' % wish.subnet.id)
+        raise Refused('InsufficientFreeAddressesInSubnet', "There are not enough free addresses in subnet '%s' to satisfy the requested "
+                      'number of instances.' % wish.subnet.id)
     price = stage.capacity.price(wish.type, zone)
     if wish.purchase == 'spot' and wish.max_price and float(wish.max_price) < price:
-        raise Refused('SpotMaxPriceTooLow', 'Your Spot request price of %s is lower than the minimum required Spot request fulfillment price of '
-                      '%s.' % (wish.max_price, price))
+        raise Refused('SpotMaxPriceTooLow', 'Your Spot request price of %s is lower than the minimum required Spot request fulfillment '
+                      'price of %s.' % (wish.max_price, price))
     stage.capacity.check(wish.type, zone, wish.purchase, count)
 
 
@@ -186,10 +186,10 @@ def make(stage, wish, count, client_token, system_tags=None):
             id=identifier('i'), reservation=reservation, index=index, type=wish.type, purchase=wish.purchase, image=wish.image.id,
             architecture=wish.image.architecture, subnet=wish.subnet.id, zone=zone, vpc=wish.subnet.vpc_id,
             groups=[{'GroupId': group.id, 'GroupName': group.name} for group in wish.groups], address=_address(stage, wish.subnet),
-            tags={**(system_tags or {}), **wish.tags}, client_token=client_token or '', user_data=wish.user_data, metadata=dict(wish.metadata),
-            on_shutdown=wish.on_shutdown, root=root, launched=now, visible=now + stage.book.late, interface=identifier('eni'),
-            volume_tags=wish.volume_tags, interface_tags=wish.interface_tags, max_price=wish.max_price, profile=wish.profile,
-            key_name=wish.key_name, spot_request='sir-' + secrets.token_hex(4) if wish.purchase == 'spot' else None,
+            tags={**(system_tags or {}), **wish.tags}, client_token=client_token or '', user_data=wish.user_data,
+            metadata=dict(wish.metadata), on_shutdown=wish.on_shutdown, root=root, launched=now, visible=now + stage.book.late,
+            interface=identifier('eni'), volume_tags=wish.volume_tags, interface_tags=wish.interface_tags, max_price=wish.max_price,
+            profile=wish.profile, key_name=wish.key_name, spot_request='sir-' + secrets.token_hex(4) if wish.purchase == 'spot' else None,
             pools=stage.capacity.take(wish.type, zone, wish.purchase))
         stage.book.add(one)
         made.append(one)

@@ -61,13 +61,14 @@ def _fields(one):
     return {
         'instance-id': [one.id], 'instance-type': [one.type], 'instance-state-name': [one.state],
         'instance-state-code': [CODES[one.state]], 'availability-zone': [one.zone], 'subnet-id': [one.subnet], 'vpc-id': [one.vpc],
-        'image-id': [one.image], 'architecture': [one.architecture], 'reservation-id': [one.reservation], 'client-token': [shown_token(one)],
+        'image-id': [one.image], 'architecture': [one.architecture], 'reservation-id': [one.reservation],
+        'client-token': [shown_token(one)],
         'instance-lifecycle': ['spot' if one.purchase == 'spot' else None], 'spot-instance-request-id': [one.spot_request],
         'private-ip-address': [one.address], 'instance.group-id': [g['GroupId'] for g in one.groups],
         'instance.group-name': [g['GroupName'] for g in one.groups], 'state-reason-code': [one.reason], 'reason': [one.transition],
         'root-device-name': [one.root['device']], 'key-name': [one.key_name], 'network-interface.network-interface-id': [one.interface],
         'block-device-mapping.volume-id': [one.root['id']], 'metadata-options.http-tokens': [one.metadata['HttpTokens']],
-        'owner-id': [], 'launch-time': [datetime.fromtimestamp(one.launched, timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.000Z')],
+        'launch-time': [datetime.fromtimestamp(one.launched, timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.000Z')],
     }
 
 
@@ -112,7 +113,7 @@ def reservation(stage, group):
 def show(stage, one):
     """An instance as the API shows it. One that is terminated has no network and no volumes any more."""
     launched = datetime.fromtimestamp(one.launched, timezone.utc)
-    about = stage.capacity.types[one.type]
+    cores = stage.capacity.types[one.type]['VCpuInfo']
     gone = one.state == 'terminated'
     shown = {
         'InstanceId': one.id, 'ImageId': one.image, 'InstanceType': one.type, 'State': {'Code': CODES[one.state], 'Name': one.state},
@@ -121,7 +122,7 @@ def show(stage, one):
         'InstanceLifecycle': 'spot' if one.purchase == 'spot' else None, 'SpotInstanceRequestId': one.spot_request,
         'Architecture': one.architecture, 'Hypervisor': 'xen', 'VirtualizationType': 'hvm', 'RootDeviceName': one.root['device'],
         'RootDeviceType': 'ebs', 'Monitoring': {'State': 'disabled'}, 'MetadataOptions': one.metadata, 'EbsOptimized': False,
-        'CpuOptions': {'CoreCount': about['VCpuInfo'].get('DefaultCores'), 'ThreadsPerCore': about['VCpuInfo'].get('DefaultThreadsPerCore')},
+        'CpuOptions': {'CoreCount': cores.get('DefaultCores'), 'ThreadsPerCore': cores.get('DefaultThreadsPerCore')},
         'KeyName': one.key_name, 'Tags': tags_of(one.tags) or None, 'PrivateDnsName': '', 'PublicDnsName': '',
     }
     if gone:
@@ -132,8 +133,8 @@ def show(stage, one):
         'BlockDeviceMappings': [{'DeviceName': one.root['device'], 'Ebs': {
             'VolumeId': one.root['id'], 'Status': 'attached', 'DeleteOnTermination': one.root['ends'], 'AttachTime': launched}}],
         'NetworkInterfaces': [{
-            'NetworkInterfaceId': one.interface, 'SubnetId': one.subnet, 'VpcId': one.vpc, 'PrivateIpAddress': one.address, 'Status': 'in-use',
-            'Groups': one.groups, 'OwnerId': stage.account, 'SourceDestCheck': True, 'InterfaceType': 'interface'}],
+            'NetworkInterfaceId': one.interface, 'SubnetId': one.subnet, 'VpcId': one.vpc, 'PrivateIpAddress': one.address,
+            'Status': 'in-use', 'Groups': one.groups, 'OwnerId': stage.account, 'SourceDestCheck': True, 'InterfaceType': 'interface'}],
     }
 
 
@@ -147,7 +148,8 @@ def describe_instance_status(stage, params, _key):
     runs = {True: 'ok', False: 'not-applicable'}
     return {'NextToken': token, 'InstanceStatuses': [{
         'InstanceId': one.id, 'AvailabilityZone': one.zone, 'InstanceState': {'Code': CODES[one.state], 'Name': one.state},
-        'InstanceStatus': {'Status': runs[one.state == 'running']}, 'SystemStatus': {'Status': runs[one.state == 'running']}} for one in shown]}
+        'InstanceStatus': {'Status': runs[one.state == 'running']}, 'SystemStatus': {'Status': runs[one.state == 'running']}}
+        for one in shown]}
 
 
 def describe_volumes(stage, params, _key):
@@ -157,8 +159,9 @@ def describe_volumes(stage, params, _key):
         gone = one.state == 'terminated'
         if gone and one.root['ends'] or params.get('VolumeIds') and one.root['id'] not in params['VolumeIds']:
             continue
-        fields = {'volume-id': [one.root['id']], 'status': ['available' if gone else 'in-use'], 'attachment.instance-id': [None if gone else one.id],
-                  'availability-zone': [one.zone], 'encrypted': [str(one.root['encrypted']).lower()]}
+        fields = {'volume-id': [one.root['id']], 'status': ['available' if gone else 'in-use'],
+                  'attachment.instance-id': [None if gone else one.id], 'availability-zone': [one.zone],
+                  'encrypted': [str(one.root['encrypted']).lower()]}
         if matches(params.get('Filters'), one.volume_tags, fields):
             found.append((one, gone))
     shown, token = page(found, params, 1000)
@@ -166,5 +169,6 @@ def describe_volumes(stage, params, _key):
         'VolumeId': one.root['id'], 'Size': one.root['size'], 'VolumeType': one.root['type'], 'Encrypted': one.root['encrypted'],
         'SnapshotId': one.root['snapshot'], 'AvailabilityZone': one.zone, 'State': 'available' if gone else 'in-use',
         'CreateTime': datetime.fromtimestamp(one.launched, timezone.utc), 'Tags': tags_of(one.volume_tags) or None,
-        'Attachments': [] if gone else [{'InstanceId': one.id, 'VolumeId': one.root['id'], 'Device': one.root['device'], 'State': 'attached',
-                                         'DeleteOnTermination': one.root['ends']}]} for one, gone in shown]}
+        'Attachments': [] if gone else [{
+            'InstanceId': one.id, 'VolumeId': one.root['id'], 'Device': one.root['device'], 'State': 'attached',
+            'DeleteOnTermination': one.root['ends']}]} for one, gone in shown]}

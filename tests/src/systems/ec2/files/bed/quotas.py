@@ -54,9 +54,9 @@ class Quotas:
             return
         if purchase == 'spot':
             raise Refused('MaxSpotInstanceCountExceeded', 'Max spot instance count exceeded')
-        raise Refused('VcpuLimitExceeded', 'You have requested more vCPU capacity than your current vCPU limit of %d allows for the instance '
-                      'bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request '
-                      'an adjustment to this limit.' % limit)
+        raise Refused('VcpuLimitExceeded', 'You have requested more vCPU capacity than your current vCPU limit of %d allows for the '
+                      'instance bucket that the specified instance type belongs to. Please visit '
+                      'http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.' % limit)
 
     def _quota(self, stage, entry):
         code, name, purchase, _, _ = entry

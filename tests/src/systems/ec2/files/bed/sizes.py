@@ -53,7 +53,8 @@ def describe_instance_type_offerings(stage, params, _key):
         if places is None:
             raise Refused('InvalidParameterValue', 'This stand-in has offerings by region and by availability-zone.')
         found.extend({'InstanceType': name, 'LocationType': kind, 'Location': place} for place in places)
-    found = [one for one in found if matches(params.get('Filters'), {}, {'instance-type': [one['InstanceType']], 'location': [one['Location']]})]
+    filters = params.get('Filters')
+    found = [one for one in found if matches(filters, {}, {'instance-type': [one['InstanceType']], 'location': [one['Location']]})]
     shown, token = page(found, params, 1000)
     return {'InstanceTypeOfferings': shown, 'NextToken': token}
 
@@ -75,7 +76,8 @@ def describe_spot_price_history(stage, params, _key):
                     continue
                 one = {'AvailabilityZone': zone, 'InstanceType': kind, 'ProductDescription': product,
                        'SpotPrice': '%.6f' % stage.capacity.price(kind, zone), 'Timestamp': since}
-                fields = {'availability-zone': [zone], 'instance-type': [kind], 'product-description': [product], 'spot-price': [one['SpotPrice']]}
+                fields = {'availability-zone': [zone], 'instance-type': [kind], 'product-description': [product],
+                          'spot-price': [one['SpotPrice']]}
                 if matches(params.get('Filters'), {}, fields):
                     found.append(one)
     shown, token = page(found, params, 1000, least=1)

@@ -41,7 +41,8 @@ class Image(Ami):
     @property
     def block_device_mappings(self):
         return [{'DeviceName': self.root_device_name, 'Ebs': {
-            'SnapshotId': self.ebs_snapshot.id, 'VolumeSize': self.size, 'DeleteOnTermination': True, 'VolumeType': 'gp3', 'Encrypted': False}}]
+            'SnapshotId': self.ebs_snapshot.id, 'VolumeSize': self.size, 'DeleteOnTermination': True, 'VolumeType': 'gp3',
+            'Encrypted': False}}]
 
 
 class Stage:
@@ -91,7 +92,7 @@ class Stage:
     def add_image(self, name, architecture, created, size=8):
         image = Image(self.ec2, random_ami_id(), name=name, description=name, architecture=architecture, virtualization_type='hvm',
                       hypervisor='xen', root_device_type='ebs', root_device_name='/dev/xvda', owner_id=ACCOUNT,
-                      image_location='%s/%s' % (ACCOUNT, name), creation_date=datetime.fromisoformat(created.replace('Z', '+00:00')).replace(tzinfo=None))
+                      image_location='%s/%s' % (ACCOUNT, name), creation_date=datetime.strptime(created, '%Y-%m-%dT%H:%M:%SZ'))
         image.size = size
         self.ec2.amis[image.id] = image
         return image.id

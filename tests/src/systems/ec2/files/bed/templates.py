@@ -27,18 +27,20 @@ class Templates:
         for template in self.known.values():
             if template['name'] == name:
                 return template
-        raise Refused('InvalidLaunchTemplateName.NotFoundException', 'The specified launch template, with template name %s, does not exist.' % name)
+        raise Refused('InvalidLaunchTemplateName.NotFoundException', 'The specified launch template, with template name %s, does not '
+                      'exist.' % name)
 
     def version(self, spec):
         """A template, the number of the version that is meant, and what it says."""
         template = self.find(spec)
         wanted = str(spec.get('Version') or '$Default')
-        number = {'$Default': template['default'], '$Latest': len(template['versions'])}.get(wanted, wanted)
+        there = {str(n + 1): version for n, version in enumerate(template['versions']) if version}
+        number = {'$Default': str(template['default']), '$Latest': max(there, key=int)}.get(wanted, wanted)
         try:
-            return template, int(number), template['versions'][int(number) - 1]['data'] if int(number) > 0 else None
-        except (ValueError, IndexError):
-            raise Refused('InvalidLaunchTemplateId.VersionNotFound', 'Could not find the specified version %s for the launch template with ID %s.'
-                          % (wanted, template['id'])) from None
+            return template, int(number), there[number]['data']
+        except KeyError:
+            raise Refused('InvalidLaunchTemplateId.VersionNotFound', 'Could not find the specified version %s for the launch template with '
+                          'ID %s.' % (wanted, template['id'])) from None
 
     def add(self, name, data):
         """A template that a person of the account made; its id."""
@@ -81,6 +83,22 @@ class Templates:
         del self.known[template['id']]
         return {'LaunchTemplate': _shown(template)}
 
+    def delete_launch_template_versions(self, _stage, params, _key):
+        """The default version stays; numbers are not given again."""
+        template, gone, kept = self.find(params), [], []
+        for wanted in params.get('Versions') or []:
+            about = {'LaunchTemplateId': template['id'], 'LaunchTemplateName': template['name'], 'VersionNumber': int(wanted)}
+            try:
+                number = self.version({'LaunchTemplateId': template['id'], 'Version': wanted})[1]
+            except Refused as refused:
+                kept.append({**about, 'ResponseError': {'Code': 'launchTemplateVersionDoesNotExist', 'Message': refused.message}})
+                continue
+            if number == template['default']:
+                raise Refused('InvalidLaunchTemplateId.VersionNotFound', 'The default version of a launch template cannot be deleted.')
+            template['versions'][number - 1] = None
+            gone.append(about)
+        return {'SuccessfullyDeletedLaunchTemplateVersions': gone, 'UnsuccessfullyDeletedLaunchTemplateVersions': kept}
+
     def describe_launch_templates(self, _stage, params, _key):
         if params.get('LaunchTemplateIds'):
             found = [self.find({'LaunchTemplateId': name}) for name in params['LaunchTemplateIds']]
@@ -94,7 +112,7 @@ class Templates:
 
     def describe_launch_template_versions(self, _stage, params, _key):
         template = self.find(params)
-        wanted = params.get('Versions') or range(1, len(template['versions']) + 1)
+        wanted = params.get('Versions') or [n + 1 for n, version in enumerate(template['versions']) if version]
         numbers = [self.version({'LaunchTemplateId': template['id'], 'Version': one})[1] for one in wanted]
         return {'LaunchTemplateVersions': [_shown_version(template, number) for number in numbers]}
 
