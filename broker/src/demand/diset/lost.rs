@@ -56,11 +56,14 @@ impl JobManager {
     }
 }
 
+/// What came of it, by reference.
+type Outcome = Result<BTreeMap<String, GivenBack>, RowsError>;
+
 /// Gives back what lost pilots had. Clones of it gather together.
 #[derive(Clone)]
 pub struct LostJobs {
     way: Way,
-    all: Arc<Gatherer<String, Result<BTreeMap<String, GivenBack>, RowsError>>>,
+    all: Arc<Gatherer<String, Outcome>>,
 }
 
 #[derive(Clone)]
@@ -96,7 +99,7 @@ impl lost::LostJobs for LostJobs {
 }
 
 impl Way {
-    async fn give_back(&self, references: Vec<String>) -> Result<BTreeMap<String, GivenBack>, RowsError> {
+    async fn give_back(&self, references: Vec<String>) -> Outcome {
         let listed = self.listed(&references).await?;
         let jobs: Vec<u64> = listed.values().flatten().copied().collect();
         let mut told = self.on_pilots(&jobs).await?;
