@@ -325,7 +325,7 @@ async fn what_this_version_does_not_act_on_is_said_by_the_object(f: &Fixture) {
             heads.extend(said.map(|(object, fields)| (object.to_owned(), fields.to_owned())));
         }
     }
-    assert_eq!(heads.len(), 7, "the heads of the files: {heads:?}");
+    assert_eq!(heads.len(), 4, "the heads of the files: {heads:?}");
     for namespace in ["dirac", "escape"] {
         let kinds = "diracinstallations,virtualorganizations,sites,clouds,pilotpools";
         for object in f.get(namespace, kinds)["items"].as_array().unwrap() {
