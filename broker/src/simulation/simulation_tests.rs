@@ -142,7 +142,6 @@ async fn a_gpu_has_one_job_at_a_time_and_the_cores_that_are_not_kept_for_it_othe
         processors: 1,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         jobs: Some(20),
-        ..Arrival::default()
     };
     let clock: Clock = {
         let time = f.time.clone();

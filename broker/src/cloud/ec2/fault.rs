@@ -146,6 +146,11 @@ pub fn of_code(what: &str, code: &str, message: &str, status: u16, clocks: Optio
     }
 }
 
+/// Whether a service cannot be asked: others' EC2 has none, or the credential may not ask it.
+pub fn is_no_service(fault: &Fault) -> bool {
+    matches!(fault.error, CloudError::Invalid(_) | CloudError::NotFound(_) | CloudError::Unauthorized(_))
+}
+
 /// How far a refusal reaches, the widest last; nothing for what is none.
 pub fn reach(error: &CloudError) -> Option<Scope> {
     match error {

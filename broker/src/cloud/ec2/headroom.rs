@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{client::Client, offers::is_no_service, quota::class, tags::is};
+use super::{client::Client, fault::is_no_service, quota::class, tags::is};
 use crate::{
     clock::moment,
     cloud::{Allowance, CloudError, Headroom, Offers, Purchase, QuotaClass, pace::Action},

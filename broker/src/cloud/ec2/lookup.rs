@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     client::{Answer, Client},
     config::{Credential, ImageRef},
-    offers::is_no_service,
+    fault::is_no_service,
     resolved::{ImageFacts, Subnet, arch},
     tags::is,
 };

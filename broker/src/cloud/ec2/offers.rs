@@ -6,7 +6,6 @@ use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo, LocationType};
 
 use super::{
     client::Client,
-    fault::Fault,
     lookup, quota,
     resolved::{Resolved, arch},
     tags::is,
@@ -44,12 +43,11 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved)
     let is_wanted = |t: &Type| t.purchases.iter().any(|purchase| wanted.suits(&t.flavor, *purchase));
     types.retain(is_wanted);
     let mut left_out = Vec::new();
-    types.sort_by(|a, b| {
-        (a.flavor.cores, a.flavor.ram_mib, &a.flavor.name).cmp(&(b.flavor.cores, b.flavor.ram_mib, &b.flavor.name))
-    });
+    let place = |t: &Type| (!t.current, t.flavor.cores, t.flavor.ram_mib, t.flavor.name.clone());
+    types.sort_by_cached_key(place);
     if types.len() > MOST_TYPES {
         left_out.push(format!(
-            "{} instance types, the largest of {} that suit the pools: ask for fewer in machine.flavors or machine.requirements",
+            "{} instance types, older or larger ones of {} that suit the pools: ask for fewer in machine.flavors or machine.requirements",
             types.len() - MOST_TYPES,
             types.len()
         ));
@@ -118,9 +116,11 @@ struct Type {
     flavor: Flavor,
     architectures: Vec<String>,
     purchases: Vec<Purchase>,
+    /// Whether AWS counts it to today's generation.
+    current: bool,
 }
 
-/// The types that pools name, or all of today's generation where one asks by bounds.
+/// The types that pools name, or all where one asks by bounds.
 async fn types(client: &Client, wanted: &Wanted) -> Result<Vec<Type>, CloudError> {
     let by_name = !wanted.shapes.is_empty() && wanted.shapes.iter().all(|shape| !shape.flavors.is_empty());
     let mut found = BTreeMap::new();
@@ -131,14 +131,7 @@ async fn types(client: &Client, wanted: &Wanted) -> Result<Vec<Type>, CloudError
             pages(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
         }
     } else {
-        let filters = vec![is("bare-metal", ["false"]), is("current-generation", ["true"])];
-        pages(client, filters, &mut found).await?;
-        // A pool may name an older one.
-        let older: BTreeSet<&str> = wanted.shapes.iter().flat_map(|s| &s.flavors).map(String::as_str).collect();
-        let older: Vec<&str> = older.into_iter().filter(|name| !found.contains_key(*name)).collect();
-        for some in older.chunks(MOST_VALUES) {
-            pages(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
-        }
+        pages(client, vec![is("bare-metal", ["false"])], &mut found).await?;
     }
     Ok(found.into_values().collect())
 }
@@ -183,6 +176,7 @@ fn of_info(info: &InstanceTypeInfo) -> Option<Type> {
         },
         architectures,
         purchases: purchases.collect(),
+        current: info.current_generation().unwrap_or(true),
     })
 }
 
@@ -300,11 +294,6 @@ fn some(names: &[&str]) -> String {
     let more = names.len().saturating_sub(MOST_NAMED);
     let first = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
-}
-
-/// Whether a service cannot be asked: others' EC2 has none, or the credential may not ask it.
-pub fn is_no_service(fault: &Fault) -> bool {
-    matches!(fault.error, CloudError::Invalid(_) | CloudError::NotFound(_) | CloudError::Unauthorized(_))
 }
 
 #[cfg(test)]

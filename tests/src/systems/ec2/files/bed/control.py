@@ -62,7 +62,7 @@ class Control:
         return dict(self.stage.faults.used)
 
     def do_templates(self):
-        return [{'id': t['id'], 'name': t['name'], 'tags': t['tags'], 'versions': len(t['versions'])}
+        return [{'id': t['id'], 'name': t['name'], 'tags': t['tags'], 'versions': sum(1 for version in t['versions'] if version)}
                 for t in self.stage.templates.known.values()]
 
     def do_add_template(self, name, data):
