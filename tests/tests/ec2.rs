@@ -32,6 +32,7 @@ async fn the_ec2_driver_keeps_the_contract_and_survives_aws() {
     ec2::account::quotas_are_counted_by_class(&bed).await;
     ec2::launches::an_instance_is_made_as_it_should_be(&bed).await;
     ec2::launches::of_several_choices_the_first_that_can_be_had_is_bought(&bed).await;
+    ec2::launches::a_template_that_was_left_behind_is_swept(&bed).await;
     ec2::launches::an_instance_that_answers_lack_for_a_while_is_no_second_one(&bed).await;
     ec2::launches::orders_that_cannot_work_are_invalid(&bed).await;
     ec2::ends::an_end_says_how_it_came(&bed).await;

@@ -1,8 +1,11 @@
 //! What is launched, how often, and what is refused.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use broker::cloud::{Attempt, Choice, Cloud, CloudError, Order, Purchase, Scope};
+use broker::{
+    clock::Clock,
+    cloud::{Attempt, Choice, Cloud, CloudError, Order, Pace, Purchase, Rate, Room, Scope, ec2::Ec2Cloud},
+};
 use testbeds::systems::ec2;
 
 use crate::{
@@ -90,6 +93,22 @@ pub async fn of_several_choices_the_first_that_can_be_had_is_bought(bed: &Amazon
     let there = Order { image_id: bed.other_account().images()["default"].clone(), ..order("uid-6") };
     let vm = without.create(&there).await.expect("a provider without fleets sells the first choice");
     without.delete(&vm.id).await.unwrap();
+}
+
+/// The template of an order whose reply was lost is kept for the next call, and taken away when nobody can need it any more.
+pub async fn a_template_that_was_left_behind_is_swept(bed: &Amazon) {
+    let cloud = bed.driver();
+    bed.it.lose(ec2::Loss::Reply).await.unwrap();
+    let order = Order { choices: vec![bed.choice(SMALL, 0), bed.choice(SMALL, 1)], ..bed.order("left", "uid-1") };
+    cloud.create(&order).await.expect("its instance is found by its tags");
+    assert_eq!(bed.it.templates().await.unwrap().len(), 1, "its outcome was in doubt");
+    let later = || jiff::Timestamp::now() + jiff::SignedDuration::from_mins(20);
+    let pace = Arc::new(Pace::new(Rate::default()));
+    let restarted = Ec2Cloud::new(config(&bed.it), pace, Room::default(), Clock::driven(later)).unwrap();
+    restarted.list("left").await.unwrap();
+    restarted.headroom().await.unwrap();
+    assert_eq!(bed.it.templates().await.unwrap(), Vec::<String>::new());
+    take_away(cloud.as_ref(), "left").await;
 }
 
 /// EC2 may know nothing of what it just made, for a while, wherever it is asked.
