@@ -16,11 +16,13 @@ const DEFAULT: &str = "info";
 /// Libraries that chatter, or whose lower levels print requests and answers: these hold whatever RUST_LOG says, of their modules too.
 /// kube's client prints at `warn` the whole text of an answer that it cannot read, and that may be a Secret.
 /// The verifier of certificates names no cloud; the error of the call does, and says the same.
-const AT_MOST: [(&str, LevelFilter); 9] = [
+/// AWS's SDK prints whole requests with their signature and session token, and answers: all of its crates begin so.
+const AT_MOST: [(&str, LevelFilter); 10] = [
     ("kube_client", LevelFilter::ERROR),
     ("kube_runtime", LevelFilter::WARN),
     ("openstack_sdk_core", LevelFilter::INFO),
     ("openstack_sdk_auth_core", LevelFilter::INFO),
+    ("aws_", LevelFilter::INFO),
     ("reqwest", LevelFilter::INFO),
     ("hyper", LevelFilter::INFO),
     ("hyper_util", LevelFilter::INFO),
@@ -85,6 +87,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.with(at_most()), || {
             tracing::warn!(target: "kube_client::client", "{{\"data\": \"c2VjcmV0\"}}, missing field");
             tracing::debug!(target: "openstack_sdk_core::api", "the body");
+            tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "x-amz-security-token");
             tracing::error!(target: "rustls_platform_verifier::verification", "failed to verify TLS certificate");
             tracing::info!(target: "dirac_operator", "planned");
         });
@@ -94,12 +97,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_cannot_be_read_is_printed_at_no_level() {
-        for wanted in
-            ["info", "trace", "kube_client=trace", "info,kube_client::client=trace,openstack_sdk_core::api=trace"]
-        {
+        let particular =
+            "info,kube_client::client=trace,openstack_sdk_core::api=trace,aws_smithy_runtime::client=trace";
+        for wanted in ["info", "trace", "kube_client=trace", particular] {
             let log = logged(wanted);
             assert!(
-                !["c2VjcmV0", "the body", "failed to verify"].iter().any(|text| log.contains(text)),
+                !["c2VjcmV0", "the body", "security-token", "failed to verify"].iter().any(|text| log.contains(text)),
                 "{wanted}: {log}"
             );
         }
