@@ -41,7 +41,7 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
             continue;
         }
         let mut live = ctx.state.stores.vms_of_installation(&key);
-        live.retain(|vm| launched(vm).is_some() && !is_ended(vm));
+        live.retain(|vm| launched(vm).is_some());
         let is_all_due = Instant::now() >= all_due || handle.facts().rows_unknown.is_some();
         if is_all_due {
             all_due = Instant::now() + ctx.args.rows_interval;
@@ -52,8 +52,7 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
             read(&ctx, &key, &handle, &asked, is_all_due).await;
         }
         pulse.rests(tokio::time::sleep(shortest)).await;
-        let has_news =
-            |vm: &Arc<PilotVM>| launched(vm).is_some() && !is_ended(vm) && is_about_to_change(vm, ctx.clock.now());
+        let has_news = |vm: &Arc<PilotVM>| launched(vm).is_some() && is_about_to_change(vm, ctx.clock.now());
         if !ctx.state.stores.vms_of_installation(&key).iter().any(has_news)
             && pulse.rests(tokio::time::timeout_at(all_due, ctx.bells.to_read_rows(&key))).await.is_ok()
         {
@@ -62,8 +61,12 @@ pub async fn read_rows(ctx: Arc<Context>, key: Key) {
     }
 }
 
-/// Whether the row of this VM's pilot is read often: the pilot has not asked for work yet, or has just begun to.
+/// Whether the row of this VM's pilot is read often: the pilot has not asked for work yet, or has just begun to. That of a VM that has ended
+/// is read with all others only: as long as its PilotVM is there, it says whether jobs are left to be given back.
 fn is_about_to_change(vm: &PilotVM, now: Timestamp) -> bool {
+    if is_ended(vm) {
+        return false;
+    }
     let since = vm.status.as_ref().and_then(|s| s.running_since.as_ref()).map(|t| t.0);
     !ran(vm) || since.is_some_and(|since| now.duration_since(since) < NEWS_WITHIN)
 }
@@ -141,11 +144,14 @@ fn wakes(vm: &PilotVM, reference: &str, before: &Rows, now: &Rows) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use broker::pilot::rows::{PilotRow, PilotStatus};
+    use broker::pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus};
     use serde_json::json;
 
     use super::*;
-    use crate::{api::fake::Fake, context::State};
+    use crate::{
+        api::{fake::Fake, watch::Objects},
+        context::State,
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -155,6 +161,13 @@ mod tests {
         let since = running_since.map(|s| at(s).to_string());
         vm.status = serde_json::from_value(json!({"launchedAt": at(0).to_string(), "runningSince": since})).ok();
         assert!(vm.status.is_some());
+        vm
+    }
+    fn ended(mut vm: PilotVM) -> PilotVM {
+        let condition = json!({"type": "Ended", "status": "True", "reason": "Idle", "message": "it stopped by itself",
+            "lastTransitionTime": at(9).to_string()});
+        vm.status.as_mut().unwrap().conditions = serde_json::from_value(json!([condition])).unwrap();
+        assert!(is_ended(&vm));
         vm
     }
     fn row(reference: &str, current_job: u64) -> PilotRow {
@@ -210,6 +223,38 @@ mod tests {
         assert!(is_about_to_change(&vm(None), at(5_000)));
         assert!(is_about_to_change(&vm(Some(4_970)), at(5_000)));
         assert!(!is_about_to_change(&vm(Some(4_000)), at(5_000)));
+        assert!(!is_about_to_change(&ended(vm(Some(4_970))), at(5_000)));
+    }
+
+    /// Or nobody would know that its jobs have ended, and it would wait for two minutes as if they had not.
+    #[tokio::test(start_paused = true)]
+    async fn the_row_of_a_vm_that_has_ended_is_read_as_long_as_its_pilotvm_is_there() {
+        let (fake, key) = (Fake::default(), Key { namespace: "demo".into(), name: "dirac".into() });
+        let mut vm = ended(vm(Some(1)));
+        (vm.metadata.namespace, vm.metadata.uid) = (Some(key.namespace.clone()), Some("u".into()));
+        vm.spec.installation_ref.name = key.name.clone();
+        let pilot = NewPilot {
+            reference: stamp::reference("u"),
+            stamp: stamp::stamp("u"),
+            vo: "biomed".into(),
+            site: "CLOUD.Lyon.fr".into(),
+            ce: "lyon".into(),
+            queue: "c8".into(),
+        };
+        let mut state = State::default();
+        state.stores.vms = Objects::of([vm]);
+        let dirac = broker::simulation::SimulatedDirac::new(1, Vec::new(), broker::clock::Clock::default());
+        dirac.register(&pilot).await.unwrap();
+        let handle = state.installations.get(&key);
+        handle.update(|f| f.rows = Some(Arc::new(dirac)));
+        let ctx = Arc::new(Context::of(fake.client(), state));
+        let mut reader = tokio::task::JoinSet::new();
+        reader.spawn(read_rows(ctx.clone(), key.clone()));
+        while handle.facts().read.is_none() {
+            ctx.bells.read_rows(&key);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(handle.facts().read.unwrap().row(&pilot.reference).is_some());
     }
 
     #[test]
