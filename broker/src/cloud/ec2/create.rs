@@ -67,7 +67,7 @@ async fn taken(cloud: &Ec2Cloud, order: &Order, ordered: Ordered) -> Result<Vm, 
         return Ok(vm);
     }
     match cloud.get(&vm.id).await {
-        Ok(Some(seen)) if seen.released || seen.state == VmState::Deleting => Err(CloudError::Transient(format!(
+        Ok(Some(seen)) if seen.released || is_going(&seen) => Err(CloudError::Transient(format!(
             "the instance {} of attempt {} has ended: another attempt can be made",
             seen.id, order.attempt.n
         ))),
@@ -115,11 +115,16 @@ fn cannot_look(error: CloudError) -> CloudError {
     }
 }
 
+/// Whether it is being taken away, for whatever reason.
+fn is_going(vm: &Vm) -> bool {
+    vm.state == VmState::Deleting || vm.provider_status == "shutting-down"
+}
+
 /// The instance of this owner that is there already; its twins are taken away.
 async fn adopt(cloud: &Ec2Cloud, order: &Order) -> Result<Option<Vm>, CloudError> {
     let mut found = cloud.find(&order.owner).await?;
-    let going = found.iter().any(|vm| vm.state == VmState::Deleting);
-    found.retain(|vm| vm.state != VmState::Deleting);
+    let going = found.iter().any(is_going);
+    found.retain(|vm| !is_going(vm));
     let Some((kept, twins)) = keep(found) else {
         return if going {
             Err(CloudError::Conflict(format!("the instance {} of this PilotVM is still being taken away", order.name)))

@@ -5,6 +5,9 @@ use aws_sdk_ec2::types::Instance;
 use super::fault;
 use crate::cloud::{CloudError, End, VmState};
 
+/// The reason of an instance that stopped by itself.
+const HALTED: &str = "Client.InstanceInitiatedShutdown";
+
 /// What an instance does, and how it came to its end.
 pub fn state(instance: &Instance) -> VmState {
     let name = instance.state().and_then(|s| s.name()).map(|n| n.as_str()).unwrap_or_default();
@@ -18,11 +21,14 @@ fn of(name: &str, code: &str, message: &str) -> VmState {
     match name {
         "pending" => VmState::Building,
         "running" | "stopping" => VmState::Active,
+        // It costs nothing any more, and why it ends is told already.
+        "shutting-down" if is_reclaimed(code) => VmState::Ended(End::Reclaimed),
+        "shutting-down" if code == HALTED => VmState::Ended(End::PoweredOff),
         "shutting-down" => VmState::Deleting,
         "stopped" => VmState::Ended(if is_reclaimed(code) { End::Reclaimed } else { End::PoweredOff }),
         "terminated" => VmState::Ended(match code {
             code if is_reclaimed(code) => End::Reclaimed,
-            "Client.InstanceInitiatedShutdown" => End::PoweredOff,
+            HALTED => End::PoweredOff,
             "Client.UserInitiatedShutdown" | "Server.ScheduledStop" | "" => End::Deleted,
             code => End::Failed(failure(code, message)),
         }),
@@ -67,6 +73,15 @@ mod tests {
         assert!(matches!(gone, VmState::Ended(End::Failed(CloudError::Invalid(_)))), "{gone:?}");
     }
 
+    /// A Spot VM that is seen while it goes would else count as taken back, whoever ended it.
+    #[test]
+    fn who_ends_by_itself_or_is_taken_back_is_so_from_the_beginning() {
+        let going = |code| of("shutting-down", code, "");
+        assert_eq!(going("Client.InstanceInitiatedShutdown"), VmState::Ended(End::PoweredOff));
+        assert_eq!(going("Server.SpotInstanceTermination"), VmState::Ended(End::Reclaimed));
+        assert_eq!(going("Client.UserInitiatedShutdown"), VmState::Deleting);
+    }
+
     #[test]
     fn what_is_not_over_is_not_ended() {
         for (name, state) in [
@@ -77,7 +92,7 @@ mod tests {
             ("", VmState::Unknown),
             ("something-new", VmState::Unknown),
         ] {
-            assert_eq!(of(name, "Server.SpotInstanceTermination", ""), state, "{name}");
+            assert_eq!(of(name, "", ""), state, "{name}");
         }
     }
 }
