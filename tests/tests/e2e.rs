@@ -1,165 +1,35 @@
-//! Layer `e2e`: real jobs in a real DIRAC become VMs in a real Nova, whose guests run DIRAC's own JobAgent until the jobs are Done.
+//! Layer `e2e`: real jobs in a real DIRAC become VMs in a real Nova and in an EC2, whose guests run DIRAC's own JobAgent until the jobs
+//! are Done.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod e2e {
+    pub mod forty;
+    pub mod scene;
+}
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use e2e::{
+    forty,
+    scene::{QUICK, Scene},
+};
 use serde_json::Value;
 use testbeds::{
-    real::{
-        FORTY, Life, NAMESPACE, Real, peak,
-        secrets::{Secrets, Written},
-    },
+    real::{Clouds, FORTY, NAMESPACE, Real, secrets::Secrets},
     systems::{
-        kubectl::Kubectl,
-        openstack::{PROJECT, Server, TINY},
+        openstack::{PROJECT, TINY},
         operator::{NAMESPACE as OPERATOR, Operator},
     },
 };
 
-/// Most VMs of each pool, and what they are, as the manifests say.
-const POOLS: [(&str, usize, &str); 3] = [("cpu", 4, "m1.medium"), ("gpu", 2, "g1.vgpu"), ("long", 2, "m1.large")];
-/// Most VMs that may be made for the forty jobs: the eight of the pools, and half as many again for a pilot that ended between two jobs.
-const ENOUGH: usize = 12;
-/// Most bytes of user-data: what the strictest clouds take.
-const LARGEST: usize = 16 * 1024;
-const QUICK: [&str; 4] = ["--busy-interval=2", "--list-interval=5", "--rows-interval=2", "--catalogue-interval=10"];
-
-struct Scene {
-    operator: Operator,
-    kubectl: Kubectl,
-    real: Real,
-    /// What must be told nowhere.
-    secrets: Secrets,
-    log: PathBuf,
-}
-
-impl Scene {
-    /// Status, reason and message of a condition.
-    fn condition(&self, object: &str, type_: &str) -> (String, String, String) {
-        self.kubectl.says(NAMESPACE, object, type_).unwrap()
-    }
-
-    fn pilotvms(&self) -> Vec<Value> {
-        self.kubectl.objects(NAMESPACE, "pilotvms").unwrap()
-    }
-
-    async fn servers(&self) -> Vec<Server> {
-        let all = self.real.openstack.servers(PROJECT).await.unwrap();
-        all.into_iter().filter(|s| s.tags.iter().any(|t| t == "dirac-operator")).collect()
-    }
-
-    /// The number of servers that were ever made for the pools.
-    fn made(&self) -> usize {
-        self.real.history().unwrap().len()
-    }
-
-    /// Holds every server of all times against what its pool may have: Nova's own history has no gaps, as looks would.
-    fn look(&self) -> Vec<Life> {
-        let vms = self.pilotvms();
-        let history = self.real.history().unwrap();
-        for (pool, most, flavor) in POOLS {
-            let now = vms.iter().filter(|vm| vm["spec"]["poolRef"]["name"] == pool).count();
-            assert!(now <= most, "{now} PilotVMs in pool {pool}, whose maximum is {most}");
-            let of_pool = || history.iter().filter(|life| life.pool == pool);
-            assert!(
-                peak(of_pool()) <= most,
-                "more than {most} servers of pool {pool} at one time: {:?}",
-                times(of_pool())
-            );
-            let odd = of_pool().find(|life| life.flavor != flavor);
-            assert!(odd.is_none(), "pool {pool} has a server of another flavor than {flavor}: {odd:?}");
-        }
-        // Read after the servers: a row is there before its server is asked for.
-        let rows: BTreeSet<String> = self.real.references().unwrap().into_iter().collect();
-        let mut pilots = BTreeSet::new();
-        for life in &history {
-            assert!(POOLS.iter().any(|(pool, ..)| *pool == life.pool), "a server of no pool: {life:?}");
-            let pilot = life.reference().unwrap();
-            assert!(pilots.insert(pilot), "two servers of one PilotVM, {pilot}");
-            assert!(rows.contains(pilot), "a server without a row: {life:?}");
-            assert!(life.user_data.len() < LARGEST, "{} bytes of user-data", life.user_data.len());
-        }
-        history
-    }
-
-    async fn until(&mut self, what: &str, seconds: u64, mut holds: impl FnMut(&Self) -> Result<(), String>) {
-        let begun = Instant::now();
-        let mut said = Instant::now();
-        loop {
-            self.look();
-            match holds(self) {
-                Ok(()) => {
-                    eprintln!("    {:>4} s  {what}", begun.elapsed().as_secs());
-                    return;
-                }
-                Err(now) => {
-                    assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s: {now}");
-                    if said.elapsed() > Duration::from_secs(20) {
-                        said = Instant::now();
-                        eprintln!("    {:>4} s  waiting until {what}: {now}", begun.elapsed().as_secs());
-                    }
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn all_done(&mut self, jobs: usize, seconds: u64) {
-        self.until(&format!("{jobs} jobs are Done"), seconds, |s| {
-            let count = |status| s.real.jobs(status).unwrap();
-            let failed = count("Failed");
-            assert_eq!(failed, 0, "jobs failed");
-            match count("Done") {
-                done if done == jobs => Ok(()),
-                done => Err(format!("{done} Done, {} Running, {} Waiting", count("Running"), count("Waiting"))),
-            }
-        })
-        .await;
-        self.real.all_is_well(&[]).unwrap();
-    }
-
-    /// Those that were written meanwhile count too.
-    async fn secrets_are_kept(&mut self) {
-        self.secrets.note_cluster(&self.kubectl).unwrap();
-        let history = self.real.history().unwrap();
-        let user_data: Vec<&str> = history.iter().map(|life| life.user_data.as_str()).collect();
-        let written =
-            Written { logs: std::slice::from_ref(&self.log), operators: &[&self.operator], user_data: &user_data };
-        self.secrets.are_kept(&self.kubectl, &written).await.unwrap();
-    }
-
-    async fn nothing_left(&mut self) {
-        self.until("idle guests end and their VMs go", 300, |s| match s.pilotvms().len() {
-            0 => Ok(()),
-            n => Err(format!("{n} PilotVMs")),
-        })
-        .await;
-        assert!(self.servers().await.is_empty(), "nothing is left in Nova");
-        assert_eq!(self.real.open_rows().unwrap(), 0, "every row is closed");
-        let history = self.look();
-        let alive: Vec<_> = history.iter().filter(|life| life.ended.is_none()).collect();
-        assert!(alive.is_empty(), "Nova has not ended {alive:?}");
-        let mut pilots: Vec<String> = history.iter().map(|life| life.reference().unwrap().to_owned()).collect();
-        let mut rows = self.real.references().unwrap();
-        pilots.sort();
-        rows.sort();
-        assert_eq!(pilots, rows, "each server had exactly one row, and each row its server");
-    }
-}
-
-/// When servers began and ended, for the eye.
-fn times<'a>(lives: impl Iterator<Item = &'a Life>) -> Vec<(u64, Option<u64>)> {
-    lives.map(|life| (life.began, life.ended)).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left() {
     let state = tempfile::tempdir().unwrap();
-    let real = Real::start(state.path()).await.unwrap();
+    let real = Real::start_with(state.path(), Clouds::WithEc2).await.unwrap();
     let kubeconfig = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
     let log = state.path().join("operator.log");
     let mut operator = Operator::start_at_trace(&kubeconfig, &log, &QUICK).unwrap();
@@ -172,12 +42,14 @@ async fn forty_jobs_of_four_kinds_are_done_on_the_right_vms_and_nothing_is_left(
     let folders = [real.dirac.state().to_owned(), real.dirac.state().join("grid-security")];
     let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
     let secrets = Secrets::gather(&kubectl, &folders, &[&kubeconfig]).unwrap();
-    let mut scene = Scene { operator, kubectl, real, secrets, log };
+    let (lost, history) = (BTreeSet::new(), Vec::new());
+    let mut scene = Scene { operator, kubectl, real, secrets, log, lost, history };
 
     clouds_that_cannot_work_say_why(&mut scene).await;
     scene.secrets_are_kept().await;
-    all_forty(&mut scene).await;
+    forty::on_both_clouds_with_a_storm(&mut scene).await;
     scene.secrets_are_kept().await;
+    forty::one_cloud_is_taken_away(&mut scene).await;
     a_server_deleted_behind_our_back_is_replaced(&mut scene).await;
     a_lowered_maximum_loses_no_job(&mut scene).await;
     a_matcher_that_is_away_for_a_while_loses_nothing(&mut scene).await;
@@ -243,33 +115,6 @@ async fn a_server_deleted_behind_our_back_is_replaced(scene: &mut Scene) {
     scene.all_done(41, 300).await;
     assert_eq!(scene.made(), before + 2, "it was replaced, once");
     scene.nothing_left().await;
-}
-
-async fn all_forty(scene: &mut Scene) {
-    for kind in &FORTY {
-        scene.real.submit(kind, kind.jobs, 5).unwrap();
-    }
-    let begun = Instant::now();
-    scene.all_done(40, 900).await;
-    let served = begun.elapsed().as_secs();
-    let history = scene.look();
-    for (pool, most, _) in POOLS {
-        let highest = peak(history.iter().filter(|life| life.pool == pool));
-        assert_eq!(highest, most, "there was work for as many VMs as pool {pool} may have");
-    }
-    scene.nothing_left().await;
-    let wasted = scene.operator.metric(&["vms_never_ran_job_total"]).await.unwrap();
-    let calls = scene.operator.metric(&["cloud_calls_total", "cloud=\"lyon\""]).await.unwrap_or(0.0);
-    let made = scene.made();
-    assert!(made <= ENOUGH, "{made} VMs were made for forty jobs");
-    let orders = scene.operator.metric(&["demand_to_order_seconds_count"]).await.unwrap();
-    let order = scene.operator.metric(&["demand_to_order_seconds_sum"]).await.unwrap() / orders;
-    let late = orders - scene.operator.metric(&["demand_to_order_seconds_bucket", "le=\"2.0\""]).await.unwrap();
-    eprintln!(
-        "40 jobs Done after {served} s: {made} VMs made, {wasted} never ran a job, {:.1} cloud calls per VM life; {order:.2} s from \
-         demand to order in the mean, {late} of {orders} later than 2 s",
-        calls / made as f64
-    );
 }
 
 async fn a_lowered_maximum_loses_no_job(scene: &mut Scene) {

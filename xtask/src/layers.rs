@@ -116,7 +116,7 @@ const LAYERS: [Layer; 11] = [
     },
     Layer {
         name: "e2e",
-        what: "forty real jobs of DIRAC on the guests of a real Nova, from submission to Done",
+        what: "forty real jobs of DIRAC on the guests of a real Nova and of an EC2 that takes VMs back, from submission to Done",
         operators: &[Operator::Shipped],
         tests: &[&["--package", "testbeds", "--test", "e2e"]],
     },

@@ -16,11 +16,12 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo [--for 4m] [--context NAME]            a live run on this machine, or in a cluster of yours: a control plane, the operator, a queue, a cloud
-  demo --real [--for 10m]                     the same with a real DIRAC and a real OpenStack
+  demo --real [--for 10m] [--clouds openstack,ec2]
+                                              the same with a real DIRAC and a real OpenStack; with an EC2 beside it, Spot first
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need;
                                               layers: unit crds dirac openstack losses crash chart operator e2e
   test --full                                 the same, and what takes long of the layers that have a short form (losses, crash, chart)
-  testbed up|down|status [controlplane] [dirac] [openstack] [cluster] [--state DIR]
+  testbed up|down|status [controlplane] [dirac] [openstack] [ec2] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
         [--program FILE]
@@ -39,9 +40,9 @@ cargo xtask COMMAND
 Start with `cargo xtask demo`.";
 
 /// The words of the programs, which are refused before anything is built; each program says the rest itself.
-const DEMO: Words = Words { places: &[], valued: &["--for", "--context"], plain: &["--real"] };
+const DEMO: Words = Words { places: &[], valued: &["--for", "--context", "--clouds"], plain: &["--real"] };
 const TESTBED: Words = Words {
-    places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack", "cluster"]],
+    places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack", "ec2", "cluster"]],
     valued: &["--state"],
     plain: &[],
 };
@@ -91,8 +92,17 @@ mod tests {
     #[test]
     fn words_of_one_program_are_refused_to_another_before_it_is_built() {
         let refused = |words: &Words, word: &str| words.check("it", &[word.to_owned()]).is_err();
-        assert!(refused(&DEMO, "--clouds") && !refused(&BENCH, "--clouds"));
+        assert!(refused(&DEMO, "--hostile") && !refused(&BENCH, "--hostile"));
+        assert!(!refused(&DEMO, "--clouds=openstack,ec2") && refused(&TESTBED, "--clouds=openstack,ec2"));
         assert!(refused(&BENCH, "--for=4m") && !refused(&DEMO, "--for=4m"));
         assert!(!refused(&DEMO, "--real") && !refused(&BENCH, "--real"));
+    }
+
+    #[test]
+    fn every_testbed_can_be_started() {
+        for name in ["controlplane", "dirac", "openstack", "ec2", "cluster"] {
+            let words = ["up", name].map(str::to_owned);
+            assert!(TESTBED.check("testbed", &words).is_ok() && USAGE.contains(&format!("[{name}]")), "{name}");
+        }
     }
 }

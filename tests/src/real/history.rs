@@ -17,17 +17,21 @@ const LIVES: &str = "select i.uuid, m.value, f.name, f.vcpus, to_seconds(coalesc
     join nova_api.flavors f on f.id = i.instance_type_id \
     left join nova_api.request_specs r on r.instance_uuid = i.uuid order by 5, 1";
 
-/// The life of one server of a pool. Times are seconds of the database's calendar, cut off and not rounded.
+/// The life of one server of a pool, or of one instance of EC2. Times are seconds of the database's calendar, cut off and not rounded.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
-    /// Nova's id.
+    /// The provider's id.
     pub id: String,
+    /// The Cloud that has it.
+    pub cloud: &'static str,
     /// The pool, as its metadata say.
     pub pool: String,
     /// Name of the flavor that the server was made with.
     pub flavor: String,
     /// Cores of that flavor.
     pub cores: u64,
+    /// Whether the provider may take it back.
+    pub spot: bool,
     /// When the server was asked for, as seconds of MariaDB's `to_seconds`: only differences mean something.
     pub began: u64,
     /// When it was gone; `None`: it is there.
@@ -45,7 +49,8 @@ impl Life {
         let user_data = String::from_utf8(STANDARD.decode(user_data)?)?;
         let ended = ended.parse().map(|t| (t > 0).then_some(t))?;
         let [id, pool, flavor] = [id, pool, flavor].map(str::to_owned);
-        Ok(Self { id, pool, flavor, cores: cores.parse()?, began: began.parse()?, ended, user_data })
+        let (cores, began) = (cores.parse()?, began.parse()?);
+        Ok(Self { id, cloud: LYON, pool, flavor, cores, spot: false, began, ended, user_data })
     }
 
     /// The pilot's reference, as the guest is told it.
@@ -59,13 +64,25 @@ impl Life {
     }
 }
 
+/// The name of the OpenStack's Cloud.
+pub const LYON: &str = "lyon";
+
 /// Most of these that lived at one time. What ended in the second in which another began is taken to have ended before it:
 /// seconds cannot tell, and this is the order in which one replaces the other.
 pub fn peak<'a>(lives: impl IntoIterator<Item = &'a Life>) -> usize {
+    highest(lives, |_| 1)
+}
+
+/// The same in cores.
+pub fn peak_cores<'a>(lives: impl IntoIterator<Item = &'a Life>) -> usize {
+    highest(lives, |life| i64::try_from(life.cores).unwrap_or(i64::MAX))
+}
+
+fn highest<'a>(lives: impl IntoIterator<Item = &'a Life>, size: impl Fn(&Life) -> i64) -> usize {
     let mut steps: Vec<(u64, i64)> = Vec::new();
     for life in lives {
-        steps.push((life.began, 1));
-        steps.extend(life.ended.map(|t| (t, -1)));
+        steps.push((life.began, size(life)));
+        steps.extend(life.ended.map(|t| (t, -size(life))));
     }
     steps.sort_unstable();
     let mut now = 0_i64;
@@ -77,7 +94,7 @@ pub fn peak<'a>(lives: impl IntoIterator<Item = &'a Life>) -> usize {
 }
 
 impl Real {
-    /// Every server that any pool ever had, in the order in which they were asked for.
+    /// Every server of Nova that any pool ever had, in the order in which they were asked for.
     pub fn history(&self) -> Result<Vec<Life>> {
         self.openstack.sql(LIVES)?.lines().map(Life::parse).collect()
     }
@@ -102,6 +119,8 @@ mod tests {
         assert_eq!(peak(&[]), 0);
         assert_eq!(peak(&[life(1, Some(3)), life(2, Some(5)), life(3, Some(4)), life(9, None)]), 2);
         assert_eq!(peak(&[life(1, None), life(2, None), life(2, Some(9))]), 3);
+        let of_four = |began, ended| Life { cores: 4, ..life(began, ended) };
+        assert_eq!(peak_cores(&[of_four(1, Some(3)), of_four(2, Some(5)), of_four(5, None)]), 8);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The whole of it for real: a Kubernetes control plane, DIRAC's services and an OpenStack on this machine, with the manifests that
-//! join them. The end-to-end test and `demo --real` start the same.
+//! join them; beside it an EC2, where it is asked for. The end-to-end test and `demo --real` start the same.
 
 mod claims;
+mod ec2;
 mod history;
 pub mod secrets;
 
@@ -9,7 +10,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 pub use claims::{ROW_IS_OPEN, twins};
-pub use history::{Life, peak};
+pub use ec2::{PARIS, SPOT_QUOTAS, TYPES};
+pub use history::{LYON, Life, peak, peak_cores};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -18,6 +20,7 @@ use crate::{
     systems::{
         controlplane::ControlPlane,
         dirac::{Ce, Dirac},
+        ec2::Ec2,
         kubectl,
         openstack::{OpenStack, PROJECT},
         operator::{EVERYWHERE, Operator},
@@ -41,7 +44,16 @@ const EXAMPLE: [&str; 5] = [
 const MEDIUM: &str = "    - {flavor: m1.medium, perHour: \"0.10\"}";
 const OTHERS: &str = "    - {flavor: m1.large, perHour: \"0.20\"}\n    - {flavor: g1.vgpu, perHour: \"1.20\"}";
 
-/// The three systems. They end when this is dropped.
+/// Which clouds there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clouds {
+    /// An OpenStack alone.
+    OpenStack,
+    /// An EC2 beside it. The OpenStack has one GPU left, and the pools buy Spot first.
+    WithEc2,
+}
+
+/// The systems. They end when this is dropped.
 pub struct Real {
     /// The Kubernetes API server.
     pub plane: ControlPlane,
@@ -49,6 +61,8 @@ pub struct Real {
     pub dirac: Dirac,
     /// Real Nova, Glance, Neutron, Keystone and Placement.
     pub openstack: OpenStack,
+    /// The EC2 of tests, where it was asked for.
+    ec2: Option<Ec2>,
 }
 
 /// A kind of job: who submits it, how many, and what it asks for.
@@ -107,19 +121,32 @@ pub fn furnish(openstack: &OpenStack, dirac: &Dirac) -> Result<()> {
 impl Real {
     /// Starts all three, with their state below `state`.
     pub async fn start(state: &Path) -> Result<Self> {
+        Self::start_with(state, Clouds::OpenStack).await
+    }
+
+    /// The same, with these clouds.
+    pub async fn start_with(state: &Path, clouds: Clouds) -> Result<Self> {
         let step = Step::start("starting a Kubernetes control plane");
         let plane = ControlPlane::start(&state.join("controlplane")).await?;
         step.done();
         let step = Step::start("installing the chart");
         Operator::install_chart(&plane, EVERYWHERE)?;
         step.done();
-        let queues = ["m1.medium", "m1.large", "g1.vgpu"].map(str::to_owned).to_vec();
+        let mut queues = vec!["m1.medium", "m1.large", "g1.vgpu"];
+        if clouds == Clouds::WithEc2 {
+            queues.extend(TYPES);
+        }
+        let queues = queues.into_iter().map(str::to_owned).collect();
         let step = Step::start("DIRAC: starting its services over a MariaDB (half a minute)");
         let dirac = Dirac::start(&state.join("dirac"), &[Ce { name: CE.to_owned(), queues }]).await?;
         step.done();
         let openstack = OpenStack::start(&state.join("openstack")).await?;
         furnish(&openstack, &dirac)?;
-        Ok(Self { plane, dirac, openstack })
+        let ec2 = match clouds {
+            Clouds::OpenStack => None,
+            Clouds::WithEc2 => Some(ec2::start(&state.join("ec2"), &dirac, &openstack).await?),
+        };
+        Ok(Self { plane, dirac, openstack, ec2 })
     }
 
     /// The manifests, and the Secrets that they name.
@@ -137,7 +164,11 @@ impl Real {
         );
         let project = secret_named("openstack-lyon", json!({"id": id, "secret": secret}));
         let example = self.example()?;
-        Ok(format!("{example}---\n{}---\n{certificate}\n---\n{project}\n", include_str!("beside.yaml")))
+        let manifests = format!("{example}---\n{}---\n{certificate}\n---\n{project}\n", include_str!("beside.yaml"));
+        match &self.ec2 {
+            Some(ec2) => self.also_at(ec2, &manifests),
+            None => Ok(manifests),
+        }
     }
 
     /// `examples/openstack` with the addresses and names of these systems, both VOs, and times for whom a test waits.

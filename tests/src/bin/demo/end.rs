@@ -80,7 +80,7 @@ pub async fn after_life(
     };
     let Cleaned { left, counted } = cleaned?;
     let Some(home) = &begun.home else { bail!("nothing was started") };
-    summary(seen, counted, left.len() + home.servers_left().await?);
+    summary(seen, counted, &home.clouds_said().await?, left.len() + home.servers_left().await?);
     if !left.is_empty() || home.servers_left().await? > 0 {
         bail!("objects or servers are left:\n{}", left.join("\n"));
     }
@@ -159,12 +159,15 @@ async fn delete(home: &Home, kinds: &str) -> Result<Vec<String>> {
     Ok(left)
 }
 
-fn summary(seen: Numbers, counted: Counted, left: usize) {
+fn summary(seen: Numbers, counted: Counted, clouds: &[(&str, String)], left: usize) {
     let Counted { made, never_ran_job, spent } = counted;
     print(&format!("jobs arrived              {}", seen.arrived));
     print(&format!("jobs served               {}", seen.served));
     print(&format!("jobs that lost their VM   {} before the clean-up", seen.requeued));
     print(&format!("VMs made                  {made}"));
+    for (what, number) in clouds {
+        print(&format!("{what:<26}{number}"));
+    }
     print(&format!("VMs that never ran a job  {never_ran_job} (those that still booted at the end are among them)"));
     print(&format!("cost                      {spent:.2}"));
     print(&format!(

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use testbeds::{
     host::say::Step,
-    real::{self, FORTY, Real},
+    real::{self, FORTY, LYON, PARIS, Real},
     systems::{
         controlplane::ControlPlane,
+        ec2::TAKEN_BACK,
         kubectl::Kubectl,
+        openstack::PROJECT,
         operator::{self, Operator},
     },
 };
@@ -17,8 +19,9 @@ use crate::{Args, borrowed::Borrowed, jobs::Jobs};
 
 /// Namespace of the simulated manifests.
 pub const SIMULATED: &str = "demo";
-/// What runs in a job of the real demo: a sleep of this many seconds.
+/// What runs in a job of the real demo: a sleep of this many seconds. Where VMs are taken back, jobs run on after that is announced.
 const REAL_JOB: u32 = 15;
+const REAL_JOB_WITH_STORM: u32 = 25;
 
 /// Where the demo lives.
 pub struct Home {
@@ -58,7 +61,7 @@ impl Home {
             return Ok(it(borrowed.kubectl.clone(), borrowed.user.clone(), Lives::Elsewhere(borrowed)));
         }
         if args.real {
-            let real = Real::start(state).await?;
+            let real = Real::start_with(state, args.clouds.into()).await?;
             return Ok(it(real.plane.kubectl(), real.plane.kubeconfig(), Lives::ForReal(Box::new(real))));
         }
         let step = Step::start("starting a Kubernetes control plane");
@@ -106,7 +109,7 @@ impl Home {
         for kind in &FORTY {
             let step =
                 Step::start(format!("submitting {} jobs of the kind {:?} as {}", kind.jobs, kind.name, kind.group));
-            real.submit(kind, kind.jobs, REAL_JOB)?;
+            real.submit(kind, kind.jobs, if real.ec2().is_ok() { REAL_JOB_WITH_STORM } else { REAL_JOB })?;
             step.done();
         }
         Ok(())
@@ -120,11 +123,29 @@ impl Home {
         }
     }
 
-    /// What is left in the cloud: only a real one can tell.
+    /// What is left in the clouds: only real ones can tell.
     pub async fn servers_left(&self) -> Result<usize> {
-        match &self.lives {
-            Lives::ForReal(real) => Ok(real.openstack.servers(testbeds::systems::openstack::PROJECT).await?.len()),
-            Lives::Here(_) | Lives::Elsewhere(_) => Ok(0),
-        }
+        let Lives::ForReal(real) = &self.lives else { return Ok(0) };
+        let servers = real.openstack.servers(PROJECT).await?.len();
+        Ok(match real.ec2() {
+            Ok(ec2) => servers + ec2.instances().await?.iter().filter(|one| one.lives()).count(),
+            Err(_) => servers,
+        })
+    }
+
+    /// What the clouds say at the end, where there are two: what each made, and what was taken back.
+    pub async fn clouds_said(&self) -> Result<Vec<(&'static str, String)>> {
+        let Lives::ForReal(real) = &self.lives else { return Ok(Vec::new()) };
+        let Ok(ec2) = real.ec2() else { return Ok(Vec::new()) };
+        let lives = real.lives().await?;
+        let spot = lives.iter().filter(|life| life.spot).count();
+        let at = |cloud| lives.iter().filter(|life| life.cloud == cloud).count();
+        let taken = ec2.lives().await?.iter().filter(|one| one.reason.as_deref() == Some(TAKEN_BACK)).count();
+        Ok(vec![
+            ("VMs of the OpenStack", at(LYON).to_string()),
+            ("VMs of the EC2", format!("{}, of which {spot} Spot", at(PARIS))),
+            ("Spot VMs taken back", taken.to_string()),
+            ("jobs given back", real.given_back()?.len().to_string()),
+        ])
     }
 }

@@ -7,6 +7,7 @@ mod end;
 mod home;
 mod jobs;
 mod signals;
+mod storm;
 mod view;
 
 use std::{
@@ -16,13 +17,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tempfile::TempDir;
 use testbeds::{
     host::{
         process::{go_on, interrupt},
         say::{Step, line},
     },
+    real::Clouds,
     systems::operator::Operator,
 };
 
@@ -30,6 +32,7 @@ use crate::{
     home::Home,
     jobs::Numbers,
     signals::{Cut, Signals},
+    storm::Storm,
 };
 
 /// A live run on this machine.
@@ -46,6 +49,28 @@ struct Args {
     /// Starts DIRAC's own services and an OpenStack on this machine (Debian, as root) and submits forty real jobs.
     #[arg(long, conflicts_with = "context")]
     real: bool,
+    /// Which clouds the real demo has. With `openstack,ec2` the pools buy from an EC2 too, Spot first; it takes a third of the Spot VMs back
+    /// while they run jobs, and these jobs are given back to DIRAC.
+    #[arg(long, value_enum, default_value = "openstack", requires = "real")]
+    clouds: Which,
+}
+
+/// The clouds of the real demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    #[value(name = "openstack")]
+    OpenStack,
+    #[value(name = "openstack,ec2", alias = "ec2,openstack")]
+    WithEc2,
+}
+
+impl From<Which> for Clouds {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::OpenStack => Self::OpenStack,
+            Which::WithEc2 => Self::WithEc2,
+        }
+    }
 }
 
 // A start blocks a thread; another has to hear the signals, on a machine of one core too.
@@ -158,6 +183,7 @@ async fn live(args: &Args, begun: &mut Begun, signals: &mut Signals, last: &mut 
     let start = Instant::now();
     let end = args.length.map(Duration::from);
     let mut view = view::View::new(home.namespace);
+    let mut storm = Storm::default();
     loop {
         tokio::select! {
             cut = signals.next() => return Ok(Some(cut)),
@@ -165,6 +191,11 @@ async fn live(args: &Args, begun: &mut Begun, signals: &mut Signals, last: &mut 
         }
         if !operator.process().is_running() {
             bail!("the operator ended; its last words:\n{}", operator.process().last_words());
+        }
+        if args.clouds == Which::WithEc2
+            && let Some(said) = storm.strike(home).await?
+        {
+            view.say(said);
         }
         *last = home.jobs().count(operator).await?;
         view.show(&home.kubectl, last, start.elapsed(), end)?;
@@ -187,4 +218,19 @@ fn remove(state: TempDir) -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clouds_are_chosen_for_the_real_demo_alone() {
+        let parse = |words: &str| Args::try_parse_from(words.split(' '));
+        assert_eq!(parse("demo --real").unwrap().clouds, Which::OpenStack);
+        assert_eq!(parse("demo --real --clouds openstack,ec2").unwrap().clouds, Which::WithEc2);
+        assert!(parse("demo --clouds openstack,ec2").unwrap_err().to_string().contains("--real"));
+        let refused = parse("demo --real --clouds ec2").unwrap_err().to_string();
+        assert!(refused.contains("openstack,ec2"), "{refused}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What the demo shows: what the queue wants, what the VMs do, and why.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs::File,
     io::{IsTerminal, Write as _, stdout},
@@ -21,11 +21,18 @@ pub struct View {
     drawn: usize,
     /// VMs whose reason was said, where nothing is drawn.
     said: BTreeSet<String>,
+    /// What happened, for people: it stays in the picture.
+    events: Vec<String>,
 }
 
 impl View {
     pub fn new(namespace: &'static str) -> Self {
-        Self { namespace, drawn: 0, said: BTreeSet::new() }
+        Self { namespace, drawn: 0, said: BTreeSet::new(), events: Vec::new() }
+    }
+
+    /// Something happened, which is shown from now on.
+    pub fn say(&mut self, sentence: String) {
+        self.events.push(sentence);
     }
 
     /// Time between two pictures.
@@ -36,7 +43,7 @@ impl View {
     /// Draws.
     pub fn show(&mut self, kubectl: &Kubectl, numbers: &Numbers, since: Duration, end: Option<Duration>) -> Result<()> {
         let left = end.map(|e| format!(" of {} s", e.as_secs())).unwrap_or_default();
-        let head = format!(
+        let mut head = format!(
             "{:>4} s{left}   jobs: {} arrived, {} waiting, {} running, {} served",
             since.as_secs(),
             numbers.arrived,
@@ -52,14 +59,16 @@ impl View {
             "--output=json",
         ])?)?;
         let items = vms["items"].as_array().cloned().unwrap_or_default();
-        let unmet = self.unmet(kubectl)?;
+        let mut unmet = self.unmet(kubectl)?;
+        unmet.extend(self.events.iter().cloned());
         if !stdout().is_terminal() {
             let count = |phase: &str| items.iter().filter(|vm| vm["status"]["phase"] == phase).count();
             let mut text = format!(
-                "{head}   VMs: {} booting, {} running, {} ending\n",
+                "{head}   VMs: {} booting, {} running, {} ending{}\n",
                 count("Booting"),
                 count("Running") + count("Draining"),
-                count("Ending")
+                count("Ending"),
+                by_cloud(&items)
             );
             for vm in &items {
                 let (name, vo, flavor, why) = about(vm);
@@ -77,6 +86,7 @@ impl View {
             return Ok(());
         }
         let size = size();
+        head.push_str(&by_cloud(&items));
         self.draw(&picture(&head, &unmet, &items, size))
     }
 
@@ -114,14 +124,15 @@ fn picture(head: &str, unmet: &BTreeSet<String>, vms: &[Value], (rows, columns):
     if !unmet.is_empty() {
         lines.push(String::new());
     }
-    lines.push(format!("{:<10} {:<8} {:<8} {:<9} why", "VM", "VO", "flavor", "phase"));
+    let width = vms.iter().map(|vm| about(vm).2.len()).max().unwrap_or_default().max(8);
+    lines.push(format!("{:<10} {:<8} {:<width$} {:<9} why", "VM", "VO", "flavor", "phase"));
     let room = rows.saturating_sub(lines.len());
     // The last row says what is left out.
     let drawn = if vms.len() <= room { vms.len() } else { room.saturating_sub(1) };
     for vm in &vms[..drawn] {
         let phase = vm["status"]["phase"].as_str().unwrap_or("Pending");
         let (name, vo, flavor, why) = about(vm);
-        lines.push(format!("{name:<10} {vo:<8} {flavor:<8} {phase:<9} {why}"));
+        lines.push(format!("{name:<10} {vo:<8} {flavor:<width$} {phase:<9} {why}"));
     }
     if drawn < vms.len() {
         lines.push(format!("and {} more VMs", vms.len() - drawn));
@@ -140,12 +151,31 @@ fn sentences(all: &Value) -> BTreeSet<String> {
 /// Name, VO, flavor and reason of a VM.
 fn about(vm: &Value) -> (String, String, String, String) {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let spot = if is_spot(vm) { " (Spot)" } else { "" };
     (
         word(&vm["metadata"]["name"]),
         word(&vm["spec"]["vo"]),
-        word(&vm["spec"]["offering"]["flavor"]),
+        format!("{}{spot}", word(&vm["spec"]["offering"]["flavor"])),
         word(&vm["spec"]["reason"]),
     )
+}
+
+fn is_spot(vm: &Value) -> bool {
+    vm["spec"]["offering"]["purchase"] == "Spot"
+}
+
+/// How many VMs are of which cloud, and how many are Spot, where more than one cloud has any or one is Spot.
+fn by_cloud(vms: &[Value]) -> String {
+    let mut clouds: BTreeMap<&str, usize> = BTreeMap::new();
+    for vm in vms {
+        *clouds.entry(vm["spec"]["cloudRef"]["name"].as_str().unwrap_or("-")).or_default() += 1;
+    }
+    let spot = vms.iter().filter(|vm| is_spot(vm)).count();
+    if clouds.len() < 2 && spot == 0 {
+        return String::new();
+    }
+    let each: Vec<String> = clouds.iter().map(|(cloud, number)| format!("{number} at {cloud}")).collect();
+    format!(" ({}; {spot} Spot)", each.join(", "))
 }
 
 /// Rows and columns of the terminal, asked for each time: it may be made smaller.
@@ -200,6 +230,20 @@ mod tests {
         assert!(lines.iter().all(|line| line.len() <= 40) && lines[15].starts_with("VM "), "{lines:?}");
         assert_eq!(picture("60 s", &many, &vms, (2, 80)), ["60 s"]);
         assert_eq!(picture("60 s", &BTreeSet::new(), &vms[..2], (24, 80)).len(), 5, "all of them, and nothing else");
+    }
+
+    #[test]
+    fn vms_are_counted_by_cloud_where_there_is_a_choice() {
+        let vm = |cloud: &str, purchase: &str| {
+            serde_json::json!({
+                "metadata": {"name": "cpu-1"},
+                "spec": {"vo": "biomed", "cloudRef": {"name": cloud}, "offering": {"flavor": "c8", "purchase": purchase}, "reason": "so"},
+            })
+        };
+        let (lyon, paris) = (vm("lyon", "OnDemand"), vm("paris", "Spot"));
+        assert_eq!(by_cloud(&[lyon.clone(), lyon.clone()]), "");
+        assert_eq!(by_cloud(&[lyon.clone(), paris.clone(), lyon]), " (2 at lyon, 1 at paris; 1 Spot)");
+        assert_eq!(about(&paris).2, "c8 (Spot)");
     }
 
     #[test]

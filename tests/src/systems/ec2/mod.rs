@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result};
 pub use control::{Loss, Pool, Purchase};
-pub use seen::{Event, Instance};
+pub use seen::{Event, Instance, Lived, TAKEN_BACK};
 use serde::Deserialize;
 pub use venv::MOTO;
 

@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::Ec2;
 
+/// The reason of a Spot instance that was taken back.
+pub const TAKEN_BACK: &str = "Server.SpotInstanceTermination";
+
 /// An instance by the stand-in's own book. Terminated ones are in it until they are forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Instance {
@@ -64,6 +67,34 @@ impl Instance {
     }
 }
 
+/// The life of an instance by the stand-in's own book, from its launch to where it costs nothing any more.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Lived {
+    /// Its id.
+    pub id: String,
+    /// Instance type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Cores of that type.
+    pub cores: u64,
+    /// Whether it is a Spot instance.
+    pub spot: bool,
+    /// Tags of the instance.
+    pub tags: BTreeMap<String, String>,
+    /// The code of the quota that it counts against.
+    pub quota_class: Option<String>,
+    /// When it was launched, in seconds since 1970.
+    pub began: f64,
+    /// When it began to shut down: AWS counts and bills it no more. `None`: it is there.
+    pub ended: Option<f64>,
+    /// The code of its StateReason.
+    pub reason: Option<String>,
+    /// Its user-data as a guest reads them.
+    pub user_data: String,
+    /// The size of its user-data as EC2 has them.
+    pub user_data_bytes: usize,
+}
+
 /// A turn in the life of an instance.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Event {
@@ -95,6 +126,11 @@ impl Ec2 {
     /// Every launch, change of state and end since the start, in order; it outlives the instances.
     pub async fn history(&self) -> Result<Vec<Event>> {
         self.look("history").await
+    }
+
+    /// All instances from launch to end, until they are forgotten.
+    pub async fn lives(&self) -> Result<Vec<Lived>> {
+        self.look("lives").await
     }
 
     /// How many calls came, by `service:Action` as IAM names them, whatever became of them.

@@ -151,12 +151,24 @@ impl OpenStack {
 
     /// Makes a server that is none of ours, whatever its name and tags say; its id.
     pub async fn make_server(&self, project: &str, name: &str, tags: &[&str], metadata: &Value) -> Result<String> {
+        self.make_server_of("m1.tiny", project, name, tags, metadata).await
+    }
+
+    /// The same, of this flavor.
+    pub(super) async fn make_server_of(
+        &self,
+        flavor: &str,
+        project: &str,
+        name: &str,
+        tags: &[&str],
+        metadata: &Value,
+    ) -> Result<String> {
         let token = self.token(USER, project).await?;
         let images =
             self.call(&token, Method::GET, format!("http://127.0.0.1:{}/v2/images", self.ports.glance), None).await?;
         let image = images["images"][0]["id"].as_str().context("there is no image")?;
         let body = json!({"server": {
-            "name": name, "flavorRef": "id-of-m1.tiny", "imageRef": image, "networks": "none", "tags": tags, "metadata": metadata}});
+            "name": name, "flavorRef": format!("id-of-{flavor}"), "imageRef": image, "networks": "none", "tags": tags, "metadata": metadata}});
         let made = self.call(&token, Method::POST, self.nova("servers"), Some(body)).await?;
         Ok(made["server"]["id"].as_str().context("a server has no id")?.to_owned())
     }

@@ -6,7 +6,11 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::OpenStack;
+use super::{OpenStack, TINY};
+
+/// Nodes with virtual GPUs, and how many each has (`NODES` in `start.rs`).
+const GPU_NODES: u32 = 2;
+const GPUS_OF_NODE: u32 = 8;
 
 impl OpenStack {
     /// From now on there is no metadata service: a guest without a config drive gets no user-data. It stays so.
@@ -49,6 +53,22 @@ impl OpenStack {
                 properties["resources:VGPU"] = json!(gpus.to_string());
             }
             self.add_flavor(name, 4, 16_384, 10, properties).await?;
+        }
+        Ok(())
+    }
+
+    /// Has servers of another project take all virtual GPUs but so many, as at a site that others use too. Nova then finds no host for more.
+    pub async fn leave_gpus(&self, left: u32) -> Result<()> {
+        let mut taken = (GPU_NODES * GPUS_OF_NODE).saturating_sub(left);
+        for number in 1..=GPU_NODES {
+            let gpus = taken.min(GPUS_OF_NODE);
+            taken -= gpus;
+            if gpus == 0 {
+                break;
+            }
+            let flavor = format!("g{gpus}.others-{number}");
+            self.add_flavor(&flavor, 1, 512, 1, json!({"resources:VGPU": gpus.to_string()})).await?;
+            self.make_server_of(&flavor, TINY, &flavor, &[], &json!({})).await?;
         }
         Ok(())
     }

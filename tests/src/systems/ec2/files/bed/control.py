@@ -1,5 +1,6 @@
 """The hands behind the cloud: POST /_bed/NAME with a JSON object, and an answer in JSON. `tests/src/systems/ec2/control.rs` speaks it."""
 import base64
+import gzip
 import json
 import secrets
 import threading
@@ -54,6 +55,19 @@ class Control:
 
     def do_history(self):
         return self.stage.book.history
+
+    def do_lives(self):
+        """Each instance that is not forgotten, from its launch to where it costs nothing any more, with its user-data as a guest reads them."""
+        ended = {}
+        for turn in self.stage.book.history:
+            if turn['what'] == 'shutting-down':
+                ended.setdefault(turn['id'], turn['at'])
+        return [{
+            'id': one.id, 'type': one.type, 'cores': self.stage.capacity.cores(one.type), 'spot': one.purchase == 'spot', 'tags': one.tags,
+            'quota_class': quota_class(one.type, one.purchase), 'began': one.launched, 'ended': ended.get(one.id), 'reason': one.reason,
+            'user_data': (gzip.decompress(one.user_data) if one.user_data[:2] == b'\x1f\x8b' else one.user_data).decode(errors='replace'),
+            'user_data_bytes': len(one.user_data),
+        } for one in self.stage.book.instances.values()]
 
     def do_calls(self):
         return dict(self.stage.faults.calls)
