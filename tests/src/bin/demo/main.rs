@@ -229,8 +229,8 @@ mod tests {
         let parse = |words: &str| Args::try_parse_from(words.split(' '));
         assert_eq!(parse("demo --real").unwrap().clouds, Which::OpenStack);
         assert_eq!(parse("demo --real --clouds openstack,ec2").unwrap().clouds, Which::WithEc2);
-        assert!(parse("demo --clouds openstack,ec2").unwrap_err().to_string().contains("--real"));
-        let refused = parse("demo --real --clouds ec2").unwrap_err().to_string();
-        assert!(refused.contains("openstack,ec2"), "{refused}");
+        let refused = |words| parse(words).err().unwrap().to_string();
+        assert!(refused("demo --clouds openstack,ec2").contains("--real"));
+        assert!(refused("demo --real --clouds ec2").contains("openstack,ec2"));
     }
 }
