@@ -1,6 +1,9 @@
 //! Numbers of manifests, in the numbers that the broker counts with, and back.
 
-use broker::plan::{Free, Limits};
+use broker::{
+    cloud::Gpu,
+    plan::{Free, Limits, Offering},
+};
 use crds::{PilotVM, quantity::Ceiling};
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,6 +31,19 @@ pub fn seconds(duration: crds::Duration) -> SignedDuration {
 /// Seconds from one moment to a later one; 0 where it is none.
 pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
     count(to.duration_since(from).as_secs())
+}
+
+/// An offering with these GPUs, and nothing else of it.
+pub fn gpus(gpu: Option<&Gpu>) -> Offering {
+    let Some(gpu) = gpu else { return Offering::default() };
+    Offering {
+        gpus: u64::from(gpu.count()),
+        gpu_model: gpu.model.clone(),
+        gpu_vendor: gpu.maker().map(str::to_owned),
+        gpu_memory_mib: gpu.memory_mib,
+        gpu_share: gpu.is_share(),
+        ..Offering::default()
+    }
 }
 
 /// The whole VM, as if no job ran on it.

@@ -19,7 +19,7 @@ cargo xtask COMMAND
   demo --real [--for 10m] [--clouds openstack,ec2]
                                               the same with a real DIRAC and a real OpenStack; with an EC2 beside it, Spot first
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need;
-                                              layers: unit crds dirac openstack losses crash chart operator e2e
+                                              layers: unit crds dirac ec2 openstack losses crash tutorial chart operator e2e
   test --full                                 the same, and what takes long of the layers that have a short form (losses, crash, chart)
   testbed up|down|status [controlplane] [dirac] [openstack] [ec2] [cluster] [--state DIR]
                                               the real systems by hand, in the background, and how to reach them

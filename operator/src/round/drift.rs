@@ -11,11 +11,12 @@ use broker::{
 };
 use crds::{PilotPool, PilotVM, Reason};
 
-use super::{
-    snapshot::gpus,
-    world::{CloudView, World},
+use super::world::{CloudView, World};
+use crate::{
+    amounts::{count, gpus},
+    life::drains,
+    resolve::requirements,
 };
-use crate::{amounts::count, life::drains, resolve::requirements};
 
 /// What pools say that their VMs are, put into words once.
 pub struct Wanted<'a> {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use broker::{
-    cloud::{Gpu, Offer, Purchase},
+    cloud::{Offer, Purchase},
     demand::TaskQueue,
     experience::{FRESH, reclaims},
     plan::{CloudState, Life, LiveVm, Measured, Offering, Pool, Resources, Rules, Snapshot, Vo},
@@ -26,7 +26,7 @@ use super::{
     world::{CloudView, UnreadVm, World},
 };
 use crate::{
-    amounts::{count, limits, seconds_between},
+    amounts::{count, gpus, limits, seconds_between},
     known::lots::{boots, purchase},
     life::{created, is_ended, launched},
     names::{Key, default_ce, deleting},
@@ -193,19 +193,6 @@ fn living<'a>(world: &'a World, cloud: &str) -> HashMap<(&'a str, Option<&'a str
         }
     }
     all
-}
-
-/// An offering with these GPUs, and nothing else of it.
-pub fn gpus(gpu: Option<&Gpu>) -> Offering {
-    let Some(gpu) = gpu else { return Offering::default() };
-    Offering {
-        gpus: u64::from(gpu.count()),
-        gpu_model: gpu.model.clone(),
-        gpu_vendor: gpu.maker().map(str::to_owned),
-        gpu_memory_mib: gpu.memory_mib,
-        gpu_share: gpu.is_share(),
-        ..Offering::default()
-    }
 }
 
 fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<Timestamp>) -> LiveVm {

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
-    Ec2Cloud,
-    client::CARRIED_OUT_WITHIN,
-    fault::Fault,
-    machine::{Machine, Ordered},
-};
+use super::{Ec2Cloud, buy::Ordered, client::CARRIED_OUT_WITHIN, fault::Fault, machine::Machine};
 use crate::cloud::{Cloud, CloudError, Order, Vm, VmState, keep};
 
 /// Pauses between the looks right after an order whose outcome is unclear.

@@ -5,10 +5,11 @@
 //! | whose rights, at which addresses | `config`, `credentials`, `http` |
 //! | how is a call made, what does a refusal mean | `client`, `fault` |
 //! | which instances are ours, in what state | `instances`, `state`, `tags` |
-//! | how is at most one instance made | `create`, `machine`, `templates` |
-//! | what can be bought, how much of it | `offers`, `lookup`, `resolved`, `quota`, `headroom` |
+//! | how is at most one instance made | `create`, `machine`, `buy`, `templates` |
+//! | what can be bought, how much of it | `offers`, `prices`, `lookup`, `resolved`, `quota`, `headroom` |
 //! | what does the provider announce | `notices` |
 
+mod buy;
 mod client;
 mod config;
 mod create;
@@ -21,6 +22,7 @@ mod lookup;
 mod machine;
 mod notices;
 mod offers;
+mod prices;
 mod quota;
 mod resolved;
 mod state;
