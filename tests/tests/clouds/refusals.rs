@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use testbeds::systems::openstack::{OpenStack, PROJECT, USER};
 
 use super::real::{driver, try_driver};
-use crate::{order, password};
+use crate::{noise, order, password};
 
 pub async fn the_catalogue_tells_what_there_is(it: &OpenStack, cloud: &dyn Cloud) {
     let offers = cloud.offers(&Wanted::default()).await.unwrap();
@@ -144,7 +144,7 @@ pub async fn orders_that_cannot_work_are_invalid(it: &OpenStack, cloud: &dyn Clo
     let no_image = "00000000-0000-0000-0000-000000000000";
     let mut no_zone = order("orders", "zone", "m1.tiny", image, "");
     no_zone.choices[0].zone = Some("no-zone".to_owned());
-    let huge = "x".repeat(60_000);
+    let huge = noise(120_000);
     for (what, order) in [
         ("image", order("orders", "image", "m1.tiny", no_image, "")),
         ("zone", no_zone),
