@@ -132,9 +132,11 @@ async fn who_may_not_or_cannot_read_knows_nothing(dirac: &mut Dirac) {
     let stranger = check(&inspector(dirac, "stranger", "biomed_admin").inspect().await, &wanted());
     let refused = |service: &str| (format!("WorkloadManagement/{service}"), State::Missing, None);
     let all = states(stranger);
-    assert_eq!(all[..3], [refused("JobMonitoring"), refused("Matcher"), refused("PilotManager")]);
+    // A JobManager answers whoever is known to DIRAC at all; whose jobs it would take back it says when it is asked to.
+    assert_eq!(all[0], ("WorkloadManagement/JobManager".to_owned(), State::Met, None));
+    assert_eq!(all[1..4], [refused("JobMonitoring"), refused("Matcher"), refused("PilotManager")]);
     let unknown = ("/".to_owned(), State::Unknown, Some(Fault::Unauthorized));
-    assert_eq!(all[3..], [unknown, ("/Registry/Users".to_owned(), State::Missing, None)]);
+    assert_eq!(all[4..], [unknown, ("/Registry/Users".to_owned(), State::Missing, None)]);
 
     dirac.stop_service("RESOURCESTATUS");
     let all = states(lacking(dirac).await);
