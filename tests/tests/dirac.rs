@@ -3,6 +3,7 @@
 
 mod dirac {
     mod gpus;
+    pub mod hands;
     pub mod lost;
     mod readiness;
     mod recipes;
@@ -28,10 +29,9 @@ use broker::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
-use testbeds::{
-    host::process::Process,
-    systems::dirac::{Ce, Dirac},
-};
+use testbeds::systems::dirac::{Ce, Dirac};
+
+use self::dirac::hands::{CE, done, pilot, run, wait_for, waiting};
 
 /// Resources of the differential test; each is compared with every queue.
 const RESOURCES: usize = 250;
@@ -69,7 +69,7 @@ const JDL: &str = r#"[
 #[tokio::test]
 async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jobs_alone() {
     let state = tempfile::tempdir().unwrap();
-    let ce = Ce { name: "openstack.lyon.fr".into(), queues: vec!["m1.large".into()] };
+    let ce = Ce { name: CE.into(), queues: vec!["m1.large".into()] };
     let dirac = Dirac::start(state.path(), &[ce]).await.unwrap();
     let user = dirac.credentials("user").unwrap();
     let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
@@ -79,43 +79,11 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     let other = dirac.submit("enmr_user", 1, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap()[0];
     assert_eq!(dirac.submit("biomed_user", 3, &JDL.replace("@TAGS@", "Tags = \"GPU\";")).unwrap().len(), 3);
     let plain = dirac.submit("biomed_user", 1, &JDL.replace("@TAGS@", "")).unwrap()[0];
-    let waiting = async || matcher.active_task_queues().await.unwrap().queues.iter().map(|q| q.jobs).sum::<u64>();
-    for _ in 0..60 {
-        if waiting().await == 5 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    assert_eq!(waiting().await, 5, "the optimizers put the jobs into task queues");
+    wait_for(&matcher, 5).await;
 
-    let uid = "0c0ffee0-0000-4000-8000-000000000001";
-    let pilot = NewPilot {
-        reference: broker::pilot::stamp::reference(uid),
-        stamp: broker::pilot::stamp::stamp(uid),
-        vo: "biomed".into(),
-        site: testbeds::systems::dirac::SITE.into(),
-        ce: "openstack.lyon.fr".into(),
-        queue: "m1.large".into(),
-    };
-    rows.register(&pilot).await.unwrap();
-    rows.set_status(&pilot, PilotStatus::Waiting, "the VM exists").await.unwrap();
-    let mut command = std::process::Command::new(dirac.run_pilot());
-    command.arg(state.path().join("vm")).envs([
-        ("DIRAC_PILOT_REFERENCE", pilot.reference.as_str()),
-        ("DIRAC_VO", "biomed"),
-        ("DIRAC_GROUP", "biomed_pilot"),
-        ("DIRAC_SITE", testbeds::systems::dirac::SITE),
-        ("DIRAC_CE", "openstack.lyon.fr"),
-        ("DIRAC_QUEUE", "m1.large"),
-        ("DIRAC_CORES", "2"),
-        ("DIRAC_CPU_TIME", "86400"),
-        ("DIRAC_TAGS", "GPU"),
-        ("DIRAC_REQUIRED_TAGS", "GPU"),
-    ]);
-    let mut vm = Process::spawn("pilot", command, &state.path().join("log/pilot.log")).unwrap();
-    let done =
-        || dirac.sql("select count(*) from JobDB.Jobs where Status = 'Done'").unwrap().trim().parse::<u64>().unwrap();
-    vm.wait_until("three Done jobs", Duration::from_secs(180), || done() == 3).unwrap();
+    let pilot = pilot(&rows, 1, "m1.large").await;
+    let mut vm = run(&dirac, state.path(), &pilot, &[("DIRAC_CORES", "2"), ("DIRAC_REQUIRED_TAGS", "GPU")]);
+    vm.wait_until("three Done jobs", Duration::from_secs(180), || done(&dirac) == 3).unwrap();
     let row = rows.rows(std::slice::from_ref(&pilot.reference)).await.unwrap().remove(0);
     assert_eq!(row.status, PilotStatus::Running, "the Matcher wrote it at the first request");
     assert!(row.current_job > 0, "and which jobs it got: {row:?}");
@@ -123,7 +91,7 @@ async fn a_job_lives_from_submission_to_done_on_a_gpu_pilot_that_leaves_other_jo
     let ended = vm.wait(Duration::from_secs(180)).unwrap();
     assert!(ended.is_some(), "a pilot that finds no more work ends by itself");
     assert_eq!(
-        (done(), waiting().await),
+        (done(&dirac), waiting(&matcher).await),
         (3, 2),
         "it required the tag, so the plain job still waits; and it is of its VO, so the other VO's job does"
     );

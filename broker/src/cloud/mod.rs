@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | what is ordered, which attempt is it | `order` |
+//! | what is ordered, which attempt is it, is its VM there already | `order`, `attempt` |
 //! | what is a VM, which of twins is kept | `vm` |
 //! | what can be bought, how much of it | `offer` |
 //! | what does a provider take, what does it announce | `limits`, `notice` |
@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 
+mod attempt;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 mod error;

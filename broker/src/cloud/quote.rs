@@ -2,6 +2,8 @@
 
 /// Longest text of a provider that is handed on.
 const LONGEST_TEXT: usize = 200;
+/// A sentence names at most this many things.
+const MOST_NAMED: usize = 10;
 
 /// The beginning of a provider's text, on one line, without what does not print.
 pub fn shortened(text: &str) -> String {
@@ -12,6 +14,13 @@ pub fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// The first of these names: a sentence has room for no more.
+pub fn some(names: &[&str]) -> String {
+    let first: Vec<String> = names.iter().take(MOST_NAMED).map(|name| shortened(name)).collect();
+    let more = names.len().saturating_sub(MOST_NAMED);
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
 }
 
 /// Whether a character shows on a terminal and changes nothing else there: no control, no mark of direction, none of no width.

@@ -112,14 +112,14 @@ pub fn is_marked(secret: &Secret) -> bool {
 }
 
 impl Opened {
-    /// Whether there is a value under `name`.
-    pub fn has(&self, name: &str) -> bool {
-        self.object.data.as_ref().is_some_and(|data| data.contains_key(name))
-    }
-
     /// The value under `name`, where there is one.
     pub fn optional(&self, name: &str) -> Result<Option<SecretString>, Trouble> {
-        self.has(name).then(|| self.get(name)).transpose()
+        self.object.data.as_ref().is_some_and(|data| data.contains_key(name)).then(|| self.get(name)).transpose()
+    }
+
+    /// The value under `name`, which is no secret in itself.
+    pub fn plain(&self, name: &str) -> Result<String, Trouble> {
+        Ok(self.get(name)?.expose_secret().to_owned())
     }
 
     /// The value under `name`.

@@ -1,6 +1,6 @@
 //! An EC2 driver, from the Cloud object and the Secret that it names.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use broker::{
     clock::Clock,
@@ -14,15 +14,10 @@ use crds::{
     cloud::{CloudSpec, Ec2, Image, NamedOrId},
 };
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::openstack::gpus;
-use crate::{
-    api::{Api, secret::Opened},
-    args::Run,
-    names::Key,
-    trouble::Trouble,
-};
+use crate::{api::Api, args::Run, names::Key, trouble::Trouble};
 
 /// Where a service account's token is that AWS knows: what EKS puts into a pod whose account is annotated with a role.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -58,7 +53,7 @@ pub async fn config(
         launch_template: ec2.launch_template.as_ref().map(template),
         root_volume_gib: ec2.root_volume_gib.and_then(|gib| u64::try_from(gib).ok()),
         queue: ec2.interruption_queue.clone(),
-        gpus: if spec.flavors.is_empty() { BTreeMap::new() } else { gpus(&spec.flavors) },
+        gpus: gpus(&spec.flavors),
     };
     Ok((config, version))
 }
@@ -70,10 +65,10 @@ async fn credential(api: &Api, args: &Run, key: &Key, ec2: &Ec2) -> Result<(Cred
     if let Some(reference) = auth.and_then(|auth| auth.secret_ref.as_ref()) {
         let secret = api.open(&key.beside(&reference.name)).await?;
         let keys = Credential::Keys {
-            id: plain(&secret, "access_key_id")?,
+            id: secret.plain("access_key_id")?,
             secret: secret.get("secret_access_key")?,
-            session_token: secret.has("session_token").then(|| secret.get("session_token")).transpose()?,
-            expires: secret.has("expiration").then(|| expiration(&secret)).transpose()?,
+            session_token: secret.optional("session_token")?,
+            expires: secret.optional("expiration")?.map(|text| expiration(&text)).transpose()?,
         };
         return Ok((keys, secret.version));
     }
@@ -105,13 +100,8 @@ async fn credential(api: &Api, args: &Run, key: &Key, ec2: &Ec2) -> Result<(Cred
     ))
 }
 
-/// A value that is no secret in itself.
-fn plain(secret: &Opened, name: &str) -> Result<String, Trouble> {
-    Ok(secret.get(name)?.expose_secret().to_owned())
-}
-
-fn expiration(secret: &Opened) -> Result<Timestamp, Trouble> {
-    plain(secret, "expiration")?.parse().map_err(|_| {
+fn expiration(text: &SecretString) -> Result<Timestamp, Trouble> {
+    text.expose_secret().parse().map_err(|_| {
         let text =
             "the key \"expiration\" of the Secret is no time: write it as STS does, for example 2026-12-01T12:00:00Z";
         Trouble::new(Reason::SecretIncomplete, text.to_owned())

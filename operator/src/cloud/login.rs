@@ -37,15 +37,14 @@ const ACCESS_TOKEN: &str = "access_token";
 
 /// The identity of this Secret, and a number that changes where another takes its place.
 pub fn identity(ctx: &Context, key: &Key, oidc: &Oidc, secret: &Opened) -> Result<(Arc<Identity>, u64), Trouble> {
-    let text = |name: &str| Ok::<_, Trouble>(secret.get(name)?.expose_secret().to_owned());
     let (grant, token, kept) = match oidc.grant.unwrap_or_default() {
         OidcGrant::RefreshToken => {
             // A public client has no secret.
-            let client = Client { id: text("client_id")?, secret: secret.optional("client_secret")? };
+            let client = Client { id: secret.plain("client_id")?, secret: secret.optional("client_secret")? };
             (Grant::RefreshToken(client), Some(secret.get(REFRESH_TOKEN)?), REFRESH_TOKEN)
         }
         OidcGrant::ClientCredentials => {
-            let client = Client { id: text("client_id")?, secret: Some(secret.get("client_secret")?) };
+            let client = Client { id: secret.plain("client_id")?, secret: Some(secret.get("client_secret")?) };
             (Grant::ClientCredentials(client), None, REFRESH_TOKEN)
         }
         OidcGrant::AccessToken => {

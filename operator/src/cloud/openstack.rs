@@ -17,10 +17,9 @@ use crds::{
     cloud::{CloudSpec, FlavorFacts, FlavorGpus, Image, NamedOrId, OpenStack},
     pool::Purchase,
 };
-use secrecy::ExposeSecret;
 
 use super::login;
-use crate::{amounts::count, api::secret::Opened, context::Context, names::Key, trouble::Trouble};
+use crate::{amounts::count, context::Context, names::Key, trouble::Trouble};
 
 /// A driver with this configuration, and with room for its answers.
 pub fn make(config: Config, pace: Arc<Pace>, room: Room, clock: Clock) -> Result<OpenStackCloud, Trouble> {
@@ -60,16 +59,16 @@ pub async fn config(
     };
     let (credential, mut versions) = if let Some(via) = &auth.application_credential {
         let secret = open(&via.secret_ref).await?;
-        let credential = Credential::Application { id: plain(&secret, "id")?, secret: secret.get("secret")? };
+        let credential = Credential::Application { id: secret.plain("id")?, secret: secret.get("secret")? };
         (credential, secret.version)
     } else if let Some(via) = &auth.password {
         let project = which()?;
         let secret = open(&via.secret_ref).await?;
         let credential = Credential::Password {
-            username: plain(&secret, "username")?,
-            user_domain: match plain(&secret, "user_domain_id") {
+            username: secret.plain("username")?,
+            user_domain: match secret.plain("user_domain_id") {
                 Ok(id) => NameOrId::Id(id),
-                Err(_) => NameOrId::Name(plain(&secret, "user_domain").unwrap_or_else(|_| "Default".to_owned())),
+                Err(_) => NameOrId::Name(secret.plain("user_domain").unwrap_or_else(|_| "Default".to_owned())),
             },
             password: secret.get("password")?,
             project,
@@ -93,7 +92,7 @@ pub async fn config(
             let secret = open(reference).await?;
             versions.push(' ');
             versions.push_str(&secret.version);
-            Some(plain(&secret, "ca.crt")?)
+            Some(secret.plain("ca.crt")?)
         }
         None => None,
     };
@@ -114,11 +113,6 @@ pub async fn config(
         spot: spot(&spec.flavors),
     };
     Ok((config, versions))
-}
-
-/// A value that is no secret in itself.
-fn plain(secret: &Opened, name: &str) -> Result<String, Trouble> {
-    Ok(secret.get(name)?.expose_secret().to_owned())
 }
 
 fn project(project: &crds::cloud::Project) -> Option<Project> {

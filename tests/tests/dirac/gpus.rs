@@ -2,16 +2,13 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use broker::pilot::{
-    rows::{NewPilot, PilotRows, PilotStatus},
-    stamp,
-};
-use testbeds::{
-    host::process::Process,
-    systems::dirac::{Ce, Dirac, SITE},
-};
+use broker::pilot::rows::{PilotRows, PilotStatus};
+use testbeds::systems::dirac::{Ce, Dirac};
 
-use super::super::{Matcher, PilotManager, client};
+use super::{
+    super::{Matcher, PilotManager, client},
+    hands::{CE, done, pilot, run, wait_for},
+};
 
 /// What a job does: it takes a lock on what it sees of the GPUs, for some seconds. Who finds it taken has a GPU that is busy.
 const JOB: &str = r#"
@@ -26,7 +23,7 @@ rmdir "lock-$CUDA_VISIBLE_DEVICES"
 #[tokio::test]
 async fn no_gpu_has_two_jobs_and_the_cores_that_are_not_kept_for_gpus_take_others() {
     let state = tempfile::tempdir().unwrap();
-    let ce = Ce { name: "openstack.lyon.fr".into(), queues: vec!["g1".into()] };
+    let ce = Ce { name: CE.into(), queues: vec!["g1".into()] };
     let dirac = Dirac::start(state.path(), &[ce]).await.unwrap();
     let user = dirac.credentials("user").unwrap();
     let matcher = Matcher::new(client(&dirac, "MATCHER", "biomed_admin", &user, 30));
@@ -46,47 +43,19 @@ async fn no_gpu_has_two_jobs_and_the_cores_that_are_not_kept_for_gpus_take_other
     // One that needs all cores of its GPU.
     dirac.submit("biomed_user", 1, &jdl("gpu", "Tags = \"GPU\"; NumberOfProcessors = 2;")).unwrap();
     dirac.submit("biomed_user", 2, &jdl("plain", "")).unwrap();
-    let waiting = async || matcher.active_task_queues().await.unwrap().queues.iter().map(|q| q.jobs).sum::<u64>();
-    for _ in 0..120 {
-        if waiting().await == 7 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    assert_eq!(waiting().await, 7, "the optimizers put the jobs into task queues");
+    wait_for(&matcher, 7).await;
 
-    let uid = "0c0ffee0-0000-4000-8000-000000000003";
-    let pilot = NewPilot {
-        reference: stamp::reference(uid),
-        stamp: stamp::stamp(uid),
-        vo: "biomed".into(),
-        site: SITE.into(),
-        ce: "openstack.lyon.fr".into(),
-        queue: "g1".into(),
-    };
-    rows.register(&pilot).await.unwrap();
-    rows.set_status(&pilot, PilotStatus::Waiting, "the VM exists").await.unwrap();
-    let mut command = std::process::Command::new(dirac.run_pilot());
-    command.arg(state.path().join("vm")).envs([
-        ("DIRAC_PILOT_REFERENCE", pilot.reference.as_str()),
-        ("DIRAC_VO", "biomed"),
-        ("DIRAC_GROUP", "biomed_pilot"),
-        ("DIRAC_SITE", SITE),
-        ("DIRAC_CE", "openstack.lyon.fr"),
-        ("DIRAC_QUEUE", "g1"),
+    let pilot = pilot(&rows, 3, "g1").await;
+    let settings = [
         ("DIRAC_CORES", "6"),
         ("DIRAC_RAM_MIB", "12288"),
         ("DIRAC_GPUS", "2"),
         ("DIRAC_GPU_MODEL", "A100"),
         ("DIRAC_GPU_CORES", "2"),
-        ("DIRAC_CPU_TIME", "86400"),
-        ("DIRAC_TAGS", "GPU"),
         ("DIRAC_REQUIRED_TAGS", ""),
-    ]);
-    let mut vm = Process::spawn("pilot", command, &state.path().join("log/pilot.log")).unwrap();
-    let done =
-        || dirac.sql("select count(*) from JobDB.Jobs where Status = 'Done'").unwrap().trim().parse::<u64>().unwrap();
-    vm.wait_until("seven Done jobs", Duration::from_secs(300), || done() == 7).unwrap();
+    ];
+    let mut vm = run(&dirac, state.path(), &pilot, &settings);
+    vm.wait_until("seven Done jobs", Duration::from_secs(300), || done(&dirac) == 7).unwrap();
     let row = rows.rows(std::slice::from_ref(&pilot.reference)).await.unwrap().remove(0);
     assert_eq!(row.jobs.unwrap_or_default().len(), 7, "one row has the jobs of all three agents");
     assert!(vm.wait(Duration::from_secs(300)).unwrap().is_some(), "a pilot that finds no more work ends by itself");

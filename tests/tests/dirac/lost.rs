@@ -12,29 +12,18 @@ use broker::{
 use serde_json::json;
 use testbeds::systems::dirac::{Dirac, SITE};
 
+use super::hands::{CE, pilot};
 use crate::{JDL, client};
 
-/// A pilot whose row says that its VM exists.
-async fn pilot(rows: &PilotManager, number: u64) -> NewPilot {
-    let uid = format!("0c0ffee0-0000-4000-8000-00000000{number:04}");
-    let pilot = NewPilot {
-        reference: broker::pilot::stamp::reference(&uid),
-        stamp: broker::pilot::stamp::stamp(&uid),
-        vo: "biomed".into(),
-        site: SITE.into(),
-        ce: "openstack.lyon.fr".into(),
-        queue: "m1.large".into(),
-    };
-    rows.register(&pilot).await.unwrap();
-    rows.set_status(&pilot, PilotStatus::Waiting, "the VM exists").await.unwrap();
-    pilot
-}
+/// The queue of the pilots.
+const QUEUE: &str = "m1.large";
 
-/// The job that the Matcher gives this pilot, as soon as the optimizers have put one into a task queue.
+/// The job that the Matcher gives this pilot, as soon as the optimizers have put one into a task queue. One that was rescheduled they hold
+/// for a minute first (JobScheduling's `RescheduleDelays`): so it is time that counts here, and not the number of questions.
 async fn job(dirac: &Dirac, pilot: &NewPilot) -> u64 {
-    let resource =
-        json!({"Site": SITE, "GridCE": "openstack.lyon.fr", "CPUTime": 86_400, "PilotReference": pilot.reference});
-    for _ in 0..60 {
+    let resource = json!({"Site": SITE, "GridCE": CE, "CPUTime": 86_400, "PilotReference": pilot.reference});
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(300) {
         if let Some(job) = dirac.request_job("biomed_pilot", &resource).unwrap() {
             return job;
         }
@@ -62,7 +51,7 @@ pub async fn jobs_of_a_lost_pilot_go_back_and_those_of_others_stay(dirac: &Dirac
     let manager = JobManager::new(client(dirac, "JOBMANAGER", "biomed_admin", user, 60));
     manager.ping().await.unwrap();
     assert_eq!(dirac.submit("biomed_user", 4, &JDL.replace("@TAGS@", "")).unwrap().len(), 4);
-    let (lost, other) = (pilot(&rows, 11).await, pilot(&rows, 12).await);
+    let (lost, other) = (pilot(&rows, 11, QUEUE).await, pilot(&rows, 12, QUEUE).await);
     let mut jobs = Vec::new();
     for _ in 0..4 {
         jobs.push(job(dirac, &lost).await);

@@ -1,14 +1,12 @@
 //! Making one instance, at most one for an attempt: the provider knows each attempt by its token, and an owner's instance by its tags.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::{Ec2Cloud, buy::Ordered, client::CARRIED_OUT_WITHIN, fault::Fault, machine::Machine};
-use crate::cloud::{Cloud, CloudError, Order, Vm, VmState, keep};
-
-/// Pauses between the looks right after an order whose outcome is unclear.
-const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+use crate::cloud::{
+    Cloud, CloudError, Order, Vm, VmState,
+    attempt::{self, cannot_look, look, unclear},
+};
 
 /// Makes the order's instance, or adopts the one that an attempt already made.
 ///
@@ -29,7 +27,7 @@ pub async fn create(cloud: &Ec2Cloud, order: &Order) -> Result<Vm, CloudError> {
         Err(fault) if fault.is("IdempotentInstanceTerminated") => {
             Err(CloudError::Transient(format!("{}: another attempt can be made", fault.error)))
         }
-        Err(fault) if fault.in_doubt => look(cloud, order, fault.error.to_string(), until).await,
+        Err(fault) if fault.in_doubt => look(order, fault.error.to_string(), until, || adopt(cloud, order)).await,
         // What is wrong with this call says nothing of an earlier one with the same token.
         Err(fault) if order.attempt.repeated && cloud.client.clock.now() < until && !is_refusal(&fault.error) => {
             Err(unclear(fault.error, until))
@@ -75,63 +73,19 @@ async fn taken(cloud: &Ec2Cloud, order: &Order, ordered: Ordered) -> Result<Vm, 
 /// The token is that of another order of this attempt: its instance is there, or appears, or has ended.
 async fn mismatch(cloud: &Ec2Cloud, order: &Order, error: CloudError, until: Timestamp) -> Result<Vm, CloudError> {
     if cloud.client.clock.now() < until {
-        return look(cloud, order, error.to_string(), until).await;
+        return look(order, error.to_string(), until, || adopt(cloud, order)).await;
     }
     Err(CloudError::Transient(format!("{error}, and there is no instance of it: another attempt can be made")))
 }
 
-/// Looks for a moment; where no instance appears, the caller repeats the attempt.
-async fn look(cloud: &Ec2Cloud, order: &Order, message: String, until: Timestamp) -> Result<Vm, CloudError> {
-    tracing::debug!(instance = order.name, message, "unclear whether the instance was made; looking for it");
-    for pause in LOOKS {
-        tokio::time::sleep(pause).await;
-        match adopt(cloud, order).await {
-            Ok(Some(vm)) => return Ok(vm),
-            Ok(None) => {}
-            Err(error) => return Err(unclear(error, until)),
-        }
-    }
-    Err(CloudError::Unclear { message, until })
-}
-
-/// While an order is in doubt, whatever goes wrong with a look leaves it there.
-fn unclear(error: CloudError, until: Timestamp) -> CloudError {
-    match error {
-        error @ (CloudError::Unclear { .. } | CloudError::Conflict(_)) => error,
-        other => CloudError::Unclear { message: other.to_string(), until },
-    }
-}
-
-/// Nothing was ordered. Only "come again" may be said: an earlier attempt's instance may be there.
-fn cannot_look(error: CloudError) -> CloudError {
-    match error {
-        error @ (CloudError::Transient(_) | CloudError::Throttled { .. } | CloudError::Conflict(_)) => error,
-        other => CloudError::Transient(format!("whether there is an instance already cannot be looked up: {other}")),
-    }
+/// The instance of this owner that is there already. One that goes may be said to have ended before it is over.
+async fn adopt(cloud: &Ec2Cloud, order: &Order) -> Result<Option<Vm>, CloudError> {
+    let found = attempt::adopt(cloud, order, is_going).await?;
+    found.iter().for_each(|kept| cloud.known.made(kept));
+    Ok(found)
 }
 
 /// Whether it is being taken away, for whatever reason.
 fn is_going(vm: &Vm) -> bool {
     vm.state == VmState::Deleting || vm.provider_status == "shutting-down"
-}
-
-/// The instance of this owner that is there already; its twins are taken away.
-async fn adopt(cloud: &Ec2Cloud, order: &Order) -> Result<Option<Vm>, CloudError> {
-    let mut found = cloud.find(&order.owner).await?;
-    let going = found.iter().any(is_going);
-    found.retain(|vm| !is_going(vm));
-    let Some((kept, twins)) = keep(found) else {
-        return if going {
-            Err(CloudError::Conflict(format!("the instance {} of this PilotVM is still being taken away", order.name)))
-        } else {
-            Ok(None)
-        };
-    };
-    cloud.known.made(&kept);
-    let twins: Vec<String> = twins.into_iter().map(|vm| vm.id).collect();
-    if !twins.is_empty() {
-        tracing::warn!(?twins, kept = kept.id, "twins are taken away");
-        cloud.delete_many(&twins).await.into_iter().collect::<Result<(), _>>()?;
-    }
-    Ok(Some(kept))
 }

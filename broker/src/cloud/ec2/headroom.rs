@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{client::Client, fault::is_no_service, quota::class, tags::is};
+use super::{client::Client, fault::is_no_service, pages::Pages, quota::class, tags::is};
 use crate::{
     clock::moment,
     cloud::{Allowance, CloudError, Headroom, Offers, Purchase, QuotaClass, pace::Action},
@@ -97,11 +97,11 @@ impl Quotas {
 
 /// vCPUs of everybody's instances in the account, by class. Of a type that is not offered the instance itself says how many it has.
 async fn used(client: &Client, cores: &BTreeMap<String, u64>) -> Result<BTreeMap<&'static str, u64>, CloudError> {
-    let (mut used, mut token) = (BTreeMap::new(), None);
-    for _ in 0..MOST_PAGES {
+    let (mut used, mut pages) = (BTreeMap::new(), Pages::at_most(MOST_PAGES));
+    while let Some(at) = pages.next() {
         let ask = client.apis().await?.ec2.describe_instances();
         let ask = ask.filters(is("instance-state-name", ["pending", "running"])).max_results(PAGE);
-        let answer = client.call("count instances", Action::Catalogue, ask.set_next_token(token).send()).await?;
+        let answer = client.call("count instances", Action::Catalogue, ask.set_next_token(at).send()).await?;
         for instance in answer.reservations().iter().flat_map(|r| r.instances()) {
             let Some(flavor) = instance.instance_type().map(|t| t.as_str()) else { continue };
             let spot = instance.instance_lifecycle().is_some_and(|l| l.as_str() == "spot");
@@ -110,10 +110,8 @@ async fn used(client: &Client, cores: &BTreeMap<String, u64>) -> Result<BTreeMap
             let n = own.and_then(|n| u64::try_from(n).ok()).or_else(|| cores.get(flavor).copied()).unwrap_or(1);
             *used.entry(class(flavor, if spot { Purchase::Spot } else { Purchase::OnDemand })).or_insert(0) += n;
         }
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            return Ok(used);
-        }
+        pages.read(answer.next_token());
     }
-    Err(CloudError::Transient("count instances: the list does not end".to_owned()))
+    pages.whole("count instances")?;
+    Ok(used)
 }

@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{Filter, Instance};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{SETTLE, client::Client, state::state, tags};
+use super::{SETTLE, client::Client, pages::Pages, state::state, tags};
 use crate::{
     clock::moment,
     cloud::{
@@ -202,17 +202,15 @@ async fn pages(
     filters: &[Filter],
     page: i32,
 ) -> Result<Vec<Vm>, CloudError> {
-    let (mut all, mut token) = (Vec::new(), None);
-    for _ in 0..MOST_PAGES {
+    let (mut all, mut pages) = (Vec::new(), Pages::at_most(MOST_PAGES));
+    while let Some(at) = pages.next() {
         let ask = client.apis().await?.ec2.describe_instances().set_filters(Some(filters.to_vec()));
-        let answer = client.call(what, action, ask.max_results(page).set_next_token(token).send()).await?;
+        let answer = client.call(what, action, ask.max_results(page).set_next_token(at).send()).await?;
         all.extend(answer.reservations().iter().flat_map(|r| r.instances()).filter_map(vm));
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            return Ok(all);
-        }
+        pages.read(answer.next_token());
     }
-    Err(CloudError::Transient(format!("{what}: the list does not end after {} of them", all.len())))
+    pages.whole(what)?;
+    Ok(all)
 }
 
 /// An instance of ours as a VM.

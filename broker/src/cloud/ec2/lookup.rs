@@ -9,6 +9,7 @@ use super::{
     client::{Answer, Client},
     config::{Credential, ImageRef},
     fault::is_no_service,
+    pages::Pages,
     resolved::{ImageFacts, Subnet, arch},
     tags::is,
 };
@@ -57,19 +58,16 @@ async fn by_id(client: &Client, id: &str) -> Result<Result<Ami, String>, CloudEr
 }
 
 async fn newest(client: &Client, name: &str, owner: &str) -> Result<Result<Ami, String>, CloudError> {
-    let (mut best, mut token): (Option<Ami>, _) = (None, None);
-    for _ in 0..MOST_PAGES {
+    let (mut best, mut pages): (Option<Ami>, _) = (None, Pages::at_most(MOST_PAGES));
+    while let Some(at) = pages.next() {
         let ask = client.apis().await?.ec2.describe_images().owners(owner).filters(is("name", [name]));
-        let ask = ask.filters(is("state", ["available"])).max_results(PAGE).set_next_token(token);
+        let ask = ask.filters(is("state", ["available"])).max_results(PAGE).set_next_token(at);
         let answer = client.call("look an image up", Action::Catalogue, ask.send()).await?;
         // The dates are of one form (ISO 8601, UTC), so that their texts are in order.
         let newest =
             answer.images().iter().cloned().chain(best.take()).max_by(|a, b| a.creation_date().cmp(&b.creation_date()));
         best = newest;
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            break;
-        }
+        pages.read(answer.next_token());
     }
     let none = || format!("there is no image called {} of owner {owner} in this region", shortened(name));
     Ok(best.ok_or_else(none))

@@ -3,7 +3,7 @@
 //! | question | file |
 //! |---|---|
 //! | whose rights, at which addresses | `config`, `credentials`, `http` |
-//! | how is a call made, what does a refusal mean | `client`, `fault` |
+//! | how is a call made, a list read, what does a refusal mean | `client`, `pages`, `fault` |
 //! | which instances are ours, in what state | `instances`, `state`, `tags` |
 //! | how is at most one instance made | `create`, `machine`, `buy`, `templates` |
 //! | what can be bought, how much of it | `offers`, `prices`, `lookup`, `resolved`, `quota`, `headroom` |
@@ -22,6 +22,7 @@ mod lookup;
 mod machine;
 mod notices;
 mod offers;
+mod pages;
 mod prices;
 mod quota;
 mod resolved;

@@ -6,17 +6,17 @@ use aws_sdk_ec2::types::{InstanceTypeInfo, LocationType};
 
 use super::{
     client::Client,
-    lookup, prices, quota,
+    lookup,
+    pages::Pages,
+    prices, quota,
     resolved::{Resolved, arch},
-    tags::is,
+    tags::{MOST_VALUES, is},
 };
-use crate::cloud::{CloudError, Flavor, Gpu, Offer, Offers, Purchase, Wanted, pace::Action};
+use crate::cloud::{CloudError, Flavor, Gpu, Offer, Offers, Purchase, Wanted, pace::Action, quote::some};
 
 /// Types on a page, the most that EC2 gives, and pages that are read.
 const PAGE: i32 = 100;
 const MOST_PAGES: usize = 40;
-/// Values of a filter: EC2 takes 200.
-const MOST_VALUES: usize = 200;
 /// Types that are offered at most: a plan and a status are not the place for all of the seven hundred.
 const MOST_TYPES: usize = 200;
 /// Currency of AWS's prices.
@@ -88,6 +88,7 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved)
         let zones = zones.iter().copied().collect::<Vec<_>>().join(", ");
         left_out.push(format!("{}: not sold in the zones of the subnets ({zones})", some(&nowhere)));
     }
+    types.retain(|t| offered.contains(t.flavor.name.as_str()));
     let resolved = Resolved {
         images: images.values().map(|image| (image.id.clone(), image.clone())).collect(),
         types: of_types,
@@ -95,9 +96,8 @@ pub async fn read(client: &Client, wanted: &Wanted) -> Result<(Offers, Resolved)
         refused,
     };
     missing.sort();
-    let flavors = types.into_iter().map(|t| t.flavor).filter(|f| offers.iter().any(|o| o.flavor == f.name)).collect();
     let offers = Offers {
-        flavors,
+        flavors: types.into_iter().map(|t| t.flavor).collect(),
         currency: Some(CURRENCY.to_owned()),
         images: images.iter().map(|(key, image)| (key.clone(), lookup::as_image(image))).collect(),
         missing,
@@ -126,32 +126,29 @@ async fn types(client: &Client, wanted: &Wanted) -> Result<Vec<Type>, CloudError
         let names: BTreeSet<&str> = wanted.shapes.iter().flat_map(|s| &s.flavors).map(String::as_str).collect();
         let names: Vec<&str> = names.into_iter().collect();
         for some in names.chunks(MOST_VALUES) {
-            pages(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
+            read_types(client, vec![is("instance-type", some.iter().copied())], &mut found).await?;
         }
     } else {
-        pages(client, vec![is("bare-metal", ["false"])], &mut found).await?;
+        read_types(client, vec![is("bare-metal", ["false"])], &mut found).await?;
     }
     Ok(found.into_values().collect())
 }
 
-async fn pages(
+async fn read_types(
     client: &Client,
     filters: Vec<aws_sdk_ec2::types::Filter>,
     found: &mut BTreeMap<String, Type>,
 ) -> Result<(), CloudError> {
     let what = "list instance types";
-    let mut token = None;
-    for _ in 0..MOST_PAGES {
+    let mut pages = Pages::at_most(MOST_PAGES);
+    while let Some(at) = pages.next() {
         let ask = client.apis().await?.ec2.describe_instance_types().set_filters(Some(filters.clone()));
-        let call = ask.max_results(PAGE).set_next_token(token).send();
+        let call = ask.max_results(PAGE).set_next_token(at).send();
         let answer = client.call(what, Action::Catalogue, call).await?;
         found.extend(answer.instance_types().iter().filter_map(of_info).map(|t| (t.flavor.name.clone(), t)));
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            return Ok(());
-        }
+        pages.read(answer.next_token());
     }
-    Err(CloudError::Transient(format!("{what}: the list does not end after {} of them", found.len())))
+    pages.whole(what)
 }
 
 fn of_info(info: &InstanceTypeInfo) -> Option<Type> {
@@ -209,32 +206,21 @@ async fn sold(
         return Ok(all);
     }
     for some in names.chunks(MOST_VALUES) {
-        let mut token = None;
-        for _ in 0..MOST_PAGES {
+        let mut pages = Pages::at_most(MOST_PAGES);
+        while let Some(at) = pages.next() {
             let ask = client.apis().await?.ec2.describe_instance_type_offerings();
             let call = ask
                 .location_type(LocationType::AvailabilityZone)
                 .filters(is("location", zones.iter().copied()))
                 .filters(is("instance-type", some.iter().copied()))
-                .set_next_token(token)
+                .set_next_token(at)
                 .send();
             let answer = client.call("list what zones sell", Action::Catalogue, call).await?;
             all.extend(answer.instance_type_offerings().iter().filter_map(|offering| {
                 Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
             }));
-            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-            if token.is_none() {
-                break;
-            }
+            pages.read(answer.next_token());
         }
     }
     Ok(all)
-}
-
-/// The first of these names: a sentence has room for no more.
-fn some(names: &[&str]) -> String {
-    const MOST_NAMED: usize = 10;
-    let more = names.len().saturating_sub(MOST_NAMED);
-    let first = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{first} and {more} more") } else { first }
 }

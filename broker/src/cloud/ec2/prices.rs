@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::InstanceType;
 
-use super::{client::Client, tags::is};
+use super::{
+    client::Client,
+    pages::Pages,
+    tags::{MOST_VALUES, is},
+};
 use crate::cloud::{CloudError, pace::Action};
 
 /// What Linux is called in the history of Spot prices, in a VPC and outside.
 const LINUX: [&str; 2] = ["Linux/UNIX (Amazon VPC)", "Linux/UNIX"];
-/// Values of a filter: EC2 takes 200.
-const MOST_VALUES: usize = 200;
 /// Pages that are read.
 const MOST_PAGES: usize = 40;
 
@@ -23,8 +25,8 @@ pub async fn spot(
     let (mut prices, mut newest) = (BTreeMap::new(), BTreeMap::new());
     let now = aws_smithy_types::DateTime::from_secs(client.clock.now().as_second());
     for some in names.chunks(MOST_VALUES) {
-        let mut token = None;
-        for _ in 0..MOST_PAGES {
+        let mut pages = Pages::at_most(MOST_PAGES);
+        while let Some(at) = pages.next() {
             let ask = client.apis().await?.ec2.describe_spot_price_history();
             let call = ask
                 .set_instance_types(Some(some.iter().map(|name| InstanceType::from(*name)).collect()))
@@ -32,7 +34,7 @@ pub async fn spot(
                 .filters(is("availability-zone", zones.iter().copied()))
                 .start_time(now)
                 .max_results(1_000)
-                .set_next_token(token)
+                .set_next_token(at)
                 .send();
             let answer = client.call("read Spot prices", Action::Catalogue, call).await?;
             for price in answer.spot_price_history() {
@@ -48,10 +50,7 @@ pub async fn spot(
                     prices.insert(key, micros);
                 }
             }
-            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-            if token.is_none() {
-                break;
-            }
+            pages.read(answer.next_token());
         }
     }
     Ok(prices)

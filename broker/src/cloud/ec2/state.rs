@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::Instance;
 
 use super::fault;
-use crate::cloud::{CloudError, End, VmState};
+use crate::cloud::{End, VmState};
 
 /// The reason of an instance that stopped by itself.
 const HALTED: &str = "Client.InstanceInitiatedShutdown";
@@ -30,7 +30,7 @@ fn of(name: &str, code: &str, message: &str) -> VmState {
             code if is_reclaimed(code) => End::Reclaimed,
             HALTED => End::PoweredOff,
             "Client.UserInitiatedShutdown" | "Server.ScheduledStop" | "" => End::Deleted,
-            code => End::Failed(failure(code, message)),
+            code => End::Failed(fault::of_reason(code, message)),
         }),
         _ => VmState::Unknown,
     }
@@ -40,14 +40,10 @@ fn is_reclaimed(code: &str) -> bool {
     matches!(code, "Server.SpotInstanceTermination" | "Server.SpotInstanceShutdown")
 }
 
-fn failure(code: &str, message: &str) -> CloudError {
-    fault::of_reason(code, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::Scope;
+    use crate::cloud::{CloudError, Scope};
 
     #[test]
     fn an_end_is_told_by_its_reason() {

@@ -43,6 +43,9 @@ pub fn with(key: &str, value: &str) -> Filter {
     is(&format!("tag:{key}"), [value])
 }
 
+/// Values of one filter: EC2 takes 200.
+pub const MOST_VALUES: usize = 200;
+
 /// A filter: the property has one of these values.
 pub fn is<'a>(property: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
     Filter::builder().name(property).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()

@@ -1,17 +1,14 @@
 //! Making one server, at most one for an attempt: Nova has no idempotency token, so whatever is unclear is looked up by our tags.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use openstack_sdk_compute::v2::server::create_257 as create;
 use openstack_sdk_core::api::{QueryAsync, raw};
 
 use super::{OpenStackCloud, ask::of_body, body, fault, session::CARRIED_OUT_WITHIN, wire::Made};
-use crate::cloud::{Cloud, CloudError, Order, Vm, VmState, keep};
-
-/// Pauses between the looks right after an order whose outcome is unclear. Most doubts end here; the others last minutes, and are the
-/// caller's to wait for.
-const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+use crate::cloud::{
+    CloudError, Order, Vm, VmState,
+    attempt::{self, cannot_look, look, unclear},
+};
 
 /// Makes the order's server, or adopts the one that an attempt already made.
 pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudError> {
@@ -41,7 +38,7 @@ pub async fn create(cloud: &OpenStackCloud, order: &Order) -> Result<Vm, CloudEr
             cloud.known.made(&vm);
             Ok(vm)
         }
-        Err(CloudError::Unclear { message, .. }) => look(cloud, order, message, until).await,
+        Err(CloudError::Unclear { message, .. }) => look(order, message, until, || adopt(cloud, order)).await,
         // What the order names is missing here: that makes the order invalid, and nothing else.
         Err(CloudError::NotFound(said)) => Err(CloudError::Invalid(said)),
         // Two things of one name, of which Nova will not choose: neither time nor another flavor helps.
@@ -62,20 +59,6 @@ async fn post(cloud: &OpenStackCloud, request: create::Request<'_>, until: Times
     of_body(what, Some("server"), answer.body()).map_err(|error| unclear(error, until))
 }
 
-/// Looks for a moment; where no server appears, the caller repeats the attempt, which looks again.
-async fn look(cloud: &OpenStackCloud, order: &Order, message: String, until: Timestamp) -> Result<Vm, CloudError> {
-    tracing::debug!(server = order.name, message, "unclear whether the server was made; looking for it");
-    for pause in LOOKS {
-        tokio::time::sleep(pause).await;
-        match adopt(cloud, order).await {
-            Ok(Some(vm)) => return Ok(vm),
-            Ok(None) => {}
-            Err(error) => return Err(unclear(error, until)),
-        }
-    }
-    Err(CloudError::Unclear { message, until })
-}
-
 /// The outcome of a look that found nothing, for an order that was sent.
 fn nothing_yet(order: &Order, until: Timestamp, now: Timestamp) -> CloudError {
     let n = order.attempt.n;
@@ -89,44 +72,12 @@ fn nothing_yet(order: &Order, until: Timestamp, now: Timestamp) -> CloudError {
     }
 }
 
-/// While an order is in doubt, whatever goes wrong with a look leaves it there.
-fn unclear(error: CloudError, until: Timestamp) -> CloudError {
-    match error {
-        error @ (CloudError::Unclear { .. } | CloudError::Conflict(_)) => error,
-        other => CloudError::Unclear { message: other.to_string(), until },
-    }
-}
-
-/// Nothing was ordered. Only "come again" may be said: an earlier attempt's server may be there.
-fn cannot_look(error: CloudError) -> CloudError {
-    match error {
-        error @ (CloudError::Transient(_) | CloudError::Throttled { .. } | CloudError::Conflict(_)) => error,
-        other => CloudError::Transient(format!("whether there is a server already cannot be looked up: {other}")),
-    }
-}
-
-/// The server of this owner that is there already; its twins are deleted.
+/// The server of this owner that is there already.
 async fn adopt(cloud: &OpenStackCloud, order: &Order) -> Result<Option<Vm>, CloudError> {
-    let mut found = cloud.find(&order.owner).await.map_err(|error| match error {
-        CloudError::Conflict(said) => CloudError::Transient(said),
-        other => other,
-    })?;
-    let going = found.iter().any(|vm| vm.state == VmState::Deleting);
-    found.retain(|vm| vm.state != VmState::Deleting);
-    let Some((kept, twins)) = keep(found) else {
-        return if going {
-            Err(CloudError::Conflict(format!("the server {} of this PilotVM is still being deleted", order.name)))
-        } else {
-            Ok(None)
-        };
-    };
+    let found = attempt::adopt(cloud, order, |vm| vm.state == VmState::Deleting).await?;
     // A list of changes may not tell of it, and whoever misses it buys another.
-    cloud.known.made(&kept);
-    for twin in twins {
-        tracing::warn!(server = twin.id, kept = kept.id, "a twin is deleted");
-        cloud.delete(&twin.id).await?;
-    }
-    Ok(Some(kept))
+    found.iter().for_each(|kept| cloud.known.made(kept));
+    Ok(found)
 }
 
 #[cfg(test)]

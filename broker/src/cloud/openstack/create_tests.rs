@@ -11,7 +11,7 @@ use super::super::fake::{Asked, PASSWORD, Said, Site, order, server};
 use super::*;
 use crate::{
     clock::Clock,
-    cloud::{Pace, Purchase, Rate, Scope, Wanted},
+    cloud::{Cloud, Pace, Purchase, Rate, Scope, Wanted},
 };
 
 const LIST: &str = "GET /compute/v2.1/servers/detail";

@@ -14,10 +14,7 @@ use super::{
     session::Session,
     wire::{self, Named},
 };
-use crate::cloud::{CloudError, Image, quote::shortened};
-
-/// A sentence names at most this many things.
-const MOST_NAMED: usize = 10;
+use crate::cloud::{CloudError, Image, quote::some};
 
 /// What was found, and a sentence for each that was not.
 pub type Found<T> = Result<(T, Vec<String>), CloudError>;
@@ -117,13 +114,6 @@ pub async fn zones(session: &Session) -> Found<()> {
     let absent = session.config.zones.iter().filter(|zone| !there.contains(&zone.as_str()));
     let sentence = |zone| format!("no availability zone is called {zone:?}; there are {}", some(&there));
     Ok(((), absent.map(sentence).collect()))
-}
-
-/// The first of these names: a sentence has room for no more.
-fn some(names: &[&str]) -> String {
-    let first: Vec<String> = names.iter().take(MOST_NAMED).map(|name| shortened(name)).collect();
-    let more = names.len().saturating_sub(MOST_NAMED);
-    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
 }
 
 fn one<T>(found: Result<T, CloudError>) -> Result<Vec<T>, CloudError> {
