@@ -27,6 +27,7 @@ words! {
         "DiracInstallation" {
             DemandRead: "Whether the task queues were read at the last round.", "See the message: address, certificate, group.";
             DiracReady: "Whether DIRAC knows what pilots on the VMs need: the operator's certificate and group, the VOs' groups, the sites, their computing elements and queues; `Unknown` while that cannot be read. It only informs: nothing is scaled otherwise for it.", "`dirac-operator check` prints the lines to add to DIRAC's configuration; docs/dirac.md explains them.";
+            ServicesReady: "Of a managed installation: whether every part of it runs. status.parts has each.", "See the message: it names the first part that does not run, and why.";
             RowsRead: "Whether the pilots' rows were read the last time; while no pilot lives, whether they could be.", "See the message: address, certificate, group.";
         }
         "VirtualOrganization" {

@@ -1,4 +1,4 @@
-//! `DiracInstallation` (`dirac`): a DIRAC v9 + DiracX installation, run elsewhere, simulated, or (later) run here.
+//! `DiracInstallation` (`dirac`): a DIRAC v9 + DiracX installation, run elsewhere, simulated, or run here.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,10 @@ use crate::{
     unmet,
     unmet::UnmetDemand,
 };
-pub use crate::{lost::LostJobs, managed::Managed};
+pub use crate::{
+    lost::LostJobs,
+    managed::{Managed, Part},
+};
 
 /// A DIRAC installation: where waiting jobs are read and pilots are registered. Exactly one of `external`, `simulated` and `managed` says
 /// what it is. That cannot change: another kind of installation is another object.
@@ -86,8 +89,7 @@ pub struct DiracInstallationSpec {
     /// on simulated VMs and end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedQueue>,
-    /// A whole DIRAC installation run by this operator. Accepted and kept; this version does not act on it, which the
-    /// condition Supported says.
+    /// A whole DIRAC installation run by this operator, in pods of the object's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
     /// How often the task queues are read.
@@ -277,7 +279,7 @@ pub struct DiracInstallationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The truth about the object: Ready, Supported (False when this version does not act on what is asked), DemandRead, RowsRead,
-    /// DemandMet, DiracReady, Paused. docs/conditions.md says what each reason means and what to do.
+    /// DemandMet, DiracReady, Paused; of a managed one ServicesReady. docs/conditions.md says what each reason means and what to do.
     #[serde(default)]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -303,6 +305,14 @@ pub struct DiracInstallationStatus {
     /// PilotVMs of the installation: those that wait for their VM, and VMs that boot, run or end.
     #[serde(default)]
     pub vms: i64,
+    /// The parts of a managed installation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub parts: Vec<Part>,
+    /// The address of a managed installation's one Service outside the cluster, to which its host name must lead; that within the cluster while
+    /// no load balancer has given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Secrets that the operator keeps by the finalizer diracgrid.org/in-use while VMs can be deleted only with them: those that the spec
     /// names, and earlier ones that are not let go yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

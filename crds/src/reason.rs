@@ -31,6 +31,7 @@ words! {
             Launched: "The cloud has made the VM.", "";
             Booting: "The VM is there, and its pilot has not asked DIRAC for work yet.", "";
             Running: "The pilot asks DIRAC for work, or runs jobs.", "";
+            ServicesRun: "Every part of the managed installation runs.", "";
             DemandKnown: "The task queues can be read again after a time in which they could not.", "";
         }
         "Not known yet" {
@@ -92,6 +93,12 @@ words! {
             ServiceError: "The service answered with an error of its own, which the message repeats.", "See the log of the DIRAC service.";
             AnswerTooLarge: "The answer is larger than is read.", "See whether the address is that of the right service.";
             Garbage: "The answer is not what the protocol says.", "See whether the address is that of the right service, and which version it runs.";
+        }
+        "A managed installation" {
+            PartsNotReady: "A part of the installation does not run yet, or does not run now. Parts are made stage by stage: what comes after it waits.", "Wait while it is being made. When it lasts: `kubectl describe` and `kubectl logs` of the part that the message names.";
+            ManifestImpossible: "The manifest asks for something that cannot be done, so nothing of it is changed.", "Correct what the message names.";
+            ManagedNotAllowed: "The operator was installed without permission to run installations.", "Install the chart with managed.enabled.";
+            KeysMissing: "The Secret with the installation's passwords and keys is gone or not whole, although its volumes are there. New ones would not fit: nothing is changed.", "Put the Secret back from a backup. If the data may be lost: delete the volumes that the message names.";
         }
         "Why jobs wait" {
             NoPool: "No PilotPool serves the VO.", "Name the VO in spec.vos of a PilotPool and of its Site.";

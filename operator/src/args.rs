@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use broker::address::Policy;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::images::Choice;
+
 /// Makes and unmakes VMs that run the pilots of DIRAC, as its task queues ask for.
 #[derive(Debug, Parser)]
 #[command(name = "dirac-operator", version)]
@@ -109,6 +111,13 @@ pub struct Run {
     /// Clouds may be entered with the rights that the operator's own pod has at AWS. Everybody who may write a Cloud may then use them.
     #[arg(long, env = "DIRAC_OPERATOR_POD_ROLE")]
     pub pod_role: bool,
+    /// Installations that say `managed` are run: the operator then makes Deployments, StatefulSets, Jobs, Services and Secrets beside them.
+    #[arg(long, env = "DIRAC_OPERATOR_MANAGED")]
+    pub managed: bool,
+    /// Image of managed installations, as NAME=REFERENCE, with NAME one of dirac, diracx, mariadb, opensearch, s3 and redis; `{version}` in the
+    /// reference stands for the version that the manifest asks for. May be repeated.
+    #[arg(long = "image", env = "DIRAC_OPERATOR_IMAGES", value_delimiter = ',')]
+    pub images: Vec<Choice>,
 }
 
 impl Run {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::{api::Stores, cloud, context::Context, installation, names::Key, round};
+use crate::{api::Stores, cloud, context::Context, installation, names::Key, round, services};
 
 /// Clouds and installations are looked through at least this often.
 const AT_LEAST: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub async fn cloud(ctx: Arc<Context>) {
     }
 }
 
-/// For each installation: its source, its reader of rows, who looks at its DIRAC, its round. Until dropped.
+/// For each installation: its source, its reader of rows, who looks at its DIRAC, its round, who keeps its services. Until dropped.
 pub async fn installation(ctx: Arc<Context>) {
     let pulse = ctx.progress.begins("installations", TURN);
     let mut crew = Crew::default();
@@ -46,6 +46,7 @@ pub async fn installation(ctx: Arc<Context>) {
                 tasks.spawn(installation::read_rows(ctx.clone(), key.clone())),
                 tasks.spawn(installation::watch_readiness(ctx.clone(), key.clone())),
                 tasks.spawn(round::run(ctx.clone(), key.clone())),
+                tasks.spawn(services::keep(ctx.clone(), key.clone())),
             ]
         });
         for key in old {

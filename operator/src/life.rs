@@ -132,7 +132,8 @@ pub fn paused_by<'a>(
 
 /// Whether jobs of lost VMs are given back to the installation's queue.
 pub fn gives_back(installation: &DiracInstallation) -> bool {
-    installation.spec.external.as_ref().is_some_and(|external| external.lost_jobs == LostJobs::Reschedule)
+    installation.spec.managed.is_some()
+        || installation.spec.external.as_ref().is_some_and(|external| external.lost_jobs == LostJobs::Reschedule)
 }
 
 /// The phase, derived from the conditions.

@@ -54,7 +54,11 @@ fn beside_the_matcher(external: &External, port: u16, service: &str) -> String {
 pub fn wanted(installation: &DiracInstallation, objects: &Objects) -> Wanted {
     let name = installation.name_any();
     let operator = Operator {
-        group: installation.spec.external.as_ref().map(|e| e.credentials.group.clone()).unwrap_or_default(),
+        group: match (&installation.spec.external, &installation.spec.managed) {
+            (Some(external), _) => external.credentials.group.clone(),
+            (None, Some(_)) => "hosts".to_owned(),
+            (None, None) => String::new(),
+        },
         gives_back: gives_back(installation),
     };
     let vos = objects.vos.iter().filter(|vo| vo.spec.installation_ref.name == name && !deleting(vo.as_ref()));

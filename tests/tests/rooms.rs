@@ -23,12 +23,12 @@ const OPERATOR: &[&[&str]] = &[
     &["main"],
     &["run"],
     &["check", "each", "leader", "log", "serve"],
-    &["cloud", "installation", "pool", "round", "secrets", "status", "vm"],
+    &["cloud", "installation", "pool", "round", "secrets", "services", "status", "vm"],
     &["giveback"],
     &["context"],
     &["api", "bells"],
     &["args", "errands", "known", "metrics", "progress", "readiness"],
-    &["conditions", "crash", "downtime", "ending", "life", "resolve", "trouble"],
+    &["conditions", "crash", "downtime", "ending", "images", "life", "resolve", "trouble"],
     &["amounts", "names"],
 ];
 

@@ -1,7 +1,8 @@
-//! `managed` of a DiracInstallation: what a whole installation run here is made of. Accepted and kept; not acted on yet.
+//! `managed` of a DiracInstallation: what a whole installation run here is made of.
 
 mod components;
 mod servers;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,15 @@ use serde_json::json;
 
 pub use components::{Amount, ComponentOverride, Components, Resources};
 pub use servers::{Bucket, Database, ExternalDatabase, ExternalSearch, ObjectStore, Search, Storage};
+pub use status::Part;
 
 use crate::{SecretRef, reference::DNS_SUBDOMAIN, rule::rules};
 
 const VERSION: &str = "^[0-9]+[.][0-9]+[.][0-9]+([-.+]?[A-Za-z0-9.]+)?$";
 const HOST: &str = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$";
 
-/// A whole installation run by this operator. Accepted and kept; this version does not act on it.
+/// A whole installation run by this operator, in pods of the object's namespace. An operator that was started without `--managed` (the chart's
+/// `managed.enabled`) leaves it alone and says so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Managed {
@@ -62,6 +65,24 @@ pub struct Managed {
     /// How the services are reached from outside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+    /// What becomes of volumes and keys when the object is deleted. `Keep`: they stay, and an object of the same name goes on with them.
+    /// `Delete`: they are deleted too, and with them all jobs, sandboxes and the configuration.
+    #[serde(default, skip_serializing_if = "is_keep")]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of volumes and keys when the object is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are deleted.
+    Delete,
+}
+
+fn is_keep(policy: &DeletionPolicy) -> bool {
+    *policy == DeletionPolicy::Keep
 }
 
 fn free_form(_: &mut SchemaGenerator) -> Schema {

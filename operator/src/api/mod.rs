@@ -7,6 +7,7 @@ mod events;
 #[cfg(test)]
 pub mod fake;
 mod kind;
+mod objects;
 pub mod secret;
 mod stores;
 mod tally;

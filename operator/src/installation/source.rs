@@ -22,7 +22,7 @@ use crate::{
     amounts::count,
     api::secret::Opened,
     context::Context,
-    known::installation::Handle,
+    known::{installation::Handle, services::Services},
     names::Key,
     readiness::{configuration_address, job_manager_address},
     trouble::Trouble,
@@ -110,16 +110,21 @@ async fn make(
         }
         return Ok(());
     }
-    let Some(external) = &spec.external else {
-        let message =
-            "this version of the operator does not run managed installations; its spec is kept for one that does";
-        return Err(Trouble::new(Reason::NotSupported, message));
+    let services = handle.facts().services;
+    let way = services.as_ref().and_then(|services| services.way.as_ref());
+    let external = match (&spec.external, way) {
+        (Some(external), _) => external,
+        (None, Some(way)) => &way.external,
+        (None, None) => return Err(not_there_yet(services.as_deref())),
     };
     let opened = ctx.api.open(&key.beside(&external.credentials.certificate_secret_ref.name)).await?;
-    if same(&opened.version) {
+    // A Service that was made anew has another address.
+    let at = way.map(|way| way.at);
+    let version = format!("{}{}", opened.version, at.map(|at| format!(" {at}")).unwrap_or_default());
+    if same(&version) {
         return Ok(());
     }
-    let settings = Settings { addresses: ctx.args.addresses(), ..Settings::default() };
+    let settings = Settings { addresses: ctx.args.addresses(), at, ..Settings::default() };
     let Clients { matcher, pilots, jobs, lost, inspector, certificate_ends } =
         clients(external, &opened, settings, ctx.clock.clone())?;
     let (demand, pilots) = (Arc::new(matcher), Arc::new(pilots));
@@ -136,10 +141,18 @@ async fn make(
         f.inspect = Some(Arc::new(inspector));
         f.certificate_ends = certificate_ends;
     });
-    *made_from = Some((spec.clone(), opened.version));
+    *made_from = Some((spec.clone(), version));
     ctx.bells.read_rows(key);
     ctx.bells.plan(key);
     Ok(())
+}
+
+/// Why there is no way to a managed installation.
+fn not_there_yet(services: Option<&Services>) -> Trouble {
+    match services.and_then(|services| services.lacks.clone()) {
+        Some(lacks) => lacks,
+        None => Trouble::new(Reason::NotRead, "the parts of the installation have not been looked at yet"),
+    }
 }
 
 /// Clients of the services of one DIRAC.

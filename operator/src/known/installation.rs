@@ -21,6 +21,7 @@ use super::{
     accounts::Accounts,
     change::Change,
     jobs::{Jobs, PilotJobs},
+    services::Services,
 };
 use crate::trouble::Trouble;
 
@@ -69,6 +70,8 @@ pub struct Facts {
     pub readiness: Option<Arc<Vec<Finding>>>,
     /// When the certificate ends by which DIRAC knows the operator.
     pub certificate_ends: Option<Timestamp>,
+    /// What is known of its parts, where it is managed.
+    pub services: Option<Arc<Services>>,
     /// Why neither could be made.
     pub not_reached: Option<Trouble>,
     /// Why the task queues could not be read last time.

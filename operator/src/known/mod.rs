@@ -20,6 +20,7 @@ pub mod paces;
 pub mod permits;
 pub mod restraints;
 pub mod secrets;
+pub mod services;
 pub mod turns;
 
 use std::{

@@ -139,7 +139,7 @@ async fn hold(ctx: &Context, installation: &DiracInstallation, done: &HashSet<Ke
     let is_held = holds(installation, INSTALLATION_FINALIZER);
     let is_wanted = match deleting(installation) {
         true => is_held && !done.contains(&Key::of(installation)),
-        false => installation.spec.external.is_some(),
+        false => installation.spec.simulated.is_none(),
     };
     if is_held != is_wanted {
         ctx.api.try_hold(installation, INSTALLATION_FINALIZER, is_wanted).await;

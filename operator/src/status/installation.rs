@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     demand,
     pass::{Pass, identities_of_installation},
+    services,
 };
 use crate::{
     amounts::whole,
@@ -33,23 +34,26 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
     });
     conditions.resolved(&[], rival.as_deref());
     let mut not = Vec::new();
-    if installation.spec.managed.is_some() {
-        not.push("spec.managed");
-    }
+    not.extend(installation.spec.managed.iter().flat_map(services::not_acted_on));
     if installation.spec.external.as_ref().is_some_and(|e| e.diracx.is_some()) {
         not.push("spec.external.diracx");
     }
     conditions.supported(&not);
     conditions.paused(installation);
+    if installation.spec.managed.is_some() {
+        services::says(facts.services.as_deref(), &mut conditions);
+    }
     demand_read(&facts, &mut conditions);
-    let (holds, reason, text) = rows_read(&facts, installation.spec.external.as_ref());
+    let way = facts.services.as_ref().and_then(|services| services.way.as_ref()).map(|way| &way.external);
+    let (holds, reason, text) = rows_read(&facts, installation.spec.external.as_ref().or(way));
     conditions.says(ConditionType::RowsRead, holds, reason, &text);
     let (holds, reason, text) = dirac_ready(&key, installation, &facts);
     conditions.says(ConditionType::DiracReady, holds, reason, &text);
-    conditions.ready(
-        &[ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved],
-        "demand is read and pilots can be registered",
-    );
+    let mut needs = vec![ConditionType::DemandRead, ConditionType::RowsRead, ConditionType::Resolved];
+    if installation.spec.managed.is_some() {
+        needs.insert(0, ConditionType::ServicesReady);
+    }
+    conditions.ready(&needs, "demand is read and pilots can be registered");
     let tally = pass.tally.installation(&key);
     if deleting(installation) {
         let text = format!(
@@ -72,8 +76,11 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
             demand::met(&mut conditions, known.and_then(|round| demand::in_whole(round, &lacking)), well);
         }
     }
+    let (parts, address) = services::shown(facts.services.as_deref(), old);
     let status = DiracInstallationStatus {
         observed_generation: installation.metadata.generation,
+        parts,
+        address,
         conditions: conditions.finish(),
         vms: tally.vms,
         certificate_expires: facts

@@ -9,6 +9,7 @@ mod organization;
 mod pace;
 mod pass;
 mod pool;
+mod services;
 mod site;
 mod unread;
 #[cfg(test)]

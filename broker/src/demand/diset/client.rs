@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -43,6 +43,8 @@ pub struct Settings {
     pub connect: Duration,
     /// Which network addresses may be asked. DISET is always TLS.
     pub addresses: Policy,
+    /// The network address that is asked whatever a host's name stands for; the certificate must be that host's all the same.
+    pub at: Option<IpAddr>,
     /// The largest answer that is read, in bytes.
     pub largest_answer: usize,
     /// The most JSON values in it: each takes tens of bytes of memory, however short it is written.
@@ -56,6 +58,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             addresses: Policy::OPEN,
+            at: None,
             largest_answer: 16 << 20,
             most_values: 1 << 20,
         }
@@ -190,13 +193,19 @@ impl Client {
         let limit = self.settings.connect;
         let seconds = limit.as_secs();
         let silent = |what: String| unreachable(url, format!("{what} within {seconds} s"));
-        let found = timeout(limit, lookup_host((url.host.as_str(), url.port)))
-            .await
-            .map_err(|_| silent("its host's name was not resolved".to_owned()))?
-            .map_err(|e| unreachable(url, e.to_string()))?;
+        let allowed = match self.settings.at {
+            Some(address) => vec![SocketAddr::new(address, url.port)],
+            None => {
+                let found = timeout(limit, lookup_host((url.host.as_str(), url.port)))
+                    .await
+                    .map_err(|_| silent("its host's name was not resolved".to_owned()))?
+                    .map_err(|e| unreachable(url, e.to_string()))?;
+                let allowed = self.settings.addresses.among(&url.host, found);
+                allowed.map_err(|e| DisetError::AddressNotAllowed(e.to_string()))?
+            }
+        };
         let mut why = None;
-        let allowed = self.settings.addresses.among(&url.host, found);
-        let mut allowed = allowed.map_err(|e| DisetError::AddressNotAllowed(e.to_string()))?.into_iter().peekable();
+        let mut allowed = allowed.into_iter().peekable();
         while let Some(address) = allowed.next() {
             let patience = if last && allowed.peek().is_none() { Duration::MAX } else { limit };
             match timeout(patience, self.shake_hands(url, address)).await {
