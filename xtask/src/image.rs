@@ -1,11 +1,14 @@
-//! `cargo xtask image`: the operator as a static program, and the container image of it.
+//! `cargo xtask image`: the operator as a static program, and the container image of it; and the images of what a site runs for its DIRAC.
 //!
-//! The program is built by cargo on this machine and copied into the image, so that what is built once is built once: the compiler, the
+//! The operator is built by cargo on this machine and copied into the image, so that what is built once is built once: the compiler, the
 //! caches and the certificates are those of every other command, and the image's own build needs no network.
 
 mod build;
 mod elf;
+mod other;
+mod recipe;
 mod tool;
+mod wish;
 
 use std::{
     fs,
@@ -18,47 +21,60 @@ use crate::{
 };
 
 use build::Arch;
-use tool::Tool;
+use recipe::Recipe;
+use tool::{Order, Tool};
+use wish::{OPERATOR, Wish, parse};
 
-/// The image's content may have this many bytes.
+/// The operator's image: its content may have this many bytes.
 const LIMIT: u64 = 40_000_000;
-
-/// What `cargo xtask image` is asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wish {
-    archs: Vec<Arch>,
-    base: Option<String>,
-    push: Option<String>,
-    save: Option<PathBuf>,
-    roots: Option<PathBuf>,
-    tool: Option<String>,
-    /// One that is built already.
-    program: Option<PathBuf>,
-}
 
 /// Builds the image; pushes or saves it where that is asked for.
 pub fn image(args: &[String]) -> Result<(), String> {
     let wish = parse(args)?;
     let tool = Tool::choose(wish.tool.as_deref())?;
-    wish.archs.iter().try_for_each(|arch| arch.can_be_built())?;
-    let roots = build::roots(wish.roots.as_deref())?;
-    let name = wish.push.clone().unwrap_or_else(|| format!("localhost/dirac-operator:{VERSION}"));
+    if wish.name == OPERATOR {
+        wish.archs.iter().try_for_each(|arch| arch.can_be_built())?;
+        let roots = build::roots(wish.roots.as_deref())?;
+        let made = each(&wish, tool, &format!("dirac-operator:{VERSION}"), |arch, name| {
+            operator(&wish, tool, arch, &roots, name)
+        });
+        if let Some(name) = &wish.push {
+            made?;
+            println!(
+                "install it with: helm upgrade --install dirac-operator charts/dirac-operator --set image.reference={name}"
+            );
+            return Ok(());
+        }
+        return made;
+    }
+    let recipe = Recipe::read(&wish.name)?;
+    recipe.check(&wish.name, &wish.set)?;
+    let tag = format!("{}:{}", wish.name, recipe.version(&wish.set)?);
+    each(&wish, tool, &tag, |arch, name| other::one(&wish, &recipe, tool, arch, name))
+}
+
+/// Has the image built for each processor, and saves or pushes what was built. `tag` is its name where it is not pushed.
+fn each(wish: &Wish, tool: Tool, tag: &str, build: impl Fn(Arch, &str) -> Result<(), String>) -> Result<(), String> {
+    let name = wish.push.clone().unwrap_or_else(|| format!("localhost/{tag}"));
     let mut made = Vec::new();
     for arch in &wish.archs {
         let own = if let [_] = wish.archs[..] { name.clone() } else { format!("{name}-{}", arch.name()) };
-        one(&wish, tool, *arch, &roots, &own)?;
+        build(*arch, &own)?;
+        if let Some(file) = &wish.save {
+            // Docker's archive takes no second image under one name.
+            fs::remove_file(file).ok();
+            run(tool.name(), &mut tool.save(&own, file))?;
+            println!("it is in {}; for example: ctr --namespace k8s.io images import {0}", file.display());
+        }
         made.push(own);
     }
-    if wish.push.is_some() {
-        let step = Step::start(&format!("pushing {name}"));
-        let pushed = push(tool, &name, &made);
-        step.end(pushed.is_ok());
-        pushed?;
-        println!(
-            "install it with: helm upgrade --install dirac-operator charts/dirac-operator --set image.reference={name}"
-        );
+    if wish.push.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let step = Step::start(&format!("pushing {name}"));
+    let pushed = push(tool, &name, &made);
+    step.end(pushed.is_ok());
+    pushed
 }
 
 /// The program of this machine's image, for the tests: as it is shipped, or `quick`, which is the one that other tests run, linked
@@ -71,7 +87,7 @@ pub fn program_for_here(quick: bool) -> Result<PathBuf, String> {
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-fn one(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<(), String> {
+fn operator(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<(), String> {
     let program = match &wish.program {
         Some(file) => file.clone(),
         None => build::program(arch)?,
@@ -92,7 +108,9 @@ fn one(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<
     let step = Step::start(&format!("{} builds {name}", tool.name()));
     let base = wish.base.as_deref().unwrap_or("scratch");
     let file = root().join("images/operator/Containerfile");
-    let built = run(tool.name(), &mut tool.build(&file, &context, arch.name(), base, VERSION, name));
+    let args = [("BASE", base), ("VERSION", VERSION)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let order = Order { file: &file, context: &context, arch: arch.name(), args: &args, name };
+    let built = run(tool.name(), &mut tool.build(&order));
     step.end(built.is_ok());
     built?;
     let above = if base == "scratch" { String::new() } else { format!(", and what {base} has") };
@@ -101,12 +119,6 @@ fn one(wish: &Wish, tool: Tool, arch: Arch, roots: &Path, name: &str) -> Result<
         None => format!("of at most {}", megabytes(LIMIT)),
     };
     println!("{name} for {}: {} {limit}{above}", arch.name(), megabytes(bytes));
-    if let Some(file) = &wish.save {
-        // Docker's archive takes no second image under one name.
-        fs::remove_file(file).ok();
-        run(tool.name(), &mut tool.save(name, file))?;
-        println!("it is in {}; for example: ctr --namespace k8s.io images import {0}", file.display());
-    }
     Ok(())
 }
 
@@ -144,104 +156,9 @@ fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }
 
-fn parse(args: &[String]) -> Result<Wish, String> {
-    let mut wish = Wish::default();
-    let mut words = args.iter().flat_map(|arg| match arg.split_once('=') {
-        Some((option, value)) if option.starts_with("--") => vec![option.to_owned(), value.to_owned()],
-        _ => vec![arg.clone()],
-    });
-    while let Some(option) = words.next() {
-        let known = ["--push", "--save", "--base", "--arch", "--roots", "--tool", "--program"];
-        if !known.contains(&option.as_str()) {
-            return Err(format!("cargo xtask image does not know {option:?}; it takes {}", known.join(", ")));
-        }
-        let value = words.next().ok_or_else(|| format!("cargo xtask image: {option} needs a value"))?;
-        match option.as_str() {
-            "--push" => wish.push = Some(reference(value)?),
-            "--save" => wish.save = Some(value.into()),
-            "--base" => wish.base = Some(value),
-            "--roots" => wish.roots = Some(value.into()),
-            "--tool" => wish.tool = Some(value),
-            "--program" => wish.program = Some(value.into()),
-            _ => wish.archs.push(Arch::named(&value)?),
-        }
-    }
-    if wish.archs.is_empty() {
-        wish.archs.push(Arch::here()?);
-    }
-    wish.archs.sort();
-    wish.archs.dedup();
-    match wish {
-        Wish { save: Some(_), ref archs, .. } if archs.len() > 1 => {
-            Err("--save writes one image into a file: name one --arch".to_owned())
-        }
-        Wish { program: Some(_), ref archs, .. } if archs.len() > 1 => {
-            Err("--program is for one processor: name one --arch".to_owned())
-        }
-        wish => Ok(wish),
-    }
-}
-
-/// A full reference: registry, path and tag.
-fn reference(text: String) -> Result<String, String> {
-    let refused = |why: &str| {
-        Err(format!("--push {text}: {why}; for example registry.example.org/dirac/dirac-operator:{VERSION}"))
-    };
-    let Some((registry, path)) = text.split_once('/') else { return refused("it names no registry") };
-    if registry != "localhost" && !registry.contains(['.', ':']) {
-        return refused("it begins with no registry");
-    }
-    if text.contains('@') {
-        return refused("an image is pushed to a tag, never to a digest");
-    }
-    let tag = path.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
-    match tag {
-        Some(tag) if !tag.is_empty() => Ok(text),
-        _ => refused("it has no tag"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parsed(line: &str) -> Result<Wish, String> {
-        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn an_image_is_pushed_to_a_full_reference() {
-        for good in ["r.example.org/dirac-operator:0.1.0", "localhost:5000/a/b:1", "localhost/dirac-operator:x"] {
-            assert_eq!(parsed(&format!("--push {good}")).unwrap().push.as_deref(), Some(good));
-        }
-        for (bad, said) in [
-            ("dirac-operator:1", "names no registry"),
-            ("library/dirac-operator:1", "begins with no registry"),
-            ("r.example.org/dirac-operator", "no tag"),
-            ("localhost:5000/dirac-operator", "no tag"),
-            ("r.example.org/dirac-operator:", "no tag"),
-            ("r.example.org/o@sha256:00", "never to a digest"),
-        ] {
-            assert!(parsed(&format!("--push={bad}")).unwrap_err().contains(said), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_is_asked_for_is_read_and_nonsense_is_refused_before_anything_is_built() {
-        let wish = parsed("--arch arm64 --arch=amd64 --arch arm64 --base=b.org/static --tool buildah").unwrap();
-        assert_eq!(wish.archs, [Arch::Amd64, Arch::Arm64], "each once");
-        assert_eq!((wish.base.as_deref(), wish.tool.as_deref()), (Some("b.org/static"), Some("buildah")));
-        assert_eq!(parsed("").unwrap().archs, [Arch::here().unwrap()]);
-        for (bad, said) in [
-            ("--arch sparc", "amd64, arm64"),
-            ("--push", "needs a value"),
-            ("now", "--push, --save, --base"),
-            ("--save f --arch amd64 --arch arm64", "one --arch"),
-            ("--program f --arch amd64 --arch arm64", "one --arch"),
-        ] {
-            assert!(parsed(bad).unwrap_err().contains(said), "{bad}");
-        }
-    }
 
     #[test]
     fn sizes_are_said_in_megabytes() {

@@ -26,6 +26,9 @@ cargo xtask COMMAND
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
         [--program FILE]
                                               the operator's container image, under 40 MB
+  image NAME [--set ARGUMENT=VALUE]... [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool TOOL]
+                                              one of the images of what a site runs for its DIRAC, docs/images.md;
+                                              NAME: debian dirac diracx mariadb opensearch redis s3
   docs                                        the pages of docs/ as a book
   generate                                    every generated file
   bench [--real]                              the figures of docs/figures.md, as a table

@@ -158,12 +158,16 @@ pub fn roots(asked: Option<&Path>) -> Result<PathBuf, String> {
         fs::write(&file, all).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
         return Ok(file);
     }
-    let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
-    let found = found.ok_or(
+    let found = trusted().ok_or(
         "the certificates of public authorities are nowhere on this machine; name a file of them with --roots",
     )?;
     eprintln!("the image trusts what this machine trusts: {}; --roots names another file", found.display());
     Ok(found.to_owned())
+}
+
+/// All that this machine trusts, with what it alone trusts, where that is in one file.
+pub fn trusted() -> Option<&'static Path> {
+    BUNDLES.iter().map(Path::new).find(|path| path.is_file())
 }
 
 /// The certificates of a folder one after the other, always in the same order.

@@ -15,6 +15,19 @@ pub enum Tool {
     Docker,
 }
 
+/// What is built.
+pub struct Order<'a> {
+    /// The Containerfile.
+    pub file: &'a Path,
+    /// The folder of what it copies.
+    pub context: &'a Path,
+    pub arch: &'a str,
+    /// What its arguments are.
+    pub args: &'a [(String, String)],
+    /// What the image will be called.
+    pub name: &'a str,
+}
+
 /// In this order one is chosen: the first two need no daemon.
 const ALL: [Tool; 3] = [Tool::Podman, Tool::Buildah, Tool::Docker];
 
@@ -41,11 +54,29 @@ impl Tool {
         chosen(asked, state)
     }
 
-    /// Builds from `context`, with nothing fetched but the base.
-    pub fn build(self, file: &Path, context: &Path, arch: &str, base: &str, version: &str, name: &str) -> Command {
+    /// Builds it, with nothing fetched but the base.
+    pub fn build(self, order: &Order) -> Command {
+        self.build_with(&[], order)
+    }
+
+    /// Builds it, and keeps each step for the next time. Its steps fetch what they need; those that fetch by https trust the authorities in
+    /// this file, of which nothing stays in the image.
+    pub fn build_in_layers(self, order: &Order, trusted: Option<&Path>) -> Command {
+        // The others keep steps in any case.
+        let mut options: Vec<String> = if self == Self::Buildah { vec!["--layers".to_owned()] } else { Vec::new() };
+        if let Some(file) = trusted {
+            options.extend(["--secret".to_owned(), format!("id=authorities,src={}", file.display())]);
+        }
+        self.build_with(&options, order)
+    }
+
+    fn build_with(self, options: &[String], order: &Order) -> Command {
         let mut command = self.command(&["build", "--platform"]);
-        command.arg(format!("linux/{arch}")).args(["--build-arg", &format!("BASE={base}")]);
-        command.args(["--build-arg", &format!("VERSION={version}"), "--tag", name, "--file"]).arg(file).arg(context);
+        command.arg(format!("linux/{}", order.arch)).args(options);
+        for (name, value) in order.args {
+            command.args(["--build-arg", &format!("{name}={value}")]);
+        }
+        command.args(["--tag", order.name, "--file"]).arg(order.file).arg(order.context);
         command
     }
 
@@ -170,16 +201,27 @@ mod tests {
     #[test]
     fn each_tool_is_told_the_same_in_its_own_words() {
         let (file, context) = (Path::new("F"), Path::new("C"));
+        let args = [("BASE", "scratch"), ("VERSION", "0.1.0")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let order = Order { file, context, arch: "arm64", args: &args, name: "r.org/o:1" };
         for tool in ALL {
             let name = tool.name();
             assert_eq!(
-                words(&tool.build(file, context, "arm64", "scratch", "0.1.0", "r.org/o:1")),
+                words(&tool.build(&order)),
                 format!(
                     "{name} build --platform linux/arm64 --build-arg BASE=scratch --build-arg VERSION=0.1.0 --tag r.org/o:1 --file F C"
                 )
             );
             assert_eq!(words(&tool.push("r.org/o:1")), format!("{name} push r.org/o:1"));
         }
+        let order = Order { args: &[], ..order };
+        assert_eq!(
+            words(&Tool::Buildah.build_in_layers(&order, Some(Path::new("A")))),
+            "buildah build --platform linux/arm64 --layers --secret id=authorities,src=A --tag r.org/o:1 --file F C"
+        );
+        assert_eq!(
+            words(&Tool::Docker.build_in_layers(&order, None)),
+            "docker build --platform linux/arm64 --tag r.org/o:1 --file F C"
+        );
         assert_eq!(words(&Tool::Docker.save("r.org/o:1", file)), "docker save --output F r.org/o:1");
         assert_eq!(
             words(&Tool::Buildah.save("r.org/o:1", file)),
