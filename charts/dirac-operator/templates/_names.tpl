@@ -46,4 +46,29 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.managed.enabled }}
+# What managed installations are made of: made, looked at, and taken away when the manifest does not ask for it any more. Volumes are only
+# looked at: nothing that has data is ever deleted by the operator itself.
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [list, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, create, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, create, patch]
+- apiGroups: [""]
+  resources: [pods, persistentvolumeclaims]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [create, patch]
+{{- end }}
 {{- end -}}

@@ -20,6 +20,9 @@ const HOST_PROPERTIES: &str = "TrustedHost, JobAdministrator, Operator, GenericP
 const HOST_CERTIFICATE: &str = "/etc/dirac/host/tls.crt";
 const HOST_KEY: &str = "/etc/dirac/host/tls.key";
 
+/// What answers calls of the Configuration server by DISET.
+const HANDLER: &str = "DIRAC/ConfigurationSystem/Service/ConfigurationHandler.py";
+
 /// Where the stores are reached.
 #[derive(Clone, Debug, Default)]
 pub struct Stores {
@@ -115,6 +118,8 @@ impl Basis<'_> {
                 cfg.set(&format!("/Systems/{system}/Services/{short}/Port"), &port.to_string());
             }
         }
+        // DIRAC's template has the handler for https.
+        cfg.set("/Systems/Configuration/Services/Server/HandlerPath", HANDLER);
         for database in DATABASES {
             cfg.set(&format!("/Systems/{}/Databases/{}/DBName", database.system, database.name), database.name);
         }
@@ -166,7 +171,7 @@ impl Basis<'_> {
         cfg.set(&at("AutoSlaveSync"), "no");
         cfg.set(&at("MasterServer"), &format!("dips://{}:9135/Configuration/Server", self.host));
         let server = "/Systems/Configuration/Services/Server";
-        cfg.set(&format!("{server}/HandlerPath"), "DIRAC/ConfigurationSystem/Service/ConfigurationHandler.py");
+        cfg.set(&format!("{server}/HandlerPath"), HANDLER);
         cfg.set(&format!("{server}/Port"), "9135");
         cfg.set(&format!("{server}/Authorization/Default"), "authenticated");
         cfg.set(&format!("{server}/Authorization/commitNewData"), "CSAdministrator");

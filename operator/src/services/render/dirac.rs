@@ -47,9 +47,9 @@ pub fn container(installation: &Installation<'_>, name: &'static str, args: Vec<
 }
 
 /// Answers a ping of DIRAC's. It says that the process lives and speaks; what its stores do is looked at elsewhere.
-fn answers(host: &str, component: &Component, port: u16) -> Value {
+fn answers(component: &Component, port: u16) -> Value {
     json!({
-        "exec": {"command": ["dirac-run", "ping", "127.0.0.1", port.to_string(), component.name, host]},
+        "exec": {"command": ["dirac-run", "ping", "127.0.0.1", port.to_string(), component.name]},
         "periodSeconds": 5,
         "timeoutSeconds": 10,
         "failureThreshold": 3,
@@ -65,7 +65,7 @@ fn running(installation: &Installation<'_>, chosen: &Chosen) -> Container {
     };
     Container {
         port: component.port().map(|port| (workload::port_name(port), port)),
-        readiness: component.port().map(|port| answers(&installation.spec.host, component, port)),
+        readiness: component.port().map(|port| answers(component, port)),
         resources: serde_json::to_value(&chosen.resources).unwrap_or_default(),
         drains: component.port().is_some(),
         ..container(installation, "dirac", vec![word.to_owned(), component.name.to_owned()])

@@ -74,7 +74,7 @@ fn env(installation: &Installation<'_>) -> Vec<(String, Value)> {
         ("DIRACX_LEGACY_EXCHANGE_HASHED_API_KEY".to_owned(), of_secret(&secret, keys::LEGACY_HASH)),
     ]);
     let plain = [
-        ("DIRACX_CONFIG_BACKEND_URL", "git+file:///git/configuration".to_owned()),
+        ("DIRACX_CONFIG_BACKEND_URL", "git+file:///git".to_owned()),
         ("DIRACX_SERVICE_AUTH_TOKEN_KEYSTORE", format!("file:///keys/{}", keys::JWKS)),
         ("DIRACX_SERVICE_AUTH_TOKEN_ISSUER", issuer.clone()),
         ("DIRACX_SERVICE_AUTH_ALLOWED_REDIRECTS", json!([format!("{issuer}/api/docs/oauth2-redirect")]).to_string()),
@@ -99,13 +99,14 @@ const MOUNTS: [(&str, &str); 4] = [("git", "/git"), ("keys", "/keys"), ("host", 
 /// out, and the last good one stays.
 fn pod<'a>(installation: &'a Installation<'a>, part: &'a str, main: Container, made_from: &str) -> Pod<'a> {
     let follow = |name, once: bool| {
-        let words = ["follow", "/converted"].into_iter().chain(once.then_some("--once"));
+        let words = ["follow", installation.spec.host.as_str(), "9135", "/converted"];
+        let words = words.into_iter().chain(once.then_some("--once"));
         let mut container = dirac::container(installation, name, words.map(str::to_owned).collect());
         container.mounts.push(("converted", "/converted"));
         container
     };
     let commit = |name, once: bool| {
-        let words = ["watch-config", "/converted", "/git/configuration"].into_iter().chain(once.then_some("--once"));
+        let words = ["watch-config", "/converted", "/git"].into_iter().chain(once.then_some("--once"));
         Container {
             name,
             image: image(installation),

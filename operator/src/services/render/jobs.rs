@@ -7,7 +7,7 @@ use super::{
     pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, of_secret},
     workload,
 };
-use crate::services::{DATABASE_USER, catalogue::DATABASES, keys};
+use crate::services::{DATABASE_USER, catalogue::DATABASES, configuration::SANDBOX_SE, keys};
 
 /// Makes DIRAC's user, the databases with all grants, and the tables of those that have none. Run again, it changes nothing.
 const SCHEMAS: &str = include_str!("files/schemas.sh");
@@ -60,7 +60,11 @@ pub fn schemas(installation: &Installation<'_>) -> Value {
 /// a sandbox: a Job, alone, before the services start.
 pub fn preparation(installation: &Installation<'_>) -> Value {
     let mut pod = Pod::new(installation, "preparation", DIRAC_USER);
-    pod.containers.push(dirac::container(installation, "preparation", vec!["prepare".to_owned()]));
+    pod.containers.push(dirac::container(
+        installation,
+        "preparation",
+        vec!["prepare".to_owned(), SANDBOX_SE.to_owned()],
+    ));
     pod.volumes = dirac_volumes(installation, "pods.cfg");
     pod.restarts = "OnFailure";
     workload::job(&pod)
