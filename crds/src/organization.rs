@@ -105,7 +105,7 @@ pub struct VirtualOrganizationSpec {
     /// The VO's name in DIRAC's configuration, for example `biomed` or `enmr.eu`. Cannot change.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub dirac_name: String,
-    /// Where its members log in. Accepted and kept for managed installations, which this version does not run: the condition Supported says
+    /// Where its members log in. Accepted and kept for managed installations, in which this version does not act on it: the condition Supported says
     /// so. An external installation has its own way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<IdentityProvider>,

@@ -10,6 +10,8 @@ mod how_to;
 mod impostor;
 #[path = "operator/login.rs"]
 mod login;
+#[path = "operator/managed.rs"]
+mod managed;
 #[path = "operator/narrow.rs"]
 mod narrow;
 #[path = "operator/real_dirac.rs"]

@@ -92,7 +92,7 @@ async fn all<K: Kind>(client: &Client, namespace: &str) -> anyhow::Result<Vec<Ar
 /// Looks at the DIRAC of one installation.
 async fn look(api: &Api, installation: &DiracInstallation, objects: &Objects) -> Outcome {
     let Some(external) = &installation.spec.external else {
-        return if installation.spec.simulated.is_some() { Outcome::Simulated } else { Outcome::NotSupported };
+        return if installation.spec.simulated.is_some() { Outcome::Simulated } else { Outcome::Managed };
     };
     match inspect(api, installation, external).await {
         Ok(said) => Outcome::Looked {

@@ -22,8 +22,8 @@ pub enum Outcome {
     },
     /// There is no DIRAC.
     Simulated,
-    /// This version does not run managed installations.
-    NotSupported,
+    /// It is managed: its services have no address outside the cluster that the manifest would name.
+    Managed,
     /// DIRAC could not be asked, for example since the Secret lacks a key: a sentence.
     NotReached(String),
 }
@@ -34,7 +34,7 @@ impl Outcome {
         match self {
             Self::Looked { findings, .. } => holds(findings),
             Self::Simulated => Some(true),
-            Self::NotSupported | Self::NotReached(_) => None,
+            Self::Managed | Self::NotReached(_) => None,
         }
     }
 }
@@ -52,8 +52,8 @@ impl fmt::Display for Report {
             Outcome::Simulated => {
                 writeln!(f, "ok       it is simulated: there is no DIRAC that would have to know anything\n")
             }
-            Outcome::NotSupported => {
-                writeln!(f, "unknown  this version does not run managed installations, and looks at none\n")
+            Outcome::Managed => {
+                writeln!(f, "unknown  it is managed: the operator itself looks at it, see its condition DiracReady\n")
             }
             Outcome::NotReached(why) => writeln!(f, "unknown  DIRAC could not be asked: {}\n", plain(why)),
             Outcome::Looked { findings, has_diracx } => {

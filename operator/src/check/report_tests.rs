@@ -104,7 +104,7 @@ fn what_lacks_anywhere_is_1_and_what_nobody_could_say_is_2() {
         (vec![met(), unknown()], 2),
         (vec![unknown(), lacks()], 1),
         (vec![report(Outcome::NotReached("the Secret is missing".into())), met()], 2),
-        (vec![report(Outcome::NotSupported)], 2),
+        (vec![report(Outcome::Managed)], 2),
     ] {
         assert_eq!(exit_code(&reports), code);
     }
