@@ -8,6 +8,8 @@ mod kubelet;
 mod monitoring;
 #[path = "chart/rendered.rs"]
 mod rendered;
+#[path = "chart/services.rs"]
+mod services;
 #[path = "chart/verify.rs"]
 mod verify;
 

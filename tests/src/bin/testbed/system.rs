@@ -23,7 +23,7 @@ pub enum System {
     Openstack,
     /// EC2 with STS, SQS, SSM and Service Quotas: moto behind a layer of ours. Its instances run their user-data.
     Ec2,
-    /// A control plane with a node that runs pods: containerd, kubelet and kube-proxy, in a network of their own.
+    /// A whole small cluster whose node runs pods, with Services, names and volumes, in a network of its own.
     Cluster,
 }
 
@@ -79,8 +79,13 @@ async fn cluster(folder: &Path) -> Result<Running> {
         reach: vec![
             format!("export KUBECONFIG={}", quoted(&plane.kubeconfig())),
             format!("# load an image from an archive: {} FILE", cluster.load_words()),
+            format!("# pods reach this machine at {0} and by its name", cluster.machine()),
+            format!(
+                "# this machine reaches Services of the type LoadBalancer, which have addresses of {}",
+                cluster.addresses()
+            ),
         ],
-        listens: vec![("kube-apiserver".to_owned(), plane.address().to_owned())],
+        listens: cluster.listens().map(|(name, address)| (name.to_owned(), address)).into(),
         _handle: Box::new(cluster),
     })
 }

@@ -1,14 +1,17 @@
-//! A real Kubernetes cluster of one node on this machine: a control plane, a scheduler, and a node with containerd, kubelet and kube-proxy.
+//! A real Kubernetes cluster of one node on this machine: a control plane, a scheduler, and a node with containerd, kubelet and kube-proxy;
+//! CoreDNS for names, and a program that gives volumes, and addresses to Services. All are plain processes.
 //!
-//! Pods run as anywhere: from images, with limits, probes, logs, Services and `kubectl exec`. Images are loaded from files; nothing is
-//! pulled. There is no name service, no way from a pod to other machines, and NetworkPolicies are accepted and not enforced.
+//! Pods run as anywhere: from images, with limits, probes, logs, Services, names, volumes and `kubectl exec`. Images are loaded from files;
+//! nothing is pulled. What is unlike a usual cluster: `docs/cluster-testbed.md`.
 
+pub mod images;
+mod names;
 mod namespaces;
 mod network;
 mod node;
-mod pause;
+mod programs;
 
-use std::{net::Ipv4Addr, path::Path, process::Command};
+use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -20,6 +23,7 @@ use crate::{
     },
 };
 
+use names::Names;
 use namespaces::Namespaces;
 use network::Network;
 use node::Node;
@@ -32,6 +36,8 @@ const PACKAGES: [&str; 7] =
 pub struct Cluster {
     /// In the order in which they end.
     node: Node,
+    names: Names,
+    _provider: Process,
     _scheduler: Process,
     plane: ControlPlane,
 }
@@ -42,18 +48,29 @@ impl Cluster {
     pub async fn start(state: &Path) -> Result<Self> {
         ensure!(nix::unistd::geteuid().is_root(), "a cluster with a node needs namespaces and mounts: run it as root");
         apt::ensure("a cluster with a node", &PACKAGES)?;
-        let bin = build::node()?;
-        let pause = pause::image()?;
+        let (bin, own) = (build::node()?, programs::built()?);
+        let pause = images::pause()?;
         let folder = state.join("node");
         let network = Network::take()?;
         let namespaces = Namespaces::start(&folder)?;
         network.join(&namespaces)?;
         let plane = ControlPlane::start_at(&state.join("controlplane"), network.machine()).await?;
         let scheduler = scheduler(&bin, &plane, &state.join("controlplane/log"))?;
+        let mut names = Names::start(&own, &plane, state, network.machine())?;
+        plane.kubectl().apply(&filled(
+            include_str!("files/system.yaml"),
+            &[
+                ("SERVICE", names::SERVICE),
+                ("ADDRESS", &network.machine().to_string()),
+                ("PORT", &names.port().to_string()),
+            ],
+        )?)?;
+        let provider = provider(&own, &plane, state, &network)?;
         let mut node = Node::start(&folder, &bin, &plane, namespaces, network)?;
         node.load(&pause)?;
         node.join(&plane)?;
-        Ok(Self { node, _scheduler: scheduler, plane })
+        names.wait()?;
+        Ok(Self { node, names, _provider: provider, _scheduler: scheduler, plane })
     }
 
     /// The control plane, with everything that it can.
@@ -64,6 +81,20 @@ impl Cluster {
     /// The address at which pods reach what listens on this machine.
     pub fn machine(&self) -> Ipv4Addr {
         self.node.machine()
+    }
+
+    /// The addresses of Services of the type LoadBalancer, at which this machine reaches them.
+    pub fn addresses(&self) -> String {
+        self.node.addresses()
+    }
+
+    /// What listens while the cluster is well: name, and host:port.
+    pub fn listens(&self) -> [(&'static str, String); 3] {
+        [
+            ("kube-apiserver", self.plane.address().to_owned()),
+            ("kubelet", self.node.kubelet()),
+            ("CoreDNS", self.names.listens()),
+        ]
     }
 
     /// Loads the images of an archive, as `cargo xtask image --save` or `docker save` writes it.
@@ -91,6 +122,22 @@ fn scheduler(bin: &Path, plane: &ControlPlane, log: &Path) -> Result<Process> {
         "--leader-elect=false",
     ]);
     Process::spawn("kube-scheduler", command, &log.join("kube-scheduler.log"))
+}
+
+/// Gives volumes, and addresses to Services.
+fn provider(bin: &Path, plane: &ControlPlane, state: &Path, network: &Network) -> Result<Process> {
+    let volumes = state.join("volumes");
+    fs::create_dir_all(&volumes)?;
+    let mut command = Command::new(bin.join("provider"));
+    command.arg("-kubeconfig").arg(plane.kubeconfig_of("provider")).args([
+        "-volumes",
+        text(&volumes.canonicalize()?)?,
+        "-node",
+        NODE,
+        "-addresses",
+        &network.services(),
+    ]);
+    Process::spawn("the provider of volumes and addresses", command, &state.join("log/provider.log"))
 }
 
 /// Whether the node says that pods may run on it.

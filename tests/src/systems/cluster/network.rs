@@ -1,5 +1,5 @@
-//! The node's addresses: a wire of two ends between this machine and the node's namespace, and a range for pods behind it. All are of
-//! 198.18.0.0/15, which no real network has. This machine gets one address and one route, which go with the wire, and no packet filter.
+//! The node's addresses: a wire of two ends between this machine and the node's namespace, and ranges for pods and Services behind it. All are of
+//! 198.18.0.0/15, which no real network has. This machine gets one address and two routes, which go with the wire, and no packet filter.
 
 use std::{
     fs::{self, File},
@@ -49,6 +49,11 @@ impl Network {
         format!("198.19.{}.0/24", self.number)
     }
 
+    /// The addresses of Services of the type LoadBalancer: they are led to the node, whose kube-proxy does the rest.
+    pub(super) fn services(&self) -> String {
+        format!("198.18.{}.64/26", self.number)
+    }
+
     /// The name of what belongs to this cluster and stands beside others': the wire, and the control groups.
     pub(super) fn name(&self) -> String {
         format!("dirac-node{}", self.number)
@@ -65,8 +70,10 @@ impl Network {
         there(&format!("address add {}/30 dev eth0", self.node()))?;
         there("link set eth0 up")?;
         there(&format!("route add default via {}", self.machine()))?;
-        // Tests ask pods for their metrics.
-        here(&format!("route add {} via {}", self.pods(), self.node()))
+        // Tests ask pods for their metrics, and VMs of testbeds reach Services.
+        [self.pods(), self.services()]
+            .iter()
+            .try_for_each(|range| here(&format!("route add {range} via {}", self.node())))
     }
 }
 
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn two_clusters_have_nothing_in_common() {
         let (one, other) = (Network::take().unwrap(), Network::take().unwrap());
-        let all = |n: &Network| [n.machine().to_string(), n.node().to_string(), n.pods(), n.name()];
+        let all = |n: &Network| [n.machine().to_string(), n.node().to_string(), n.pods(), n.services(), n.name()];
         assert!(all(&one).iter().all(|mine| !all(&other).contains(mine)));
         // A name of an interface has at most fifteen letters.
         assert!(format!("dirac-node{}", u8::MAX).len() <= 15);

@@ -15,7 +15,7 @@ use crate::{
     systems::controlplane::{ControlPlane, NODE},
 };
 
-use super::{PATIENCE, filled, is_ready, namespaces::Namespaces, network::Network, pause, text};
+use super::{PATIENCE, filled, images, is_ready, names, namespaces::Namespaces, network::Network, text};
 
 /// Where control groups are.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -48,7 +48,7 @@ impl Node {
             Ok(())
         };
         let place = text(&state)?;
-        write("containerd.toml", include_str!("files/containerd.toml"), &[("STATE", place), ("PAUSE", pause::NAME)])?;
+        write("containerd.toml", include_str!("files/containerd.toml"), &[("STATE", place), ("PAUSE", images::PAUSE)])?;
         let pods = [("STATE", place), ("PODS", &network.pods())];
         write("cni/10-bridge.conflist", include_str!("files/bridge.conflist"), &pods)?;
         write(
@@ -59,8 +59,10 @@ impl Node {
                 ("ADDRESS", &network.node().to_string()),
                 ("AUTHORITY", text(&plane.authority())?),
                 ("CGROUP", &network.name()),
+                ("NAMES", names::SERVICE),
             ],
         )?;
+        write("resolv.conf", "nameserver @NAMES@\n", &[("NAMES", names::SERVICE)])?;
         let groups = Groups::make(&network.name())?;
         let mut command = namespaces.command("containerd");
         command.arg("--config").arg(state.join("containerd.toml"));
@@ -99,6 +101,16 @@ impl Node {
     /// This machine's end of the wire.
     pub(super) fn machine(&self) -> Ipv4Addr {
         self.network.machine()
+    }
+
+    /// The addresses of Services of the type LoadBalancer.
+    pub(super) fn addresses(&self) -> String {
+        self.network.services()
+    }
+
+    /// Where the kubelet listens, as host:port.
+    pub(super) fn kubelet(&self) -> String {
+        format!("{}:10250", self.network.node())
     }
 
     /// Loads the images of an archive.

@@ -155,13 +155,15 @@ impl Module {
     }
 }
 
-fn go(dir: &Path) -> Command {
+/// `go`, for programs that are linked statically.
+pub(in crate::systems) fn go(dir: &Path) -> Command {
     let mut command = Command::new("go");
     command.current_dir(dir).env("CGO_ENABLED", "0");
     command
 }
 
-fn go_there() -> Result<()> {
+/// An error where there is no Go.
+pub(in crate::systems) fn go_there() -> Result<()> {
     match on_path("go") {
         Some(_) => Ok(()),
         None => bail!(

@@ -92,6 +92,8 @@ impl ControlPlane {
             ("controllers", &[("CN", "system:kube-controller-manager")]),
             ("scheduler", &[("CN", "system:kube-scheduler")]),
             ("proxy", &[("CN", "system:kube-proxy")]),
+            ("names", &[("CN", "system:testbed:names")]),
+            ("provider", &[("CN", "system:testbed:provider")]),
             ("node", &[("O", "system:nodes"), ("CN", NODE_USER)]),
         ] {
             certificate(user, parts, &[])?;
@@ -178,7 +180,7 @@ impl ControlPlane {
         self.kubeconfig_of("admin")
     }
 
-    /// The kubeconfig of another part of the cluster: `scheduler`, `proxy` or `node`.
+    /// The kubeconfig of another part of the cluster: `scheduler`, `proxy`, `node`, `names` or `provider`.
     pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
         self.state.join(format!("{user}.kubeconfig"))
     }
