@@ -6,6 +6,7 @@
 //! again. Garbage collection takes all of it when the object is deleted, apart from volumes and keys, which have no owner.
 
 mod authority;
+mod build;
 mod catalogue;
 mod configuration;
 mod encode;
@@ -14,6 +15,7 @@ mod keys;
 mod names;
 mod observe;
 mod render;
+mod trust;
 
 pub use keep::keep;
 

@@ -30,6 +30,7 @@ pub fn settings(installation: &Installation<'_>, basis: &Basis<'_>) -> Result<Va
             "Local.cfg": basis.published()?.to_string(),
             "pods.cfg": basis.of_pods().to_string(),
             "configuration.cfg": basis.of_configuration().to_string(),
+            "components": basis.chosen.iter().map(|c| format!("{}\n", c.component.name)).collect::<String>(),
         },
     }))
 }
@@ -102,8 +103,8 @@ pub fn configuration(installation: &Installation<'_>, chosen: &Chosen) -> Vec<Va
         mounts.push(("data", "/opt/dirac/etc"));
         mounts
     };
-    let all = installation.chosen.iter().map(|c| c.component.name.to_owned());
-    let bootstrap = ["bootstrap".to_owned(), "/etc/dirac/Local.cfg".to_owned()].into_iter().chain(all).collect();
+    // By a file: another set of components is no reason to start anew.
+    let bootstrap = ["bootstrap", "/etc/dirac/Local.cfg", "/etc/dirac/components"].map(str::to_owned).to_vec();
     pod.init.push(Container { mounts: mounts(), ..container(installation, "bootstrap", bootstrap) });
     pod.containers.push(Container { mounts: mounts(), ..running(installation, chosen) });
     pod.volumes = dirac_volumes(installation, "configuration.cfg");

@@ -180,7 +180,9 @@ pub fn dirac_volumes(installation: &Installation<'_>, file: &str) -> Vec<Value> 
     let names = &installation.names;
     let settings = json!({"name": "settings", "projected": {"defaultMode": 0o440, "sources": [
         {"configMap": {"name": names.of("settings"), "items": [
-            {"key": file, "path": "dirac.cfg"}, {"key": "Local.cfg", "path": "Local.cfg"},
+            {"key": file, "path": "dirac.cfg"},
+            {"key": "Local.cfg", "path": "Local.cfg"},
+            {"key": "components", "path": "components"},
         ]}},
         {"secret": {"name": names.of("keys"), "items": [{"key": "secrets.cfg", "path": "secrets.cfg"}]}},
         {"secret": {"name": installation.certificate, "items": [

@@ -202,4 +202,7 @@ fn what_each_process_reads_itself_has_it_made_anew_when_it_changes_and_what_is_p
     assert_eq!(of_matcher(&one), of_matcher(&published), "the Configuration server tells it");
     let of_server = |spec: &Managed| annotation(spec, "StatefulSet", "escape-configuration");
     assert_eq!(of_server(&one), of_server(&published), "it has the configuration in its memory");
+    let full = managed(json!({"components": {"profile": "full"}}));
+    let server = |spec: &Managed| named(&objects(spec), "StatefulSet", "escape-configuration")["spec"].clone();
+    assert_eq!(server(&one), server(&full), "another set of components does not end it");
 }

@@ -1,0 +1,141 @@
+//! Objects applied stage after stage, looked at, and taken away when nobody wants them.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use crds::{Reason, managed::Part};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    keep::Work,
+    names::PART,
+    observe::{excuse, lacks},
+    render::{Stage, fingerprint},
+};
+use crate::{known::services::Services, names::is_paused, trouble::Trouble};
+
+/// What was applied is applied again after this time, so that what others change in it is put back.
+const AGAIN: Duration = Duration::from_secs(300);
+
+/// What was applied: its fingerprint, and when.
+pub type Applied = HashMap<(String, String), (String, Instant)>;
+
+/// The objects that are there, by kind and name.
+pub type Live = HashMap<(String, String), Value>;
+
+impl Work<'_> {
+    /// The objects that are there now, by kind and name: those that have a state, and those that are taken away when nobody wants them.
+    pub async fn live(&self, applied: &mut Applied) -> Result<Live, Trouble> {
+        let mut live = HashMap::new();
+        let kinds = [("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job"), ("v1", "Service")];
+        for (api_version, kind) in kinds {
+            let list = self.ctx.api.list_any(&self.key.namespace, api_version, kind, &self.labels()).await;
+            for mut object in list.map_err(unanswered)? {
+                object["kind"] = kind.into();
+                object["apiVersion"] = api_version.into();
+                live.insert((kind.to_owned(), name_of(&object)), object);
+            }
+        }
+        // What somebody deleted is applied anew.
+        applied.retain(|of, _| !kinds.iter().any(|(_, kind)| *kind == of.0) || live.contains_key(of));
+        Ok(live)
+    }
+
+    /// Applies an object where it is not as it was applied the last time; gives it as it is now.
+    pub async fn put(&self, object: &Value, live: &Live, applied: &mut Applied) -> Result<Value, Trouble> {
+        let of = (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object));
+        let print = fingerprint(object);
+        let is_fresh = applied.get(&of).is_some_and(|(before, at)| *before == print && at.elapsed() < AGAIN);
+        let there = live.get(&of);
+        if is_fresh || (is_paused(self.installation) && there.is_some()) {
+            return Ok(there.cloned().unwrap_or_else(|| object.clone()));
+        }
+        if is_paused(self.installation) {
+            let text = format!("{} {:?} is not made while the installation is paused", of.0, of.1);
+            return Err(Trouble::new(Reason::PartsNotReady, text));
+        }
+        let now = self.ctx.api.apply_any(object).await.map_err(|error| {
+            Trouble::new(Reason::ApiServer, format!("{} {:?} could not be written: {error}", of.0, of.1))
+        })?;
+        applied.insert(of, (print, Instant::now()));
+        Ok(now)
+    }
+
+    /// Applies stage after stage. What is not there yet is made when all stages before are ready; what is there is kept as the manifest says
+    /// also while they are not.
+    pub async fn build(
+        &self,
+        stages: &[Stage],
+        live: &Live,
+        applied: &mut Applied,
+        services: &mut Services,
+    ) -> Result<(), Trouble> {
+        let mut waits: Option<String> = None;
+        for stage in stages {
+            let is_held = waits.is_some();
+            for object in &stage.objects {
+                let of = (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object));
+                let has_state = matches!(of.0.as_str(), "Deployment" | "StatefulSet" | "Job");
+                if is_held && !(has_state && live.contains_key(&of)) {
+                    continue;
+                }
+                let now = self.put(object, live, applied).await?;
+                let message = match lacks(&now) {
+                    Some(text) => Some(self.explained(object, &text).await),
+                    None => None,
+                };
+                if let Some(text) = &message {
+                    waits.get_or_insert_with(|| format!("stage {}: {}: {text}", stage.name, of.1));
+                }
+                if has_state {
+                    let image = object.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str);
+                    let (name, ready) = (of.1, message.is_none());
+                    services.parts.push(Part { name, ready, image: image.map(str::to_owned), message });
+                }
+            }
+        }
+        waits.map_or(Ok(()), |text| Err(Trouble::new(Reason::PartsNotReady, text)))
+    }
+
+    /// The sentence, and what its pods say.
+    async fn explained(&self, object: &Value, text: &str) -> String {
+        let part = object["metadata"]["labels"][PART].as_str().unwrap_or_default();
+        let labels = format!("{},{PART}={part}", self.labels());
+        match self.ctx.api.pods(&self.key.namespace, &labels).await {
+            Ok(pods) => excuse(&pods).map_or_else(|| text.to_owned(), |why| format!("{text}; {why}")),
+            Err(_) => text.to_owned(),
+        }
+    }
+
+    /// Takes away the Deployments and ended Jobs that nobody wants any more. Nothing with a volume is ever taken away here.
+    pub async fn prune(&self, stages: &[Stage], live: &Live) -> Result<(), Trouble> {
+        let wanted: BTreeSet<(String, String)> = stages
+            .iter()
+            .flat_map(|stage| &stage.objects)
+            .map(|object| (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object)))
+            .collect();
+        let is_over =
+            |of: &(String, String), object: &Value| of.0 == "Deployment" || (of.0 == "Job" && lacks(object).is_none());
+        let unwanted = live.iter().filter(|(of, object)| is_over(of, object) && !wanted.contains(of));
+        for (of, object) in unwanted.filter(|_| !is_paused(self.installation)) {
+            tracing::info!(installation = %self.key, kind = of.0, name = of.1, "nobody wants it any more: deleted");
+            self.ctx.api.delete_any(object).await.map_err(not_written)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn name_of(object: &Value) -> String {
+    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+pub fn unanswered(error: kube::Error) -> Trouble {
+    Trouble::new(Reason::ApiServer, format!("the API server did not say what is there: {error}"))
+}
+
+pub fn not_written(error: kube::Error) -> Trouble {
+    Trouble::new(Reason::ApiServer, format!("the API server did not take a write: {error}"))
+}

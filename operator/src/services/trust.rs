@@ -1,0 +1,140 @@
+//! The keys and the host certificate of an installation: made where there are none, kept, and renewed in time.
+
+use std::collections::BTreeMap;
+
+use broker::demand::diset::Credentials;
+use crds::{Reason, managed::DeletionPolicy};
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{
+    authority,
+    build::{name_of, not_written, unanswered},
+    encode::hex,
+    keep::Work,
+    keys,
+    names::Names,
+};
+use crate::{names::Key, trouble::Trouble};
+
+/// The host certificate: the Secret that has it, whose it is, and a word that is another when it is renewed.
+pub struct Certificate {
+    pub secret: String,
+    pub dn: String,
+    pub version: String,
+}
+
+impl Work<'_> {
+    /// The Secret with passwords and keys: made once. Where it is gone while volumes are there, new keys would not fit what these have.
+    pub async fn keys(&self, names: &Names) -> Result<Secret, Trouble> {
+        let key = self.key.beside(&names.of("keys"));
+        if let Some(secret) = self.ctx.api.secret(&key).await.map_err(unanswered)? {
+            let gone = keys::lacking(secret.data.as_ref());
+            if gone.is_empty() {
+                return Ok(secret);
+            }
+            let text = format!("Secret {:?} lacks {}: put it back from a backup", key.name, gone.join(", "));
+            return Err(Trouble::new(Reason::KeysMissing, text));
+        }
+        let claims = self.ctx.api.list_any(&self.key.namespace, "v1", "PersistentVolumeClaim", &self.labels()).await;
+        let volumes: Vec<String> = claims.map_err(unanswered)?.iter().map(name_of).collect();
+        if !volumes.is_empty() {
+            let text = format!(
+                "Secret {:?} is gone, and volumes are there that were made with its keys ({}): put it back from a backup",
+                key.name,
+                volumes.join(", ")
+            );
+            return Err(Trouble::new(Reason::KeysMissing, text));
+        }
+        let data = keys::make(&self.key.name, self.ctx.clock.now()).map_err(|error| not_made(&error))?;
+        let secret = self.secret_object(&key, data, self.is_all_deleted(), names)?;
+        self.ctx.api.make_secret(&secret).await.map_err(not_written)?;
+        tracing::info!(installation = %self.key, secret = key.name, "keys of a new installation were made");
+        // Another leader may have been faster: what is there is what holds.
+        let made = self.ctx.api.secret(&key).await.map_err(unanswered)?;
+        made.ok_or_else(|| Trouble::new(Reason::PartsNotReady, format!("Secret {:?} is being made", key.name)))
+    }
+
+    fn is_all_deleted(&self) -> bool {
+        self.spec.deletion_policy == DeletionPolicy::Delete
+    }
+
+    fn secret_object(
+        &self,
+        key: &Key,
+        data: authority::Data,
+        is_owned: bool,
+        names: &Names,
+    ) -> Result<Secret, Trouble> {
+        let mut labels: BTreeMap<&str, String> = names.labels();
+        labels.insert(crds::annotation::CREDENTIAL, "true".to_owned());
+        let mut object = json!({"metadata": {"name": key.name, "namespace": key.namespace, "labels": labels}});
+        if is_owned {
+            object["metadata"]["ownerReferences"] = json!([self.owner()]);
+        }
+        let mut secret: Secret =
+            serde_json::from_value(object).map_err(|error| Trouble::new(Reason::ApiServer, error.to_string()))?;
+        secret.data = Some(data);
+        Ok(secret)
+    }
+
+    /// The host certificate that the manifest names, or one of the installation's own authority, renewed in time.
+    pub async fn certificate(&self, names: &Names, keys: &Secret) -> Result<Certificate, Trouble> {
+        let given = self.spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
+        let name = given.map_or_else(|| names.of("host"), |secret| secret.name.clone());
+        let key = self.key.beside(&name);
+        if given.is_none() {
+            let there = self.ctx.api.secret(&key).await.map_err(unanswered)?;
+            let is_good = there.as_ref().is_some_and(|secret| self.is_good(secret));
+            if !is_good {
+                let all =
+                    [self.spec.host.clone(), names.in_cluster(), names.service().to_owned(), "localhost".to_owned()];
+                let data = keys.data.as_ref().ok_or_else(|| Trouble::new(Reason::KeysMissing, "no keys"))?;
+                let signed = authority::sign(&self.key.name, data, &all, self.ctx.clock.now());
+                let data = signed.map_err(|error| not_made(&error))?;
+                let secret = self.secret_object(&key, data, true, names)?;
+                let mut object =
+                    serde_json::to_value(&secret).map_err(|e| Trouble::new(Reason::ApiServer, e.to_string()))?;
+                (object["apiVersion"], object["kind"]) = ("v1".into(), "Secret".into());
+                self.ctx.api.apply_any(&object).await.map_err(not_written)?;
+            }
+        }
+        let opened = self.ctx.api.open(&key).await?;
+        let certificate = opened.get(authority::CERTIFICATE)?;
+        let ca = opened.get(authority::AUTHORITIES)?;
+        let mut print = Sha256::new().chain_update(certificate.expose_secret()).chain_update(ca.expose_secret());
+        for (name, value) in keys.data.iter().flatten() {
+            print = print.chain_update(name).chain_update(&value.0);
+        }
+        let credentials = Credentials { certificate, key: opened.get(authority::KEY)?, ca };
+        let dn = credentials.subject().ok_or_else(|| {
+            let text =
+                format!("the certificate in Secret {name:?} cannot be read: put a host certificate in PEM form there");
+            Trouble::new(Reason::BadCredentials, text)
+        })?;
+        Ok(Certificate { secret: name, dn, version: hex(&print.finalize()) })
+    }
+
+    /// Whether a certificate that we signed is for this host, and does not end soon.
+    fn is_good(&self, secret: &Secret) -> bool {
+        let text = |name: &str| {
+            let value = secret.data.as_ref()?.get(name)?;
+            Some(String::from_utf8(value.0.clone()).ok()?.into())
+        };
+        let (Some(certificate), Some(key), Some(ca)) =
+            (text(authority::CERTIFICATE), text(authority::KEY), text(authority::AUTHORITIES))
+        else {
+            return false;
+        };
+        let credentials = Credentials { certificate, key, ca };
+        let days_left = credentials.ends().map(|end| end.duration_since(self.ctx.clock.now()).as_hours() / 24);
+        let is_for_host = credentials.subject().is_some_and(|dn| dn.ends_with(&format!("/CN={}", self.spec.host)));
+        is_for_host && days_left.is_some_and(|days| days > authority::RENEWED_BEFORE_DAYS)
+    }
+}
+
+fn not_made(error: &authority::NoKey) -> Trouble {
+    Trouble::new(Reason::BadCredentials, error.to_string())
+}
