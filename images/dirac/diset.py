@@ -9,8 +9,8 @@ import os
 import socket
 import ssl
 
-CERTIFICATE = os.environ.get("DIRAC_RUN_CERTIFICATE", "/etc/dirac/host/tls.crt")
-KEY = os.environ.get("DIRAC_RUN_KEY", "/etc/dirac/host/tls.key")
+CERTIFICATE = "/etc/dirac/host/tls.crt"
+KEY = "/etc/dirac/host/tls.key"
 AUTHORITIES = os.environ.get("X509_CERT_DIR", "/etc/grid-security/certificates")
 # A frame is the length of its text in digits, a colon, and the text. Between frames a service may say that it is still there.
 STILL_HERE = b"dka"
@@ -35,11 +35,12 @@ class Connection:
         self.stream.sendall(b"%d:%s" % (len(text), text))
 
     def receive(self):
-        while b":" not in self.rest:
-            self.skip()
-            if b":" not in self.rest:
-                self.more()
-        self.skip()
+        while True:
+            while self.rest.startswith(STILL_HERE):
+                self.rest = self.rest[len(STILL_HERE) :]
+            if b":" in self.rest:
+                break
+            self.more()
         size, _, rest = self.rest.partition(b":")
         if not size.isdigit() or int(size) > MOST:
             raise ValueError(f"this is no answer of a DIRAC service: {size[:40]!r}")
@@ -56,10 +57,6 @@ class Connection:
         if not answer["OK"]:
             raise ValueError(answer.get("Message", "the service refused, and did not say why"))
         return answer.get("Value")
-
-    def skip(self):
-        while self.rest.startswith(STILL_HERE):
-            self.rest = self.rest[len(STILL_HERE) :]
 
 
 def call(host, port, name, method, arguments=(), seconds=5):

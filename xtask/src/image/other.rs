@@ -28,9 +28,11 @@ deb http://deb.debian.org/debian bookworm main
 deb http://deb.debian.org/debian bookworm-updates main
 deb http://deb.debian.org/debian-security bookworm-security main
 ";
-/// What no image needs: devices come from the runtime, and nobody reads pages in it.
-const LEFT_OUT: [&str; 6] = [
+/// What no image needs: devices come from the runtime, and nobody reads pages in it. Two files are of the machine that builds.
+const LEFT_OUT: [&str; 8] = [
     "./dev/*",
+    "./etc/hostname",
+    "./etc/resolv.conf",
     "./usr/share/doc/*",
     "./usr/share/info/*",
     "./usr/share/locale/*",
