@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_secs(15);
 /// While all is well, DIRAC is read this often: its configuration may be some megabytes.
 const EACH: Duration = Duration::from_secs(600);
 /// While something lacks or is unknown, somebody may be mending it.
-const AGAIN: Duration = Duration::from_secs(120);
+const AGAIN: Duration = Duration::from_secs(30);
 /// DIRAC is looked at within this time: some calls of 30 s each.
 const TURN: Duration = Duration::from_secs(300);
 

@@ -64,8 +64,8 @@ impl Work<'_> {
         Ok(now)
     }
 
-    /// Applies stage after stage. What is not there yet is made when all stages before are ready; what is there is kept as the manifest says
-    /// also while they are not.
+    /// Applies stage after stage, each when all before it are ready. Of those that wait it is only looked at what is there: a change goes
+    /// through the installation in the order of the stages.
     pub async fn build(
         &self,
         stages: &[Stage],
@@ -79,10 +79,11 @@ impl Work<'_> {
             for object in &stage.objects {
                 let of = (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object));
                 let has_state = matches!(of.0.as_str(), "Deployment" | "StatefulSet" | "Job");
-                if is_held && !(has_state && live.contains_key(&of)) {
-                    continue;
-                }
-                let now = self.put(object, live, applied).await?;
+                let now = match (is_held, live.get(&of)) {
+                    (false, _) => self.put(object, live, applied).await?,
+                    (true, Some(there)) => there.clone(),
+                    (true, None) => continue,
+                };
                 let message = match lacks(&now) {
                     Some(text) => Some(self.explained(object, &text).await),
                     None => None,

@@ -11,6 +11,8 @@ use super::catalogue::{Chosen, Component, DATABASES, Kind, Wrong};
 
 /// The storage element in which sandboxes lie, as DIRAC and DiracX call it.
 pub const SANDBOX_SE: &str = "ProductionSandboxSE";
+/// The site of the services themselves. It runs no jobs.
+pub const OWN_SITE: &str = "DIRAC.Services.local";
 /// The optimizers that each job passes.
 const OPTIMIZERS: &str = "JobPath, JobSanity, InputData, JobScheduling";
 /// What the hosts of an installation may do: its services call each other, and the operator reads the task queues and registers pilots.
@@ -147,7 +149,7 @@ impl Basis<'_> {
         cfg.set("/DIRAC/Security/CertFile", HOST_CERTIFICATE);
         cfg.set("/DIRAC/Security/KeyFile", HOST_KEY);
         cfg.set("/DIRAC/Configuration/Servers", &format!("dips://{}:9135/Configuration/Server", self.host));
-        cfg.set("/LocalSite/Site", "DIRAC.Services.local");
+        cfg.set("/LocalSite/Site", OWN_SITE);
         let databases = "/Systems/Databases";
         cfg.set(&format!("{databases}/User"), super::DATABASE_USER);
         cfg.set(&format!("{databases}/Host"), &self.stores.database.host);

@@ -4,15 +4,20 @@ use std::fmt::Write;
 
 use base64::{
     Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
 };
 
 pub fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// The form for URLs, without padding.
+/// The form for URLs.
 pub fn base64url(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE.encode(bytes)
+}
+
+/// The form of keys in JSON (RFC 7517): for URLs, without padding.
+pub fn base64jwk(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     authority::{self, Data, NoKey},
-    encode::{base64, base64url, hex},
+    encode::{base64, base64jwk, base64url, hex},
 };
 
 /// The names under which the Secret has its values.
@@ -94,7 +94,7 @@ fn jwks() -> Result<SecretString, NoKey> {
     let kid = hex(&rand::rng().random::<[u8; 16]>());
     let set = json!({"keys": [{
         "kty": "OKP", "crv": "Ed25519", "alg": "Ed25519", "kid": kid, "key_ops": ["sign", "verify"],
-        "x": base64url(key.der_bytes()), "d": base64url(seed),
+        "x": base64jwk(key.der_bytes()), "d": base64jwk(seed),
     }]});
     Ok(set.to_string().into())
 }
@@ -140,6 +140,9 @@ mod tests {
         assert_eq!((&key["alg"], &key["crv"], &key["kty"]), (&json!("Ed25519"), &json!("Ed25519"), &json!("OKP")));
         // 32 bytes each, in base64 of URLs without padding.
         assert_eq!((key["x"].as_str().unwrap().len(), key["d"].as_str().unwrap().len()), (43, 43));
+        // 32 bytes with padding: DiracX refuses a key without.
+        let legacy = text(&data, LEGACY_KEY);
+        assert_eq!((legacy.len(), legacy.ends_with('=')), ("diracx:legacy:".len() + 44, true));
         let state = text(&data, STATE_KEY);
         assert_eq!((state.len(), state.ends_with('=')), (44, true), "32 bytes in base64");
     }

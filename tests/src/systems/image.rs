@@ -4,9 +4,12 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
+
+use crate::{host::process::run, systems::operator::Operator};
 
 /// Set by `cargo xtask test`: the program for the image, which it builds before the layers run.
 const PROGRAM: &str = "DIRAC_OPERATOR_IMAGE_PROGRAM";
@@ -27,4 +30,14 @@ pub fn storage(folder: &Path) -> Result<PathBuf> {
         format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", at("images"), at("images-run"));
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
+}
+
+/// An archive of the operator's image with the program of [`program`], built as a person builds it who has Debian's buildah. Its layers stay in
+/// `folder`.
+pub fn archive(folder: &Path) -> Result<PathBuf> {
+    let archive = folder.join("operator.tar");
+    let mut command = Command::new(Operator::program("xtask", "cargo build --package xtask")?);
+    command.args(["image", "--tool=buildah", "--save"]).arg(&archive).arg("--program").arg(program()?);
+    run("cargo xtask image", command.env("CONTAINERS_STORAGE_CONF", storage(folder)?))?;
+    Ok(archive)
 }

@@ -7,7 +7,12 @@ use super::{
     pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, of_secret},
     workload,
 };
-use crate::services::{DATABASE_USER, catalogue::DATABASES, configuration::SANDBOX_SE, keys};
+use crate::services::{
+    DATABASE_USER,
+    catalogue::DATABASES,
+    configuration::{OWN_SITE, SANDBOX_SE},
+    keys,
+};
 
 /// Makes DIRAC's user, the databases with all grants, and the tables of those that have none. Run again, it changes nothing.
 const SCHEMAS: &str = include_str!("files/schemas.sh");
@@ -63,7 +68,7 @@ pub fn preparation(installation: &Installation<'_>) -> Value {
     pod.containers.push(dirac::container(
         installation,
         "preparation",
-        vec!["prepare".to_owned(), SANDBOX_SE.to_owned()],
+        ["prepare", SANDBOX_SE, OWN_SITE].map(str::to_owned).to_vec(),
     ));
     pod.volumes = dirac_volumes(installation, "pods.cfg");
     pod.restarts = "OnFailure";

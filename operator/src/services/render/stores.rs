@@ -95,6 +95,10 @@ fn opensearch<'a>(installation: &'a Installation<'a>) -> Pod<'a> {
         ("OPENSEARCH_JAVA_OPTS", "-Xms512m -Xmx512m -XX:+UseSerialGC"),
         // It is reached by the installation's own pods alone: the network policy keeps all others off.
         ("DISABLE_SECURITY_PLUGIN", "true"),
+        // Space counts, and not the part that is left: at 95 % of a large disk it would refuse all writes.
+        ("cluster.routing.allocation.disk.watermark.low", "2gb"),
+        ("cluster.routing.allocation.disk.watermark.high", "1gb"),
+        ("cluster.routing.allocation.disk.watermark.flood_stage", "500mb"),
         ("DISABLE_INSTALL_DEMO_CONFIG", "true"),
     ];
     pod.containers.push(Container {
