@@ -1,8 +1,8 @@
 //! Layer `crash`: operators die anywhere, are told to stop anywhere, and lead two at a time, with a real API server, a real DIRAC whose
-//! jobs run on the guests of a real Nova. By the records of Nova and DIRAC no job is lost, no limit is passed, no VM is made twice, none
-//! that works is taken away, and no secret is told.
+//! jobs run on the guests of a real Nova, and an EC2 for tests. By the records of Nova, EC2 and DIRAC no job is lost, no limit is passed,
+//! no VM is made twice, none that works is taken away, and no secret is told.
 //!
-//! Four tracks run side by side over the same systems, for most of the time is spent waiting (`crash/world.rs`).
+//! Five tracks run side by side over the same systems, for most of the time is spent waiting (`crash/world.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crash {
@@ -11,6 +11,7 @@ mod crash {
     pub mod one;
     pub mod orders;
     pub mod points;
+    pub mod provider;
     pub mod world;
 }
 
@@ -22,14 +23,16 @@ use std::{
 use crash::{garbage, leaders, orders, points, world::World};
 use testbeds::{
     host::{choice::is_chosen, process::interrupt},
-    systems::openstack::PROJECT,
+    systems::{ec2::Instance, openstack::PROJECT},
 };
 use tokio::runtime::Handle;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_that_die_anywhere_lose_nothing_and_make_nothing_twice() {
     let state = tempfile::tempdir().unwrap();
-    let world = World::start(state.path(), &[points::TRACK, orders::TRACK, orders::DOUBTS, leaders::TRACK]).await;
+    let world =
+        World::start(state.path(), &[points::TRACK, points::AMAZON, orders::TRACK, orders::DOUBTS, leaders::TRACK])
+            .await;
     let cluster = format!("dirac-cluster-{}", points::TRACK.cluster());
     let mut strangers = garbage::strangers(&world, &cluster).await;
 
@@ -41,6 +44,9 @@ async fn operators_that_die_anywhere_lose_nothing_and_make_nothing_twice() {
         tracks.push(Box::new(|| {
             on.block_on(points::killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or_none(&world));
         }));
+    }
+    if is_chosen("amazon", false) {
+        tracks.push(Box::new(|| on.block_on(points::on_ec2_it_ends_with_exactly_one_instance_or_none(&world))));
     }
     if is_chosen("doubts", false) {
         tracks.push(Box::new(|| {
@@ -60,6 +66,9 @@ async fn operators_that_die_anywhere_lose_nothing_and_make_nothing_twice() {
     left.sort();
     strangers.sort();
     assert_eq!(left, strangers, "the strangers have survived, and nothing else is there");
+    let at_ec2 = world.real.ec2().unwrap().instances().await.unwrap();
+    let alive: Vec<_> = at_ec2.into_iter().filter(Instance::lives).map(|one| one.id).collect();
+    assert!(alive.is_empty(), "nobody pays for what is left at EC2: {alive:?}");
 }
 
 type Track<'a> = Box<dyn FnOnce() + Send + 'a>;

@@ -92,7 +92,7 @@ const LAYERS: [Layer; 11] = [
     },
     Layer {
         name: "crash",
-        what: "operators that die anywhere, with leader election, real jobs and Nova's history; no secret is told",
+        what: "operators that die anywhere, with leader election, real jobs and the histories of Nova and EC2; no secret is told",
         operators: &[Operator::CrashPoints],
         tests: &[&["--package", "testbeds", "--test", "crash"]],
     },

@@ -34,8 +34,8 @@ pub async fn strangers(world: &World, cluster: &str) -> Vec<String> {
 
 /// One PilotVM is taken away by hand without its VM, and a server carries the tag of a PilotVM that never was.
 pub async fn orphans_go_and_all_others_stay(one: &mut One<'_>) {
-    let Seen { mut pilotvms, mut servers, .. } = one.look().await;
-    let (vm, server) = (pilotvms.remove(0), servers.remove(0));
+    let Seen { mut pilotvms, mut machines, .. } = one.look().await;
+    let (vm, server) = (pilotvms.remove(0), machines.remove(0));
     one.at_most(0);
     let track = one.track;
     let word = |words: &[&str]| one.world.kubectl.run(&[words, &["--namespace", track.name][..]].concat()).unwrap();

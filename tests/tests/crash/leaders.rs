@@ -18,10 +18,12 @@ use testbeds::{
 
 use super::{
     one::PATIENCE,
+    provider::Provider,
     world::{Track, World},
 };
 
-pub const TRACK: Track = Track { name: "leaders", vo: "enmr", region: "RegionOne", most: 14, works: true };
+pub const TRACK: Track =
+    Track { name: "leaders", vo: "enmr", provider: Provider::Nova("RegionOne"), most: 14, works: true };
 const JOB: Kind = Kind { name: "a job", group: "enmr_user", jobs: 1, asks: "CPUTime = 3600;" };
 const SEED: u64 = 20_261_125;
 /// The Lease of a killed leader holds for 15 s; the rest is for a slow machine.

@@ -1,4 +1,4 @@
-//! A track of one VM: what is there of it in Kubernetes, Nova and DIRAC, and operators that die and that live.
+//! A track of one VM: what is there of it in Kubernetes, at its cloud and in DIRAC, and operators that die and that live.
 
 use std::{
     collections::BTreeSet,
@@ -9,14 +9,14 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use testbeds::{
-    real::ROW_IS_OPEN,
-    systems::{
-        openstack::{PROJECT, Server},
-        operator::Operator,
-    },
+    real::{Life, ROW_IS_OPEN, peak, twins},
+    systems::operator::Operator,
 };
 
-use super::world::{Track, World};
+use super::{
+    provider::Machine,
+    world::{Track, World},
+};
 
 /// An order that was cut off is only looked for during three minutes: Nova may still carry it out (`broker/src/cloud/openstack/create.rs`).
 pub const PATIENCE: Duration = Duration::from_secs(420);
@@ -27,8 +27,8 @@ const CALM: Duration = Duration::from_millis(2_500);
 #[derive(Debug)]
 pub struct Seen {
     pub pilotvms: Vec<Pilot>,
-    /// Servers with the tags of a PilotVM of the track.
-    pub servers: Vec<Server>,
+    /// Machines with the tags of a PilotVM of the track.
+    pub machines: Vec<Machine>,
     /// Reference and status of the rows that are not closed.
     pub open: Vec<(String, String)>,
 }
@@ -47,22 +47,22 @@ pub struct Pilot {
 }
 
 impl Seen {
-    /// One PilotVM, its one server, and its one row, which knows of the VM.
+    /// One PilotVM, its one machine, and its one row, which knows of the VM.
     pub fn is_one(&self) -> bool {
         let [vm] = &self.pilotvms[..] else { return false };
-        let [server] = &self.servers[..] else { return false };
+        let [machine] = &self.machines[..] else { return false };
         let [(row, status)] = &self.open[..] else { return false };
         let written = vm.held && vm.launched && vm.running == (status == "Running");
-        let made = server.tags.contains(&format!("dirac-pvm-{}", vm.uid)) && server.status == "ACTIVE";
+        let made = machine.uid == vm.uid && machine.runs;
         written && made && row.ends_with(&vm.uid) && (status == "Waiting" || status == "Running")
     }
 
     pub fn is_none(&self) -> bool {
-        self.pilotvms.is_empty() && self.servers.is_empty() && self.open.is_empty()
+        self.pilotvms.is_empty() && self.machines.is_empty() && self.open.is_empty()
     }
 
     fn short(&self) -> String {
-        format!("{} PilotVM, {} server, {} open row", self.pilotvms.len(), self.servers.len(), self.open.len())
+        format!("{} PilotVM, {} machine, {} open row", self.pilotvms.len(), self.machines.len(), self.open.len())
     }
 }
 
@@ -105,11 +105,7 @@ impl<'a> One<'a> {
         };
         let pilotvms: Vec<_> = self.world.pilotvms(&self.track).iter().map(pilot).collect();
         self.ever.extend(pilotvms.iter().map(|vm| vm.uid.clone()));
-        let cluster = format!("dirac-cluster-{}", self.track.cluster());
-        let is_ours = |tags: &[String]| tags.contains(&cluster) && tags.iter().any(|tag| tag.starts_with("dirac-pvm-"));
-        let servers = self.world.real.openstack.servers(PROJECT).await.unwrap();
-        let servers = servers.into_iter().filter(|s| is_ours(&s.tags)).collect();
-        Seen { pilotvms, servers, open: self.open_rows() }
+        Seen { pilotvms, machines: self.world.machines(&self.track).await, open: self.open_rows() }
     }
 
     /// An operator that leads as soon as it may: the one before is dead, and its Lease is taken away.
@@ -208,6 +204,20 @@ impl<'a> One<'a> {
     /// Whether this is the reference of a PilotVM of this track.
     pub fn knows(&self, reference: &str) -> bool {
         self.ever.iter().any(|uid| reference.ends_with(uid.as_str()))
+    }
+
+    /// By the cloud's own history no PilotVM had two machines, there was never more than one, and none is left; every row was of a
+    /// PilotVM that was seen.
+    pub async fn ends_well(&mut self) {
+        self.rows_are_known();
+        let mut history = self.world.real.lives().await.unwrap();
+        history.retain(|life| life.reference().is_ok_and(|pilot| self.knows(pilot)));
+        let twins = twins(&history).unwrap();
+        assert!(twins.is_empty(), "PilotVMs that had two machines: {:?}", twins.keys());
+        let times: Vec<_> = history.iter().map(|life| (life.began, life.ended)).collect();
+        assert!(peak(&history) <= self.track.most, "more than {} at one time: {times:?}", self.track.most);
+        let left: Vec<&Life> = history.iter().filter(|life| life.ended.is_none()).collect();
+        assert!(left.is_empty(), "machines that live when all is over: {left:?}");
     }
 
     /// Every row had its PilotVM, which was seen.

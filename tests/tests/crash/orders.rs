@@ -15,12 +15,14 @@ use testbeds::{
 use super::{
     garbage,
     one::{One, PATIENCE, Seen},
+    provider::Provider,
     world::{LOSSY, Track, World},
 };
 
-pub const TRACK: Track = Track { name: "orders", vo: "biomed", region: LOSSY, most: 1, works: false };
+pub const TRACK: Track = Track { name: "orders", vo: "biomed", provider: Provider::Nova(LOSSY), most: 1, works: false };
 /// Beside the other, since each order in doubt takes minutes.
-pub const DOUBTS: Track = Track { name: "doubts", vo: "biomed", region: "RegionOne", most: 1, works: false };
+pub const DOUBTS: Track =
+    Track { name: "doubts", vo: "biomed", provider: Provider::Nova("RegionOne"), most: 1, works: false };
 /// Sooner than an order in doubt is given up: the next operator has found the server.
 const SOON: Duration = Duration::from_secs(150);
 /// An operator that is told to stop ends within this time: the chart's `terminationGracePeriodSeconds`.
@@ -33,11 +35,11 @@ pub async fn an_order_that_is_cut_off_makes_exactly_one_vm(world: &World) {
 
     // The answer comes while the operator ends: it is written down before the Lease is given back.
     let left = told_to_stop_in_a_post(&mut one, way, Loss::Slow(Duration::from_secs(6))).await;
-    assert!(left.pilotvms[0].launched && left.servers.len() == 1, "the VM is written down: {left:?}");
+    assert!(left.pilotvms[0].launched && left.machines.len() == 1, "the VM is written down: {left:?}");
     taken_over(&mut one, SOON).await;
     // Nova carries it out after the operator has ended: the next one adopts it.
     let left = told_to_stop_in_a_post(&mut one, way, Loss::Late(Duration::from_secs(20))).await;
-    assert!(!left.pilotvms[0].launched && left.servers.is_empty(), "Nova has not heard of it yet: {left:?}");
+    assert!(!left.pilotvms[0].launched && left.machines.is_empty(), "Nova has not heard of it yet: {left:?}");
     taken_over(&mut one, SOON).await;
     assert_eq!(way.delivered_late(), 1);
     if is_full() {

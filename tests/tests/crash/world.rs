@@ -11,16 +11,18 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testbeds::{
     real::{
-        Real,
+        Clouds, Real,
         secrets::{Secrets, Written},
     },
     systems::{
         dirac::SITE,
         kubectl::Kubectl,
-        openstack::{PROJECT, lossy::Lossy},
+        openstack::lossy::Lossy,
         operator::{NAMESPACE as OPERATOR, Operator},
     },
 };
+
+use super::provider::{Machine, Provider, SECRET};
 
 /// Quick. A Lease and the age of an orphan are as short as a test may wait.
 const QUICK: [&str; 5] =
@@ -48,7 +50,7 @@ pub struct Track {
     /// Of the namespace, the pool and the Lease.
     pub name: &'static str,
     pub vo: &'static str,
-    pub region: &'static str,
+    pub provider: Provider,
     /// Most VMs of the pool, and of the cloud.
     pub most: usize,
     /// Whether its guests run pilots. Others wait until they are told to halt.
@@ -56,7 +58,7 @@ pub struct Track {
 }
 
 impl Track {
-    /// The id that its servers are tagged with.
+    /// The id that its machines are tagged with.
     pub fn cluster(&self) -> String {
         format!("crash.{}", self.name)
     }
@@ -69,7 +71,7 @@ impl Track {
 
 impl World {
     pub async fn start(state: &Path, tracks: &[Track]) -> Self {
-        let real = Real::start(state).await.unwrap();
+        let real = Real::start_with(state, Clouds::WithEc2).await.unwrap();
         let kubeconfig = real.plane.kubeconfig_for_service_account(OPERATOR, OPERATOR).await.unwrap();
         let kubectl = real.plane.kubectl();
         let way = real.openstack.lossy_region(LOSSY).await.unwrap();
@@ -89,15 +91,16 @@ impl World {
         fs::create_dir(self.switch(name)).unwrap();
         let inside = format!("/switch-{name}");
         real.openstack.in_the_image(&self.switch(name), &inside).unwrap();
+        real.ec2().unwrap().in_the_image(&self.switch(name), &inside).unwrap();
         self.kubectl.run(&["create", "namespace", name]).unwrap();
         let credentials = real.dirac.credentials("user").unwrap();
-        let (id, secret) = real.openstack.application_credential(PROJECT, None).await.unwrap();
+        let words = track.provider.words(real).await;
         let pem = json!({
             "tls.crt": credentials.certificate.expose_secret(),
             "tls.key": credentials.key.expose_secret(),
             "ca.crt": credentials.ca.expose_secret(),
         });
-        for (secret, data) in [("certificate", pem), ("project", json!({"id": id, "secret": secret}))] {
+        for (secret, data) in [("certificate", pem), (SECRET, words.secret)] {
             self.kubectl.put_secret(name, secret, "stringData", &data).unwrap();
         }
         let runs = if track.works { Real::pilot() } else { format!("until [ -e {inside}/halt ]; do sleep 0.2; done") };
@@ -107,8 +110,10 @@ impl World {
             .replace("@MATCHER@", &real.dirac.url("MATCHER").unwrap())
             .replace("@PILOTMANAGER@", &real.dirac.url("PILOTMANAGER").unwrap())
             .replace("@SITE@", SITE)
-            .replace("@AUTH_URL@", &real.openstack.auth_url())
-            .replace("@REGION@", track.region)
+            .replace("@DRIVER@", words.driver)
+            .replace("@SPEC@", &words.spec.to_string())
+            .replace("@IMAGE@", words.image)
+            .replace("@FLAVOR@", words.flavor)
             .replace("@CE@", track.ce())
             .replace("@RUNS@", &runs)
             .replace("@CEILING@", &track.most.to_string())
@@ -171,7 +176,8 @@ impl World {
         let folders = [real.dirac.state().to_owned(), real.dirac.state().join("grid-security")];
         let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         let secrets = Secrets::gather(&self.kubectl, &folders, &[&self.kubeconfig]).unwrap();
-        let (logs, history) = (self.logs.lock().unwrap().clone(), real.history().unwrap());
+        let history = real.lives().await.unwrap();
+        let logs = self.logs.lock().unwrap().clone();
         let user_data: Vec<&str> = history.iter().map(|life| life.user_data.as_str()).collect();
         let written = Written { logs: &logs, operators, user_data: &user_data };
         secrets.are_kept(&self.kubectl, &written).await.unwrap();
@@ -188,6 +194,11 @@ impl World {
 
     pub fn pilotvms(&self, track: &Track) -> Vec<Value> {
         self.kubectl.objects(track.name, "pilotvms").unwrap()
+    }
+
+    /// The machines that a track has now, by its provider's own records.
+    pub async fn machines(&self, track: &Track) -> Vec<Machine> {
+        track.provider.machines(&self.real, &track.cluster()).await
     }
 
     /// How many VMs a track's pool may have from now on; no more than the track's most.
