@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duratio
 
 use testbeds::{
     host::{process::run, root, until::until},
-    systems::ec2::{Ec2, Loss, Purchase},
+    systems::ec2::{Ec2, Loss, Purchase, Reclaims},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,8 +95,11 @@ async fn a_test_has_hands_behind_it() {
     assert_eq!((of(&spot).spot, of(&spot).quota_class.as_deref()), (true, Some("L-34B43A08")));
     let taken = it.storm(1.0, Duration::ZERO).await.unwrap();
     assert_eq!(taken, std::slice::from_ref(&spot), "only Spot instances are taken back");
+    let often = Reclaims { kind: "m5.*".to_owned(), zone: "*".to_owned(), per_hour: 36_000.0 };
+    it.reclaim_at_random(1, &[often], Duration::ZERO).await.unwrap();
+    let another = it.run_with(&tags, "three", Purchase::Spot, "").await.unwrap();
     it.power_off(&first).await.unwrap();
-    until("both have ended", PATIENCE, async || {
+    until("all have ended", PATIENCE, async || {
         let all = it.instances().await.map_err(|e| e.to_string())?;
         if all.iter().all(|one| one.state == "terminated") { Ok(()) } else { Err(format!("{all:?}")) }
     })
@@ -106,6 +109,7 @@ async fn a_test_has_hands_behind_it() {
     let ends: BTreeMap<String, Option<String>> = ends.map(|e| (e.id, e.reason)).collect();
     assert_eq!(ends[&first].as_deref(), Some("Client.InstanceInitiatedShutdown"));
     assert_eq!(ends[&spot].as_deref(), Some("Server.SpotInstanceTermination"));
+    assert_eq!(ends[&another].as_deref(), Some("Server.SpotInstanceTermination"), "at random");
     let wrong = it.reclaim(&first, Duration::ZERO).await.unwrap_err().to_string();
     assert!(wrong.contains("refuses reclaim"), "{wrong}");
     it.lose(Loss::Late(Duration::from_secs(1))).await.unwrap();

@@ -6,7 +6,7 @@ import urllib.request
 from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError
-from common import ENDPOINT, FACTS, by_tag, client, control, ec2, main, refused, run, tagged, until
+from common import ENDPOINT, FACTS, IMAGE, SUBNETS, by_tag, client, control, ec2, main, one, refused, run, tagged, until
 
 
 def mine(token):
@@ -172,6 +172,52 @@ def notices_come_through_the_queue():
     ec2.terminate_instances(InstanceIds=ids)
 
 
+def spot_instances_are_taken_back_at_random():
+    spot = {'MarketType': 'spot', 'SpotOptions': {'SpotInstanceType': 'one-time'}}
+
+    def bought(kind, count, **more):
+        asked = dict(ImageId=IMAGE, InstanceType=kind, SubnetId=SUBNETS[0], MinCount=count, MaxCount=count)
+        return [made['InstanceId'] for made in ec2.run_instances(**{**asked, **more})['Instances']]
+
+    def rates(per_hour):
+        return [{'type': 'c5.large', 'zone': 'eu-west-3a', 'per_hour': per_hour}, {'type': 'm5.*', 'zone': '*', 'per_hour': per_hour / 10}]
+
+    many, few = bought('c5.large', 40, InstanceMarketOptions=spot), bought('m5.large', 20, InstanceMarketOptions=spot)
+    others = bought('c5.xlarge', 1, InstanceMarketOptions=spot) + bought('c5.large', 1)
+    assert control('reclaims-to-come') == {}, 'nothing happens by itself'
+
+    def drawn(seed, per_hour):
+        control('reclaim-at-random', seed=seed, rates=rates(per_hour), notice=0)
+        said = control('reclaims-to-come')
+        # Nearer than a clock that counts from 1970 tells.
+        return {id: round(said[id], 3) for id in said}
+
+    first = drawn(1, 1)
+    assert sorted(first) == sorted(many + few), 'neither what is on demand nor what no rate is said of'
+    mean = {word: sum(first[id] for id in ids) / len(ids) for word, ids in (('many', many), ('few', few))}
+    assert 2400 < mean['many'] < 5400 and 24000 < mean['few'] < 54000, 'an hour, and ten: %s' % mean
+    assert drawn(2, 1) != first, 'another seed is another weather'
+    assert drawn(1, 1) == first, 'the same seed is the same'
+    later = bought('c5.large', 1, InstanceMarketOptions=spot)[0]
+    assert later in control('reclaims-to-come'), 'who comes later is drawn too'
+
+    def ended():
+        return [e['id'] for e in control('history')
+                if e['id'] in many and (e['what'], e['reason']) == ('shutting-down', 'Server.SpotInstanceTermination')]
+
+    # Three thousand times as often, in the same order.
+    control('reclaim-at-random', seed=1, rates=rates(3000), notice=0.1)
+    until('six are taken back', lambda: len(ended()) > 5)
+    assert ended()[:6] == sorted(many, key=first.get)[:6]
+    warned = client('sqs').receive_message(QueueUrl=FACTS['queue_url'], MaxNumberOfMessages=10)['Messages']
+    assert json.loads(warned[0]['Body'])['detail-type'] == 'EC2 Spot Instance Interruption Warning', warned
+    control('reclaim-at-random', seed=1, rates=[], notice=0)
+    assert control('reclaims-to-come') == {}
+    assert all(one(id)['State']['Name'] == 'running' for id in others)
+    ec2.terminate_instances(InstanceIds=many + few + others + [later])
+
+
 main(keys_and_signatures_are_verified, a_wrong_clock_is_told, sessions_come_of_roles_and_end,
      a_reply_is_lost_and_the_token_finds_what_came_of_it, an_order_is_carried_out_late, calls_are_answered_as_a_test_says_or_never,
-     rights_are_taken_and_given_back, too_many_requests_are_refused, an_image_is_named_by_a_parameter, notices_come_through_the_queue)
+     rights_are_taken_and_given_back, too_many_requests_are_refused, an_image_is_named_by_a_parameter, notices_come_through_the_queue,
+     spot_instances_are_taken_back_at_random)

@@ -83,6 +83,17 @@ impl Pool {
     }
 }
 
+/// How often Spot instances of some offerings are taken back at random.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reclaims {
+    /// Instance type; it may have the wildcard `*`.
+    pub kind: String,
+    /// Availability zone; it may have the wildcard too.
+    pub zone: String,
+    /// How often an hour each instance is, in the mean.
+    pub per_hour: f64,
+}
+
 pub(super) async fn ask(http: &reqwest::Client, endpoint: &str, name: &str, arguments: &Value) -> Result<Value> {
     let answer = http.post(format!("{endpoint}/_bed/{name}")).json(arguments).send().await;
     let answer = answer.with_context(|| format!("the EC2 stand-in does not answer ({name})"))?;
@@ -257,6 +268,14 @@ impl Ec2 {
     pub async fn storm(&self, part: f64, notice: Duration) -> Result<Vec<String>> {
         let taken = self.control("storm", json!({"part": part, "notice": notice.as_secs_f64()})).await?;
         serde_json::from_value(taken).context("which instances are taken back")
+    }
+
+    /// From now on Spot instances are taken back at random, each at the rate of the first entry that its offering fits; nothing: none any
+    /// more. When it is follows from the seed and from how many of the same offering came before it, so that a test can have it again.
+    pub async fn reclaim_at_random(&self, seed: u64, rates: &[Reclaims], notice: Duration) -> Result<()> {
+        let rate = |rate: &Reclaims| json!({"type": rate.kind, "zone": rate.zone, "per_hour": rate.per_hour});
+        let rates: Vec<Value> = rates.iter().map(rate).collect();
+        self.order("reclaim-at-random", json!({"seed": seed, "rates": rates, "notice": notice.as_secs_f64()})).await
     }
 
     /// The guest powers itself off: the instance is terminated, or stopped where it was launched so.

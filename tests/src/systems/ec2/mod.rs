@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-pub use control::{Loss, Pool, Purchase};
+pub use control::{Loss, Pool, Purchase, Reclaims};
 pub use seen::{Event, Instance, Lived, TAKEN_BACK};
 use serde::Deserialize;
 pub use venv::MOTO;
@@ -29,7 +29,7 @@ pub const REGION: &str = "eu-west-3";
 /// Generous: it costs nothing when all is well, and three layers share the machine's cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Package `bed`, and what it starts.
-const PROGRAMS: [(&str, &str); 22] = [
+const PROGRAMS: [(&str, &str); 23] = [
     ("guest.py", guest::PROGRAM),
     ("bed/__init__.py", include_str!("files/bed/__init__.py")),
     ("bed/__main__.py", include_str!("files/bed/__main__.py")),
@@ -47,6 +47,7 @@ const PROGRAMS: [(&str, &str); 22] = [
     ("bed/lists.py", include_str!("files/bed/lists.py")),
     ("bed/metadata.py", include_str!("files/bed/metadata.py")),
     ("bed/quotas.py", include_str!("files/bed/quotas.py")),
+    ("bed/reclaims.py", include_str!("files/bed/reclaims.py")),
     ("bed/signature.py", include_str!("files/bed/signature.py")),
     ("bed/sizes.py", include_str!("files/bed/sizes.py")),
     ("bed/stage.py", include_str!("files/bed/stage.py")),

@@ -97,6 +97,7 @@ class Book:
                 self.enter(one, 'stopped')
             elif one.state == 'terminated' and age >= self.forget:
                 del self.instances[one.id]
+        self.stage.reclaims.tick()
 
     def enter(self, one, state):
         one.state, one.since = state, time.time()

@@ -2,9 +2,6 @@
 import base64
 import gzip
 import json
-import secrets
-import threading
-import time
 
 from . import instances
 from .lists import tags_of
@@ -178,17 +175,13 @@ class Control:
         return instances.run_instances(self.stage, params, None)['Instances'][0]['InstanceId']
 
     def do_reclaim(self, id, notice):
-        one = self._one(id)
-        if one.purchase != 'spot' or not one.lives:
-            raise ValueError('only a Spot instance that lives is reclaimed')
-        at = time.time() + notice
-        self.stage.metadata.announce(id, at)
-        self.stage.send(one.zone, 'EC2 Spot Instance Interruption Warning', {'instance-id': id, 'instance-action': 'terminate'})
-        threading.Timer(notice, self._reclaimed, [one]).start()
+        self.stage.reclaims.take(self._one(id), notice)
 
-    def _reclaimed(self, one):
-        with self.stage.lock:
-            self.stage.book.ends(one, 'Server.SpotInstanceTermination')
+    def do_reclaim_at_random(self, seed, rates, notice):
+        self.stage.reclaims.at_random(seed, rates, notice)
+
+    def do_reclaims_to_come(self):
+        return self.stage.reclaims.to_come()
 
     def do_rebalance(self, id):
         one = self._one(id)
@@ -196,12 +189,7 @@ class Control:
         self.stage.send(one.zone, 'EC2 Instance Rebalance Recommendation', {'instance-id': id})
 
     def do_storm(self, part, notice):
-        """Reclaims a part of the Spot instances that live; which ones is left to chance."""
-        living = [one.id for one in self.stage.book.instances.values() if one.purchase == 'spot' and one.lives]
-        taken = secrets.SystemRandom().sample(living, round(len(living) * part))
-        for name in taken:
-            self.do_reclaim(name, notice)
-        return taken
+        return self.stage.reclaims.storm(part, notice)
 
     def do_power_off(self, id):
         one = self._one(id)

@@ -19,6 +19,7 @@ from .idempotency import Tokens
 from .identity import Identity
 from .metadata import Metadata
 from .quotas import Quotas
+from .reclaims import Reclaims
 from .templates import Templates
 
 ACCOUNT = '123456789012'
@@ -67,6 +68,7 @@ class Stage:
         self.guests = Guests(self)
         self.metadata = Metadata(self)
         self.book = Book(self)
+        self.reclaims = Reclaims(self)
         self._seed()
         self.book.start()
 
