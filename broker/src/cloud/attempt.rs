@@ -52,6 +52,19 @@ where
     Err(CloudError::Unclear { message, until })
 }
 
+/// The outcome of a look that found nothing, for an order that may have been sent and is not sent again.
+pub fn nothing_yet(order: &Order, until: Timestamp, now: Timestamp) -> CloudError {
+    let n = order.attempt.n;
+    if now < until {
+        let message = format!("no VM of attempt {n} has appeared yet, and one may until {until}");
+        CloudError::Unclear { message, until }
+    } else {
+        CloudError::Transient(format!(
+            "no VM came of attempt {n} until {until}, and none will: another attempt can be made"
+        ))
+    }
+}
+
 /// While an order is in doubt, whatever goes wrong with a look leaves it there.
 pub fn unclear(error: CloudError, until: Timestamp) -> CloudError {
     match error {

@@ -53,6 +53,9 @@ pub struct Attempt {
     /// Whether `create` may have been called with this attempt before. Nova has no token that makes a second call harmless: its driver
     /// only looks then.
     pub repeated: bool,
+    /// Whether a repeated attempt is only looked for, also where a token would make another call harmless: it is not known whether its
+    /// pilot has a row, and a VM without one would be unknown to DIRAC.
+    pub look_only: bool,
 }
 
 /// One thing that may be bought.

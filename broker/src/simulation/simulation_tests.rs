@@ -98,7 +98,7 @@ impl Fixture {
         let since = Timestamp::from_second(self.time.load(Ordering::SeqCst)).unwrap();
         Order {
             owner: Owner { cluster: "k".into(), uid: uid.into() },
-            attempt: Attempt { n: 1, since, repeated },
+            attempt: Attempt { n: 1, since, repeated, look_only: false },
             name: uid.into(),
             choices: vec![Choice { flavor: "c8".into(), ..Choice::default() }],
             image_id: "any".into(),

@@ -22,6 +22,8 @@ mod write_down;
 #[cfg(test)]
 mod beside_tests;
 #[cfg(test)]
+mod doubt_tests;
+#[cfg(test)]
 mod next_tests;
 #[cfg(test)]
 mod outcome_tests;

@@ -80,7 +80,7 @@ pub async fn ask(
         Step::Register => register(state, o).await,
         Step::Begin(n) => begin(state, o, n),
         Step::Create { n, since, repeated } => {
-            create(state, clock, errands, o, Attempt { n, since, repeated }, permit).await
+            create(state, clock, errands, o, Attempt { n, since, repeated, look_only: false }, permit).await
         }
         Step::Adopt(vm) => {
             crash_point("record-vm");
@@ -156,7 +156,7 @@ pub async fn ask(
 
 async fn register(state: &State, o: &Observed<'_>) -> Done {
     // Nothing is registered for what cannot be ordered.
-    if let Err(no) = launch::order(state, o.vm, Attempt { n: 1, since: o.now, repeated: false }) {
+    if let Err(no) = launch::order(state, o.vm, Attempt { n: 1, since: o.now, repeated: false, look_only: false }) {
         return no_order(o, no);
     }
     let key = installation_key(o.vm);
@@ -198,9 +198,11 @@ async fn create(
     clock: &Clock,
     errands: &Errands,
     o: &Observed<'_>,
-    attempt: Attempt,
+    mut attempt: Attempt,
     permit: Option<Permit>,
 ) -> Done {
+    // Who died may have written the attempt down and registered nothing: its order was never sent, and is not to be.
+    attempt.look_only = attempt.repeated && !has_row(state, o).await;
     let cloud = state.clouds.get(&cloud_key(o.vm));
     let order = match launch::order(state, o.vm, attempt) {
         Ok(order) => order,
@@ -232,7 +234,19 @@ async fn create(
     if answer.is_ok() {
         crash_point("record-vm");
     }
-    outcome::created(o, attempt.n, attempt.repeated, answer).with((!attempt.repeated).then_some(Effect::Ordered(at)))
+    let done = outcome::created(o, attempt.n, attempt.repeated, answer);
+    let is_registered = done.learnt.is_registered || !attempt.look_only;
+    let learnt = Learnt { is_registered, ..done.learnt.clone() };
+    done.learns(learnt).with((!attempt.repeated).then_some(Effect::Ordered(at)))
+}
+
+/// Whether the pilot is known to have a row. Rows of PilotVMs that are not launched are read by nobody else.
+async fn has_row(state: &State, o: &Observed<'_>) -> bool {
+    if o.remembered.is_registered || o.row.is_some() {
+        return true;
+    }
+    let Some(rows) = state.installations.get(&installation_key(o.vm)).facts().rows else { return false };
+    rows.rows(&[launch::new_pilot(o.vm).reference]).await.is_ok_and(|rows| !rows.is_empty())
 }
 
 async fn read_row(state: &State, clock: &Clock, o: &Observed<'_>) -> Done {

@@ -85,7 +85,7 @@ pub async fn a_lost_reply_makes_no_second_server(it: &OpenStack, image: &str) {
     again.attempt.since -= jiff::SignedDuration::from_secs(180);
     let outcome = cloud.create(&again).await;
     assert!(matches!(outcome, Err(CloudError::Transient(_))), "the doubt is over: {outcome:?}");
-    again.attempt = Attempt { n: 2, since: jiff::Timestamp::now(), repeated: false };
+    again.attempt = Attempt { n: 2, since: jiff::Timestamp::now(), repeated: false, look_only: false };
     cloud.create(&again).await.unwrap();
     way.lose(&[Loss::Throttled(7)]);
     let outcome = cloud.create(&order("lossy", "throttled", "m1.tiny", image, "")).await;

@@ -10,7 +10,7 @@ use broker::{
 pub fn order(cluster: &str, uid: &str, flavor: &str, image_id: &str, user_data: &str) -> Order {
     Order {
         owner: Owner { cluster: cluster.to_owned(), uid: uid.to_owned() },
-        attempt: Attempt { n: 1, since: jiff::Timestamp::now(), repeated: false },
+        attempt: Attempt { n: 1, since: jiff::Timestamp::now(), repeated: false, look_only: false },
         name: format!("dirac-{uid}"),
         choices: vec![Choice { flavor: flavor.to_owned(), ..Choice::default() }],
         image_id: image_id.to_owned(),

@@ -30,9 +30,9 @@ pub async fn killed_between_any_two_calls_it_ends_with_exactly_one_vm_and_row_or
     one.ends_well().await;
 }
 
-/// On EC2 an order in doubt is sent again at once, for its token makes that harmless: so no point takes minutes. The short form has those
-/// that EC2 makes different: around the order, whose instance is known by its token and later by its tags, and around the end, after
-/// which an instance is told of for an hour.
+/// On EC2 an order in doubt is sent again at once, for its token makes that harmless; only where the pilot has no row yet (`register-row`)
+/// it is looked for during minutes. The short form has the points that EC2 makes different: around the order, whose instance is known by
+/// its token and later by its tags, and around the end, after which an instance is told of for an hour.
 pub async fn on_ec2_it_ends_with_exactly_one_instance_or_none(world: &World) {
     let mut one = One::new(world, AMAZON);
     let ec2 = world.real.ec2().unwrap();

@@ -5,16 +5,18 @@ use jiff::Timestamp;
 use super::{Ec2Cloud, buy::Ordered, client::CARRIED_OUT_WITHIN, fault::Fault, machine::Machine};
 use crate::cloud::{
     Cloud, CloudError, Order, Vm, VmState,
-    attempt::{self, cannot_look, look, unclear},
+    attempt::{self, cannot_look, look, nothing_yet, unclear},
 };
 
 /// Makes the order's instance, or adopts the one that an attempt already made.
 ///
-/// A repeated attempt sends the order again: its token makes that harmless, also where the first call is carried out late.
+/// A repeated attempt sends the order again, unless it is to be looked for only: its token makes that harmless, also where the first call is
+/// carried out late.
 pub async fn create(cloud: &Ec2Cloud, order: &Order) -> Result<Vm, CloudError> {
     let until = order.attempt.since + CARRIED_OUT_WITHIN;
     match adopt(cloud, order).await {
         Ok(Some(vm)) => return Ok(vm),
+        Ok(None) if order.attempt.look_only => return Err(nothing_yet(order, until, cloud.client.clock.now())),
         Ok(None) => {}
         Err(error) if order.attempt.repeated => return Err(unclear(error, until)),
         Err(error) => return Err(cannot_look(error)),

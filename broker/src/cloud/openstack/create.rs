@@ -7,7 +7,7 @@ use openstack_sdk_core::api::{QueryAsync, raw};
 use super::{OpenStackCloud, ask::of_body, body, fault, session::CARRIED_OUT_WITHIN, wire::Made};
 use crate::cloud::{
     CloudError, Order, Vm, VmState,
-    attempt::{self, cannot_look, look, unclear},
+    attempt::{self, cannot_look, look, nothing_yet, unclear},
 };
 
 /// Makes the order's server, or adopts the one that an attempt already made.
@@ -57,19 +57,6 @@ async fn post(cloud: &OpenStackCloud, request: create::Request<'_>, until: Times
     let what = "make a server";
     let answer = raw(request).query_async(&cloud.session).await.map_err(|e| fault::of_sdk(what, e))?;
     of_body(what, Some("server"), answer.body()).map_err(|error| unclear(error, until))
-}
-
-/// The outcome of a look that found nothing, for an order that was sent.
-fn nothing_yet(order: &Order, until: Timestamp, now: Timestamp) -> CloudError {
-    let n = order.attempt.n;
-    if now < until {
-        let message = format!("no server of attempt {n} has appeared yet, and one may until {until}");
-        CloudError::Unclear { message, until }
-    } else {
-        CloudError::Transient(format!(
-            "no server came of attempt {n} until {until}, and none will: another attempt can be made"
-        ))
-    }
 }
 
 /// The server of this owner that is there already.

@@ -172,7 +172,7 @@ pub fn order(uid: &str) -> Order {
     Order {
         owner: owner(uid),
         name: format!("dirac-{uid}"),
-        attempt: Attempt { n: 1, since: Timestamp::now(), repeated: false },
+        attempt: Attempt { n: 1, since: Timestamp::now(), repeated: false, look_only: false },
         choices: vec![Choice { flavor: "m1".to_owned(), ..Choice::default() }],
         image_id: "image".to_owned(),
         user_data: "#cloud-config".into(),

@@ -123,6 +123,11 @@ pub async fn an_instance_that_answers_lack_for_a_while_is_no_second_one(bed: &Am
     let listed = cloud.list("young").await.unwrap();
     assert_eq!(listed.iter().map(|vm| &vm.id).collect::<Vec<_>>(), [&vm.id], "the driver knows what it made");
 
+    let nobody = bed.order("young", "uid-2");
+    let only = Order { attempt: Attempt { repeated: true, look_only: true, ..nobody.attempt }, ..nobody };
+    let outcome = cloud.create(&only).await;
+    assert!(matches!(&outcome, Err(CloudError::Unclear { .. })), "it is not sent: {outcome:?}");
+
     let again = Order { attempt: Attempt { repeated: true, ..order.attempt }, ..order.clone() };
     assert_eq!(cloud.create(&again).await.unwrap().id, vm.id, "the same token is the same instance");
     let other = Order { user_data: "#cloud-config\nruncmd: [other]\n".into(), ..again };
