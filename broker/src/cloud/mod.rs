@@ -30,6 +30,8 @@ mod order;
 pub mod pace;
 mod quote;
 mod room;
+#[cfg(test)]
+mod site;
 mod transport;
 mod vm;
 

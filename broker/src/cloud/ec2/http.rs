@@ -12,6 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use reqwest::redirect;
 
+use super::answer;
 use crate::{
     address::Policy,
     cloud::{CloudError, Room, transport},
@@ -49,18 +50,18 @@ pub struct NoAnswer {
 impl Http {
     /// A client that asks only what may be asked, and whose answers share this room.
     pub fn new(addresses: Policy, room: Room) -> Result<Self, CloudError> {
-        Self::made(Some(addresses), room)
+        Self::made(Some(addresses), room, CALL)
     }
 
     /// A client for the addresses from which a pod has its role: they are of its own machine, and no manifest names them.
     pub fn of_the_pod(room: Room) -> Result<Self, CloudError> {
-        Self::made(None, room)
+        Self::made(None, room, CALL)
     }
 
-    fn made(addresses: Option<Policy>, room: Room) -> Result<Self, CloudError> {
+    pub(super) fn made(addresses: Option<Policy>, room: Room, longest: Duration) -> Result<Self, CloudError> {
         let mut client = reqwest::Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(CALL)
+            .timeout(longest)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http2_initial_stream_window_size(WINDOW)
             .http2_initial_connection_window_size(WINDOW)
@@ -72,13 +73,14 @@ impl Http {
         Ok(Self { client, addresses, room })
     }
 
-    async fn send(self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+    pub(super) async fn send(self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
         let unsent = |error: CloudError| NoAnswer { error, reached: false };
         let odd = |why: String| unsent(CloudError::Invalid(format!("the request cannot be sent: {why}")));
         let request: http::Request<SdkBody> = request.try_into_http1x().map_err(|e| odd(e.to_string()))?;
         let (parts, body) = request.into_parts();
         self.addresses.map_or(Ok(()), |policy| policy.url(&parts.uri)).map_err(|refusal| unsent(refusal.into()))?;
         let body = body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| odd("its body is a stream".to_owned()))?;
+        let told = told(&parts.headers, &body);
         let call = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
         let what = "ask EC2";
         let mut answer = call
@@ -87,13 +89,49 @@ impl Http {
             .map_err(|error| NoAnswer { reached: !error.is_connect(), error: transport::failed(what, &error) })?;
         let lost = |error: CloudError| NoAnswer { error, reached: true };
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = transport::body(what, &mut answer, LARGEST, &self.room).await.map_err(lost)?;
+        if status.is_redirection() {
+            return Err(lost(CloudError::Invalid(format!(
+                "{what}: the endpoint answers {} and sends elsewhere, where nothing of ours is sent: correct spec.ec2.endpoint",
+                status.as_u16()
+            ))));
+        }
+        let mut body = transport::body(what, &mut answer, LARGEST, &self.room).await.map_err(lost)?;
+        if status.is_success() {
+            let refuse = |why| lost(CloudError::Transient(format!("{what}: the answer was not understood: {why}")));
+            answer::check(&body).map_err(refuse)?;
+        } else {
+            body = without(&told, body);
+        }
         let mut response = http::Response::new(SdkBody::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         HttpResponse::try_from(response)
             .map_err(|e| lost(CloudError::Transient(format!("{what}: the answer was not understood: {e}"))))
     }
+}
+
+/// What a request carries and nobody else is to read: a refusal may say it again, and refusals are quoted.
+fn told(headers: &http::HeaderMap, body: &[u8]) -> Vec<String> {
+    let of_headers = ["x-amz-security-token", "authorization"].into_iter().filter_map(|name| headers.get(name));
+    let mut told: Vec<String> = of_headers.filter_map(|value| Some(value.to_str().ok()?.to_owned())).collect();
+    let text = String::from_utf8_lossy(body);
+    let secret = |name: &str| name.ends_with("UserData") || name == "WebIdentityToken";
+    for (_, value) in text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| secret(name)) {
+        // Base64, of which only these characters are written otherwise.
+        told.extend([value.to_owned(), value.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")]);
+    }
+    told.retain(|secret| !secret.is_empty());
+    told
+}
+
+/// A refusal without what the request told.
+fn without(told: &[String], refusal: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&refusal);
+    if !told.iter().any(|secret| text.contains(secret)) {
+        return refusal;
+    }
+    let text = told.iter().fold(text.into_owned(), |text, secret| text.replace(secret, "…"));
+    Bytes::from(text)
 }
 
 impl fmt::Debug for Http {

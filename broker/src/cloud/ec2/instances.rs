@@ -31,6 +31,9 @@ const MOST_PAGES: usize = 50;
 const MOST_ASKED: usize = 20;
 /// What an instance has in memory, in bytes: it has few texts, and short ones.
 const WEIGHT: usize = 640;
+/// Longest id, type, zone or UID, and longest name that is kept, in bytes.
+const LONGEST_ID: usize = 64;
+const LONGEST_NAME: usize = 128;
 /// States of instances that have not ended.
 const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
@@ -65,7 +68,8 @@ impl Known {
     /// All instances of the cluster; those that ended are among them as long as EC2 shows them.
     pub async fn list(&self, client: &Client, cluster: &str) -> Result<Vec<Vm>, CloudError> {
         let begun = moment();
-        let listed = pages(client, Action::List, "list instances", &[tags::with(tags::CLUSTER, cluster)], PAGE).await?;
+        let ours = [tags::with(tags::CLUSTER, cluster)];
+        let listed = pages(client, Action::List, "list instances", cluster, &ours, PAGE).await?;
         let listed: BTreeMap<String, Vm> = listed.into_iter().map(|vm| (vm.id.clone(), vm)).collect();
         let lacking = {
             let mut heard = self.heard();
@@ -73,7 +77,7 @@ impl Known {
                 heard.cluster = cluster.to_owned();
                 heard.vms.retain(|_, entry| entry.vm.owner.cluster == cluster);
             }
-            let weight = (heard.vms.len() + listed.len()) * WEIGHT;
+            let weight = (heard.vms.len() + heard.gone.len() + listed.len()) * WEIGHT;
             if !client.room.keep(&mut heard.kept, weight) {
                 return Err(too_much("list instances"));
             }
@@ -108,7 +112,9 @@ impl Known {
             tags::with(tags::PILOT_VM, &owner.uid),
             tags::is("instance-state-name", ALIVE),
         ];
-        pages(client, Action::Look, "find an instance", &filters, 100).await
+        let mut found = pages(client, Action::Look, "find an instance", &owner.cluster, &filters, 100).await?;
+        found.retain(|vm| vm.owner == *owner);
+        Ok(found)
     }
 
     /// One instance by its id. It is denied only by EC2, and only when it is not young.
@@ -125,6 +131,7 @@ impl Known {
                     )));
                 };
                 let vm = vm(found).ok_or_else(|| CloudError::Invalid(format!("{what}: it is not ours")))?;
+                possible(&what, &vm)?;
                 self.heard().hear(vm.clone(), moment());
                 Ok(Some(vm))
             }
@@ -194,23 +201,50 @@ impl Heard {
     }
 }
 
-/// All pages of a question, as VMs: what is not ours is left out.
+/// All pages of a question, as VMs of this cluster: what is not ours is left out.
 async fn pages(
     client: &Client,
     action: Action,
     what: &str,
+    cluster: &str,
     filters: &[Filter],
     page: i32,
 ) -> Result<Vec<Vm>, CloudError> {
+    // Given back when the list is whole: whoever remembers it has room for that.
+    let mut kept = Kept::default();
     let (mut all, mut pages) = (Vec::new(), Pages::at_most(MOST_PAGES));
     while let Some(at) = pages.next() {
         let ask = client.apis().await?.ec2.describe_instances().set_filters(Some(filters.to_vec()));
         let answer = client.call(what, action, ask.max_results(page).set_next_token(at).send()).await?;
-        all.extend(answer.reservations().iter().flat_map(|r| r.instances()).filter_map(vm));
+        for vm in answer.reservations().iter().flat_map(|r| r.instances()).filter_map(vm) {
+            possible(what, &vm)?;
+            all.extend((vm.owner.cluster == cluster).then_some(vm));
+        }
+        if !client.room.keep(&mut kept, all.len() * WEIGHT) {
+            return Err(too_much(what));
+        }
         pages.read(answer.next_token());
     }
     pages.whole(what)?;
     Ok(all)
+}
+
+/// An error where a text is longer than any of EC2's.
+fn possible(what: &str, vm: &Vm) -> Result<(), CloudError> {
+    let bought = vm.bought.as_ref();
+    let mut texts =
+        [Some(&vm.id), Some(&vm.owner.uid), bought.map(|b| &b.flavor), bought.and_then(|b| b.zone.as_ref())]
+            .into_iter()
+            .flatten();
+    if texts.any(|text| text.len() > LONGEST_ID) {
+        return Err(CloudError::Transient(format!("{what}: the answer has an instance whose id is none of EC2's")));
+    }
+    Ok(())
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, longest: usize) -> String {
+    text[..text.floor_char_boundary(longest)].to_owned()
 }
 
 /// An instance of ours as a VM.
@@ -222,9 +256,9 @@ pub fn vm(instance: &Instance) -> Option<Vm> {
     Some(Vm {
         id: instance.instance_id()?.to_owned(),
         owner,
-        name: tags::name(instance.tags()),
+        name: cut(&tags::name(instance.tags()), LONGEST_NAME),
         state: state(instance),
-        provider_status: shortened(status),
+        provider_status: cut(&shortened(status), LONGEST_ID),
         created: made.unwrap_or(Timestamp::UNIX_EPOCH),
         bought: instance.instance_type().map(|flavor| Choice {
             flavor: flavor.as_str().to_owned(),

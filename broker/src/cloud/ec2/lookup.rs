@@ -18,6 +18,9 @@ use crate::cloud::{CloudError, Image, pace::Action, quote::shortened};
 /// Images on a page, and pages that are read of one name.
 const PAGE: i32 = 100;
 const MOST_PAGES: usize = 10;
+/// Longest id, zone or architecture, and longest name of a device, in bytes; what is longer is none.
+const LONGEST_ID: usize = 64;
+const LONGEST_DEVICE: usize = 255;
 
 /// The images, by the pools' name for them, and a sentence for each that was not found.
 pub async fn images(client: &Client) -> Result<(BTreeMap<String, ImageFacts>, Vec<String>), CloudError> {
@@ -69,6 +72,12 @@ async fn newest(client: &Client, name: &str, owner: &str) -> Result<Result<Ami, 
         best = newest;
         pages.read(answer.next_token());
     }
+    if pages.whole("look an image up").is_err() {
+        return Ok(Err(format!(
+            "more images of owner {owner} are called {} than are read, and which is the newest is not known: give a name that fewer have",
+            shortened(name)
+        )));
+    }
     let none = || format!("there is no image called {} of owner {owner} in this region", shortened(name));
     Ok(best.ok_or_else(none))
 }
@@ -96,7 +105,11 @@ fn facts(image: &Ami) -> Result<ImageFacts, String> {
     if image.state().is_some_and(|state| state.as_str() != "available") {
         return Err(format!("the image {id} is not available"));
     }
-    let Some(root_device) = image.root_device_name().map(str::to_owned) else {
+    if id.is_empty() || id.len() > LONGEST_ID {
+        return Err("an image is told of that has no id of EC2's".to_owned());
+    }
+    let Some(root_device) = image.root_device_name().filter(|name| name.len() <= LONGEST_DEVICE).map(str::to_owned)
+    else {
         return Err(format!("the image {id} says no root device, and VMs boot from a volume"));
     };
     if image.root_device_type().is_some_and(|t| t.as_str() != "ebs") {
@@ -104,7 +117,7 @@ fn facts(image: &Ami) -> Result<ImageFacts, String> {
     }
     let root = image.block_device_mappings().iter().find(|m| m.device_name() == Some(&root_device));
     let gib = root.and_then(|m| m.ebs()?.volume_size()).and_then(|gib| u64::try_from(gib).ok()).unwrap_or(0);
-    let word = image.architecture().map(|a| a.as_str()).unwrap_or("x86_64");
+    let word = image.architecture().map(|a| a.as_str()).filter(|word| word.len() <= LONGEST_ID).unwrap_or("x86_64");
     Ok(ImageFacts { id, arch: arch(word), root_device, gib })
 }
 
@@ -122,19 +135,22 @@ pub async fn network(client: &Client) -> Result<(Vec<Subnet>, Vec<String>), Clou
     } else {
         ask.filters(is("subnet-id", wanted.iter().map(String::as_str)))
     };
-    let answer = client.call("list subnets", Action::Catalogue, ask.send()).await?;
-    let mut subnets: Vec<Subnet> = answer
-        .subnets()
-        .iter()
-        .filter_map(|subnet| {
+    let (mut subnets, mut pages) = (Vec::<Subnet>::new(), Pages::at_most(MOST_PAGES));
+    while let Some(at) = pages.next() {
+        let call = ask.clone().set_next_token(at).send();
+        let answer = client.call("list subnets", Action::Catalogue, call).await?;
+        subnets.extend(answer.subnets().iter().filter_map(|subnet| {
+            let text = |text: Option<&str>| text.filter(|text| text.len() <= LONGEST_ID).map(str::to_owned);
             Some(Subnet {
-                id: subnet.subnet_id()?.to_owned(),
-                zone: subnet.availability_zone()?.to_owned(),
-                vpc: subnet.vpc_id()?.to_owned(),
+                id: text(subnet.subnet_id()).filter(|id| wanted.is_empty() || wanted.contains(id))?,
+                zone: text(subnet.availability_zone())?,
+                vpc: text(subnet.vpc_id())?,
                 free: subnet.available_ip_address_count().unwrap_or(0),
             })
-        })
-        .collect();
+        }));
+        pages.read(answer.next_token());
+    }
+    pages.whole("list subnets")?;
     let place = |subnet: &Subnet| wanted.iter().position(|id| *id == subnet.id);
     subnets.sort_by_key(place);
     let mut refused: Vec<String> = wanted
@@ -164,9 +180,17 @@ async fn groups(client: &Client, vpc: Option<&str>) -> Result<Vec<String>, Cloud
     }
     let ask = client.apis().await?.ec2.describe_security_groups();
     let ask = ask.filters(is("group-id", wanted.iter().map(String::as_str)));
-    let answer = client.call("list security groups", Action::Catalogue, ask.send()).await?;
-    let found: BTreeMap<&str, &str> =
-        answer.security_groups().iter().filter_map(|g| Some((g.group_id()?, g.vpc_id().unwrap_or_default()))).collect();
+    let (mut found, mut pages) = (BTreeMap::<String, String>::new(), Pages::at_most(MOST_PAGES));
+    while let Some(at) = pages.next() {
+        let call = ask.clone().set_next_token(at).send();
+        let answer = client.call("list security groups", Action::Catalogue, call).await?;
+        found.extend(answer.security_groups().iter().filter_map(|group| {
+            let id = group.group_id().filter(|id| wanted.iter().any(|one| one == id))?;
+            Some((id.to_owned(), shortened(group.vpc_id().unwrap_or_default())))
+        }));
+        pages.read(answer.next_token());
+    }
+    pages.whole("list security groups")?;
     let sentence = |id: &String| match (found.get(id.as_str()), vpc) {
         (None, _) => Some(format!("there is no security group {id} in this region: correct spec.ec2.securityGroups")),
         (Some(theirs), Some(vpc)) if *theirs != vpc => Some(format!(

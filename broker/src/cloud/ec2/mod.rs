@@ -3,12 +3,13 @@
 //! | question | file |
 //! |---|---|
 //! | whose rights, at which addresses | `config`, `credentials`, `http` |
-//! | how is a call made, a list read, what does a refusal mean | `client`, `pages`, `fault` |
+//! | how is a call made, an answer or a list read, what does a refusal mean | `client`, `answer`, `pages`, `fault` |
 //! | which instances are ours, in what state | `instances`, `state`, `tags` |
 //! | how is at most one instance made | `create`, `machine`, `buy`, `templates` |
 //! | what can be bought, how much of it | `offers`, `prices`, `lookup`, `resolved`, `quota`, `headroom` |
 //! | what does the provider announce | `notices` |
 
+mod answer;
 mod buy;
 mod client;
 mod config;
@@ -29,6 +30,9 @@ mod resolved;
 mod state;
 mod tags;
 mod templates;
+
+#[cfg(test)]
+mod hostile_tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,13 +12,22 @@ use super::{
     resolved::{Resolved, arch},
     tags::{MOST_VALUES, is},
 };
-use crate::cloud::{CloudError, Flavor, Gpu, Offer, Offers, Purchase, Wanted, pace::Action, quote::some};
+use crate::cloud::{
+    CloudError, Flavor, Gpu, Offer, Offers, Purchase, Wanted,
+    pace::Action,
+    quote::{shortened, some},
+};
 
 /// Types on a page, the most that EC2 gives, and pages that are read.
 const PAGE: i32 = 100;
 const MOST_PAGES: usize = 40;
 /// Types that are offered at most: a plan and a status are not the place for all of the seven hundred.
 const MOST_TYPES: usize = 200;
+/// Types that are read: AWS has some 1,100.
+const MOST_READ: usize = 4_000;
+/// Longest name of a type, in bytes, and architectures of one; a longer one is none.
+const LONGEST_NAME: usize = 64;
+const MOST_ARCHITECTURES: usize = 4;
 /// Currency of AWS's prices.
 const CURRENCY: &str = "USD";
 
@@ -146,6 +155,11 @@ async fn read_types(
         let call = ask.max_results(PAGE).set_next_token(at).send();
         let answer = client.call(what, Action::Catalogue, call).await?;
         found.extend(answer.instance_types().iter().filter_map(of_info).map(|t| (t.flavor.name.clone(), t)));
+        if found.len() > MOST_READ {
+            return Err(CloudError::Transient(format!(
+                "{what}: there are more than {MOST_READ}, and no more are read"
+            )));
+        }
         pages.read(answer.next_token());
     }
     pages.whole(what)
@@ -153,8 +167,10 @@ async fn read_types(
 
 fn of_info(info: &InstanceTypeInfo) -> Option<Type> {
     let positive = |n: i32| u32::try_from(n).ok();
+    let architectures = info.processor_info()?.supported_architectures().iter().map(|a| a.as_str());
     let architectures: Vec<String> =
-        info.processor_info()?.supported_architectures().iter().map(|a| arch(a.as_str())).collect();
+        architectures.filter(|a| a.len() <= LONGEST_NAME).take(MOST_ARCHITECTURES).map(arch).collect();
+    let name = info.instance_type().map(|t| t.as_str()).filter(|name| name.len() <= LONGEST_NAME)?;
     let purchases = info.supported_usage_classes().iter().filter_map(|class| match class.as_str() {
         "on-demand" => Some(Purchase::OnDemand),
         "spot" => Some(Purchase::Spot),
@@ -162,7 +178,7 @@ fn of_info(info: &InstanceTypeInfo) -> Option<Type> {
     });
     Some(Type {
         flavor: Flavor {
-            name: info.instance_type()?.as_str().to_owned(),
+            name: name.to_owned(),
             cores: positive(info.v_cpu_info()?.default_v_cpus()?)?,
             ram_mib: u64::try_from(info.memory_info()?.size_in_mib()?).ok()?,
             disk_gib: None,
@@ -189,8 +205,8 @@ fn gpu(info: &InstanceTypeInfo) -> Option<Gpu> {
     (thousandths > 0).then(|| Gpu {
         thousandths,
         shared: false,
-        vendor: first.manufacturer().map(str::to_owned),
-        model: first.name().map(str::to_owned),
+        vendor: first.manufacturer().map(shortened),
+        model: first.name().map(shortened),
         memory_mib: first.memory_info().and_then(|m| m.size_in_mib()).and_then(|mib| u64::try_from(mib).ok()),
     })
 }
@@ -205,6 +221,7 @@ async fn sold(
     if zones.is_empty() {
         return Ok(all);
     }
+    let what = "list what zones sell";
     for some in names.chunks(MOST_VALUES) {
         let mut pages = Pages::at_most(MOST_PAGES);
         while let Some(at) = pages.next() {
@@ -215,12 +232,14 @@ async fn sold(
                 .filters(is("instance-type", some.iter().copied()))
                 .set_next_token(at)
                 .send();
-            let answer = client.call("list what zones sell", Action::Catalogue, call).await?;
+            let answer = client.call(what, Action::Catalogue, call).await?;
             all.extend(answer.instance_type_offerings().iter().filter_map(|offering| {
-                Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
+                let (name, zone) = (offering.instance_type()?.as_str(), offering.location()?);
+                (some.contains(&name) && zones.contains(zone)).then(|| (name.to_owned(), zone.to_owned()))
             }));
             pages.read(answer.next_token());
         }
+        pages.whole(what)?;
     }
     Ok(all)
 }

@@ -23,6 +23,7 @@ pub async fn spot(
     zones: &BTreeSet<&str>,
 ) -> Result<BTreeMap<(String, String), u64>, CloudError> {
     let (mut prices, mut newest) = (BTreeMap::new(), BTreeMap::new());
+    let what = "read Spot prices";
     let now = aws_smithy_types::DateTime::from_secs(client.clock.now().as_second());
     for some in names.chunks(MOST_VALUES) {
         let mut pages = Pages::at_most(MOST_PAGES);
@@ -36,13 +37,16 @@ pub async fn spot(
                 .max_results(1_000)
                 .set_next_token(at)
                 .send();
-            let answer = client.call("read Spot prices", Action::Catalogue, call).await?;
+            let answer = client.call(what, Action::Catalogue, call).await?;
             for price in answer.spot_price_history() {
                 let (Some(flavor), Some(zone), Some(micros)) =
                     (price.instance_type(), price.availability_zone(), price.spot_price().and_then(micros))
                 else {
                     continue;
                 };
+                if !some.contains(&flavor.as_str()) || !zones.contains(zone) {
+                    continue;
+                }
                 let key = (flavor.as_str().to_owned(), zone.to_owned());
                 let at = price.timestamp().map_or(0, |at| at.secs());
                 if newest.get(&key).is_none_or(|before| at >= *before) {
@@ -52,6 +56,7 @@ pub async fn spot(
             }
             pages.read(answer.next_token());
         }
+        pages.whole(what)?;
     }
     Ok(prices)
 }
