@@ -21,7 +21,7 @@ cargo xtask COMMAND
   test [--only LAYER]... [--skip LAYER]...    all tests, installing what they need;
                                               layers: unit crds dirac ec2 openstack losses crash tutorial chart operator e2e
   test --full                                 the same, and what takes long of the layers that have a short form (losses, crash, chart)
-  testbed up|down|status [controlplane] [dirac] [openstack] [ec2] [cluster] [--state DIR]
+  testbed up|down|status [controlplane] [dirac] [openstack] [ec2] [cluster] [--state DIR] [--at ADDRESS]
                                               the real systems by hand, in the background, and how to reach them
   image [--push REFERENCE] [--arch amd64|arm64]... [--base IMAGE] [--save FILE] [--tool podman|buildah|docker] [--roots FILE]
         [--program FILE]
@@ -46,7 +46,7 @@ Start with `cargo xtask demo`.";
 const DEMO: Words = Words { places: &[], valued: &["--for", "--context", "--clouds"], plain: &["--real"] };
 const TESTBED: Words = Words {
     places: &[&["up", "down", "status"], &["controlplane", "dirac", "openstack", "ec2", "cluster"]],
-    valued: &["--state"],
+    valued: &["--state", "--at"],
     plain: &[],
 };
 const BENCH: Words = Words {

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -59,22 +59,22 @@ async fn pods_have_names_services_and_volumes_and_ways_to_this_machine_and_from_
     // Each name that a Service has, and the one that a StatefulSet's pod has.
     for name in ["any", "any.managed", "any.managed.svc.cluster.local", "each.managed.svc.cluster.local"] {
         let port = if name.starts_with("any") { 80 } else { 8080 };
-        assert_eq!(read(&kubectl, name, port), "began\n", "by the name {name}");
+        assert_eq!(read(&kubectl, name, port, "lives"), "began\n", "by the name {name}");
     }
-    assert_eq!(read(&kubectl, "keeper-0.each.managed.svc.cluster.local", 8080), "began\n");
+    assert_eq!(read(&kubectl, "keeper-0.each.managed.svc.cluster.local", 8080, "lives"), "began\n");
     let nobody = in_reader(&kubectl, "getent hosts nobody.managed.svc.cluster.local || echo none");
     assert_eq!(nobody.trim(), "none", "a name that is nobody's has no address");
     assert_eq!(kubectl.run(&["logs", "keeper-0", "--namespace", SPACE]).unwrap().trim(), "keeper began");
 
     let balanced = address_of_the_service(&kubectl).await;
     assert_eq!(get(balanced, 80), "began\n", "this machine reaches a Service by its own address");
-    from_a_pod_to_this_machine(&kubectl, after(&said, "# pods reach this machine at ").parse().unwrap());
+    from_a_pod_to_this_machine(&kubectl, &testbed, after(&said, "# pods reach this machine at ").parse().unwrap());
 
     let volume = volume_of(&kubectl);
     assert!(volume.starts_with(state.path()), "volumes are below the cluster's state: {}", volume.display());
     kubectl.run(&["delete", "pod", "keeper-0", "--namespace", SPACE]).unwrap();
     is_ready(&kubectl, "statefulset/keeper").await;
-    assert_eq!(read(&kubectl, "any", 80), "began\nbegan\n", "the file outlives its pod");
+    assert_eq!(read(&kubectl, "any", 80, "lives"), "began\nbegan\n", "the file outlives its pod");
     kept_or_deleted(&kubectl, &volume).await;
 
     let said = testbed.run(&["status"]);
@@ -104,9 +104,9 @@ fn in_reader(kubectl: &Kubectl, script: &str) -> String {
 }
 
 /// What the pod `reader` reads by a name, which its C library looks up as any program does.
-fn read(kubectl: &Kubectl, name: &str, port: u16) -> String {
+fn read(kubectl: &Kubectl, name: &str, port: u16, path: &str) -> String {
     let script =
-        format!("set -e; found=$(getent ahostsv4 {name}); timeout 10 wget -q -O - http://${{found%% *}}:{port}/lives");
+        format!("set -e; found=$(getent ahostsv4 {name}); timeout 10 wget -q -O - http://${{found%% *}}:{port}/{path}");
     in_reader(kubectl, &script)
 }
 
@@ -132,19 +132,14 @@ fn get(address: Ipv4Addr, port: u16) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-/// A pod reads what listens here at the address that `up` says, by this machine's name.
-fn from_a_pod_to_this_machine(kubectl: &Kubectl, machine: Ipv4Addr) {
-    let listener = TcpListener::bind((machine, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let serves = std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut request = [0; 1_024];
-        assert!(client.read(&mut request).unwrap() > 0);
-        client.write_all(b"HTTP/1.0 200 OK\r\n\r\nhere\n").unwrap();
-    });
+/// A pod reads what another testbed has at the address that the cluster says: by the address, and by this machine's name.
+fn from_a_pod_to_this_machine(kubectl: &Kubectl, testbed: &Testbed, machine: Ipv4Addr) {
+    let said = testbed.run(&["up", "ec2", "--at", &machine.to_string()]);
+    let port = after(&said, &format!("export AWS_ENDPOINT_URL=http://{machine}:")).parse().unwrap();
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    assert_eq!(read(kubectl, name.trim(), port), "here\n");
-    serves.join().unwrap();
+    for name in [name.trim(), &machine.to_string()] {
+        assert_eq!(read(kubectl, name, port, "_bed/instances").trim(), "[]", "by {name}");
+    }
 }
 
 /// The folder of the only volume.

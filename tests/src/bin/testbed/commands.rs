@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    net::{TcpStream, ToSocketAddrs},
+    net::{Ipv4Addr, TcpStream, ToSocketAddrs},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -25,7 +25,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Starts what is missing, one after the other, and returns when all is ready.
-pub async fn up(places: &[Place], state: &Path) -> Result<()> {
+pub async fn up(places: &[Place], state: &Path, at: Ipv4Addr) -> Result<()> {
     for place in places {
         let name = place.system.name();
         match place.look()? {
@@ -44,7 +44,7 @@ pub async fn up(places: &[Place], state: &Path) -> Result<()> {
         }
         let step = Step::start(format!("starting {name}"));
         place.clear()?;
-        let mut holder = spawn(place, state)?;
+        let mut holder = spawn(place, state, at)?;
         tokio::select! {
             ready = wait(place, &mut holder) => {
                 let ready = ready?;
@@ -140,10 +140,10 @@ fn unreachable(ready: &Ready) -> Vec<&(String, String)> {
     ready.listens.iter().filter(|(_, address)| !answers(address)).collect()
 }
 
-fn spawn(place: &Place, state: &Path) -> Result<Child> {
+fn spawn(place: &Place, state: &Path, at: Ipv4Addr) -> Result<Child> {
     let log = File::create(place.log()).with_context(|| format!("cannot write {}", place.log().display()))?;
     let mut holder = Command::new(std::env::current_exe()?);
-    holder.args(["hold", place.system.name(), "--state"]).arg(state);
+    holder.args(["hold", place.system.name(), "--state"]).arg(state).args(["--at", &at.to_string()]);
     // A folder that may be deleted under it is no place for a process that stays.
     holder.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     holder.spawn().context("cannot start a holder")

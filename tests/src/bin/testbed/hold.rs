@@ -1,6 +1,6 @@
 //! The holder: owns one system, in a session of its own, until it is told to end.
 
-use std::{fs::File, time::Duration};
+use std::{fs::File, net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::setsid;
@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::place::{Place, now};
 
 /// Starts the system at the one place, writes how to reach it, and keeps it until SIGTERM.
-pub async fn hold(places: &[Place]) -> Result<()> {
+pub async fn hold(places: &[Place], at: Ipv4Addr) -> Result<()> {
     let [place] = places else { bail!("a holder holds one system") };
     // It fails where this is a session's leader already, which is as well.
     setsid().ok();
@@ -20,7 +20,7 @@ pub async fn hold(places: &[Place]) -> Result<()> {
     place.write(began, None)?;
     let (system, folder) = (place.system, place.folder.clone());
     // A task of its own: a start that blocks would not let us hear the signal.
-    let mut start = tokio::spawn(async move { system.start(&folder).await });
+    let mut start = tokio::spawn(async move { system.start(&folder, at).await });
     let running = tokio::select! {
         started = &mut start => started.context("the start was cut off").flatten(),
         _ = term.recv() => {

@@ -8,7 +8,7 @@ mod hold;
 mod place;
 mod system;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -29,6 +29,10 @@ struct Args {
     /// Folder for certificates, data and logs. Default: dirac-operator/testbed in $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Of `up`: the address of this machine at which the systems are reached, for example the one that a cluster says of itself, for its pods.
+    /// The cluster's own is given.
+    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
+    at: Ipv4Addr,
 }
 
 /// What to do with the systems.
@@ -65,9 +69,9 @@ async fn run(args: Args) -> Result<()> {
     let chosen = chosen.filter(|s| unnamed(s) || args.systems.contains(s));
     let places: Vec<Place> = chosen.map(|system| Place::new(&state, system)).collect();
     match args.action {
-        Action::Up => commands::up(&places, &state).await,
+        Action::Up => commands::up(&places, &state, args.at).await,
         Action::Down => commands::down(&places),
         Action::Status => commands::status(&places),
-        Action::Hold => hold::hold(&places).await,
+        Action::Hold => hold::hold(&places, args.at).await,
     }
 }

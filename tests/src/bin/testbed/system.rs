@@ -1,6 +1,6 @@
 //! Which systems there are, how each is started and what is said of it. A new one is a variant and an arm of `start`.
 
-use std::{any::Any, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{any::Any, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -49,20 +49,20 @@ impl System {
         }
     }
 
-    /// Starts it in the folder `folder`.
-    pub async fn start(self, folder: &Path) -> Result<Running> {
+    /// Starts it in the folder `folder`, to be reached at the address `at` of this machine. A cluster has an address of its own.
+    pub async fn start(self, folder: &Path, at: Ipv4Addr) -> Result<Running> {
         match self {
-            Self::Controlplane => control_plane(folder).await,
-            Self::Dirac => dirac(folder).await,
-            Self::Openstack => openstack(folder).await,
-            Self::Ec2 => ec2(folder).await,
+            Self::Controlplane => control_plane(folder, at).await,
+            Self::Dirac => dirac(folder, at).await,
+            Self::Openstack => openstack(folder, at).await,
+            Self::Ec2 => ec2(folder, at).await,
             Self::Cluster => cluster(folder).await,
         }
     }
 }
 
-async fn control_plane(folder: &Path) -> Result<Running> {
-    let plane = ControlPlane::start(folder).await?;
+async fn control_plane(folder: &Path, at: Ipv4Addr) -> Result<Running> {
+    let plane = ControlPlane::start_at(folder, at).await?;
     plane.install_crds()?;
     Ok(Running {
         reach: vec![format!("export KUBECONFIG={}", quoted(&plane.kubeconfig()))],
@@ -79,7 +79,10 @@ async fn cluster(folder: &Path) -> Result<Running> {
         reach: vec![
             format!("export KUBECONFIG={}", quoted(&plane.kubeconfig())),
             format!("# load an image from an archive: {} FILE", cluster.load_words()),
-            format!("# pods reach this machine at {0} and by its name", cluster.machine()),
+            format!(
+                "# pods reach this machine at {0} and by its name; beside it for them: cargo xtask testbed up ec2 --at {0}",
+                cluster.machine()
+            ),
             format!(
                 "# this machine reaches Services of the type LoadBalancer, which have addresses of {}",
                 cluster.addresses()
@@ -90,9 +93,13 @@ async fn cluster(folder: &Path) -> Result<Running> {
     })
 }
 
-async fn dirac(folder: &Path) -> Result<Running> {
+async fn dirac(folder: &Path, at: Ipv4Addr) -> Result<Running> {
     let ce = Ce { name: "openstack.lyon.fr".to_owned(), queues: vec!["m1.xlarge".to_owned()] };
-    let dirac = Dirac::start(folder, &[ce]).await?;
+    let dirac = if at.is_loopback() {
+        Dirac::start(folder, &[ce]).await?
+    } else {
+        Dirac::start_at(folder, &[ce], &at.to_string()).await?
+    };
     let at = |name: &str| dirac.state().join(name).display().to_string();
     let mut reach = Vec::new();
     let mut listens = Vec::new();
@@ -114,8 +121,8 @@ async fn dirac(folder: &Path) -> Result<Running> {
     Ok(Running { reach, listens, _handle: Box::new(dirac) })
 }
 
-async fn openstack(folder: &Path) -> Result<Running> {
-    let it = OpenStack::start(folder).await?;
+async fn openstack(folder: &Path, at: Ipv4Addr) -> Result<Running> {
+    let it = OpenStack::start_at(folder, at).await?;
     let file = folder.join("clouds.yaml");
     fs::write(&file, it.clouds_yaml()).with_context(|| format!("cannot write {}", file.display()))?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
@@ -131,8 +138,8 @@ async fn openstack(folder: &Path) -> Result<Running> {
     })
 }
 
-async fn ec2(folder: &Path) -> Result<Running> {
-    let it = Ec2::start(folder).await?;
+async fn ec2(folder: &Path, at: Ipv4Addr) -> Result<Running> {
+    let it = Ec2::start_at(folder, at).await?;
     let file = folder.join("credentials");
     let (key, secret) = it.keys();
     fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;

@@ -56,15 +56,17 @@ impl Cluster {
         network.join(&namespaces)?;
         let plane = ControlPlane::start_at(&state.join("controlplane"), network.machine()).await?;
         let scheduler = scheduler(&bin, &plane, &state.join("controlplane/log"))?;
-        let mut names = Names::start(&own, &plane, state, network.machine())?;
+        let ports = port::free()?;
         plane.kubectl().apply(&filled(
             include_str!("files/system.yaml"),
             &[
                 ("SERVICE", names::SERVICE),
                 ("ADDRESS", &network.machine().to_string()),
-                ("PORT", &names.port().to_string()),
+                ("PORT", &ports[0].to_string()),
             ],
         )?)?;
+        // They have their rights by now: who is refused first tries again late.
+        let mut names = Names::start(&own, &plane, state, network.machine(), ports)?;
         let provider = provider(&own, &plane, state, &network)?;
         let mut node = Node::start(&folder, &bin, &plane, namespaces, network)?;
         node.load(&pause)?;

@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{
-    host::{port, process::Process},
-    systems::controlplane::ControlPlane,
-};
+use crate::{host::process::Process, systems::controlplane::ControlPlane};
 
 use super::{PATIENCE, filled, text};
 
@@ -33,9 +30,14 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Starts it at this address of this machine.
-    pub(super) fn start(bin: &Path, plane: &ControlPlane, state: &Path, address: Ipv4Addr) -> Result<Self> {
-        let [port, ready] = port::free()?;
+    /// Starts it at this address of this machine, with the port at which it answers, and one of 127.0.0.1 where it says that it is ready.
+    pub(super) fn start(
+        bin: &Path,
+        plane: &ControlPlane,
+        state: &Path,
+        address: Ipv4Addr,
+        [port, ready]: [u16; 2],
+    ) -> Result<Self> {
         let resolvers = fs::read_to_string(RESOLVERS).unwrap_or_default();
         let machine = fs::read_to_string("/proc/sys/kernel/hostname")?;
         let corefile = filled(
@@ -61,11 +63,6 @@ impl Names {
     pub(super) fn wait(&mut self) -> Result<()> {
         let ready = self.ready;
         self.process.wait_until("the cluster's Services", PATIENCE, || is_ready(ready).unwrap_or_default())
-    }
-
-    /// The port at which it listens, with UDP and TCP.
-    pub(super) fn port(&self) -> u16 {
-        self.port
     }
 
     /// Where it listens, as host:port.

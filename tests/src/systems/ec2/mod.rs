@@ -10,6 +10,7 @@ mod venv;
 use std::{
     collections::BTreeMap,
     fs,
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -84,9 +85,14 @@ struct Facts {
 impl Ec2 {
     /// Starts it on a free port, with everything that it writes below `state`. moto is installed when it is missing.
     pub async fn start(state: &Path) -> Result<Self> {
+        Self::start_at(state, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same at another address of this machine, for example one that pods reach.
+    pub async fn start_at(state: &Path, address: Ipv4Addr) -> Result<Self> {
         let state = state.to_owned();
         let (state, venv, endpoint, process, step) =
-            tokio::task::spawn_blocking(move || Self::start_process(&state)).await??;
+            tokio::task::spawn_blocking(move || Self::start_process(&state, address)).await??;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let facts = control::ask(&http, &endpoint, "facts", &serde_json::json!({})).await?;
         let facts = serde_json::from_value(facts).context("the facts of the stand-in")?;
@@ -94,7 +100,7 @@ impl Ec2 {
         Ok(Self { state, venv, endpoint, facts, http, process })
     }
 
-    fn start_process(state: &Path) -> Result<(PathBuf, PathBuf, String, Process, Step)> {
+    fn start_process(state: &Path, address: Ipv4Addr) -> Result<(PathBuf, PathBuf, String, Process, Step)> {
         guest::rights::check()?;
         let venv = venv::ensure()?;
         let step = Step::start("EC2: starting moto and what stands before it (some seconds)");
@@ -117,11 +123,11 @@ impl Ec2 {
             .env("PYTHONPATH", state.join("lib"))
             .args(["-m", "bed"])
             .arg(&state)
-            .arg(port.to_string())
+            .args([address.to_string(), port.to_string()])
             .current_dir(&state);
         let mut process = Process::spawn("the EC2 stand-in", command, &state.join("log/ec2.log"))?;
-        process.wait_tcp(port, PATIENCE)?;
-        Ok((state, venv, format!("http://127.0.0.1:{port}"), process, step))
+        process.wait_until("its port", PATIENCE, || TcpStream::connect((address, port)).is_ok())?;
+        Ok((state, venv, format!("http://{address}:{port}"), process, step))
     }
 
     /// Where EC2, STS, SQS, SSM and Service Quotas answer: they are told apart by the service that a call is signed for.

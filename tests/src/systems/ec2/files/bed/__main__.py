@@ -1,4 +1,4 @@
-"""python -m bed STATE PORT: serves AWS's services at 127.0.0.1:PORT until it is ended."""
+"""python -m bed STATE ADDRESS PORT: serves AWS's services at ADDRESS:PORT until it is ended."""
 import os
 import sys
 
@@ -7,7 +7,7 @@ from .stage import Stage
 
 
 def main():
-    state, port = sys.argv[1], int(sys.argv[2])
+    state, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     # moto asks nothing of the network, whatever the machine's proxy is.
     os.environ.update(AWS_EC2_METADATA_DISABLED='true', NO_PROXY='*')
     from werkzeug.serving import WSGIRequestHandler, make_server
@@ -21,8 +21,8 @@ def main():
             if keyword != 'Date':
                 super().send_header(keyword, value)
 
-    stage = Stage(state, port)
-    server = make_server('127.0.0.1', port, Layer(stage), threaded=True, request_handler=Quiet)
+    stage = Stage(state, address, port)
+    server = make_server(address, port, Layer(stage), threaded=True, request_handler=Quiet)
     print('serving at port %d' % port, flush=True)
     server.serve_forever()
 

@@ -47,9 +47,9 @@ class Image(Ami):
 
 
 class Stage:
-    def __init__(self, state, port):
+    def __init__(self, state, address, port):
         self.state, self.port = state, port
-        self.endpoint = 'http://127.0.0.1:%d' % port
+        self.endpoint = 'http://%s:%d' % (address, port)
         self.region, self.account = REGION, ACCOUNT
         # What is ours is changed by one call at a time.
         self.lock = threading.RLock()
