@@ -1,5 +1,5 @@
 //! Layer `chart`: the Helm chart linted, rendered, installed, upgraded and uninstalled in a real control plane; its rights tried; its
-//! image run in a real kubelet.
+//! image run in a real kubelet; what the pods of tests have in such a cluster.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "chart/kubelet.rs"]

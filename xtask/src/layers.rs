@@ -104,7 +104,7 @@ const LAYERS: [Layer; 11] = [
     },
     Layer {
         name: "chart",
-        what: "the Helm chart in a real control plane; the image in a real kubelet; the demo as a person meets it",
+        what: "the Helm chart in a real control plane; the image in a real kubelet; what pods of tests have; the demo as a person meets it",
         operators: &[Operator::Shipped, Operator::Image],
         tests: &[&["--package", "testbeds", "--test", "chart"], &["--package", "testbeds", "--test", "demo"]],
     },
