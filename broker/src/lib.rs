@@ -11,6 +11,7 @@
 pub mod address;
 pub mod clock;
 pub mod cloud;
+pub mod configuration;
 pub mod demand;
 pub mod experience;
 pub mod pilot;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dirac {
+    mod configuration;
     mod gpus;
     pub mod hands;
     pub mod lost;

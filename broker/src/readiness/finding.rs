@@ -1,7 +1,9 @@
 //! One thing that DIRAC must know: where it stands, what stands there, what is needed, and the very lines to add.
 
-use super::cfg::Cfg;
-use crate::demand::Fault;
+use crate::{
+    configuration::cfg::{self, Cfg},
+    demand::Fault,
+};
 
 /// Whether DIRAC knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +100,7 @@ pub fn lines<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Option<Cfg>
 /// The values of two lists, each once.
 fn joined(one: &str, two: &str) -> String {
     let mut all: Vec<&str> = Vec::new();
-    for value in super::cfg::list(one).into_iter().chain(super::cfg::list(two)) {
+    for value in cfg::list(one).into_iter().chain(cfg::list(two)) {
         if !all.contains(&value) {
             all.push(value);
         }

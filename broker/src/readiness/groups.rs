@@ -2,12 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Finding,
-    cfg::{self, Cfg},
-    identity::said,
-    wanted::Vo,
-};
+use super::{Finding, identity::said, wanted::Vo};
+use crate::configuration::cfg::{self, Cfg};
 
 /// The property by which a pilot may take jobs of others of its VO.
 const PILOT: &str = "GenericPilot";

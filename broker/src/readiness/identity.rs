@@ -1,11 +1,10 @@
 //! Who we are: our certificate is in DIRAC's registry, and may do what the operator does.
 
-use super::{
-    Finding,
-    cfg::{self, Cfg, list},
-    wanted::Operator,
+use super::{Finding, wanted::Operator};
+use crate::{
+    configuration::cfg::{self, Cfg, list},
+    demand::Fault,
 };
-use crate::demand::Fault;
 
 /// DIRAC's name for the group of all hosts.
 const HOSTS: &str = "hosts";
@@ -52,6 +51,15 @@ fn named<'a>(cfg: &'a Cfg, of: &str, dn: &str) -> Option<&'a str> {
     all.into_iter()
         .find(|(_, one)| one.option("/DN").is_some_and(|said| said == dn || list(said).contains(&dn)))
         .map(|(name, _)| name)
+}
+
+/// The option with the properties of who has this DN in this group, or among the hosts.
+pub fn rights(cfg: &Cfg, dn: Option<&str>, group: &str) -> String {
+    if group != HOSTS {
+        return format!("/Registry/Groups/{group}/Properties");
+    }
+    let name = dn.map(|dn| named(cfg, "/Registry/Hosts", dn).unwrap_or_else(|| common_name(dn)));
+    format!("/Registry/Hosts/{}/Properties", name.unwrap_or(NEW_USER))
 }
 
 fn host(cfg: &Cfg, dn: &str, operator: &Operator) -> Vec<Finding> {

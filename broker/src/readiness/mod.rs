@@ -3,7 +3,6 @@
 //!
 //! What could not be read is unknown, which is never the same as missing.
 
-pub mod cfg;
 mod finding;
 mod groups;
 mod identity;
@@ -19,10 +18,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::demand::Fault;
+use crate::{configuration::Cfg, demand::Fault};
 
-pub use cfg::Cfg;
 pub use finding::{Finding, State, holds, lines};
+pub use identity::rights;
 pub use wanted::{Group, Operator, Queue, Site, Size, Vo, Wanted};
 
 /// What a DIRAC says of itself when it is looked at.
@@ -61,6 +60,14 @@ pub enum Answer {
     Yes,
     /// It did not do what we asked for.
     No(Unread),
+}
+
+/// What of it stands in the configuration by the manifests alone: whoever the operator is, and whatever the services and the site mask say.
+pub fn configured(cfg: &Cfg, wanted: &Wanted) -> Vec<Finding> {
+    let mut findings = groups::check(cfg, &wanted.vos);
+    findings.extend(wanted.sites.iter().map(|site| sites::section(cfg, &site.name)));
+    findings.extend(queues::check(cfg, &wanted.queues));
+    findings
 }
 
 /// Everything that DIRAC must know, each with what was found and what is lacking.

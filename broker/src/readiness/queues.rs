@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Finding,
-    cfg::{Cfg, list, with},
     identity::said,
     wanted::{Queue, Size},
 };
+use crate::configuration::cfg::{Cfg, list, with};
 
 /// The tag with which a pilot takes all cores and all memory of its machine.
 const WHOLE_NODE: &str = "WholeNode";

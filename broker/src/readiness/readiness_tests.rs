@@ -113,9 +113,8 @@ fn each_thing_that_lacks_is_found_where_it_stands_and_cured_by_its_lines() {
 
 /// Puts a piece of configuration in, as DIRAC's `mergeFromFile` does.
 fn put(cfg: &mut Cfg, patch: &Cfg, at: &str) {
-    for line in patch.to_string().lines().filter(|line| !line.starts_with(' ') && line.contains('=')) {
-        let (name, value) = line.split_once('=').unwrap();
-        cfg.set(&format!("{at}/{}", name.trim()), value.trim());
+    for (name, value) in patch.options() {
+        cfg.set(&format!("{at}/{name}"), value);
     }
     for (name, section) in patch.sections() {
         put(cfg, section, &format!("{at}/{name}"));
@@ -214,7 +213,8 @@ fn a_host_certificate_is_looked_for_among_hosts() {
     let text = lines(&all).unwrap().to_string();
     assert_eq!(all.len(), 1);
     assert!(
-        text.contains("    operator.example.org\n") && text.contains("Properties = JobAdministrator, Operator"),
+        text.contains("    operator.example.org\n")
+            && text.contains("Properties = JobAdministrator\n      Properties += Operator"),
         "{text}"
     );
     let nameless = lacking(&Said { dn: None, ..said(whole()) }, &wanted);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Unread, cfg::Cfg, wanted::Site};
+use super::{Finding, Unread, wanted::Site};
+use crate::configuration::Cfg;
 
 /// Statuses in which a site gets jobs (`SiteStatus.getUsableSites`).
 const USABLE: [&str; 2] = ["Active", "Degraded"];
@@ -12,7 +13,8 @@ pub(super) fn check(cfg: &Cfg, status: &Result<BTreeMap<String, String>, Unread>
     sites.iter().flat_map(|site| [section(cfg, &site.name), mask(status, &site.name)]).collect()
 }
 
-fn section(cfg: &Cfg, name: &str) -> Finding {
+/// Whether this site is in the configuration.
+pub(super) fn section(cfg: &Cfg, name: &str) -> Finding {
     let (path, needed) = (Site::path(name), "the site");
     if cfg.section(&path).is_some() {
         return Finding::met(path, needed);

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use broker::{
+    configuration::Cfg,
     demand::Fault,
-    readiness::{Answer, Cfg, Operator, Said, Site, Unread, Wanted, check},
+    readiness::{Answer, Operator, Said, Site, Unread, Wanted, check},
 };
 
 use super::*;

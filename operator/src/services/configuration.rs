@@ -4,7 +4,7 @@
 //! beside it what only it may know (`secrets.cfg`, see `keys.rs`). DIRAC's own defaults of each component, the authorizations of its methods among
 //! them, are put under it from `ConfigTemplate.cfg` of the version that runs, when the first pod starts.
 
-use broker::readiness::cfg::Cfg;
+use broker::configuration::Cfg;
 use serde_json::Value;
 
 use super::catalogue::{Chosen, Component, DATABASES, Kind, Wrong};

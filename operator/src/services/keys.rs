@@ -1,7 +1,7 @@
 //! What an installation keeps secret: made once, kept in one Secret, and never shown. Whoever loses it loses the installation: passwords of
 //! the databases and the keys that sign users' tokens are in it.
 
-use broker::readiness::cfg::Cfg;
+use broker::configuration::Cfg;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use rand::{RngExt, distr::Alphanumeric};

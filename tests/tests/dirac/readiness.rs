@@ -10,6 +10,7 @@ use broker::{
 };
 use testbeds::systems::dirac::{Ce, Dirac, SITE};
 
+use super::configuration;
 use crate::client;
 
 const QUEUE: &str = "/Resources/Sites/CLOUD/CLOUD.Lyon.fr/CEs/openstack.lyon.fr/Queues/m1.large";
@@ -45,7 +46,7 @@ fn wanted() -> Wanted {
     }
 }
 
-fn inspector(dirac: &Dirac, who: &str, group: &str) -> Inspector {
+pub fn inspector(dirac: &Dirac, who: &str, group: &str) -> Inspector {
     let credentials = dirac.credentials(who).unwrap();
     let to = |service: &str| client(dirac, service, group, &credentials, 30);
     Inspector {
@@ -81,6 +82,7 @@ async fn what_a_real_dirac_lacks_is_found_and_the_printed_lines_cure_it() {
 
     each_section_that_is_taken_away_is_found_and_its_lines_put_it_back(&dirac).await;
     the_site_mask_is_read_as_the_matcher_reads_it(&dirac).await;
+    configuration::the_operator_is_one_more_administrator(&dirac).await;
     who_may_not_or_cannot_read_knows_nothing(&mut dirac).await;
 }
 

@@ -8,13 +8,14 @@ use super::{
     Addresses, Client, Configuration, DisetError, JobManager, JobMonitoring, Matcher, PilotManager, ResourceStatus,
 };
 use crate::{
+    configuration::Cfg,
     demand::{DemandError, DemandSource, Fault},
     pilot::{
         jobs::JobStates,
         rows::{PilotRows, RowsError},
         stamp,
     },
-    readiness::{Answer, Cfg, Inspect, Said, Unread},
+    readiness::{Answer, Inspect, Said, Unread},
 };
 
 /// Where the configuration names the service that has the site mask.

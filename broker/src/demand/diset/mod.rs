@@ -28,6 +28,8 @@ mod value;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod configuration_tests;
+#[cfg(test)]
 mod jobs_tests;
 #[cfg(test)]
 mod lost_tests;
@@ -39,13 +41,13 @@ mod pilots_tests;
 mod tls_tests;
 
 pub use client::{Client, Settings};
-pub use configuration::Configuration;
+pub use configuration::{Configuration, ConfigurationMaster};
 pub use error::DisetError;
 pub use inspect::Inspector;
 pub use jobs::JobMonitoring;
 pub use lost::{JobManager, LostJobs};
 pub use matcher::Matcher;
 pub use pilots::PilotManager;
-pub use site_status::ResourceStatus;
+pub use site_status::{Entry, ResourceStatus};
 pub use tls::Credentials;
 pub use url::{Addresses, ServiceUrl};

@@ -1,10 +1,22 @@
 //! The status of each site from DIRAC's ResourceStatus: the site mask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::{Client, DisetError};
+
+/// Who answers for a status: DIRAC's own word for nobody in particular, so that people and policies may change it at any time.
+const OWNER: &str = "rs_svc";
+
+/// What became of a site that was to be entered into the site mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It is Active now.
+    Made,
+    /// It had this status, which stays.
+    Had(String),
+}
 
 /// `ResourceStatus/ResourceStatus`. Anybody may ask it for statuses.
 #[derive(Clone)]
@@ -26,6 +38,27 @@ impl ResourceStatus {
             method: METHOD.to_owned(),
             what: "the statuses are not rows of a name and a status".to_owned(),
         })
+    }
+
+    /// Enters those of these sites that have no status into the site mask, as Active, as `dirac-rss-sync` does. What anybody has set
+    /// stays. Needs SiteManager; reading needs nothing.
+    pub async fn enter(&self, names: &BTreeSet<String>, reason: &str) -> Result<BTreeMap<String, Entry>, DisetError> {
+        let had = self.sites().await?;
+        let mut entries = BTreeMap::new();
+        for name in names {
+            if let Some(status) = had.get(name) {
+                entries.insert(name.clone(), Entry::Had(status.clone()));
+                continue;
+            }
+            // A site that somebody else has entered by now stays as they entered it.
+            let row = json!({
+                "Name": name, "StatusType": "all", "VO": "all", "ElementType": "Site", "Status": "Active", "Reason": reason,
+                "TokenOwner": OWNER,
+            });
+            self.0.call("addIfNotThere", &json!(["SiteStatus", row])).await?;
+            entries.insert(name.clone(), Entry::Made);
+        }
+        Ok(entries)
     }
 }
 

@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use broker::demand::diset::Credentials;
 pub use image::recipes;
 use nix::sys::signal::Signal;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use venv::DIRAC;
@@ -175,13 +176,34 @@ impl Dirac {
     pub fn merge_configuration(&self, lines: &str) -> Result<()> {
         let file = self.state.join("lines.cfg");
         fs::write(&file, lines)?;
-        self.python("configure.py", &["merge", &file.display().to_string(), &self.url("CONFIGURATION")?], None)
-            .map(|_| ())
+        self.administer("merge", &file.display().to_string()).map(drop)
     }
 
     /// Takes a section or an option out of the configuration that the Configuration server serves, and commits it.
     pub fn remove_configuration(&self, path: &str) -> Result<()> {
-        self.python("configure.py", &["remove", path, &self.url("CONFIGURATION")?], None).map(|_| ())
+        self.administer("remove", path).map(drop)
+    }
+
+    /// Makes these edits in the configuration that the Configuration server serves, in one commit: `PATH=VALUE` sets an option, with a
+    /// comment, and `PATH` takes an entry out.
+    pub fn edit_configuration(&self, edits: &[&str]) -> Result<()> {
+        self.administer("edit", &serde_json::to_string(edits)?).map(drop)
+    }
+
+    /// The text of the configuration that the Configuration server serves.
+    pub fn configuration(&self) -> Result<String> {
+        last_line(&self.administer("show", "-")?)
+    }
+
+    /// Each of these texts as DIRAC writes it once it has read it; `None` where it cannot be read.
+    pub fn rewritten(&self, texts: &[String]) -> Result<Vec<Option<String>>> {
+        let file = self.state.join("texts.json");
+        fs::write(&file, serde_json::to_vec(texts)?)?;
+        last_line(&self.administer("rewrite", &file.display().to_string())?)
+    }
+
+    fn administer(&self, what: &str, argument: &str) -> Result<String> {
+        self.python("configure.py", &[what, argument, &self.url("CONFIGURATION")?], None)
     }
 
     /// Address of a service (`MATCHER`...).
@@ -219,6 +241,12 @@ impl Dirac {
     fn certificates(&self) -> PathBuf {
         self.state.join("grid-security/certificates")
     }
+}
+
+/// What the last line of a program's output says in JSON.
+fn last_line<T: DeserializeOwned>(output: &str) -> Result<T> {
+    let last = output.lines().last().unwrap_or_default();
+    serde_json::from_str(last).with_context(|| format!("{last:?} is not what was asked for"))
 }
 
 impl Drop for Dirac {
