@@ -63,7 +63,8 @@ fn xml(text: &str) -> Result<(), &'static str> {
             }
             Token::ElementEnd { end: ElementEnd::Empty, .. } => drop(open.pop()),
             Token::ElementEnd { end: ElementEnd::Close(prefix, local), .. } => {
-                if open.pop() != Some((prefix.as_str(), local.as_str())) {
+                let innermost = open.pop();
+                if innermost != Some((prefix.as_str(), local.as_str())) {
                     return Err("it is not well-formed");
                 }
             }
