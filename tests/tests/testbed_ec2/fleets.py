@@ -106,6 +106,7 @@ def what_is_wrong_with_the_whole_is_refused():
     refused('InvalidLaunchTemplateId.NotFound', fleet, choices(('m5.large', SUBNETS[0])), template_id='lt-0123456789abcdef0')
     refused('InvalidParameterValue', fleet, choices(('m5.large', SUBNETS[0])), Type='maintain', words='instant only')
     refused('DryRunOperation', fleet, choices(('m5.large', SUBNETS[0])), DryRun=True, status=412)
+    refused('InvalidFleetConfig', fleet, choices(('m5.large', SUBNETS[0]), ('c5.large', SUBNETS[0]), ('m5.large', SUBNETS[0])))
     control('fleets', on=False)
     refused('InvalidAction', fleet, choices(('m5.large', SUBNETS[0])))
     control('fleets', on=True)

@@ -33,15 +33,15 @@ impl Machine {
     pub async fn buy(&self, client: &Client) -> Answer<Ordered> {
         match self.places.as_slice() {
             [] => Err(Fault::unsent(CloudError::Invalid("there is no subnet for the order".to_owned()))),
-            [place] => self.run(client, place).await,
-            _ => match self.fleet(client).await {
+            [first, ..] if self.as_fleet && client.has_fleets() => match self.fleet(client).await {
                 // Others' EC2 may not know the call.
                 Err(fault) if fault.is("InvalidAction") || fault.is("UnknownOperation") => {
                     client.without_fleets();
-                    self.run(client, &self.places[0]).await
+                    self.run(client, first).await
                 }
                 answer => answer,
             },
+            [first, ..] => self.run(client, first).await,
         }
     }
 

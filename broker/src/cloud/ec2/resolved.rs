@@ -64,7 +64,7 @@ impl Resolved {
     }
 
     /// The subnets of a zone, or all; those with free addresses first.
-    pub fn subnets_in(&self, zone: Option<&str>) -> Result<Vec<String>, CloudError> {
+    pub fn subnets_in(&self, zone: Option<&str>) -> Result<Vec<&Subnet>, CloudError> {
         let mut there: Vec<&Subnet> =
             self.subnets.iter().filter(|subnet| zone.is_none_or(|zone| subnet.zone == zone)).collect();
         there.sort_by_key(|subnet| subnet.free <= 0);
@@ -72,7 +72,7 @@ impl Resolved {
             let zone = zone.map_or_else(|| "no subnet".to_owned(), |zone| format!("no subnet in zone {zone}"));
             return Err(CloudError::Invalid(format!("the cloud has {zone}: add one to spec.ec2.subnets")));
         }
-        Ok(there.into_iter().map(|subnet| subnet.id.clone()).collect())
+        Ok(there)
     }
 }
 
@@ -108,8 +108,9 @@ mod tests {
     fn subnets_with_free_addresses_come_first_and_the_others_are_not_forgotten() {
         let subnets = vec![subnet("a", "z1", 0), subnet("b", "z1", 9), subnet("c", "z2", 3)];
         let resolved = Resolved { subnets, ..Resolved::default() };
-        assert_eq!(resolved.subnets_in(Some("z1")).unwrap(), ["b", "a"]);
-        assert_eq!(resolved.subnets_in(None).unwrap(), ["b", "c", "a"]);
+        let ids = |zone| resolved.subnets_in(zone).unwrap().iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>();
+        assert_eq!(ids(Some("z1")), ["b", "a"]);
+        assert_eq!(ids(None), ["b", "c", "a"]);
         assert!(resolved.subnets_in(Some("z9")).is_err());
     }
 }

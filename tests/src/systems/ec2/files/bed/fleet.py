@@ -54,6 +54,9 @@ def _choices(stage, params):
             found.append((named, override, data))
     if not found:
         raise Refused('MissingParameter', 'The request must contain the parameter LaunchTemplateConfigs')
+    pools = [(choice[1].get('InstanceType'), _zone(stage, choice)) for choice in found]
+    if len(set(pools)) < len(pools):
+        raise Refused('InvalidFleetConfig', 'The fleet configuration contains duplicate instance pools.')
     return found
 
 
