@@ -215,6 +215,26 @@ pub struct Offering {
     /// Price of an hour when it was planned, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_hour: Option<Price>,
+    /// Other zones in which the same may be bought where that zone has no room, the cheapest first: one order names them all, and one VM
+    /// comes of it. status.bought says where it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 15),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["zone"])
+    )]
+    pub other_zones: Vec<OtherZone>,
+}
+
+/// Another zone in which the same may be bought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherZone {
+    /// Availability zone.
+    #[schemars(length(min = 1, max = 255))]
+    pub zone: String,
+    /// Price of an hour there when it was planned, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Price>,
 }
 
 /// One attempt to have the VM made. At most one VM comes of it.
@@ -233,6 +253,10 @@ pub struct Attempt {
     /// later, the VM has drifted. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_hash: Option<String>,
+    /// The zones of spec.offering.otherZones that its order names too, in this order: it is the same order when it is repeated after a crash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 15), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub other_zones: Vec<String>,
 }
 
 /// What was bought, as the provider says.

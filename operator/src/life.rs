@@ -2,10 +2,10 @@
 
 use broker::{cloud::Coming, plan::BEFORE_THE_FIRST_JOB};
 use crds::{
-    Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Reason, condition,
+    Cloud, ConditionType, DiracInstallation, PilotPool, PilotVM, Price, Reason, condition,
     installation::LostJobs,
     pool::Purchase,
-    vm::{PilotVMSpec, PilotVMStatus},
+    vm::{Offering, PilotVMSpec, PilotVMStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
@@ -24,6 +24,26 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// When the VM was made, where that is written down.
 pub fn launched(vm: &PilotVM) -> Option<Timestamp> {
     vm.status.as_ref().and_then(|s| s.launched_at.as_ref()).map(|t| t.0)
+}
+
+/// The zone of the VM and the price of its hour: as it was bought, or until then as it was wished.
+pub fn place(vm: &PilotVM) -> (Option<&str>, Option<Price>) {
+    let bought = vm.status.as_ref().and_then(|s| s.bought.as_ref()).and_then(|bought| bought.zone.as_deref());
+    place_in(&vm.spec.offering, bought)
+}
+
+/// The same where it is bought in this zone: of a zone that was not wished nothing is known.
+pub fn place_in<'a>(wish: &'a Offering, zone: Option<&str>) -> (Option<&'a str>, Option<Price>) {
+    let other = wish.other_zones.iter().find(|other| Some(other.zone.as_str()) == zone);
+    other.map_or((wish.zone.as_deref(), wish.per_hour), |other| (Some(&other.zone), other.per_hour))
+}
+
+/// The zones beside the first that the VM's order names, or will name as far as that is known.
+pub fn other_zones(vm: &PilotVM) -> Vec<&str> {
+    match vm.status.as_ref().and_then(|s| s.attempt.as_ref()) {
+        Some(attempt) => attempt.other_zones.iter().map(String::as_str).collect(),
+        None => vm.spec.offering.other_zones.iter().map(|other| other.zone.as_str()).collect(),
+    }
 }
 
 /// Whether the VM is bought so that the provider may take it back.

@@ -171,6 +171,9 @@ impl Cloud for Metered {
     async fn console(&self, id: &str, max_bytes: usize) -> Result<String, CloudError> {
         self.call("console", self.inner.console(id, max_bytes)).await
     }
+    fn asks_for_all(&self) -> bool {
+        self.inner.asks_for_all()
+    }
     fn rests(&self) -> Option<Duration> {
         self.inner.rests()
     }

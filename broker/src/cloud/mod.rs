@@ -93,6 +93,12 @@ pub trait Cloud: Send + Sync {
     /// next attempt (`Transient`). A refusal is an entry of `Errors`, of which the widest scope counts.
     async fn create(&self, order: &Order) -> Result<Vm, CloudError>;
 
+    /// Whether one order asks for all its choices, the first before the second, so that a refusal is one of all of them; else it asks for the
+    /// first alone. Nova: no. EC2: where the endpoint has CreateFleet.
+    fn asks_for_all(&self) -> bool {
+        false
+    }
+
     /// For how long [`Cloud::create`] would send nothing, since the provider asked for silence or does not answer; `None`: it would. The
     /// caller then begins no attempt. Nova: the lanes of its looks and orders. EC2: of DescribeInstances and CreateFleet.
     fn rests(&self) -> Option<Duration> {

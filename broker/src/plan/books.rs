@@ -313,11 +313,33 @@ impl<'a> Books<'a> {
             }
         }
         touched.into_iter().for_each(|n| self.accounts[n].take(each));
+        self.restrain(thought, vms);
+        cuts.into_iter().min_by_key(|cut| (cut.until, cut.cpu_time))
+    }
+
+    /// Counts VMs where nothing is known yet.
+    fn restrain(&mut self, thought: Thought<'_>, vms: u64) {
         self.restraint.take(thought.number, vms);
         if let Some(class) = thought.class.filter(|_| self.restraint.bounds_classes()) {
             self.restraint.take_for((thought.pool, thought.number, thought.vo), class, vms);
         }
-        cuts.into_iter().min_by_key(|cut| (cut.until, cut.cpu_time))
+    }
+
+    /// Whether the VM of the launch `first` may as well be bought as `other`, which is the same in another place: what is held there and
+    /// not at the first place has room for it. If so, it takes that room.
+    pub fn also(&mut self, first: Thought<'_>, other: Thought<'_>) -> bool {
+        let at_first: Vec<usize> = self.near.of(first).map(|(hold, _)| hold).collect();
+        let there = self.near.of(other).map(|(hold, _)| hold).filter(|hold| !at_first.contains(hold));
+        let there: Vec<Number> = there.map(|hold| self.holds[hold]).collect();
+        let each = self.each(other);
+        let has_room = self.restraint.room(other.number) > 0
+            && self.room_of_class(other) > 0
+            && there.iter().all(|n| self.accounts[*n].lacks(each).is_none());
+        if has_room {
+            there.into_iter().for_each(|n| self.accounts[n].take(each));
+            self.restrain(other, 1);
+        }
+        has_room
     }
 
     /// Whether the pool has its maximum.

@@ -107,6 +107,11 @@ impl<'a> Market<'a> {
         self.offers[number as usize]
     }
 
+    /// What an hour of an offer counts as for jobs of one need; `None`: it has no price.
+    pub fn hour(&self, number: u32, need: &Need) -> Option<f64> {
+        self.value.running(self.runs.get(need).copied()).hour(self.offer(number).offering)
+    }
+
     /// The number of the catalogue from which a pool buys.
     pub fn catalogue_of(&self, pool: usize) -> usize {
         self.of_pool[pool]

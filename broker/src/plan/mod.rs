@@ -60,6 +60,9 @@ mod total_tests;
 mod ways;
 pub mod window;
 mod words;
+mod zones;
+#[cfg(test)]
+mod zones_tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -113,6 +116,10 @@ pub struct Launch {
     pub vo: Arc<str>,
     /// The flavor, zone and way of buying.
     pub offering: Arc<Offering>,
+    /// The same in other zones of the cloud, the cheapest first: one order names them too, and the VM is bought there where the first has no
+    /// room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Arc<Offering>>,
     /// Waiting jobs for which it is made; it may run others later. 0: the pool keeps it whatever waits.
     pub jobs: u64,
     /// The same by class: they have the first claim on it.

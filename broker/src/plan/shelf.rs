@@ -95,7 +95,7 @@ pub type Cost = (u8, i32);
 const LEAST: Cost = (0, i32::MIN);
 
 /// Costs that differ by less than this factor are alike.
-const ALIKE: f64 = 1.05;
+pub const ALIKE: f64 = 1.05;
 /// A GPU counts as this many cores where no price says more.
 const CORES_OF_A_GPU: u64 = 16;
 /// How long jobs run of which that was not measured, in hours.
@@ -129,8 +129,14 @@ impl Value {
 
     /// How much dearer a core is whose work may be lost: a job that runs for `h` hours where a part `r` of the VMs is taken back in each
     /// hour comes to its end with the chance `exp(-r h)`, and is begun `exp(r h)` times in the mean.
-    fn lost(self, kind: &Kind) -> f64 {
-        if kind.reclaims == 0 { 1.0 } else { (kind.reclaims as f64 / 1_000.0 * self.hours).exp().min(MOST_LOST) }
+    fn lost(self, reclaims: u64) -> f64 {
+        if reclaims == 0 { 1.0 } else { (reclaims as f64 / 1_000.0 * self.hours).exp().min(MOST_LOST) }
+    }
+
+    /// What an hour of a VM counts as, for VMs of one size; `None`: it has no price.
+    pub fn hour(self, offering: &Offering) -> Option<f64> {
+        let power = offering.power.map_or(self.power, |power| power as f64).max(f64::MIN_POSITIVE);
+        Some(offering.price_micros? as f64 / power * self.lost(offering.measured.reclaims.unwrap_or(0)))
     }
 
     /// What a core costs where `used` cores are used.
@@ -144,7 +150,7 @@ impl Value {
         };
         let power = kind.power.map_or(self.power, |power| power as f64).max(f64::MIN_POSITIVE);
         let dearer = 1.0 + kind.dearer as f64 / 100.0;
-        let each = cost / used as f64 / power * dearer * self.lost(kind);
+        let each = cost / used as f64 / power * dearer * self.lost(kind.reclaims);
         // A price of nothing is the smallest step there is.
         let step = if each > 0.0 { (each.ln() / ALIKE.ln()).floor() as i32 } else { i32::MIN };
         (u8::from(priced == (self.unpriced == Unpriced::Free)), step)

@@ -242,6 +242,9 @@ pub struct CloudState {
     pub ceiling: Limits,
     /// What VMs of other installations hold here.
     pub others: Resources,
+    /// Whether one order may name several zones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks_for_all: bool,
 }
 
 /// What is left of a class of a provider's quota, as it was read. The plan takes off VMs of ours that were made after that reading: see

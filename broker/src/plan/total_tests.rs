@@ -155,7 +155,7 @@ prop_compose! {
             .map(|(i, vo)| Vo { name: format!("vo{i}"), groups: [format!("group{i}")].into(), ..vo }).collect();
         let pools = pools.into_iter().enumerate().map(|(i, pool)| Pool { name: format!("pool{i}"), ..pool }).collect();
         let clouds = clouds.into_iter().enumerate()
-            .map(|(i, (ceiling, others, offerings, currency))| CloudState { name: format!("cloud{i}"), ceiling, others, offerings, currency }).collect();
+            .map(|(i, (ceiling, others, offerings, currency))| CloudState { name: format!("cloud{i}"), ceiling, others, offerings, currency, asks_for_all: i % 2 == 0 }).collect();
         let quotas = quotas.into_iter().map(|left| Quota { name: "q".into(), left }).collect();
         let run_times = queues.iter().take(2).map(|q| RunTime { vo: "vo0".into(), class: JobClass::of(q), seconds: runs }).collect();
         let rules = Rules { most_launches: most, fresh, untried: None, unpriced: [Unpriced::Last, Unpriced::Free, Unpriced::Refused][unpriced] };

@@ -3,15 +3,17 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Launch,
+    Launch, Offering,
     account::Number,
     fill::{Draft, Fill, Why},
     need::Pin,
+    zones,
 };
 
 /// The drafts in words; afterwards there are none.
 pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
     let drafts = std::mem::take(&mut fill.drafts);
+    let elsewhere = zones::others(fill, &drafts);
     let shared = |name: &String| -> Arc<str> { Arc::from(name.as_str()) };
     let pools: Vec<Arc<str>> = fill.snapshot.pools.iter().map(|p| shared(&p.name)).collect();
     let vos: Vec<Arc<str>> = fill.snapshot.vos.iter().map(|v| shared(&v.name)).collect();
@@ -25,7 +27,7 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
     let mut of_classes: Vec<Option<Arc<str>>> = vec![None; fill.classes.len()];
     let mut others: HashMap<(usize, Why, Option<Number>), Arc<str>> = HashMap::new();
     let mut pins: HashMap<Pin, Arc<str>> = HashMap::new();
-    let launch = |draft: Draft| {
+    let launch = |(draft, zones): (Draft, Vec<Arc<Offering>>)| {
         let offer = fill.market.offer(draft.offer);
         let reason = match draft.why {
             Why::Class(n) if draft.lent.is_none() => {
@@ -45,6 +47,7 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
             cloud: clouds[offer.cloud].clone(),
             vo: vos[draft.vo].clone(),
             offering: offer.offering.clone(),
+            others: zones,
             jobs: draft.lease.iter().fold(0, |all, lease| lease.jobs.saturating_add(all)),
             lease: draft.lease,
             cut: draft.cut,
@@ -52,7 +55,7 @@ pub fn launches(fill: &mut Fill<'_, '_>) -> Vec<Launch> {
             reason,
         }
     };
-    drafts.into_iter().map(launch).collect()
+    drafts.into_iter().zip(elsewhere).map(launch).collect()
 }
 
 /// Why a VM is made for a while.

@@ -113,6 +113,10 @@ impl Cloud for SimulatedCloud {
         self.call(Call::Headroom, |state| Ok(state.headroom())).await
     }
 
+    fn asks_for_all(&self) -> bool {
+        true
+    }
+
     async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
         self.call(Call::Create, |state| state.create(order)).await
     }

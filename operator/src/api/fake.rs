@@ -95,6 +95,9 @@ impl Server {
             name = format!("{name}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
         }
         self.asked.push(format!("{method} {name}"));
+        if let Some(object) = name.strip_suffix("/status") {
+            name = object.to_owned();
+        }
         let there = self.objects.get(&name).cloned();
         // A list: of the one object that a field selector names, or of all.
         if *method == Method::GET && parts.len() == 1 {
@@ -146,6 +149,9 @@ impl Server {
                     for (field, value) in body[part].as_object().into_iter().flatten() {
                         object[part][field] = value.clone();
                     }
+                }
+                if !body["status"].is_null() {
+                    object["status"] = body["status"].clone();
                 }
                 Some((200, self.keep(&name, object, None)))
             }

@@ -177,6 +177,12 @@ impl Handle {
         self.bought(|b| Arc::make_mut(&mut b.budgets).may_order(lot, class.as_ref(), now))
     }
 
+    /// Whether an order may name this lot beside another one. Ask this when the attempt begins.
+    pub fn may_also_order(&self, lot: &Lot, now: Timestamp) -> bool {
+        let class = self.class(lot);
+        self.bought(|b| Arc::make_mut(&mut b.budgets).may_also_order(lot, class.as_ref(), now))
+    }
+
     /// The pilot of a VM of this lot asks for work.
     pub fn asked(&self, lot: &Lot, now: Timestamp) {
         self.bought(|b| Arc::make_mut(&mut b.budgets).asked(lot, now));

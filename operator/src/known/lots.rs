@@ -9,6 +9,8 @@ use broker::{
 };
 use crds::{PilotPool, PilotVM};
 
+use crate::life::place;
+
 /// How it is bought, in the words of the broker.
 pub fn purchase(said: crds::pool::Purchase) -> Purchase {
     match said {
@@ -51,12 +53,17 @@ fn words(image: &str, id: Option<&str>, user_data: &str, pool: Option<&str>) -> 
     format!("{image}{id}{own}").into()
 }
 
-/// The lot of a VM, as it was wished; `image`: see [`booted`].
+/// The lot of a VM, as it was bought, or until then as it was wished; `image`: see [`booted`].
 pub fn lot(vm: &PilotVM, image: Arc<str>) -> Lot {
+    lot_in(vm, place(vm).0, image)
+}
+
+/// The same in this zone.
+pub fn lot_in(vm: &PilotVM, zone: Option<&str>, image: Arc<str>) -> Lot {
     let offering = &vm.spec.offering;
     Lot {
         cloud: vm.spec.cloud_ref.name.as_str().into(),
-        zone: offering.zone.as_deref().map(Arc::from),
+        zone: zone.map(Arc::from),
         flavor: offering.flavor.as_str().into(),
         purchase: purchase(offering.purchase),
         image,
@@ -111,6 +118,7 @@ mod tests {
                 since: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
                 image_id: image_id.map(str::to_owned),
                 user_data_hash: Some(fingerprint(template)),
+                other_zones: Vec::new(),
             };
             vm.status = Some(crds::vm::PilotVMStatus { attempt: Some(attempt), ..Default::default() });
             booted(&vm, Some(&pool), Some(&offers))

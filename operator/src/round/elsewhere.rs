@@ -9,7 +9,7 @@ use super::{
     quotas::{Quotas, is_counted},
     world::World,
 };
-use crate::{amounts::count, known::lots::purchase};
+use crate::{amounts::count, known::lots::purchase, life::place};
 
 /// Whether the VM is one of the installation for which the round is made.
 pub fn is_ours(world: &World, vm: &PilotVM) -> bool {
@@ -27,7 +27,7 @@ pub fn elsewhere<'a>(world: &'a World, quotas: &mut Quotas<'a>) -> HashMap<&'a s
         for (sum, more) in [(&mut held.cores, cores), (&mut held.ram_mib, ram_mib), (&mut held.gpus, gpus)] {
             *sum = sum.saturating_add(more);
         }
-        let place = (cloud, &*bought.flavor, bought.zone.as_deref(), purchase(bought.purchase));
+        let place = (cloud, &*bought.flavor, place(vm).0, purchase(bought.purchase));
         let quota = quotas.of_vm(place);
         let Some(quota) = quota.filter(|_| !is_counted(world, vm)).and_then(|index| quotas.all.get_mut(index)) else {
             continue;

@@ -15,8 +15,8 @@ use super::{
     world::{CloudView, World},
 };
 use crate::{
-    known::lots::{boots, class},
-    life::{is_ended, launched, ran},
+    known::lots::{boots, class, lot_in},
+    life::{is_ended, launched, other_zones, ran},
     names::deleting,
 };
 
@@ -78,6 +78,9 @@ fn flight(world: &World, view: &CloudView) -> Flight {
         };
         let lot = lots.lot(vm, Some(view));
         flight.add(&lot, class(&lot, offers).as_ref(), phase);
+        if phase == Phase::Unanswered {
+            other_zones(vm).into_iter().for_each(|zone| flight.may_be(lot_in(vm, Some(zone), lot.image.clone())));
+        }
     }
     flight
 }

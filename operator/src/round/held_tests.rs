@@ -178,3 +178,25 @@ fn a_pool_with_a_bad_image_does_not_stop_another_pool() {
     let pools: Vec<_> = planned(&other).launches.iter().map(|l| l.pool.to_string()).collect();
     assert_eq!(pools, ["other"; 8]);
 }
+
+#[test]
+fn an_order_that_is_not_answered_is_on_its_way_in_each_zone_that_it_names() {
+    let on_its_way = |status: Value| {
+        let world = world(|w| {
+            w["vms"][0]["spec"]["offering"] = json!({"flavor": "c8", "zone": "a", "cores": 8, "ramMiB": 16384,
+                "otherZones": [{"zone": "b"}, {"zone": "c"}]});
+            w["vms"][0]["status"] = status;
+        });
+        let flight = flight(&world, &world.clouds[0]);
+        ["a", "b", "c"].map(|zone| {
+            let lot = of("c8", Some(zone));
+            (flight.of(&broker::experience::Reach::offer(&lot)).unanswered, flight.of_lot(&lot))
+        })
+    };
+    assert_eq!(on_its_way(Value::Null), [(1, 1), (1, 1), (1, 1)], "as far as is known");
+    let attempt = json!({"number": 1, "since": "2026-11-24T11:59:50Z", "imageId": "1", "otherZones": ["c"]});
+    assert_eq!(on_its_way(json!({"attempt": attempt})), [(1, 1), (0, 0), (1, 1)]);
+    let bought = json!({"flavor": "c8", "zone": "c"});
+    let made = json!({"attempt": attempt, "launchedAt": "2026-11-24T11:59:55Z", "bought": bought});
+    assert_eq!(on_its_way(made), [(0, 0), (0, 0), (0, 1)], "it is made in one of them");
+}

@@ -3,7 +3,7 @@
 use broker::plan::Launch;
 use crds::{
     Duration, LocalRef, PilotVM, Price,
-    vm::{Offering, PilotVMSpec},
+    vm::{Offering, OtherZone, PilotVMSpec},
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -44,6 +44,7 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
             gpu_model: launch.offering.gpu_model.clone(),
             cores_per_gpu: matching.cores_per_gpu.filter(|_| launch.offering.gpus > 0),
             per_hour: launch.offering.price_micros.map(Price::from_micros),
+            other_zones: launch.others.iter().filter_map(|other| other_zone(other)).collect(),
         },
         image: pool.spec.machine.image_for(whole(launch.offering.gpus)).to_owned(),
         max_cpu_time: launch.cut.map_or(matching.max_cpu_time, |cut| Duration::from_secs(cut.cpu_time)),
@@ -66,6 +67,11 @@ pub fn pilot_vm(world: &World, launch: &Launch, name: impl FnOnce(&Key) -> Strin
     vm.metadata.finalizers = Some(vec![VM_FINALIZER.to_owned()]);
     // No owner: garbage collection would delete the VMs of a deleted pool with their jobs. The pool drains instead.
     Some(vm)
+}
+
+/// Another zone that its order may name.
+fn other_zone(offering: &broker::plan::Offering) -> Option<OtherZone> {
+    Some(OtherZone { zone: offering.zone.clone()?, per_hour: offering.price_micros.map(Price::from_micros) })
 }
 
 #[cfg(test)]
@@ -91,6 +97,7 @@ mod tests {
                 cloud: "lyon".into(),
                 vo: "biomed".into(),
                 offering: Arc::new(offering),
+                others: Vec::new(),
                 jobs: 0,
                 lease: Vec::new(),
                 cut: None,
@@ -117,6 +124,7 @@ mod tests {
                 cloud: "lyon".into(),
                 vo: "biomed".into(),
                 offering: Arc::new(Offering::default()),
+                others: Vec::new(),
                 jobs: 0,
                 lease: Vec::new(),
                 cut,
@@ -130,5 +138,32 @@ mod tests {
         assert_eq!(before_the_first_job(&lent), BEFORE_THE_FIRST_JOB);
         let ends = spec(Some(Cut { cpu_time: 26_000, until: Some(3_600) }));
         assert_eq!((ends.max_lifetime.as_secs(), before_the_first_job(&ends)), (3_600, 0));
+    }
+
+    #[test]
+    fn a_pilot_vm_says_in_which_other_zones_it_may_be_bought_and_what_it_costs_there() {
+        let world = tests::world(|_| {});
+        let of = |zone: Option<&str>, price| {
+            Arc::new(Offering { zone: zone.map(str::to_owned), price_micros: price, ..Offering::default() })
+        };
+        let launch = Launch {
+            pool: "cpu".into(),
+            cloud: "lyon".into(),
+            vo: "biomed".into(),
+            offering: of(Some("a"), Some(100_000)),
+            others: vec![of(Some("b"), Some(110_000)), of(Some("c"), None)],
+            jobs: 0,
+            lease: Vec::new(),
+            cut: None,
+            pin: None,
+            reason: "jobs wait".into(),
+        };
+        let offering = pilot_vm(&world, &launch, |_| "cpu-1".to_owned()).unwrap().spec.offering;
+        let other =
+            |zone: &str, price: Option<u64>| OtherZone { zone: zone.into(), per_hour: price.map(Price::from_micros) };
+        assert_eq!(
+            (offering.zone.as_deref(), offering.other_zones),
+            (Some("a"), vec![other("b", Some(110_000)), other("c", None)])
+        );
     }
 }

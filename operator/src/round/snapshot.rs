@@ -28,7 +28,7 @@ use super::{
 use crate::{
     amounts::{count, gpus, limits, seconds_between},
     known::lots::{boots, purchase},
-    life::{created, is_ended, launched},
+    life::{created, is_ended, launched, place},
     names::{Key, default_ce, deleting},
     resolve::{Resolved, groups_of, requirements, resolve},
 };
@@ -179,6 +179,7 @@ fn cloud_of<'a>(
         currency,
         ceiling: limits(spec.ceiling.as_ref()),
         others: others.get(name).copied().unwrap_or_default(),
+        asks_for_all: view.asks_for_all,
     })
 }
 
@@ -188,8 +189,7 @@ fn living<'a>(world: &'a World, cloud: &str) -> HashMap<(&'a str, Option<&'a str
     for vm in world.vms.iter().filter(|vm| vm.spec.cloud_ref.name == cloud && !is_ended(vm)) {
         let (of, Some(since)) = (&vm.spec.offering, launched(vm)) else { continue };
         if of.purchase == crds::pool::Purchase::Spot {
-            *all.entry((&*of.flavor, of.zone.as_deref(), Purchase::Spot)).or_default() +=
-                seconds_between(since, world.now);
+            *all.entry((&*of.flavor, place(vm).0, Purchase::Spot)).or_default() += seconds_between(since, world.now);
         }
     }
     all
@@ -197,7 +197,7 @@ fn living<'a>(world: &'a World, cloud: &str) -> HashMap<(&'a str, Option<&'a str
 
 fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<Timestamp>) -> LiveVm {
     let spec = &vm.spec;
-    let offering = &spec.offering;
+    let (offering, (zone, price)) = (&spec.offering, place(vm));
     let cloud = world.cloud(&spec.cloud_ref.name);
     // Where none waited for it at the last round, those that wait now have just begun to.
     let since = Since { asking: world.asking, waiting: waits.unwrap_or(world.now) };
@@ -209,19 +209,14 @@ fn vm_of<'a>(world: &World, vm: &'a PilotVM, quotas: &Quotas<'a>, waits: Option<
         vo: spec.vo.clone(),
         offering: Arc::new(Offering {
             flavor: offering.flavor.clone(),
-            zone: offering.zone.clone(),
+            zone: zone.map(str::to_owned),
             cores: count(offering.cores),
             ram_mib: count(offering.ram_mib),
             gpus: count(offering.gpus),
             gpu_cores: offering.cores_per_gpu.map_or(0, count),
-            price_micros: offering.per_hour.map(crds::Price::micros),
+            price_micros: price.map(crds::Price::micros),
             purchase: purchase(offering.purchase),
-            quota: quotas.of_vm((
-                &spec.cloud_ref.name,
-                &offering.flavor,
-                offering.zone.as_deref(),
-                purchase(offering.purchase),
-            )),
+            quota: quotas.of_vm((&spec.cloud_ref.name, &offering.flavor, zone, purchase(offering.purchase))),
             ..Offering::default()
         }),
         says: Arc::new(says(spec)),

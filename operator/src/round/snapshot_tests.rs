@@ -372,3 +372,27 @@ fn jobs_that_were_planned_for_a_vm_that_is_announced_to_go_get_another_one_in_th
         assert_eq!(launches(leaving(reason)), 1, "{reason}");
     }
 }
+
+/// The world's VM is wished in zone a and bought in zone b; as Spot.
+fn bought_elsewhere(w: &mut Value) {
+    w["vms"][0]["spec"]["offering"] = json!({"flavor": "c8", "zone": "a", "purchase": "Spot", "cores": 8, "ramMiB": 16384, "perHour": "0.10",
+        "otherZones": [{"zone": "b", "perHour": "0.11"}, {"zone": "c", "perHour": "0.12"}]});
+    w["vms"][0]["status"] = json!({"launchedAt": "2026-11-24T11:58:00Z", "bought": {"flavor": "c8", "zone": "b", "purchase": "Spot", "perHour": "0.11"}});
+    let offer = |zone: &str| json!({"flavor": "c8", "zone": zone, "purchase": "Spot", "price_micros": 100_000, "quota_class": "project"});
+    w["clouds"][0]["offers"]["offers"] = json!([offer("a"), offer("b")]);
+    w["clouds"][0]["asksForAll"] = json!(true);
+}
+
+#[test]
+fn a_vm_that_was_bought_in_another_zone_counts_there() {
+    let s = taken(bought_elsewhere);
+    let offering = &s.vms[0].offering;
+    assert_eq!((offering.zone.as_deref(), offering.price_micros, offering.quota), (Some("b"), Some(110_000), Some(0)));
+    assert!(s.clouds[0].asks_for_all);
+    let unbought = taken(|w| {
+        bought_elsewhere(w);
+        w["vms"][0]["status"] = Value::Null;
+    });
+    let offering = &unbought.vms[0].offering;
+    assert_eq!((offering.zone.as_deref(), offering.price_micros), (Some("a"), Some(100_000)));
+}

@@ -38,6 +38,9 @@ pub struct CloudView {
     /// Whether VMs may be bought there now, as far as the cloud is concerned.
     #[serde(default)]
     pub usable: bool,
+    /// Whether one order there may name several zones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_for_all: bool,
     /// What it offers, of what pools want; `None`: it has not said so since the start.
     #[serde(default)]
     pub offers: Option<Arc<Offers>>,
@@ -136,6 +139,7 @@ impl World {
             let facts = handle.facts();
             CloudView {
                 usable: facts.usable(moment()),
+                asks_for_all: facts.driver.as_ref().is_some_and(|driver| driver.asks_for_all()),
                 bought: handle.learnt(),
                 stopped: facts.listing.iter().flat_map(|listing| listing.stopped()).map(str::to_owned).collect(),
                 up: facts.listing.iter().flat_map(|listing| listing.up()).map(str::to_owned).collect(),

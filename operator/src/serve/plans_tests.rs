@@ -34,6 +34,7 @@ fn launch(n: usize) -> Launch {
         cloud: format!("cloud-{n}").as_str().into(),
         vo: "biomed".into(),
         offering: Arc::new(Offering { flavor: "c8".into(), ..Offering::default() }),
+        others: Vec::new(),
         jobs: 8,
         lease: Vec::new(),
         cut: None,

@@ -68,8 +68,10 @@ pub enum Effect {
     Spent(f64),
     /// A Spot VM is gone that lived for so many seconds; `reclaimed`: the provider took it back.
     Lived { seconds: u64, reclaimed: bool },
-    /// The place was refused, as far as the scope reaches.
+    /// The VM was refused, as far as the scope reaches: where it was bought, or, where it was not, wherever its order would have bought it.
     Refused(Scope),
+    /// The VM was bought in a zone that its order names after others: those had no room.
+    PassedOver,
     /// So many jobs of a lost VM wait for others again.
     JobsGivenBack(u64),
     /// The cloud refuses to be asked for VMs.

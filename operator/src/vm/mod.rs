@@ -31,6 +31,8 @@ mod outcome_tests;
 mod recall_tests;
 #[cfg(test)]
 mod step_tests;
+#[cfg(test)]
+mod zones_tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use broker::{
     cloud::{CloudError, Coming, Disposition, End, Scope, Vm, VmState, pace::resting},
     pilot::rows::{PilotRow, PilotStatus, RowsError},
 };
-use crds::{ConditionType, Reason};
+use crds::{ConditionType, Reason, pool::Purchase};
 use jiff::Timestamp;
 
 use super::{
@@ -24,7 +24,7 @@ use crate::{
         cloud::Announced,
         memory::{Answer, Call, Drain, Found, Tried},
     },
-    life::{self, announced, launched, ran},
+    life::{self, announced, launched, other_zones, ran},
     names::LET_GO,
 };
 
@@ -128,8 +128,18 @@ pub fn adopted(o: &Observed<'_>, machine: &Vm) -> Done {
     if launched(o.vm).is_some() {
         return done;
     }
-    let text = format!("VM {} ({}): {}", machine.id, o.vm.spec.offering.flavor, o.vm.spec.reason);
-    done.with([Effect::Launched, Effect::Poll]).tells(false, Reason::Launched, text)
+    let wish = &o.vm.spec.offering;
+    let zone = machine.bought.as_ref().and_then(|bought| bought.zone.as_deref());
+    // As Spot the provider may prefer a zone that comes later.
+    let passed_over = wish.purchase == Purchase::OnDemand && zone.is_some_and(|zone| other_zones(o.vm).contains(&zone));
+    let place =
+        zone.filter(|_| zone != wish.zone.as_deref()).map_or_else(String::new, |zone| format!(" in zone {zone}"));
+    let text = format!("VM {} ({}{place}): {}", machine.id, wish.flavor, o.vm.spec.reason);
+    done.with([Effect::Launched, Effect::Poll]).with(passed_over.then_some(Effect::PassedOver)).tells(
+        false,
+        Reason::Launched,
+        text,
+    )
 }
 
 /// The pilot asks for work, perhaps with a job.

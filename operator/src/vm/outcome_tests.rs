@@ -88,7 +88,7 @@ fn transient() -> CloudError {
 
 #[test]
 fn an_attempt_is_written_only_where_nobody_wrote_the_object_meanwhile() {
-    let from = MadeFrom { image_id: Some("i-1".into()), user_data_hash: Some("abc".into()) };
+    let from = MadeFrom { image_id: Some("i-1".into()), user_data_hash: Some("abc".into()), ..MadeFrom::default() };
     let done = of(&pilot_vm("a", "c"), |o| outcome::begins(o, 1, from));
     assert!(done.alone);
     let attempt = done.record.and_then(|s| s.attempt).unwrap();

@@ -12,7 +12,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::{conditions::Conditions, ending::Ending, life::phase};
+use crate::{
+    conditions::Conditions,
+    ending::Ending,
+    life::{phase, place_in},
+};
 
 /// What a VM is made from, as far as it is known when it is ordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct MadeFrom {
     pub image_id: Option<String>,
     /// The fingerprint of its pool's template.
     pub user_data_hash: Option<String>,
+    /// The zones that its order names beside the first.
+    pub other_zones: Vec<String>,
 }
 
 /// A status in the making: the last one, changed step by step.
@@ -78,8 +84,9 @@ impl Record {
     }
 
     /// This attempt to make the VM begins.
-    pub fn begins(mut self, n: u32, MadeFrom { image_id, user_data_hash }: MadeFrom) -> Self {
-        self.status.attempt = Some(Attempt { number: i64::from(n), since: Time(self.now), image_id, user_data_hash });
+    pub fn begins(mut self, n: u32, MadeFrom { image_id, user_data_hash, other_zones }: MadeFrom) -> Self {
+        let (number, since) = (i64::from(n), Time(self.now));
+        self.status.attempt = Some(Attempt { number, since, image_id, user_data_hash, other_zones });
         self
     }
 
@@ -90,11 +97,13 @@ impl Record {
         self.status.provider_status = Some(machine.provider_status.clone());
         self.status.launched_at.get_or_insert(Time(self.now));
         self.status.missing_since = None;
+        let bought = machine.bought.as_ref();
+        let zone = bought.map_or_else(|| wish.zone.clone(), |b| b.zone.clone());
         self.status.bought = Some(Bought {
-            flavor: machine.bought.as_ref().map_or_else(|| wish.flavor.clone(), |b| b.flavor.clone()),
-            zone: machine.bought.as_ref().map_or_else(|| wish.zone.clone(), |b| b.zone.clone()),
+            flavor: bought.map_or_else(|| wish.flavor.clone(), |b| b.flavor.clone()),
+            per_hour: place_in(wish, zone.as_deref()).1,
+            zone,
             purchase: wish.purchase,
-            per_hour: wish.per_hour,
         });
         if self.status.running_since.is_some() {
             return self;

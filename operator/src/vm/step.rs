@@ -190,7 +190,7 @@ fn begin(state: &State, o: &Observed<'_>, n: u32) -> Done {
         return outcome::ended(o, &Ending::refused_meanwhile(), None, None);
     }
     crash_point("record-attempt");
-    Done { permit: Some(permit), ..outcome::begins(o, n, launch::made_from(state, o.vm)) }
+    Done { permit: Some(permit), ..outcome::begins(o, n, launch::made_from(state, o.vm, o.now)) }
 }
 
 async fn create(

@@ -1,6 +1,6 @@
 //! Writes down what came of a step, once: memory, status, event, metrics, bells.
 
-use broker::cloud::Scope;
+use broker::{cloud::Scope, experience::Lot};
 use crds::{PilotVM, vm::PilotVMStatus};
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep_until};
@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Error,
     done::{Again, Done, Effect, Learnt},
-    launch::lot_of,
+    launch::{lot_of, lots_of},
 };
 use crate::{
     api,
     context::Context,
     known::{cloud::Question, turns::again},
-    life::ordered,
+    life::{launched, ordered, place},
     names::Key,
     resolve::currency,
 };
@@ -105,6 +105,8 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
     let (pool, cloud_key) = (key.beside(&vm.spec.pool_ref.name), key.beside(&vm.spec.cloud_ref.name));
     let installation = key.beside(&vm.spec.installation_ref.name);
     let (cloud, now) = (ctx.state.clouds.get(&cloud_key), ctx.clock.now());
+    // As it is written down: where it was bought may be what this step has learnt.
+    let vm = written.unwrap_or(vm);
     // What a cloud allows grew: more may be made for jobs that wait for that.
     let widened = || {
         let round = ctx.state.installations.get(&installation).facts().round;
@@ -123,7 +125,7 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
         Effect::Launched => ctx.metrics.launched(&pool),
         Effect::Ended { reason, wasted } => {
             ctx.metrics.ended(&pool, reason.as_str(), *wasted);
-            let ended = written.unwrap_or(vm).clone();
+            let ended = vm.clone();
             ctx.state.ended.with(|all| {
                 let of = all.entry(installation.clone()).or_default();
                 if of.len() < MOST_ENDED {
@@ -132,7 +134,7 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
             });
         }
         Effect::Spent(seconds) => {
-            if let Some(price) = vm.spec.offering.per_hour {
+            if let Some(price) = place(vm).1 {
                 let stores = &ctx.state.stores;
                 let (of, beside) = (stores.clouds.get(&cloud_key), stores.vos.within(&key.namespace));
                 let currency = currency(of.as_deref(), &beside).unwrap_or_default();
@@ -148,7 +150,15 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
             }
         }
         Effect::JobsGivenBack(jobs) => ctx.metrics.jobs_given_back(&pool, *jobs),
-        Effect::Refused(scope) => cloud.refused(&lot_of(&ctx.state, vm), *scope, ordered(vm), now),
+        Effect::Refused(scope) => {
+            let refused = refused(vm, *scope, || lots_of(&ctx.state, vm), || lot_of(&ctx.state, vm));
+            refused.iter().for_each(|(lot, scope)| cloud.refused(lot, *scope, ordered(vm), now));
+        }
+        Effect::PassedOver => {
+            let bought = lot_of(&ctx.state, vm);
+            let before = lots_of(&ctx.state, vm).into_iter().take_while(|lot| *lot != bought);
+            before.for_each(|lot| cloud.refused(&lot, Scope::Offer, ordered(vm), now));
+        }
         Effect::NotAnswered(error) => cloud.not_answered(Question::Launch, error, moment),
         Effect::NeverAsked => cloud.never_asked(&lot_of(&ctx.state, vm), ordered(vm), now),
         Effect::Asked => {
@@ -173,4 +183,20 @@ fn tell(ctx: &Context, vm: &PilotVM, written: Option<&PilotVM>, effect: &Effect,
         Effect::Poll => ctx.bells.poll(&cloud_key),
         Effect::Plan => ctx.bells.plan(&installation),
     }
+}
+
+/// What was refused with a VM, and how far. Of an order that names several zones each has refused; which of them meant a whole zone nobody
+/// knows, and a wider refusal is one of the cloud.
+fn refused(
+    vm: &PilotVM,
+    scope: Scope,
+    named: impl FnOnce() -> Vec<Lot>,
+    own: impl FnOnce() -> Lot,
+) -> Vec<(Lot, Scope)> {
+    let mut lots = if launched(vm).is_some() { vec![own()] } else { named() };
+    let scope = if lots.len() > 1 && scope == Scope::Zone { Scope::Offer } else { scope };
+    if matches!(scope, Scope::Class | Scope::Cloud) {
+        lots.truncate(1);
+    }
+    lots.into_iter().map(|lot| (lot, scope)).collect()
 }

@@ -173,6 +173,10 @@ impl Cloud for Ec2Cloud {
         outcomes
     }
 
+    fn asks_for_all(&self) -> bool {
+        self.client.has_fleets()
+    }
+
     fn rests(&self) -> Option<Duration> {
         self.client.rests()
     }

@@ -333,3 +333,34 @@ fn what_was_written_down_by_a_wrong_clock_or_a_person_shuts_nothing_for_long_and
     refuse(&mut budgets, &c8(), Scope::Cloud, 3_600, 3_601);
     assert!(budgets.refusals().all(|closed| seconds(at(3_601), closed.until) < 300), "no number overflows");
 }
+
+#[test]
+fn an_order_names_a_place_beside_another_one_where_nothing_is_shut() {
+    let mut budgets = Budgets::default();
+    let also = |budgets: &mut Budgets| budgets.may_also_order(&c8(), Some(&class()), at(1_000));
+    assert!(also(&mut budgets));
+    assert_eq!(most(&budgets, &c8(), &Flight::default(), 0), 1, "it is no order there yet");
+    budgets.accepted(&c8(), Some(&class()), at(1));
+    assert_eq!(most(&budgets, &c8(), &Flight::default(), 1), 2, "and when it is bought there that counts");
+    for scope in [Scope::Offer, Scope::Zone, Scope::Class, Scope::Cloud] {
+        let mut budgets = refused(scope);
+        assert!(!also(&mut budgets), "{scope:?}: also when its pause is over, since the one that tries is counted");
+        assert_eq!(budgets, refused(scope));
+    }
+    let mut budgets = Budgets::default();
+    (0..5).for_each(|n| budgets.never_asked(&c8(), at(n), at(n)));
+    assert!(!also(&mut budgets));
+}
+
+#[test]
+fn a_vm_that_may_be_bought_in_a_place_is_on_its_way_there() {
+    let mut flight = flight(&[]);
+    flight.may_be(c8());
+    assert_eq!(most(&Budgets::default(), &c8(), &flight, 0), 0);
+    assert_eq!(
+        flight.of(&Reach::Cloud("cppm".into())),
+        flight::Open::default(),
+        "of the cloud it is one order, which is counted"
+    );
+    assert_eq!(flight.of_lot(&c8()), 1);
+}

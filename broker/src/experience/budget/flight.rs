@@ -49,6 +49,12 @@ impl Flight {
         }
     }
 
+    /// One that is counted already may be bought in this place as well, of which the provider has not said anything.
+    pub fn may_be(&mut self, lot: Lot) {
+        self.reaches.entry(Reach::offer(&lot)).or_default().unanswered += 1;
+        *self.lots.entry(lot).or_default() += 1;
+    }
+
     /// Orders that are open within this reach.
     pub fn of(&self, reach: &Reach) -> Open {
         self.reaches.get(reach).copied().unwrap_or_default()

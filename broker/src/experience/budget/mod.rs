@@ -101,6 +101,18 @@ impl Budgets {
         is_open
     }
 
+    /// Whether an order may name this lot beside another one: not where something is shut, so that nothing tries there unseen. What comes of
+    /// it is learnt as of any other.
+    pub fn may_also_order(&mut self, lot: &Lot, class: Option<&Arc<str>>, now: Timestamp) -> bool {
+        let is_shut = Reach::all(lot, class).any(|reach| self.rooms.get(&reach).is_some_and(Room::is_shut))
+            || self.proofs.get(lot).is_some_and(Proof::is_shut);
+        if !is_shut {
+            self.rooms.entry(&Reach::offer(lot), now, Room::default);
+            self.proofs.entry(lot, now, Proof::default);
+        }
+        !is_shut
+    }
+
     /// The provider took the order. It may still find no host: that opens the way only where nothing was refused lately.
     pub fn accepted(&mut self, lot: &Lot, class: Option<&Arc<str>>, now: Timestamp) {
         self.each_room(lot, class, now, |room| room.accepted(now));

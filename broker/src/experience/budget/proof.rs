@@ -61,6 +61,11 @@ impl Proof {
         self.asked.is_some() || self.shut.is_some()
     }
 
+    /// Whether nothing boots but one VM after each pause.
+    pub fn is_shut(&self) -> bool {
+        self.shut.is_some()
+    }
+
     /// How many more may boot, and what binds.
     pub fn left(&self, booting: u64, now: Timestamp) -> (u64, Held) {
         match &self.shut {

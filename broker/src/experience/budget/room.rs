@@ -88,6 +88,11 @@ impl Room {
         Some(self.shut?.closed(reach.clone(), self.in_a_row, self.level))
     }
 
+    /// Whether nothing is ordered but one VM after each pause.
+    pub fn is_shut(&self) -> bool {
+        self.shut.is_some()
+    }
+
     /// How many more may be ordered, and what binds.
     pub fn left(&self, reach: &Reach, open: Open, now: Timestamp) -> (u64, Held) {
         match &self.shut {

@@ -153,6 +153,14 @@ impl Purse {
         self.reserved.get(vm).and_then(|reserved| reserved.began)
     }
 
+    /// The VM was bought, and costs so much: it may be elsewhere than where it was reserved for.
+    pub fn costs(&mut self, vm: &str, per_hour: u64, life: u64) {
+        let amount = self.cost(per_hour, life.min(self.terms.period));
+        if let Some(reserved) = self.reserved.get_mut(vm).filter(|reserved| reserved.per_hour != per_hour) {
+            (reserved.per_hour, reserved.amount) = (per_hour, amount);
+        }
+    }
+
     /// The VM costs since then.
     pub fn began(&mut self, vm: &str, at: Timestamp) {
         if let Some(reserved) = self.reserved.get_mut(vm) {

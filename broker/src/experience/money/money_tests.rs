@@ -299,3 +299,15 @@ fn what_vms_have_cost_so_far_is_spent_and_the_rest_of_their_reservations_is_ahea
     let standing = Standing { spent: 3, accrued: 4, reserved: 10, ..Standing::default() };
     assert_eq!((standing.so_far(), standing.ahead()), (7, 6));
 }
+
+#[test]
+fn what_is_bought_elsewhere_holds_and_costs_what_it_costs_there() {
+    let mut purse = purse(1);
+    purse.reserve(&vm(1), TEN, 3_600, at(0)).unwrap();
+    purse.costs("vm-1", 2 * TEN, 3_600);
+    assert_eq!(purse.left(at(0)), 80 * CENT);
+    purse.costs("vm-2", TEN, 3_600);
+    assert_eq!(purse.left(at(0)), 80 * CENT, "nothing is held for another");
+    purse.began("vm-1", at(0));
+    assert_eq!(purse.settle("vm-1", at(1_800)), Some(10 * CENT));
+}

@@ -167,3 +167,22 @@ fn the_mean_life_is_taken_over_from_the_status_of_the_pool() {
     accounts.round(&Seen { installation: "i", vms: &[], vos: &vos, pools: &pools, clouds: &[], now: at(0) });
     assert_eq!(accounts.figures(at(0)).lives["p"], 5_400);
 }
+
+#[test]
+fn a_vm_costs_what_it_costs_in_the_zone_where_it_was_bought() {
+    let (mut accounts, five) = (Accounts::default(), vo(euros("5"), None));
+    let vm = |bought: Option<&str>| {
+        let mut vm = (*vm("a", bought.map(|_| 0))).clone();
+        let other = crds::vm::OtherZone { zone: "b".into(), per_hour: "0.20".parse().ok() };
+        (vm.spec.offering.zone, vm.spec.offering.other_zones) = (Some("a".into()), vec![other]);
+        let status = vm.status.as_mut().unwrap();
+        status.bought = bought.map(|zone| crds::vm::Bought { zone: Some(zone.into()), ..Default::default() });
+        Arc::new(vm)
+    };
+    round(&mut accounts, &five, &[vm(None)], 0);
+    assert_eq!(accounts.figures(at(0)).left["v"], 490 * CENT);
+    round(&mut accounts, &five, &[vm(Some("b"))], 10);
+    assert_eq!(accounts.figures(at(10)).left["v"], 480 * CENT);
+    round(&mut accounts, &five, &[], HOUR);
+    assert_eq!(accounts.figures(at(HOUR)).left["v"], 480 * CENT, "an hour of zone b");
+}

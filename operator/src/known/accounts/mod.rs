@@ -168,6 +168,9 @@ impl Accounts {
                 account.pools.insert(vm.clone(), pool);
             }
             if let Some(began) = began {
+                if account.purse.since(&vm).is_none() {
+                    account.purse.costs(&vm, per_hour, life);
+                }
                 account.purse.began(&vm, began);
             }
         }

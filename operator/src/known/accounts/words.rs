@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     amounts::{count, whole},
+    life::place,
     resolve::currency,
 };
 
@@ -41,7 +42,7 @@ pub fn terms(vo: &VirtualOrganization) -> Option<Terms> {
 pub fn rate(vm: &PilotVM, unit: &Unit, clouds: &[Arc<Cloud>], vos: &[Arc<VirtualOrganization>]) -> Result<u64, NoRate> {
     let bought = &vm.spec.offering;
     let cloud = clouds.iter().find(|cloud| cloud.metadata.name.as_ref() == Some(&vm.spec.cloud_ref.name));
-    let price = bought.per_hour.map(|price| Price {
+    let price = place(vm).1.map(|price| Price {
         micros: price.micros(),
         currency: currency(cloud.map(Arc::as_ref), vos).unwrap_or_default().into(),
     });
