@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     known::lots::{boots, class, lot_in},
-    life::{is_ended, launched, other_zones, ran},
+    life::{is_ended, launched, leaves, other_zones, ran},
     names::deleting,
 };
 
@@ -68,7 +68,9 @@ fn flight(world: &World, view: &CloudView) -> Flight {
     let (mut flight, mut lots) = (Flight::default(), Lots::of(world));
     for vm in world.vms.iter().filter(|vm| vm.spec.cloud_ref.name == cloud) {
         let uid = vm.metadata.uid.as_deref().unwrap_or_default();
-        if deleting(vm.as_ref()) || is_ended(vm) || ran(vm) || view.stopped.contains(uid) {
+        // What the provider takes back will show nothing, and another VM is made in its place now.
+        let leaves = leaves(vm).is_some() || view.stopped.contains(uid);
+        if deleting(vm.as_ref()) || is_ended(vm) || ran(vm) || leaves {
             continue;
         }
         let phase = match launched(vm) {

@@ -200,3 +200,20 @@ fn an_order_that_is_not_answered_is_on_its_way_in_each_zone_that_it_names() {
     let made = json!({"attempt": attempt, "launchedAt": "2026-11-24T11:59:55Z", "bought": bought});
     assert_eq!(on_its_way(made), [(0, 0), (0, 0), (0, 1)], "it is made in one of them");
 }
+
+#[test]
+fn a_vm_that_boots_and_is_announced_to_go_is_not_on_its_way_any_more() {
+    let booting = |conditions: Value| {
+        let world = world(|w| {
+            w["vms"][0]["status"] = json!({"launchedAt": "2026-11-24T11:59:55Z", "conditions": conditions});
+        });
+        let vm = &world.vms[0];
+        let lot = Lots::of(&world).lot(vm, Some(&world.clouds[0]));
+        flight(&world, &world.clouds[0]).of_lot(&lot)
+    };
+    let leaving = |status: &str| {
+        json!([{"type": "Leaving", "status": status, "reason": "ReclaimAnnounced", "message": "soon",
+            "lastTransitionTime": "2026-11-24T11:59:57Z"}])
+    };
+    assert_eq!((booting(json!([])), booting(leaving("False")), booting(leaving("True"))), (1, 1, 0));
+}
