@@ -132,6 +132,16 @@ fn of_pool(pool: &PilotPool, resolved: &Resolved, wanted: &mut Wanted) {
     }
 }
 
+/// The names of a pool's queues: the one that it names, or the flavors that it may buy from its clouds, as far as they are known.
+pub fn queues(pool: &PilotPool, clouds: &[Arc<Cloud>]) -> BTreeSet<String> {
+    if let Some(queue) = &pool.spec.matching.queue {
+        return [queue.clone()].into();
+    }
+    let its = clouds.iter().filter(|cloud| pool.spec.clouds.iter().any(|named| named.name == cloud.name_any()));
+    let sold = its.flat_map(|cloud| flavors(cloud)).filter(|flavor| takes(pool, flavor)).map(|flavor| &flavor.name);
+    sold.chain(&pool.spec.machine.flavors).cloned().collect()
+}
+
 /// Whether DIRAC's configuration can have a section of this name. Providers choose the names of flavors.
 fn is_section(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && !"/{}=#,".contains(c))

@@ -11,6 +11,7 @@ use crate::{
     context::State,
     known::{cloud, installation},
     names::{Key, deleting},
+    readiness::queues,
     resolve::{matchers_of, seniority},
 };
 
@@ -47,7 +48,7 @@ pub enum Identity {
     /// `diracName` of a VO, in an installation.
     Vo(Key, String),
     /// CE and queue, at a site.
-    Queue(Key, String, Option<String>),
+    Queue(Key, String, String),
 }
 
 /// Age, namespace and name of whoever had an identity first.
@@ -88,8 +89,10 @@ impl<'a> Pass<'a> {
             pass.room(&Key::of(object.as_ref())).vos.push(object);
         }
         for object in stores.pools.all() {
-            pass.claim(object.as_ref(), identity_of_pool(&object));
-            pass.room(&Key::of(object.as_ref())).pools.push(object);
+            let key = Key::of(object.as_ref());
+            let identities = identities_of_pool(&object, &pass.beside(&key).clouds);
+            pass.claim(object.as_ref(), identities);
+            pass.room(&key).pools.push(object);
         }
         pass
     }
@@ -150,9 +153,10 @@ pub fn identity_of_vo(vo: &VirtualOrganization) -> Identity {
     Identity::Vo(Key::of(vo).beside(&vo.spec.installation_ref.name), vo.spec.dirac_name.clone())
 }
 
-/// A pool's CE and queue at its site; nothing where the operator chooses the CE, which then is nobody else's.
-pub fn identity_of_pool(pool: &PilotPool) -> Option<Identity> {
-    let matching = &pool.spec.matching;
-    let ce = matching.ce.clone()?;
-    Some(Identity::Queue(Key::of(pool).beside(&pool.spec.site_ref.name), ce, matching.queue.clone()))
+/// A pool's queues at its site, as far as it is known which flavors it may buy; nothing where the operator chooses the CE, which then is
+/// nobody else's.
+pub fn identities_of_pool(pool: &PilotPool, clouds: &[Arc<Cloud>]) -> Vec<Identity> {
+    let Some(ce) = &pool.spec.matching.ce else { return Vec::new() };
+    let site = Key::of(pool).beside(&pool.spec.site_ref.name);
+    queues(pool, clouds).into_iter().map(|queue| Identity::Queue(site.clone(), ce.clone(), queue)).collect()
 }

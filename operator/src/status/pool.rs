@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::{
     demand::{self, Lacking},
-    pass::{Pass, identity_of_pool},
+    pass::{Pass, identities_of_pool},
     unread,
 };
 use crate::{
@@ -31,8 +31,11 @@ pub fn status(pass: &Pass<'_>, pool: &PilotPool) -> PilotPoolStatus {
     let old = pool.status.as_ref();
     let mut conditions = Conditions::of(old.map(|s| &s.conditions), pool.metadata.generation, pass.now);
     let missing = [resolved.missing.clone(), flavors_nobody_has(pass, pool, &resolved)].concat();
-    let rival = pass.rival(pool, identity_of_pool(pool)).map(|other| {
-        format!("PilotPool {other:?} has the same CE and queue: give each its own in spec.matching, or delete one of the two")
+    let rival = pass.rival(pool, identities_of_pool(pool, &beside.clouds)).map(|other| {
+        format!(
+            "PilotPool {other:?} has the same CE and queue (spec.matching, and where that names no queue the flavors): give each its own, or \
+             delete one of the two"
+        )
     });
     conditions.resolved(&missing, rival.as_deref());
     conditions.supported(&[]);

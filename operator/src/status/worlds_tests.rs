@@ -23,7 +23,7 @@ use crate::{
 mod world;
 
 pub use world::{World, key, object, twin, unmet, well};
-use world::{goes_before_orphans, goes_beside_another, listed_without, planned};
+use world::{answering, goes_before_orphans, goes_beside_another, listed_without, planned};
 
 #[test]
 fn every_world_shows_what_is_true_of_it() {
@@ -468,4 +468,50 @@ fn a_pass_over_500_pools_looks_at_each_of_20_000_vms_once() {
     assert_eq!(vms, 20_000);
     assert_eq!(state.stores.vms.looks.load(Ordering::Relaxed), 20_000, "each VM is looked at once");
     assert_eq!(state.stores.pools.looks.load(Ordering::Relaxed), 1_000, "each pool once for the pass, once to be told");
+}
+
+/// A CE and no queue: each flavor has a queue of its own.
+#[test]
+fn pools_that_share_a_ce_are_duplicates_only_where_they_share_a_queue() {
+    let reason = |first: Value, second: Value| {
+        let spec = |machine: &Value, matching: &Value| {
+            json!({"siteRef": {"name": "s"}, "vos": ["v"], "clouds": [{"name": "c"}],
+            "machine": machine, "matching": matching, "scaling": {"max": 3}})
+        };
+        let part = |said: &Value| {
+            let queue =
+                said["queue"].as_str().map(|queue| json!({"maxCpuTime": "24h", "ce": "ce.org", "queue": queue}));
+            let mut machine = said.clone();
+            machine.as_object_mut().unwrap().remove("queue");
+            machine["image"] = json!("default");
+            spec(&machine, &queue.unwrap_or(json!({"maxCpuTime": "24h", "ce": "ce.org"})))
+        };
+        let flavor = |name: &str, gpus: u64| json!({"name": name, "cores": 8, "ramMiB": 16384, "gpus": gpus});
+        let status =
+            json!({"conditions": [], "flavors": [flavor("m1", 0), flavor("m2", 0), flavor("m3", 0), flavor("g1", 1)]});
+        let mut other = twin("PilotPool", "a", "2026-02-01T00:00:00Z");
+        other["spec"] = part(&second);
+        let offered = |state: &State| {
+            answering(state);
+            let flavor = |name: &str| broker::cloud::Flavor { name: name.into(), ..Default::default() };
+            let flavors = ["m1", "m2", "m3", "g1"].map(flavor).to_vec();
+            let offers = broker::cloud::Offers { flavors, ..Default::default() };
+            state.clouds.get(&key("c")).update(|f| f.offers = Some(Arc::new(offers)));
+        };
+        let world = well().change("PilotPool", "/spec", part(&first)).change("Cloud", "/status", status).with(other);
+        world.knowing(offered).says("pool/a Resolved").1
+    };
+    let flavors = |names: &[&str]| json!({"flavors": names});
+    let gpus = |bound: &str, n: u64| json!({"requirements": {"gpus": {bound: n}}});
+    let duplicate = "DuplicateName";
+    assert_ne!(reason(flavors(&["m1"]), flavors(&["m2"])), duplicate);
+    assert_eq!(reason(flavors(&["m1", "m2"]), flavors(&["m2", "m3"])), duplicate);
+    assert_ne!(reason(gpus("max", 0), gpus("min", 1)), duplicate, "they may buy nothing that both take");
+    assert_eq!(reason(gpus("max", 0), gpus("min", 0)), duplicate);
+    assert_eq!(reason(gpus("max", 0), flavors(&["m1"])), duplicate);
+    assert_eq!(reason(json!({"flavors": ["m1"], "queue": "m2"}), flavors(&["m2"])), duplicate);
+    assert_ne!(
+        reason(json!({"flavors": ["m1"], "queue": "long"}), json!({"flavors": ["m1"], "queue": "short"})),
+        duplicate
+    );
 }
