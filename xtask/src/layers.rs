@@ -43,7 +43,7 @@ const PROGRAM: &str = "DIRAC_OPERATOR_IMAGE_PROGRAM";
 /// Built before the layers run.
 static IMAGE_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     Layer {
         name: "unit",
         what: "unit and property tests of every package",
@@ -113,6 +113,12 @@ const LAYERS: [Layer; 11] = [
         what: "the operator on a real API server: the whole loop simulated, and a real DIRAC",
         operators: &[Operator::Shipped],
         tests: &[&["--package", "testbeds", "--test", "operator"]],
+    },
+    Layer {
+        name: "services",
+        what: "a whole DIRAC from one manifest, in pods of a real cluster, and jobs that a user submits to it",
+        operators: &[Operator::Image],
+        tests: &[&["--package", "testbeds", "--test", "services"]],
     },
     Layer {
         name: "e2e",

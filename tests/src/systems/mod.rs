@@ -7,6 +7,7 @@ pub mod ec2;
 mod guest;
 pub mod helm;
 pub mod image;
+pub mod images;
 pub mod kubectl;
 pub mod openstack;
 pub mod operator;
