@@ -18,7 +18,7 @@ use testbeds::{
         helm::chart,
         image,
         images::{Image, built},
-        kubectl::{Kubectl, secret},
+        kubectl::Kubectl,
         operator::NAMESPACE,
         pki::Authority,
     },
@@ -91,11 +91,14 @@ fn install(cluster: &Cluster, images: &[(&str, Image)]) {
     kubectl.run(&rollout).unwrap();
 }
 
-/// The Secret with a host certificate, and the installation with one VO, a user and a pilot's user.
+/// The authority of users, and the installation with one VO, a user and a pilot's user. Its host certificate it makes itself.
 fn put_manifest(kubectl: &Kubectl, authority: &Authority) {
-    let host = authority.issue(&[("O", "TestGrid"), ("CN", HOST)], &[HOST]).unwrap();
-    let values = json!({"tls.crt": host.certificate, "tls.key": host.key, "ca.crt": authority.certificate});
-    kubectl.apply(&secret(ESCAPE, "escape-host-tls", "stringData", &values)).unwrap();
+    let authorities = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "grid", "namespace": ESCAPE},
+        "data": {"test.pem": authority.certificate},
+    });
     let manifest = json!({
         "apiVersion": "diracgrid.org/v1alpha1",
         "kind": "DiracInstallation",
@@ -106,13 +109,15 @@ fn put_manifest(kubectl: &Kubectl, authority: &Authority) {
                 "diracVersion": "9.1.22",
                 "diracxVersion": "0.7.0",
                 "host": HOST,
-                "tls": {"secretRef": {"name": "escape-host-tls"}},
+                "authorities": {"configMapRef": {"name": "grid"}},
                 "components": {"overrides": [{"name": "WorkloadManagement/Matcher", "replicas": 2}]},
                 "configuration": registry(),
             },
         },
     });
-    kubectl.run_with(&["apply", "--validate=strict", "-f", "-"], &manifest.to_string()).unwrap();
+    for object in [authorities, manifest] {
+        kubectl.run_with(&["apply", "--validate=strict", "-f", "-"], &object.to_string()).unwrap();
+    }
 }
 
 fn registry() -> Value {

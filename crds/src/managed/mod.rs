@@ -36,6 +36,10 @@ pub struct Managed {
     /// The host certificate of the services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// The authorities that sign the certificates of users, pilots and other hosts. Absent: only those whose certificates `ca.crt` of the host
+    /// certificate's Secret has are known, and of an installation with an authority of its own that is nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<Authorities>,
     /// The MariaDB or MySQL server of DIRAC's databases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
@@ -105,6 +109,22 @@ pub struct Tls {
     /// A cert-manager issuer that signs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_ref: Option<IssuerRef>,
+}
+
+/// Certificates of authorities.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorities {
+    /// ConfigMap whose values are certificates in PEM form, one or more in each, under any keys.
+    pub config_map_ref: ConfigMapRef,
+}
+
+/// A ConfigMap in the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigMapRef {
+    /// Name (metadata.name) of the ConfigMap.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    pub name: String,
 }
 
 /// A cert-manager issuer.

@@ -1,6 +1,6 @@
 //! Objects of any kind, as JSON: those of which managed installations are made.
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ApiResource, GroupVersionKind},
@@ -66,6 +66,13 @@ impl Api {
         let params = ListParams::default().labels(labels);
         let list = self.call(self.any(namespace, api_version, kind).list(&params)).await?;
         list.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(kube::Error::SerdeError)
+    }
+
+    /// Whether there is a ConfigMap of this name. It is listed, which needs no right that old console logs do not need.
+    pub async fn has_config_map(&self, key: &Key) -> Result<bool, kube::Error> {
+        let api = kube::Api::<ConfigMap>::namespaced(self.client.clone(), &key.namespace);
+        let params = ListParams::default().fields(&format!("metadata.name={}", key.name));
+        Ok(!self.call(api.list_metadata(&params)).await?.items.is_empty())
     }
 
     /// The pods with these labels.

@@ -141,6 +141,13 @@ impl Basis<'_> {
         }
     }
 
+    /// `dirac.cfg` of clients.
+    pub fn of_clients(&self) -> Cfg {
+        let mut cfg = Cfg::default();
+        cfg.set("/DIRAC/Configuration/Servers", &format!("dips://{}:9135/Configuration/Server", self.host));
+        cfg
+    }
+
     /// `dirac.cfg` of all pods but that of the Configuration server.
     pub fn of_pods(&self) -> Cfg {
         let mut cfg = Cfg::default();

@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::{
-    build::Applied,
+    build::{Applied, unanswered},
     catalogue,
     names::{LONGEST, Names},
     render::{self, Installation},
@@ -99,6 +99,7 @@ impl Work<'_> {
         let impossible = |wrong: String| Trouble::new(Reason::ManifestImpossible, format!("spec.managed.{wrong}"));
         let chosen = catalogue::chosen(self.spec.components.as_ref()).map_err(impossible)?;
         let names = Names { key: self.key.clone() };
+        self.authorities_are_there().await?;
         let keys = self.keys(&names).await?;
         let certificate = self.certificate(&names, &keys).await?;
         let images = Images::with(&self.ctx.args.images);
@@ -111,6 +112,7 @@ impl Work<'_> {
             address: None,
             certificate: &certificate.secret,
             host_dn: &certificate.dn,
+            authority: &certificate.authority,
             version_of_secrets: &certificate.version,
         };
         let live = self.live(applied).await?;
@@ -152,6 +154,21 @@ impl Work<'_> {
             return wrong("spec.managed.search.external: this version runs OpenSearch itself (managed)".to_owned());
         }
         Ok(())
+    }
+
+    /// A pod whose ConfigMap lacks waits without a word.
+    async fn authorities_are_there(&self) -> Result<(), Trouble> {
+        let Some(authorities) = &self.spec.authorities else { return Ok(()) };
+        let key = self.key.beside(&authorities.config_map_ref.name);
+        match self.ctx.api.has_config_map(&key).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let text =
+                    format!("spec.managed.authorities names ConfigMap {:?}, which does not exist: create it", key.name);
+                Err(Trouble::new(Reason::ReferenceMissing, text))
+            }
+            Err(error) => Err(unanswered(error)),
+        }
     }
 
     pub fn owner(&self) -> Value {

@@ -23,6 +23,8 @@ use crate::{names::Key, trouble::Trouble};
 pub struct Certificate {
     pub secret: String,
     pub dn: String,
+    /// Who signed it, in PEM form.
+    pub authority: String,
     pub version: String,
 }
 
@@ -108,13 +110,14 @@ impl Work<'_> {
         for (name, value) in keys.data.iter().flatten() {
             print = print.chain_update(name).chain_update(&value.0);
         }
+        let authority = opened.plain(authority::AUTHORITIES)?;
         let credentials = Credentials { certificate, key: opened.get(authority::KEY)?, ca };
         let dn = credentials.subject().ok_or_else(|| {
             let text =
                 format!("the certificate in Secret {name:?} cannot be read: put a host certificate in PEM form there");
             Trouble::new(Reason::BadCredentials, text)
         })?;
-        Ok(Certificate { secret: name, dn, version: hex(&print.finalize()) })
+        Ok(Certificate { secret: name, dn, authority, version: hex(&print.finalize()) })
     }
 
     /// Whether a certificate that we signed is for this host, and does not end soon.

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use broker::pilot::rows::{PilotRows, PilotStatus};
-use testbeds::systems::dirac::{Ce, Dirac};
+use testbeds::{
+    host::choice,
+    systems::dirac::{Ce, Dirac},
+};
 
 use super::{
     super::{Matcher, PilotManager, client},
@@ -22,6 +25,10 @@ rmdir "lock-$CUDA_VISIBLE_DEVICES"
 
 #[tokio::test]
 async fn no_gpu_has_two_jobs_and_the_cores_that_are_not_kept_for_gpus_take_others() {
+    if !choice::is_chosen("gpus", true) {
+        println!("only with --full: jobs run on two GPUs for four minutes");
+        return;
+    }
     let state = tempfile::tempdir().unwrap();
     let ce = Ce { name: CE.into(), queues: vec!["g1".into()] };
     let dirac = Dirac::start(state.path(), &[ce]).await.unwrap();

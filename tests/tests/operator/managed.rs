@@ -172,6 +172,9 @@ async fn one_manifest_becomes_its_parts_in_their_order_and_keeps_its_keys() {
 
     // A part that somebody deletes is made again; one that the manifest names no more goes.
     world.kubectl.run(&["delete", "deployment", "escape-matcher", "--namespace", NAMESPACE]).unwrap();
+    world.apply("strangers", json!({"authorities": {"configMapRef": {"name": "grid"}}}));
+    world.says("strangers", "ServicesReady", "ReferenceMissing", &["\"grid\"", "create it"]).await;
+
     world.apply("escape", json!({"components": {"overrides": [{"name": "Accounting/DataStore", "enabled": false}]}}));
     until("the Matcher is there and the DataStore is not", async || {
         let names = world.names("deployments");

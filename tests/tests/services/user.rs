@@ -1,5 +1,5 @@
 //! A user of the installation, in a pod of their own with DIRAC's client: nothing of the services is there but the host's name, its
-//! authorities and one line of configuration.
+//! authority and one line of configuration.
 
 use std::time::Duration;
 
@@ -26,14 +26,13 @@ pub struct User<'a> {
 impl<'a> User<'a> {
     pub fn new(kubectl: &'a Kubectl, authority: &Authority, dirac: &Image) -> Self {
         let of_user = authority.issue(&[("O", "TestGrid"), ("CN", "opuser")], &[]).unwrap();
-        let client = format!(
-            "DIRAC\n{{\n  Configuration\n  {{\n    Servers = dips://{HOST}:9135/Configuration/Server\n  }}\n}}\n"
-        );
+        // What the installation gives to everybody.
+        let client = kubectl.object(ESCAPE, "configmap/escape-client").unwrap()["data"].clone();
         let values = json!({
             "usercert.pem": of_user.certificate,
             "userkey.pem": of_user.key,
-            "ca.crt": authority.certificate,
-            "dirac.cfg": client,
+            "ca.crt": client["ca.crt"],
+            "dirac.cfg": client["dirac.cfg"],
             "job.py": include_str!("job.py"),
         });
         kubectl.apply(&secret(ESCAPE, POD, "stringData", &values)).unwrap();

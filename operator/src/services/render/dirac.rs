@@ -35,6 +35,16 @@ pub fn settings(installation: &Installation<'_>, basis: &Basis<'_>) -> Result<Va
     }))
 }
 
+/// What a user needs beside a certificate: the one line of DIRAC's client, and who signed the host certificate.
+pub fn client(installation: &Installation<'_>, basis: &Basis<'_>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": workload::metadata(installation, &installation.names.of("client"), "client"),
+        "data": {"dirac.cfg": basis.of_clients().to_string(), "ca.crt": installation.authority},
+    })
+}
+
 /// A container of DIRAC's with its files.
 pub fn container(installation: &Installation<'_>, name: &'static str, args: Vec<String>) -> Container {
     Container {

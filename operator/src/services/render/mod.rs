@@ -47,6 +47,8 @@ pub struct Installation<'a> {
     pub certificate: &'a str,
     /// Whose certificate that is, as DIRAC writes names.
     pub host_dn: &'a str,
+    /// Who signed it, in PEM form.
+    pub authority: &'a str,
     /// Says that the certificate or the keys changed.
     pub version_of_secrets: &'a str,
 }
@@ -117,7 +119,7 @@ pub fn stages(installation: &Installation<'_>) -> Result<Vec<Stage>, Wrong> {
     let mut working = each(others.collect());
     working.extend(diracx::tasks(installation, &made_from));
     Ok(vec![
-        stage("settings", vec![settings]),
+        stage("settings", vec![settings, dirac::client(installation, &basis)]),
         stage("stores", stores::objects(installation)),
         stage("schemas", vec![jobs::schemas(installation)]),
         stage("configuration", configuration),

@@ -168,14 +168,15 @@ pub fn empty(name: &str) -> Value {
 }
 
 /// Where a pod of DIRAC's has its files; the volumes are those of [`dirac_volumes`].
-pub const DIRAC_MOUNTS: [(&str, &str); 4] = [
+pub const DIRAC_MOUNTS: [(&str, &str); 5] = [
     ("settings", "/etc/dirac"),
+    ("trusted", "/etc/dirac-authorities"),
     ("authorities", "/etc/grid-security/certificates"),
     ("dirac", "/opt/dirac"),
     ("tmp", "/tmp"),
 ];
 
-/// Its configuration (`file` of the settings), its secrets, the host certificate, and folders of its own.
+/// Its configuration (`file` of the settings), its secrets, the host certificate, the authorities of users, and folders of its own.
 pub fn dirac_volumes(installation: &Installation<'_>, file: &str) -> Vec<Value> {
     let names = &installation.names;
     let settings = json!({"name": "settings", "projected": {"defaultMode": 0o440, "sources": [
@@ -191,7 +192,11 @@ pub fn dirac_volumes(installation: &Installation<'_>, file: &str) -> Vec<Value> 
             {"key": "ca.crt", "path": "ca.crt"},
         ]}},
     ]}});
-    vec![settings, empty("authorities"), empty("dirac"), empty("tmp")]
+    let trusted = match &installation.spec.authorities {
+        Some(given) => json!({"name": "trusted", "configMap": {"name": given.config_map_ref.name}}),
+        None => empty("trusted"),
+    };
+    vec![settings, trusted, empty("authorities"), empty("dirac"), empty("tmp")]
 }
 
 /// The variables of a pod of DIRAC's.

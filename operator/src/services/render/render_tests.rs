@@ -31,6 +31,7 @@ fn rendered(spec: &Managed) -> Vec<Stage> {
         address: Some("10.96.0.7".into()),
         certificate: "escape-host",
         host_dn: "/O=DIRAC/CN=dirac.example.org",
+        authority: "-----BEGIN CERTIFICATE-----",
         version_of_secrets: "1",
     };
     stages(&installation).unwrap()
