@@ -63,10 +63,8 @@ fn xml(text: &str) -> Result<(), &'static str> {
             }
             Token::ElementEnd { end: ElementEnd::Empty, .. } => drop(open.pop()),
             Token::ElementEnd { end: ElementEnd::Close(prefix, local), .. } => {
-                let innermost = open.pop();
-                if innermost != Some((prefix.as_str(), local.as_str())) {
-                    return Err("it is not well-formed");
-                }
+                let last = open.pop().filter(|last| *last == (prefix.as_str(), local.as_str()));
+                last.ok_or("it is not well-formed")?;
             }
             _ => {}
         }
