@@ -53,19 +53,20 @@ say `mergeFromFile lacks.cfg` and `writeToServer`:
 
 Registry
 {
-  Groups
-  {
-    biomed_admin
-    {
-      Properties = JobAdministrator, Operator
-      Users = dirac-operator
-    }
-  }
   Users
   {
     dirac-operator
     {
       DN = /C=ch/O=TestGrid/CN=opuser
+    }
+  }
+  Groups
+  {
+    biomed_admin
+    {
+      Users = dirac-operator
+      Properties = JobAdministrator
+      Properties += Operator
     }
   }
 }
