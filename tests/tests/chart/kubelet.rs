@@ -28,8 +28,8 @@ const LEFT: [&str; 3] = ["cpu-1", "cpu-2", "cpu-3"];
 #[tokio::test]
 async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_nothing_but_crds() {
     let state = tempfile::tempdir().unwrap();
-    let machine = of_clusters(state.path());
     let cluster = Cluster::start(&state.path().join("cluster")).await.unwrap();
+    let number = cluster.machine().octets()[2];
     cluster.load(&archive(state.path())).unwrap();
     let (helm, kubectl) = (cluster.plane().helm().unwrap(), cluster.plane().kubectl());
     kubectl.run(&["create", "namespace", NAMESPACE]).unwrap();
@@ -66,10 +66,10 @@ async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_not
 
     what_stays_is_said(&helm, &kubectl, &before).await;
     drop(cluster);
-    // The kernel takes a namespace's wires away a moment after its last process.
-    let mut left = Vec::new();
+    // The kernel lets control groups and mounts go a moment after the last process.
+    let mut left = BTreeSet::new();
     for _ in 0..60 {
-        left = of_clusters(state.path()).difference(&machine).cloned().collect();
+        left = of_cluster(number, state.path());
         if left.is_empty() {
             return;
         }
@@ -78,15 +78,16 @@ async fn two_replicas_of_the_image_lead_make_vms_fail_over_upgrade_and_leave_not
     panic!("a cluster that has ended left this on the machine: {left:?}");
 }
 
-/// What clusters have on this machine outside their folders: wires and control groups by their paths, and mounts below this folder.
-fn of_clusters(state: &Path) -> BTreeSet<String> {
+/// What the cluster with this number has on this machine outside its folder: its wire and control groups by their paths, and mounts below
+/// this folder. Other tests may have clusters at the same time.
+fn of_cluster(number: u8, state: &Path) -> BTreeSet<String> {
+    let name = format!("/dirac-node{number}");
     let below = |folder: &str| -> Vec<PathBuf> {
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     };
     let groups = below("/sys/fs/cgroup");
     let all = groups.iter().flat_map(|group| below(group.to_str().unwrap())).chain(below("/sys/class/net"));
-    let ours =
-        all.chain(groups.clone()).map(|path| path.display().to_string()).filter(|path| path.contains("dirac-node"));
+    let ours = all.chain(groups.clone()).map(|path| path.display().to_string()).filter(|path| path.ends_with(&name));
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
     let mounts = mounts.lines().filter(|line| line.contains(state.to_str().unwrap())).map(str::to_owned);
     ours.chain(mounts).collect()

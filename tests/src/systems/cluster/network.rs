@@ -77,6 +77,13 @@ impl Network {
     }
 }
 
+impl Drop for Network {
+    /// The kernel takes the wire away with the node's namespace, but when it likes: the next cluster may have this number at once.
+    fn drop(&mut self) {
+        Command::new("ip").args(["link", "delete", &self.name()]).output().ok();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
