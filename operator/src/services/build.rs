@@ -10,10 +10,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    keep::Work,
     names::PART,
     observe::{excuse, lacks},
     render::{Stage, fingerprint},
+    work::Work,
 };
 use crate::{known::services::Services, names::is_paused, trouble::Trouble};
 

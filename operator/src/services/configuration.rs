@@ -215,6 +215,11 @@ fn merge<'a, N: AsRef<str> + 'a>(
             ));
         }
         cfg.set(&at, &value);
+        if cfg.option(&at) != Some(value.as_str()) {
+            return Err(format!(
+                "configuration has a value at {at}, where a section stands, or a section on the way is an option"
+            ));
+        }
     }
     Ok(())
 }
@@ -286,6 +291,8 @@ mod tests {
             (json!({"Operations": {"A/B": "x"}}), "cannot be a name"),
             (json!({"Operations": {"A {": {"B": "x"}}}), "cannot be a name"),
             (json!({"": "x"}), "cannot be a name"),
+            (json!({"Systems": "x"}), "where a section stands"),
+            (json!({"DiracX": {"URL": {"x": "y"}}}), "on the way is an option"),
         ] {
             let wrong = published(more).unwrap_err();
             assert!(wrong.contains(said), "{wrong}");

@@ -7,20 +7,20 @@ use crds::{
     installation::{DiracCredentials, External, LostJobs},
     managed::Managed,
 };
-use kube::{Resource, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     build::{Applied, unanswered},
     catalogue,
     names::{LONGEST, Names},
     render::{self, Installation},
+    work::Work,
 };
 use crate::{
     context::Context,
     images::Images,
     known::services::{Services, Way},
-    names::{INSTALLATION_LABEL, Key, deleting},
+    names::{Key, deleting},
     trouble::Trouble,
 };
 
@@ -51,9 +51,12 @@ pub async fn keep(ctx: Arc<Context>, key: Key) {
 }
 
 /// Keeps what was seen, and tells those who go by it where it is news.
-fn tell(ctx: &Context, key: &Key, services: Services) {
+fn tell(ctx: &Context, key: &Key, mut services: Services) {
     let handle = ctx.state.installations.get(key);
     let before = handle.facts().services;
+    if let (Some(before), true) = (&before, is_unknown(&services)) {
+        services = Services { lacks: services.lacks, ..(**before).clone() };
+    }
     if before.as_deref() == Some(&services) {
         return;
     }
@@ -70,6 +73,11 @@ fn tell(ctx: &Context, key: &Key, services: Services) {
     ctx.bells.tell_statuses();
 }
 
+/// Whether nothing could be seen, since the API server did not answer: what was seen before still holds.
+fn is_unknown(services: &Services) -> bool {
+    services.lacks.as_ref().is_some_and(|lacks| lacks.reason == Reason::ApiServer)
+}
+
 async fn look(
     ctx: &Context,
     key: &Key,
@@ -83,14 +91,6 @@ async fn look(
         services.lacks = Some(trouble);
     }
     services
-}
-
-/// One look at one installation.
-pub struct Work<'a> {
-    pub ctx: &'a Context,
-    pub key: &'a Key,
-    pub installation: &'a DiracInstallation,
-    pub spec: &'a Managed,
 }
 
 impl Work<'_> {
@@ -169,20 +169,6 @@ impl Work<'_> {
             }
             Err(error) => Err(unanswered(error)),
         }
-    }
-
-    pub fn owner(&self) -> Value {
-        json!({
-            "apiVersion": DiracInstallation::api_version(&()),
-            "kind": DiracInstallation::kind(&()),
-            "name": self.key.name,
-            "uid": self.installation.uid(),
-            "controller": true,
-        })
-    }
-
-    pub fn labels(&self) -> String {
-        format!("{INSTALLATION_LABEL}={}", self.key.name)
     }
 
     fn way(&self, secret: &str, at: IpAddr) -> Way {

@@ -16,6 +16,7 @@ mod names;
 mod observe;
 mod render;
 mod trust;
+mod work;
 
 pub use keep::keep;
 

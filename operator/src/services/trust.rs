@@ -13,9 +13,9 @@ use super::{
     authority,
     build::{name_of, not_written, unanswered},
     encode::hex,
-    keep::Work,
     keys,
     names::Names,
+    work::Work,
 };
 use crate::{names::Key, trouble::Trouble};
 

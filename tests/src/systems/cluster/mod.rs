@@ -43,7 +43,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one in the folder `state`, in about fifteen seconds; builds the programs and installs the packages first where they are
+    /// Starts one in the folder `state`, in half a minute; builds the programs and installs the packages first where they are
     /// missing. Its node is ready. Needs Debian and root.
     pub async fn start(state: &Path) -> Result<Self> {
         ensure!(nix::unistd::geteuid().is_root(), "a cluster with a node needs namespaces and mounts: run it as root");
