@@ -2,10 +2,11 @@
 //! cache by their versions; after a change of a file in `images/` only the steps from there on are done again.
 
 use std::{
-    fs,
+    fs::{self, File},
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -19,6 +20,9 @@ use crate::{
 const PACKAGES: [&str; 2] = ["buildah", "debootstrap"];
 /// What lies under all others: the image `debian`.
 const DEBIAN: &str = "localhost/debian:bookworm";
+
+/// What nobody takes for so long is no longer kept.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// An image, and where it is.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub fn built(name: &str, set: &[(&str, &str)]) -> Result<Image> {
         step.done();
         Ok(())
     })?;
+    // Kept for as long as somebody takes it; another worktree has other files.
+    File::options().append(true).open(folder.join("reference"))?.set_modified(SystemTime::now())?;
     forget_others(&folder, &kind)?;
     let reference = fs::read_to_string(folder.join("reference")).context("the cache lost an image's name")?;
     Ok(Image { reference, archive: folder.join("image.tar") })
@@ -91,12 +97,15 @@ fn in_cache(mut command: Command) -> Result<Command> {
     Ok(command)
 }
 
-/// Takes away what the cache has of this image from before its files were changed.
+/// Takes away what the cache has of this image from before its files were changed, once nobody has taken it for a while.
 fn forget_others(folder: &Path, kind: &str) -> Result<()> {
     for entry in fs::read_dir(folder.parent().context("the cache is a folder")?)? {
         let path = entry?.path();
         let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(kind));
-        if ours && path != folder && path.join("reference").exists() {
+        // What is half built has none yet.
+        let taken = path.join("reference").metadata().and_then(|it| it.modified()).ok();
+        let old = taken.is_some_and(|taken| taken.elapsed().is_ok_and(|age| age > KEPT));
+        if ours && path != folder && old {
             fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
