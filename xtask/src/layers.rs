@@ -116,9 +116,9 @@ const LAYERS: [Layer; 12] = [
     },
     Layer {
         name: "services",
-        what: "a whole DIRAC from one manifest, in pods of a real cluster, and jobs that a user submits to it",
+        what: "the images of a DIRAC; a whole one from one manifest, in pods of a real cluster, and jobs that a user submits to it",
         operators: &[Operator::Image],
-        tests: &[&["--package", "testbeds", "--test", "services"]],
+        tests: &[&["--package", "testbeds", "--test", "images"], &["--package", "testbeds", "--test", "services"]],
     },
     Layer {
         name: "e2e",
