@@ -27,6 +27,8 @@ pub struct Container {
     /// Volume and path.
     pub mounts: Vec<(&'static str, &'static str)>,
     pub readiness: Option<Value>,
+    /// By when it must have come up; else it is started anew.
+    pub startup: Option<Value>,
     pub resources: Value,
     /// Whether the end of the pod waits until calls have gone elsewhere.
     pub drains: bool,
@@ -58,6 +60,9 @@ impl Container {
         }
         if let Some(probe) = &self.readiness {
             value["readinessProbe"] = probe.clone();
+        }
+        if let Some(probe) = &self.startup {
+            value["startupProbe"] = probe.clone();
         }
         if self.drains {
             value["lifecycle"] = json!({"preStop": {"exec": {"command": ["sleep", DRAIN_SECONDS.to_string()]}}});

@@ -107,16 +107,23 @@ fn opensearch<'a>(installation: &'a Installation<'a>) -> Pod<'a> {
         env: env.map(|(name, value)| (name.to_owned(), json!(value))).to_vec(),
         port: Some(("main".into(), OPENSEARCH_PORT)),
         mounts: vec![("data", "/usr/share/opensearch/data"), ("logs", "/usr/share/opensearch/logs"), ("tmp", "/tmp")],
-        readiness: Some(json!({
-            "httpGet": {"path": "/_cluster/health?local=true", "port": OPENSEARCH_PORT},
-            "periodSeconds": 5,
-            "timeoutSeconds": 5,
-        })),
+        readiness: Some(healthy(3)),
+        // Its JVM was seen to hang while it loads its classes, once in some starts.
+        startup: Some(healthy(60)),
         resources: json!({"requests": {"cpu": "100m", "memory": "768Mi"}, "limits": {"memory": "1536Mi"}}),
         ..Container::default()
     });
     pod.volumes = vec![empty("logs"), empty("tmp")];
     pod
+}
+
+fn healthy(failures: u32) -> Value {
+    json!({
+        "httpGet": {"path": "/_cluster/health?local=true", "port": OPENSEARCH_PORT},
+        "periodSeconds": 5,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    })
 }
 
 fn s3<'a>(installation: &'a Installation<'a>) -> Pod<'a> {
