@@ -50,8 +50,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 # What managed installations are made of: made, looked at, and taken away when the manifest does not ask for it any more. Volumes are only
 # looked at: nothing that has data is ever deleted by the operator itself.
 - apiGroups: [apps]
-  resources: [deployments, statefulsets]
+  resources: [deployments]
   verbs: [list, create, patch, delete]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [list, create, patch]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, create, patch, delete]

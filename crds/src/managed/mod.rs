@@ -23,14 +23,17 @@ const HOST: &str = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$";
 /// `managed.enabled`) leaves it alone and says so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = unchanging()))]
 pub struct Managed {
-    /// Version of DIRAC, for example `9.1.22`. Raise it to upgrade.
+    /// Version of DIRAC, for example `9.1.22`. Cannot change in this version of the operator, which makes no upgrade: databases and the
+    /// configuration would stay as they are.
     #[schemars(length(max = 32), regex(pattern = VERSION))]
     pub dirac_version: String,
-    /// Version of DiracX, for example `0.7.0`. DIRAC's release notes say which versions fit together.
+    /// Version of DiracX, for example `0.7.0`. DIRAC's release notes say which versions fit together. Cannot change either.
     #[schemars(length(max = 32), regex(pattern = VERSION))]
     pub diracx_version: String,
-    /// Public host name under which users and pilots reach the installation, for example `dirac.example.org`.
+    /// Public host name under which users and pilots reach the installation, for example `dirac.example.org`. Cannot change: users, pilots and
+    /// DIRAC's configuration have it.
     #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
     pub host: String,
     /// The host certificate of the services.
@@ -70,7 +73,7 @@ pub struct Managed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
     /// What becomes of volumes and keys when the object is deleted. `Keep`: they stay, and an object of the same name goes on with them.
-    /// `Delete`: they are deleted too, and with them all jobs, sandboxes and the configuration.
+    /// `Delete`: they are deleted too, and with them all jobs, sandboxes and the configuration. Cannot change.
     #[serde(default, skip_serializing_if = "is_keep")]
     pub deletion_policy: DeletionPolicy,
 }
@@ -87,6 +90,29 @@ pub enum DeletionPolicy {
 
 fn is_keep(policy: &DeletionPolicy) -> bool {
     *policy == DeletionPolicy::Keep
+}
+
+/// What an installation has once it is made, and what would cut it off from its data or its users.
+fn unchanging() -> serde_json::Value {
+    let policy = |of: &str| format!("(has({of}.deletionPolicy) ? {of}.deletionPolicy : 'Keep')");
+    let is_elsewhere = |of: &str, store: &str| format!("(has({of}.{store}) && has({of}.{store}.external))");
+    let same = |store: &str| format!("{} == {}", is_elsewhere("self", store), is_elsewhere("oldSelf", store));
+    rules(&[
+        (
+            "self.diracVersion == oldSelf.diracVersion && self.diracxVersion == oldSelf.diracxVersion",
+            "this version of the operator makes no upgrade: diracVersion and diracxVersion cannot change",
+        ),
+        ("self.host == oldSelf.host", "host cannot change: users, pilots and DIRAC's configuration have it"),
+        (
+            &format!("{} == {}", policy("self"), policy("oldSelf")),
+            "deletionPolicy cannot change: volumes and keys were made with it",
+        ),
+        (&same("database"), "database cannot change between managed and external: the data would stay behind"),
+        (
+            &same("objectStore"),
+            "objectStore cannot change between managed and external: the sandboxes would stay behind",
+        ),
+    ])
 }
 
 fn free_form(_: &mut SchemaGenerator) -> Schema {

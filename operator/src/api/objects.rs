@@ -68,6 +68,14 @@ impl Api {
         list.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(kube::Error::SerdeError)
     }
 
+    /// The metadata of the object of this kind, namespace and name, where there is one. It is listed, which needs no other right.
+    pub async fn find_any(&self, object: &Value) -> Result<Option<Value>, kube::Error> {
+        let api = self.any(word(object, "/metadata/namespace"), word(object, "/apiVersion"), word(object, "/kind"));
+        let params = ListParams::default().fields(&format!("metadata.name={}", word(object, "/metadata/name")));
+        let found = self.call(api.list_metadata(&params)).await?.items.pop();
+        found.map(serde_json::to_value).transpose().map_err(kube::Error::SerdeError)
+    }
+
     /// Whether there is a ConfigMap of this name. It is listed, which needs no right that old console logs do not need.
     pub async fn has_config_map(&self, key: &Key) -> Result<bool, kube::Error> {
         let api = kube::Api::<ConfigMap>::namespaced(self.client.clone(), &key.namespace);

@@ -57,11 +57,42 @@ impl Work<'_> {
             let text = format!("{} {:?} is not made while the installation is paused", of.0, of.1);
             return Err(Trouble::new(Reason::PartsNotReady, text));
         }
+        if !applied.contains_key(&of) {
+            self.refuse_of_others(object, there).await?;
+        }
         let now = self.ctx.api.apply_any(object).await.map_err(|error| {
             Trouble::new(Reason::ApiServer, format!("{} {:?} could not be written: {error}", of.0, of.1))
         })?;
         applied.insert(of, (print, Instant::now()));
         Ok(now)
+    }
+
+    /// Whether the installation's object owns it.
+    fn is_ours(&self, object: &Value) -> bool {
+        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let uid = self.installation.metadata.uid.as_deref();
+        owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"].as_str() == uid))
+    }
+
+    /// Nothing of others is overwritten: it would be theirs no more, and go with the installation.
+    async fn refuse_of_others(&self, object: &Value, there: Option<&Value>) -> Result<(), Trouble> {
+        let is_others = match (there, object["kind"].as_str()) {
+            (Some(there), _) => !self.is_ours(there),
+            (None, Some("Deployment" | "StatefulSet" | "Job" | "Service" | "ConfigMap")) => {
+                let found = self.ctx.api.find_any(object).await.map_err(unanswered)?;
+                found.is_some_and(|found| !self.is_ours(&found))
+            }
+            // These two say only who may call, and how many may go at once.
+            (None, _) => false,
+        };
+        if !is_others {
+            return Ok(());
+        }
+        let (kind, name) = (object["kind"].as_str().unwrap_or_default(), name_of(object));
+        let text = format!(
+            "{kind} {name:?} is there and is not of this installation: delete it or rename it, or give the installation another name"
+        );
+        Err(Trouble::new(Reason::ManifestImpossible, text))
     }
 
     /// Applies stage after stage, each when all before it are ready. Of those that wait it is only looked at what is there: a change goes
@@ -120,7 +151,8 @@ impl Work<'_> {
             .collect();
         let is_over =
             |of: &(String, String), object: &Value| of.0 == "Deployment" || (of.0 == "Job" && lacks(object).is_none());
-        let unwanted = live.iter().filter(|(of, object)| is_over(of, object) && !wanted.contains(of));
+        let unwanted =
+            live.iter().filter(|(of, object)| is_over(of, object) && !wanted.contains(of) && self.is_ours(object));
         for (of, object) in unwanted.filter(|_| !is_paused(self.installation)) {
             tracing::info!(installation = %self.key, kind = of.0, name = of.1, "nobody wants it any more: deleted");
             self.ctx.api.delete_any(object).await.map_err(not_written)?;

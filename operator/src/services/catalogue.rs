@@ -70,7 +70,8 @@ pub const COMPONENTS: [Component; 28] = [
     service("WorkloadManagement/OptimizationMind", 9175, false, Workload),
     service("WorkloadManagement/Matcher", 9170, true, Workload),
     service("WorkloadManagement/PilotManager", 9171, true, Workload),
-    // Without these two a job's status that could not be reported is lost, and no accounting is kept.
+    // Without these two a job's status that could not be reported is lost, and no accounting is kept. What the first one keeps is sent by
+    // RequestExecutingAgent.
     service("RequestManagement/ReqManager", 9140, false, Workload),
     service("Accounting/DataStore", 9133, false, Workload),
     Component { name: "WorkloadManagement/Optimizers", kind: Kind::Executor, is_shared: true, profile: Workload },

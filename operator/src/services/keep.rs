@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{
     build::{Applied, unanswered},
-    catalogue,
-    names::{LONGEST, Names},
+    catalogue, keys,
+    names::{LONGEST, LONGEST_HOST, Names},
     render::{self, Installation},
     work::Work,
 };
@@ -24,7 +24,7 @@ use crate::{
     trouble::Trouble,
 };
 
-/// Looked at this often while all runs, and while something does not.
+/// Looked at this often while nothing happens, and at first after something did.
 const CALM: Duration = Duration::from_secs(15);
 const BUSY: Duration = Duration::from_secs(3);
 /// One look takes no longer: some hundred calls to the API server.
@@ -34,27 +34,29 @@ const TURN: Duration = Duration::from_secs(1_800);
 pub async fn keep(ctx: Arc<Context>, key: Key) {
     let pulse = ctx.progress.begins(format!("services of {key}"), TURN);
     let mut applied = Applied::new();
+    let (mut rest, mut last) = (BUSY, None);
     loop {
-        let mut rest = CALM;
         if let Some(installation) = ctx.state.stores.installations.get(&key)
             && let Some(spec) = &installation.spec.managed
             && !deleting(installation.as_ref())
         {
             let services = look(&ctx, &key, &installation, spec, &mut applied).await;
-            if services.lacks.is_some() {
-                rest = BUSY;
-            }
+            // Less and less often while nothing happens.
+            let is_news = last.as_ref() != Some(&services);
+            rest = if is_news { BUSY } else { CALM.min(rest * 2) };
+            last = Some(services.clone());
             tell(&ctx, &key, services);
         }
         pulse.rests(tokio::time::sleep(rest)).await;
     }
 }
 
-/// Keeps what was seen, and tells those who go by it where it is news.
+/// Keeps what was seen, and tells those who go by it where it is news. Where nothing could be looked at, for example since the manifest was
+/// changed to something impossible, what was seen before still runs.
 fn tell(ctx: &Context, key: &Key, mut services: Services) {
     let handle = ctx.state.installations.get(key);
     let before = handle.facts().services;
-    if let (Some(before), true) = (&before, is_unknown(&services)) {
+    if let (Some(before), true) = (&before, services.parts.is_empty()) {
         services = Services { lacks: services.lacks, ..(**before).clone() };
     }
     if before.as_deref() == Some(&services) {
@@ -71,11 +73,6 @@ fn tell(ctx: &Context, key: &Key, mut services: Services) {
         ctx.bells.remake(key);
     }
     ctx.bells.tell_statuses();
-}
-
-/// Whether nothing could be seen, since the API server did not answer: what was seen before still holds.
-fn is_unknown(services: &Services) -> bool {
-    services.lacks.as_ref().is_some_and(|lacks| lacks.reason == Reason::ApiServer)
 }
 
 async fn look(
@@ -100,6 +97,7 @@ impl Work<'_> {
         let chosen = catalogue::chosen(self.spec.components.as_ref()).map_err(impossible)?;
         let names = Names { key: self.key.clone() };
         self.authorities_are_there().await?;
+        self.secrets_may_be_used().await?;
         let keys = self.keys(&names).await?;
         let certificate = self.certificate(&names, &keys).await?;
         let images = Images::with(&self.ctx.args.images);
@@ -138,10 +136,22 @@ impl Work<'_> {
             return Err(Trouble::new(Reason::ManagedNotAllowed, text));
         }
         let wrong = |text: String| Err(Trouble::new(Reason::ManifestImpossible, text));
-        if self.key.name.len() > LONGEST {
+        let name = self.key.name.as_str();
+        let is_label = |text: &str| {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            !text.is_empty() && text.chars().all(fits) && !text.starts_with('-') && !text.ends_with('-')
+        };
+        if name.len() > LONGEST || !is_label(name) || name.starts_with(|c: char| c.is_ascii_digit()) {
             return wrong(format!(
-                "the name of a managed installation may have {LONGEST} characters: this one has {}",
-                self.key.name.len()
+                "a managed installation cannot be called {name:?}, since its Services are called after it: take at most {LONGEST} small \
+                 letters, digits and hyphens, and a letter first"
+            ));
+        }
+        if self.spec.host.len() > LONGEST_HOST || !self.spec.host.split('.').all(is_label) {
+            return wrong(format!(
+                "spec.managed.host {:?} is no host name: write at most {LONGEST_HOST} characters, small letters, digits and hyphens with dots \
+                 between them",
+                self.spec.host
             ));
         }
         if self.spec.tls.as_ref().is_some_and(|tls| tls.issuer_ref.is_some()) {
@@ -152,6 +162,18 @@ impl Work<'_> {
         }
         if self.spec.search.as_ref().is_some_and(|search| search.external.is_some()) {
             return wrong("spec.managed.search.external: this version runs OpenSearch itself (managed)".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What the manifest has sent to a server that it names, its writer must be allowed to use: the label says so.
+    async fn secrets_may_be_used(&self) -> Result<(), Trouble> {
+        let database = self.spec.database.as_ref().and_then(|d| d.external.as_ref()).map(|d| &d.admin_secret_ref);
+        let store = self.spec.object_store.as_ref().and_then(|s| s.external.as_ref()).map(|s| &s.secret_ref);
+        let needed = [(database, ["username", "password"]), (store, [keys::S3_KEY_ID, keys::S3_KEY])];
+        for (secret, names) in needed.into_iter().filter_map(|(secret, names)| Some((secret?, names))) {
+            let opened = self.ctx.api.open(&self.key.beside(&secret.name)).await?;
+            names.iter().try_for_each(|name| opened.get(name).map(drop))?;
         }
         Ok(())
     }

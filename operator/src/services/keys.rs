@@ -24,15 +24,18 @@ pub const LEGACY_KEY: &str = "legacy-exchange-key";
 pub const LEGACY_HASH: &str = "legacy-exchange-hash";
 pub const STATE_KEY: &str = "state-key";
 pub const JWKS: &str = "jwks.json";
+/// By what its database server knows it again. It lives as long as the keys.
+pub const ID: &str = "installation-id";
 /// The file of DIRAC's configuration that has what no other process may read.
 pub const SECRETS_CFG: &str = "secrets.cfg";
 
 /// The installation's own authority. It signs the host certificate where the manifest names none.
 const AUTHORITY: [&str; 2] = [authority::CERTIFICATE, authority::KEY];
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     AUTHORITY[0],
     AUTHORITY[1],
+    ID,
     ROOT_PASSWORD,
     DATABASE_PASSWORD,
     S3_KEY_ID,
@@ -52,7 +55,8 @@ pub fn make(installation: &str, now: Timestamp) -> Result<Data, NoKey> {
     let mut cfg = Cfg::default();
     cfg.set("/Systems/Databases/Password", password.expose_secret());
     cfg.set("/DiracX/LegacyExchangeApiKey", &legacy_key);
-    let values: [(&str, SecretString); 9] = [
+    let values: [(&str, SecretString); 10] = [
+        (ID, hex(&rand::rng().random::<[u8; 16]>()).into()),
         (ROOT_PASSWORD, word(32)),
         (DATABASE_PASSWORD, password),
         (S3_KEY_ID, word(20)),

@@ -11,7 +11,9 @@ pub const FRONT: &str = "diracgrid.org/front";
 /// Annotation of pods: what they were made from. Another value has them made anew, one by one.
 pub const MADE_FROM: &str = "diracgrid.org/made-from";
 /// The longest name of an installation: what is put behind it must fit into 63 characters.
-pub const LONGEST: usize = 40;
+pub const LONGEST: usize = 37;
+/// The longest host name: a certificate's common name has no more room.
+pub const LONGEST_HOST: usize = 64;
 
 /// The names of one installation.
 #[derive(Clone, Debug)]

@@ -62,8 +62,15 @@ pub fn excuse(pods: &[Pod]) -> Option<String> {
             .map(|c| format!("no node takes the pod: {}", c.message.as_deref().unwrap_or("nothing is said")))
             .or_else(|| containers().find_map(waits))
             .or_else(|| containers().find_map(ended))
+            .or_else(|| status.init_container_statuses.iter().flatten().find_map(prepares))
     });
     said.map(|text| crate::conditions::clip(&text, LONGEST))
+}
+
+/// A container that prepares the pod and has not ended: its log says what it waits for.
+fn prepares(container: &ContainerStatus) -> Option<String> {
+    container.state.as_ref()?.running.as_ref()?;
+    Some(format!("container {} prepares the pod and has not ended", container.name))
 }
 
 /// A container that waits for something else than its turn.
@@ -151,6 +158,10 @@ mod tests {
             "state": {"waiting": {"reason": "ContainerCreating"}},
         }]}));
         assert_eq!(excuse(&[starting]), None, "that passes");
+        let preparing = pod(json!({"initContainerStatuses": [{
+            "name": "convert", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"running": {}},
+        }]}));
+        assert_eq!(excuse(&[preparing]).unwrap(), "container convert prepares the pod and has not ended");
         let unscheduled =
             json!([{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: insufficient memory"}]);
         assert!(excuse(&[pod(json!({"conditions": unscheduled}))]).unwrap().contains("insufficient memory"));

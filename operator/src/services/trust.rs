@@ -17,7 +17,10 @@ use super::{
     names::Names,
     work::Work,
 };
-use crate::{names::Key, trouble::Trouble};
+use crate::{
+    names::{INSTALLATION_LABEL, Key},
+    trouble::Trouble,
+};
 
 /// The host certificate: the Secret that has it, whose it is, and a word that is another when it is renewed.
 pub struct Certificate {
@@ -89,6 +92,16 @@ impl Work<'_> {
         let key = self.key.beside(&name);
         if given.is_none() {
             let there = self.ctx.api.secret(&key).await.map_err(unanswered)?;
+            let is_others = |secret: &Secret| {
+                let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(INSTALLATION_LABEL));
+                label != Some(&self.key.name)
+            };
+            if there.as_ref().is_some_and(is_others) {
+                let text = format!(
+                    "Secret {name:?} is there and is not of this installation: name it in spec.managed.tls.secretRef, or rename it"
+                );
+                return Err(Trouble::new(Reason::ManifestImpossible, text));
+            }
             let is_good = there.as_ref().is_some_and(|secret| self.is_good(secret));
             if !is_good {
                 let all =

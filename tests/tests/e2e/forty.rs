@@ -10,7 +10,7 @@ use testbeds::real::{FORTY, LYON, Life, NAMESPACE, PARIS, peak};
 
 use super::scene::{POOLS, Scene};
 
-/// Most VMs that may be made for the forty jobs, beside those that replace what was taken back or refused: the nine of the pools, and half
+/// Most VMs that may be made for the forty jobs, beside those that replace what was taken back or refused, or run its jobs: the nine of the pools, and half
 /// as many again for a pilot that ended between two jobs.
 const ENOUGH: usize = 13;
 /// How long each job runs: longer than [`NOTICE`], so that jobs are lost.
@@ -69,7 +69,9 @@ pub async fn on_both_clouds_with_a_storm(scene: &mut Scene) {
         storm.given_back.as_secs(),
         storm.done.as_secs()
     );
-    assert!(made <= ENOUGH + storm.taken.len() + refused as usize, "{made} VMs were made for forty jobs");
+    // DIRAC holds a job that was given back for a minute or two. By then VMs have found no work and ended, so each may cost a VM of its own.
+    let anew = storm.taken.len().max(storm.lost.len());
+    assert!(made <= ENOUGH + anew + refused as usize, "{made} VMs were made for forty jobs");
 }
 
 async fn a_third_of_spot_is_taken_back(scene: &mut Scene) -> Storm {

@@ -97,7 +97,8 @@ pub fn component(installation: &Installation<'_>, chosen: &Chosen, made_from: &s
         workload::deployment(&pod, chosen.replicas, component.is_shared),
         workload::policy(installation, &slug, component.port(), component.is_public()),
     ];
-    if chosen.replicas > 1 {
+    // Always: one that is taken away with the second pod would have to be looked for.
+    if component.is_shared {
         objects.push(workload::budget(installation, &slug));
     }
     objects

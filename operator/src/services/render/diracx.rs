@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Installation, dirac,
-    pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, of_secret},
+    pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, literal, of_secret},
     stores, workload,
 };
 use crate::{
@@ -28,7 +28,7 @@ fn image(installation: &Installation<'_>) -> String {
 fn url(installation: &Installation<'_>, database: &str) -> String {
     let at = installation.stores().database;
     // The password is the variable before it: Kubernetes puts it in.
-    format!("mysql+aiomysql://{DATABASE_USER}:$(DATABASE_PASSWORD)@{}:{}/{database}", at.host, at.port)
+    format!("mysql+aiomysql://{DATABASE_USER}:$(DATABASE_PASSWORD)@{}:{}/{database}", literal(&at.host), at.port)
 }
 
 fn password(installation: &Installation<'_>) -> (String, Value) {
@@ -54,8 +54,12 @@ fn env(installation: &Installation<'_>) -> Vec<(String, Value)> {
     let issuer = format!("https://{}", installation.spec.host);
     let bucket = installation.spec.object_store.as_ref().and_then(|s| s.external.as_ref());
     let (endpoint, bucket, s3_secret) = match bucket {
-        Some(bucket) => (bucket.endpoint.clone(), bucket.bucket.as_str(), bucket.secret_ref.name.clone()),
-        None => (format!("http://{}:{}", installation.names.of(stores::S3), stores::S3_PORT), BUCKET, secret.clone()),
+        Some(bucket) => (literal(&bucket.endpoint), literal(&bucket.bucket), bucket.secret_ref.name.clone()),
+        None => (
+            format!("http://{}:{}", installation.names.of(stores::S3), stores::S3_PORT),
+            BUCKET.to_owned(),
+            secret.clone(),
+        ),
     };
     let client = json!({
         "endpoint_url": endpoint,
@@ -78,7 +82,7 @@ fn env(installation: &Installation<'_>) -> Vec<(String, Value)> {
         ("DIRACX_SERVICE_AUTH_TOKEN_KEYSTORE", format!("file:///keys/{}", keys::JWKS)),
         ("DIRACX_SERVICE_AUTH_TOKEN_ISSUER", issuer.clone()),
         ("DIRACX_SERVICE_AUTH_ALLOWED_REDIRECTS", json!([format!("{issuer}/api/docs/oauth2-redirect")]).to_string()),
-        ("DIRACX_SANDBOX_STORE_BUCKET_NAME", bucket.to_owned()),
+        ("DIRACX_SANDBOX_STORE_BUCKET_NAME", bucket),
         ("DIRACX_SANDBOX_STORE_AUTO_CREATE_BUCKET", "true".to_owned()),
         ("DIRACX_SANDBOX_STORE_SE_NAME", SANDBOX_SE.to_owned()),
         ("DIRACX_SANDBOX_STORE_S3_CLIENT_KWARGS", client.to_string()),

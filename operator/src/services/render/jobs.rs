@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Installation, dirac, diracx,
-    pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, of_secret},
+    pod::{Container, DIRAC_USER, Pod, dirac_volumes, empty, literal, of_secret},
     workload,
 };
 use crate::services::{
@@ -46,7 +46,8 @@ pub fn schemas(installation: &Installation<'_>) -> Value {
         image: installation.images.mariadb.clone(),
         command: ["sh", "-euc", SCHEMAS, "sh"].into_iter().chain(names).map(str::to_owned).collect(),
         env: vec![
-            ("DB_HOST".into(), json!(at.host)),
+            ("INSTALLATION".into(), of_secret(&own, keys::ID)),
+            ("DB_HOST".into(), json!(literal(&at.host))),
             ("DB_PORT".into(), json!(at.port.to_string())),
             ("DB_ADMIN".into(), user),
             ("DB_ADMIN_PASSWORD".into(), root),

@@ -83,6 +83,11 @@ fn variable(name: &str, value: &Value) -> Value {
     }
 }
 
+/// A text of the manifest in a variable: Kubernetes would put other variables, among them secrets, in the place of `$(NAME)`.
+pub fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 /// A value of a Secret, for a variable.
 pub fn of_secret(secret: &str, key: &str) -> Value {
     json!({"secretKeyRef": {"name": secret, "key": key}})

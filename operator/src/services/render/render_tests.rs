@@ -144,12 +144,7 @@ fn what_may_run_twice_is_replaced_without_a_gap_and_what_may_not_is_stopped_firs
     let strategy = |name: &str| named(&all, "Deployment", name)["spec"]["strategy"]["type"].clone();
     assert_eq!(strategy("escape-matcher"), "RollingUpdate");
     assert_eq!(strategy("escape-optimizationmind"), "Recreate");
-    assert_eq!(named(&all, "PodDisruptionBudget", "escape-matcher")["spec"]["minAvailable"], 1);
-    assert_eq!(
-        of_kind::<PodDisruptionBudget>(&all, "PodDisruptionBudget").len(),
-        1,
-        "one of one would block every drain"
-    );
+    assert_eq!(named(&all, "PodDisruptionBudget", "escape-matcher")["spec"]["maxUnavailable"], 1);
 }
 
 #[test]
@@ -206,4 +201,15 @@ fn what_each_process_reads_itself_has_it_made_anew_when_it_changes_and_what_is_p
     let full = managed(json!({"components": {"profile": "full"}}));
     let server = |spec: &Managed| named(&objects(spec), "StatefulSet", "escape-configuration")["spec"].clone();
     assert_eq!(server(&one), server(&full), "another set of components does not end it");
+}
+
+#[test]
+fn no_text_of_the_manifest_has_a_secret_put_into_it() {
+    let endpoint = "https://evil.example/$(DATABASE_PASSWORD)";
+    let spec = managed(json!({
+        "objectStore": {"external": {"endpoint": endpoint, "bucket": "$(S3_SECRET_ACCESS_KEY)", "secretRef": {"name": "s3"}}},
+    }));
+    let text = serde_json::to_string(&objects(&spec)).unwrap();
+    assert!(text.contains("https://evil.example/$$(DATABASE_PASSWORD)") && !text.contains("evil.example/$("));
+    assert!(text.contains("$$(S3_SECRET_ACCESS_KEY)"));
 }

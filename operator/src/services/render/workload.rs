@@ -110,14 +110,14 @@ pub fn front(installation: &Installation<'_>, ports: &[(u16, u16)]) -> Value {
     })
 }
 
-/// At least one of several pods stays when nodes are drained.
+/// Of several pods only one goes at a time when nodes are drained. Of one it holds up no drain.
 pub fn budget(installation: &Installation<'_>, part: &str) -> Value {
     let names = &installation.names;
     json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": metadata(installation, &names.of(part), part),
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": names.selector(part)}},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": names.selector(part)}},
     })
 }
 

@@ -17,10 +17,29 @@ one() { sql --execute "$1"; }
 # All that DIRAC's installer grants, and what its OptimizationMind needs: without the last one every job stays Received.
 grants='select, insert, lock tables, update, delete, create, drop, alter, references, create view, show view, index, trigger, alter routine, create routine, create temporary tables'
 
+# One server has one installation. What somebody else made is not taken over: its DIRAC would lose its password, and two would work on one
+# set of jobs.
+known=$(one "select count(*) from information_schema.tables where table_schema = 'DiracOperator' and table_name = 'Installation'")
+if [ "$known" = 0 ]; then
+  users=$(one "select count(*) from mysql.user where User = '$DB_USER'")
+  names=$(printf "'%s'," "$@")
+  tables=$(one "select count(*) from information_schema.tables where table_schema in (${names%,})")
+  if [ "$users" != 0 ] || [ "$tables" != 0 ]; then
+    echo "the server $DB_HOST has a user $DB_USER or tables of a DIRAC that this installation did not make: give it a server without" >&2
+    exit 1
+  fi
+  one "create database if not exists DiracOperator"
+  one "create table if not exists DiracOperator.Installation (Id varchar(64) primary key)"
+fi
+one "insert into DiracOperator.Installation select '$INSTALLATION' from dual where not exists (select * from DiracOperator.Installation)"
+if [ "$(one "select Id from DiracOperator.Installation")" != "$INSTALLATION" ]; then
+  echo "the server $DB_HOST belongs to another installation: give this one a server of its own" >&2
+  exit 1
+fi
+
 sql <<EOF
 create user if not exists '$DB_USER'@'%' identified by '$DB_PASSWORD';
 alter user '$DB_USER'@'%' identified by '$DB_PASSWORD';
-create database if not exists DiracOperator;
 create table if not exists DiracOperator.Schemas (Name varchar(64) primary key, State varchar(16) not null);
 EOF
 for name in "$@"; do
