@@ -10,8 +10,8 @@ use testbeds::real::{FORTY, LYON, Life, NAMESPACE, PARIS, peak};
 
 use super::scene::{POOLS, Scene};
 
-/// Most VMs that may be made for the forty jobs, beside those that replace what was taken back or refused, or run its jobs: the nine of the pools, and half
-/// as many again for a pilot that ended between two jobs.
+/// Most VMs that may be made for the forty jobs, beside those that replace what was taken back or refused, or run its jobs: the nine of the
+/// pools, and half as many again for a pilot that ended between two jobs.
 const ENOUGH: usize = 13;
 /// How long each job runs: longer than [`NOTICE`], so that jobs are lost.
 const JOB: u32 = 25;
