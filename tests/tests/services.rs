@@ -1,5 +1,5 @@
-//! Layer `services`: a whole DIRAC from one manifest, in pods of a real cluster, made by the operator from its own image and with the chart's
-//! rights alone; and jobs that a user submits to it.
+//! Layer `services`: a whole DIRAC from one manifest, in pods of a real cluster, made by the operator from its own image and with the
+//! chart's rights alone; and jobs that a user submits to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "services/user.rs"]

@@ -19,8 +19,8 @@ use crate::{SecretRef, reference::DNS_SUBDOMAIN, rule::rules};
 const VERSION: &str = "^[0-9]+[.][0-9]+[.][0-9]+([-.+]?[A-Za-z0-9.]+)?$";
 const HOST: &str = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$";
 
-/// A whole installation run by this operator, in pods of the object's namespace. An operator that was started without `--managed` (the chart's
-/// `managed.enabled`) leaves it alone and says so.
+/// A whole installation run by this operator, in pods of the object's namespace. An operator that was started without `--managed` (the
+/// chart's `managed.enabled`) leaves it alone and says so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = unchanging()))]
@@ -32,15 +32,15 @@ pub struct Managed {
     /// Version of DiracX, for example `0.7.0`. DIRAC's release notes say which versions fit together. Cannot change either.
     #[schemars(length(max = 32), regex(pattern = VERSION))]
     pub diracx_version: String,
-    /// Public host name under which users and pilots reach the installation, for example `dirac.example.org`. Cannot change: users, pilots and
-    /// DIRAC's configuration have it.
+    /// Public host name under which users and pilots reach the installation, for example `dirac.example.org`. Cannot change: users, pilots
+    /// and DIRAC's configuration have it.
     #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
     pub host: String,
     /// The host certificate of the services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// The authorities that sign the certificates of users, pilots and other hosts. Absent: only those whose certificates `ca.crt` of the host
-    /// certificate's Secret has are known, and of an installation with an authority of its own that is nobody else.
+    /// The authorities that sign the certificates of users, pilots and other hosts. Absent: only those whose certificates `ca.crt` of the
+    /// host certificate's Secret has are known, and of an installation with an authority of its own that is nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<Authorities>,
     /// The MariaDB or MySQL server of DIRAC's databases.

@@ -30,8 +30,8 @@ impl Api {
         kube::Api::namespaced_with(self.client.clone(), namespace, &resource(api_version, kind))
     }
 
-    /// Applies a whole object, which has its kind, namespace and name in it; gives it as the API server has it then. Fields that others set and
-    /// that are ours too become ours.
+    /// Applies a whole object, which has its kind, namespace and name in it; gives it as the API server has it then. Fields that others
+    /// set and that are ours too become ours.
     pub async fn apply_any(&self, object: &Value) -> Result<Value, kube::Error> {
         let (kind, name) = (word(object, "/kind"), word(object, "/metadata/name"));
         let api = self.any(word(object, "/metadata/namespace"), word(object, "/apiVersion"), kind);

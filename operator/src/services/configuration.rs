@@ -1,8 +1,8 @@
 //! DIRAC's configuration as an installation begins with it, and the files that each process reads itself.
 //!
-//! What services publish to everybody stands in `Local.cfg`, which the Configuration server reads once; each process reads `dirac.cfg`, and
-//! beside it what only it may know (`secrets.cfg`, see `keys.rs`). DIRAC's own defaults of each component, the authorizations of its methods among
-//! them, are put under it from `ConfigTemplate.cfg` of the version that runs, when the first pod starts.
+//! What services publish to everybody stands in `Local.cfg`, which the Configuration server reads once; each process reads `dirac.cfg`,
+//! and beside it what only it may know (`secrets.cfg`, see `keys.rs`). DIRAC's own defaults of each component, the authorizations of its
+//! methods among them, are put under it from `ConfigTemplate.cfg` of the version that runs, when the first pod starts.
 
 use broker::configuration::Cfg;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! A managed installation on a real API server. No node runs its pods: the test says of each what a kubelet would, stage after stage, so that
-//! every object is taken by the API server and comes in its turn. That the pods do what they are for is shown where there is a node.
+//! A managed installation on a real API server. No node runs its pods: the test says of each what a kubelet would, stage after stage, so
+//! that every object is taken by the API server and comes in its turn. That the pods do what they are for is shown where there is a node.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 

@@ -99,8 +99,8 @@ fn env(installation: &Installation<'_>) -> Vec<(String, Value)> {
 
 const MOUNTS: [(&str, &str); 4] = [("git", "/git"), ("keys", "/keys"), ("host", "/host"), ("diracx-tmp", "/tmp")];
 
-/// A pod of DiracX's. Its configuration is DIRAC's, converted: first before it starts, then at each change. What cannot be converted is left
-/// out, and the last good one stays.
+/// A pod of DiracX's. Its configuration is DIRAC's, converted: first before it starts, then at each change. What cannot be converted is
+/// left out, and the last good one stays.
 fn pod<'a>(installation: &'a Installation<'a>, part: &'a str, main: Container, made_from: &str) -> Pod<'a> {
     let follow = |name, once: bool| {
         let words = ["follow", installation.spec.host.as_str(), "9135", "/converted"];

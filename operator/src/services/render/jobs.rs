@@ -62,8 +62,8 @@ pub fn schemas(installation: &Installation<'_>) -> Value {
     workload::job(&pod)
 }
 
-/// Tables that DIRAC's classes make when they are first used, which two services must not do at once, and the rows without which no client gets
-/// a sandbox: a Job, alone, before the services start.
+/// Tables that DIRAC's classes make when they are first used, which two services must not do at once, and the rows without which no client
+/// gets a sandbox: a Job, alone, before the services start.
 pub fn preparation(installation: &Installation<'_>) -> Value {
     let mut pod = Pod::new(installation, "preparation", DIRAC_USER);
     pod.containers.push(dirac::container(
