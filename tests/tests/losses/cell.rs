@@ -50,7 +50,15 @@ pub async fn a_cell_that_is_away_twice_costs_no_job_and_no_vm(scene: &mut Scene)
     a_fresh_operator_looks(scene).await;
     stays(scene, "one server is left out, and Nova knows it when asked", THERE, &before).await;
     // The Cloud has its doubt only until Nova's answer, which may be sooner than its status is written.
-    assert!(scene.way.asked_for(&some[0]) > 0, "the list was believed: nobody asked Nova for the server that it lacks");
+    until(
+        "Nova is asked for the server that its list lacks: the list is not believed",
+        Duration::from_secs(60),
+        async || {
+            if scene.way.asked_for(&some[0]) > 0 { Ok(()) } else { Err("nobody asked".to_owned()) }
+        },
+    )
+    .await
+    .unwrap();
     scene.way.show();
     until("the cloud has no doubts", Duration::from_secs(60), async || match doubt(scene) {
         None => Ok(()),

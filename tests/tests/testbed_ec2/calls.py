@@ -213,7 +213,8 @@ def spot_instances_are_taken_back_at_random():
     assert json.loads(warned[0]['Body'])['detail-type'] == 'EC2 Spot Instance Interruption Warning', warned
     control('reclaim-at-random', seed=1, rates=[], notice=0)
     assert control('reclaims-to-come') == {}
-    assert all(one(id)['State']['Name'] == 'running' for id in others)
+    # A busy machine may not have started them yet.
+    assert all(one(id)['State']['Name'] in ('pending', 'running') for id in others)
     ec2.terminate_instances(InstanceIds=many + few + others + [later])
 
 
