@@ -69,7 +69,8 @@ async fn one_manifest_becomes_a_dirac_that_takes_jobs() {
 }
 
 fn load(cluster: &Cluster, state: &Path, images: &[(&str, Image)]) {
-    cluster.load(&image::archive(state).unwrap()).unwrap();
+    let program = image::program().unwrap();
+    cluster.load(&image::archive(state, Some(&program)).unwrap().0).unwrap();
     for (_, image) in images {
         cluster.load(&image.archive).unwrap();
     }

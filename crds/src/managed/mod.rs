@@ -78,6 +78,23 @@ pub struct Managed {
     pub deletion_policy: DeletionPolicy,
 }
 
+impl Managed {
+    /// The database server, where it runs elsewhere.
+    pub fn external_database(&self) -> Option<&ExternalDatabase> {
+        self.database.as_ref()?.external.as_ref()
+    }
+
+    /// The bucket of the sandboxes, where its store runs elsewhere.
+    pub fn external_store(&self) -> Option<&Bucket> {
+        self.object_store.as_ref()?.external.as_ref()
+    }
+
+    /// Whether nothing is left when the object is deleted.
+    pub fn is_all_deleted(&self) -> bool {
+        self.deletion_policy == DeletionPolicy::Delete
+    }
+}
+
 /// What becomes of volumes and keys when the object is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {

@@ -22,7 +22,10 @@ use crate::{
     amounts::count,
     api::secret::Opened,
     context::Context,
-    known::{installation::Handle, services::Services},
+    known::{
+        installation::Handle,
+        services::{NOT_LOOKED_AT, Services},
+    },
     names::Key,
     readiness::{configuration_address, job_manager_address},
     trouble::Trouble,
@@ -149,10 +152,8 @@ async fn make(
 
 /// Why there is no way to a managed installation.
 fn not_there_yet(services: Option<&Services>) -> Trouble {
-    match services.and_then(|services| services.lacks.clone()) {
-        Some(lacks) => lacks,
-        None => Trouble::new(Reason::NotRead, "the parts of the installation have not been looked at yet"),
-    }
+    let lacks = services.and_then(|services| services.lacks.clone());
+    lacks.unwrap_or_else(|| Trouble::new(Reason::NotRead, NOT_LOOKED_AT))
 }
 
 /// Clients of the services of one DIRAC.

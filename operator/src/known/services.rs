@@ -6,6 +6,9 @@ use crds::{installation::External, managed::Part};
 
 use crate::trouble::Trouble;
 
+/// What is said while nothing was seen.
+pub const NOT_LOOKED_AT: &str = "the parts of the installation have not been looked at yet";
+
 /// What was seen the last time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Services {

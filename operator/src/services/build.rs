@@ -6,6 +6,8 @@ use std::{
 };
 
 use crds::{Reason, managed::Part};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,11 +22,14 @@ use crate::{known::services::Services, names::is_paused, trouble::Trouble};
 /// What was applied is applied again after this time, so that what others change in it is put back.
 const AGAIN: Duration = Duration::from_secs(300);
 
+/// Kind and name of an object.
+type Id = (String, String);
+
 /// What was applied: its fingerprint, and when.
-pub type Applied = HashMap<(String, String), (String, Instant)>;
+pub type Applied = HashMap<Id, (String, Instant)>;
 
 /// The objects that are there, by kind and name.
-pub type Live = HashMap<(String, String), Value>;
+pub type Live = HashMap<Id, Value>;
 
 impl Work<'_> {
     /// The objects that are there now, by kind and name: those that have a state, and those that are taken away when nobody wants them.
@@ -36,7 +41,7 @@ impl Work<'_> {
             for mut object in list.map_err(unanswered)? {
                 object["kind"] = kind.into();
                 object["apiVersion"] = api_version.into();
-                live.insert((kind.to_owned(), name_of(&object)), object);
+                live.insert(id_of(&object), object);
             }
         }
         // What somebody deleted is applied anew.
@@ -46,7 +51,7 @@ impl Work<'_> {
 
     /// Applies an object where it is not as it was applied the last time; gives it as it is now.
     pub async fn put(&self, object: &Value, live: &Live, applied: &mut Applied) -> Result<Value, Trouble> {
-        let of = (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object));
+        let of = id_of(object);
         let print = fingerprint(object);
         let is_fresh = applied.get(&of).is_some_and(|(before, at)| *before == print && at.elapsed() < AGAIN);
         let there = live.get(&of);
@@ -88,7 +93,7 @@ impl Work<'_> {
         if !is_others {
             return Ok(());
         }
-        let (kind, name) = (object["kind"].as_str().unwrap_or_default(), name_of(object));
+        let (kind, name) = id_of(object);
         let text = format!(
             "{kind} {name:?} is there and is not of this installation: delete it or rename it, or give the installation another name"
         );
@@ -105,10 +110,11 @@ impl Work<'_> {
         services: &mut Services,
     ) -> Result<(), Trouble> {
         let mut waits: Option<String> = None;
+        let mut pods = None;
         for stage in stages {
             let is_held = waits.is_some();
             for object in &stage.objects {
-                let of = (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object));
+                let of = id_of(object);
                 let has_state = matches!(of.0.as_str(), "Deployment" | "StatefulSet" | "Job");
                 let now = match (is_held, live.get(&of)) {
                     (false, _) => self.put(object, live, applied).await?,
@@ -116,7 +122,14 @@ impl Work<'_> {
                     (true, None) => continue,
                 };
                 let message = match lacks(&now) {
-                    Some(text) => Some(self.explained(object, &text).await),
+                    Some(text) => {
+                        if pods.is_none() {
+                            // Where they cannot be listed, the sentence stands without what they say.
+                            let list = self.ctx.api.pods(&self.key.namespace, &self.labels()).await;
+                            pods = Some(list.unwrap_or_default());
+                        }
+                        Some(explained(object, &text, pods.as_deref().unwrap_or_default()))
+                    }
                     None => None,
                 };
                 if let Some(text) = &message {
@@ -132,25 +145,10 @@ impl Work<'_> {
         waits.map_or(Ok(()), |text| Err(Trouble::new(Reason::PartsNotReady, text)))
     }
 
-    /// The sentence, and what its pods say.
-    async fn explained(&self, object: &Value, text: &str) -> String {
-        let part = object["metadata"]["labels"][PART].as_str().unwrap_or_default();
-        let labels = format!("{},{PART}={part}", self.labels());
-        match self.ctx.api.pods(&self.key.namespace, &labels).await {
-            Ok(pods) => excuse(&pods).map_or_else(|| text.to_owned(), |why| format!("{text}; {why}")),
-            Err(_) => text.to_owned(),
-        }
-    }
-
     /// Takes away the Deployments and ended Jobs that nobody wants any more. Nothing with a volume is ever taken away here.
     pub async fn prune(&self, stages: &[Stage], live: &Live) -> Result<(), Trouble> {
-        let wanted: BTreeSet<(String, String)> = stages
-            .iter()
-            .flat_map(|stage| &stage.objects)
-            .map(|object| (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object)))
-            .collect();
-        let is_over =
-            |of: &(String, String), object: &Value| of.0 == "Deployment" || (of.0 == "Job" && lacks(object).is_none());
+        let wanted: BTreeSet<Id> = stages.iter().flat_map(|stage| &stage.objects).map(id_of).collect();
+        let is_over = |of: &Id, object: &Value| of.0 == "Deployment" || (of.0 == "Job" && lacks(object).is_none());
         let unwanted =
             live.iter().filter(|(of, object)| is_over(of, object) && !wanted.contains(of) && self.is_ours(object));
         for (of, object) in unwanted.filter(|_| !is_paused(self.installation)) {
@@ -159,6 +157,17 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The sentence, and what the pods of its part say.
+fn explained(object: &Value, text: &str, pods: &[Pod]) -> String {
+    let part = object["metadata"]["labels"][PART].as_str().unwrap_or_default();
+    let of_part = pods.iter().filter(|pod| pod.labels().get(PART).is_some_and(|label| label == part));
+    excuse(of_part).map_or_else(|| text.to_owned(), |why| format!("{text}; {why}"))
+}
+
+fn id_of(object: &Value) -> Id {
+    (object["kind"].as_str().unwrap_or_default().to_owned(), name_of(object))
 }
 
 pub fn name_of(object: &Value) -> String {

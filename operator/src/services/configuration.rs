@@ -7,7 +7,7 @@
 use broker::configuration::Cfg;
 use serde_json::Value;
 
-use super::catalogue::{Chosen, Component, DATABASES, Kind, Wrong};
+use super::catalogue::{CONFIGURATION, Chosen, Component, DATABASES, Kind, Wrong};
 
 /// The storage element in which sandboxes lie, as DIRAC and DiracX call it.
 pub const SANDBOX_SE: &str = "ProductionSandboxSE";
@@ -30,8 +30,6 @@ const HANDLER: &str = "DIRAC/ConfigurationSystem/Service/ConfigurationHandler.py
 pub struct Stores {
     pub database: Address,
     pub search: Address,
-    /// Whether the search server speaks TLS, and its user.
-    pub search_tls: bool,
 }
 
 /// Host and port.
@@ -81,7 +79,7 @@ impl Basis<'_> {
     }
 
     fn addresses(&self, cfg: &mut Cfg) {
-        let url = format!("dips://{}:9135/Configuration/Server", self.host);
+        let url = self.url(&CONFIGURATION);
         let at = |name: &str| format!("/DIRAC/Configuration/{name}");
         cfg.set(&at("Name"), "Local");
         cfg.set(&at("Servers"), &url);
@@ -148,7 +146,7 @@ impl Basis<'_> {
     /// `dirac.cfg` of clients.
     pub fn of_clients(&self) -> Cfg {
         let mut cfg = Cfg::default();
-        cfg.set("/DIRAC/Configuration/Servers", &format!("dips://{}:9135/Configuration/Server", self.host));
+        cfg.set("/DIRAC/Configuration/Servers", &self.url(&CONFIGURATION));
         cfg
     }
 
@@ -159,7 +157,7 @@ impl Basis<'_> {
         cfg.set("/DIRAC/Security/UseServerCertificate", "yes");
         cfg.set("/DIRAC/Security/CertFile", HOST_CERTIFICATE);
         cfg.set("/DIRAC/Security/KeyFile", HOST_KEY);
-        cfg.set("/DIRAC/Configuration/Servers", &format!("dips://{}:9135/Configuration/Server", self.host));
+        cfg.set("/DIRAC/Configuration/Servers", &self.url(&CONFIGURATION));
         cfg.set("/LocalSite/Site", OWN_SITE);
         let databases = "/Systems/Databases";
         cfg.set(&format!("{databases}/User"), super::DATABASE_USER);
@@ -168,7 +166,7 @@ impl Basis<'_> {
         let search = "/Systems/NoSQLDatabases";
         cfg.set(&format!("{search}/Host"), &self.stores.search.host);
         cfg.set(&format!("{search}/Port"), &self.stores.search.port.to_string());
-        cfg.set(&format!("{search}/SSL"), if self.stores.search_tls { "Yes" } else { "No" });
+        cfg.set(&format!("{search}/SSL"), "No");
         cfg.set(&format!("{search}/User"), "dirac");
         cfg.set(&format!("{search}/Password"), "none");
         cfg
@@ -182,7 +180,7 @@ impl Basis<'_> {
         cfg.set(&at("Master"), "yes");
         cfg.set(&at("AutoPublish"), "no");
         cfg.set(&at("AutoSlaveSync"), "no");
-        cfg.set(&at("MasterServer"), &format!("dips://{}:9135/Configuration/Server", self.host));
+        cfg.set(&at("MasterServer"), &self.url(&CONFIGURATION));
         let server = "/Systems/Configuration/Services/Server";
         cfg.set(&format!("{server}/HandlerPath"), HANDLER);
         cfg.set(&format!("{server}/Port"), "9135");

@@ -7,7 +7,7 @@ use crds::{
     installation::{DiracCredentials, External, LostJobs},
     managed::Managed,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     build::{Applied, unanswered},
@@ -105,7 +105,7 @@ impl Work<'_> {
             names: names.clone(),
             spec: self.spec,
             images: &images,
-            owner: self.owner(),
+            owner: json!(self.owner()),
             chosen,
             address: None,
             certificate: &certificate.secret,
@@ -168,8 +168,8 @@ impl Work<'_> {
 
     /// What the manifest has sent to a server that it names, its writer must be allowed to use: the label says so.
     async fn secrets_may_be_used(&self) -> Result<(), Trouble> {
-        let database = self.spec.database.as_ref().and_then(|d| d.external.as_ref()).map(|d| &d.admin_secret_ref);
-        let store = self.spec.object_store.as_ref().and_then(|s| s.external.as_ref()).map(|s| &s.secret_ref);
+        let database = self.spec.external_database().map(|database| &database.admin_secret_ref);
+        let store = self.spec.external_store().map(|store| &store.secret_ref);
         let needed = [(database, ["username", "password"]), (store, [keys::S3_KEY_ID, keys::S3_KEY])];
         for (secret, names) in needed.into_iter().filter_map(|(secret, names)| Some((secret?, names))) {
             let opened = self.ctx.api.open(&self.key.beside(&secret.name)).await?;
@@ -181,16 +181,14 @@ impl Work<'_> {
     /// A pod whose ConfigMap lacks waits without a word.
     async fn authorities_are_there(&self) -> Result<(), Trouble> {
         let Some(authorities) = &self.spec.authorities else { return Ok(()) };
-        let key = self.key.beside(&authorities.config_map_ref.name);
-        match self.ctx.api.has_config_map(&key).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let text =
-                    format!("spec.managed.authorities names ConfigMap {:?}, which does not exist: create it", key.name);
-                Err(Trouble::new(Reason::ReferenceMissing, text))
-            }
-            Err(error) => Err(unanswered(error)),
+        let name = &authorities.config_map_ref.name;
+        let metadata = json!({"name": name, "namespace": self.key.namespace});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        if self.ctx.api.find_any(&map).await.map_err(unanswered)?.is_some() {
+            return Ok(());
         }
+        let text = format!("spec.managed.authorities names ConfigMap {name:?}, which does not exist: create it");
+        Err(Trouble::new(Reason::ReferenceMissing, text))
     }
 
     fn way(&self, secret: &str, at: IpAddr) -> Way {

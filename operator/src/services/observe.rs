@@ -52,8 +52,8 @@ fn job(object: &Value) -> Option<String> {
 }
 
 /// What the pods of a part say of why they do not run: the first that says something.
-pub fn excuse(pods: &[Pod]) -> Option<String> {
-    let said = pods.iter().find_map(|pod| {
+pub fn excuse<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
+    let said = pods.into_iter().find_map(|pod| {
         let status = pod.status.as_ref()?;
         let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
         let containers =

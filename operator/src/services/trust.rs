@@ -1,10 +1,8 @@
 //! The keys and the host certificate of an installation: made where there are none, kept, and renewed in time.
 
-use std::collections::BTreeMap;
-
 use broker::demand::diset::Credentials;
-use crds::{Reason, managed::DeletionPolicy};
-use k8s_openapi::api::core::v1::Secret;
+use crds::{Reason, annotation::CREDENTIAL};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -35,7 +33,7 @@ impl Work<'_> {
     /// The Secret with passwords and keys: made once. Where it is gone while volumes are there, new keys would not fit what these have.
     pub async fn keys(&self, names: &Names) -> Result<Secret, Trouble> {
         let key = self.key.beside(&names.of("keys"));
-        if let Some(secret) = self.ctx.api.secret(&key).await.map_err(unanswered)? {
+        if let Some(secret) = self.ctx.api.read::<Secret>(&key).await.map_err(unanswered)? {
             let gone = keys::lacking(secret.data.as_ref());
             if gone.is_empty() {
                 return Ok(secret);
@@ -54,35 +52,25 @@ impl Work<'_> {
             return Err(Trouble::new(Reason::KeysMissing, text));
         }
         let data = keys::make(&self.key.name, self.ctx.clock.now()).map_err(|error| not_made(&error))?;
-        let secret = self.secret_object(&key, data, self.is_all_deleted(), names)?;
+        let secret = self.secret_object(&key, data, self.spec.is_all_deleted(), names);
         self.ctx.api.make_secret(&secret).await.map_err(not_written)?;
         tracing::info!(installation = %self.key, secret = key.name, "keys of a new installation were made");
         // Another leader may have been faster: what is there is what holds.
-        let made = self.ctx.api.secret(&key).await.map_err(unanswered)?;
+        let made = self.ctx.api.read::<Secret>(&key).await.map_err(unanswered)?;
         made.ok_or_else(|| Trouble::new(Reason::PartsNotReady, format!("Secret {:?} is being made", key.name)))
     }
 
-    fn is_all_deleted(&self) -> bool {
-        self.spec.deletion_policy == DeletionPolicy::Delete
-    }
-
-    fn secret_object(
-        &self,
-        key: &Key,
-        data: authority::Data,
-        is_owned: bool,
-        names: &Names,
-    ) -> Result<Secret, Trouble> {
-        let mut labels: BTreeMap<&str, String> = names.labels();
-        labels.insert(crds::annotation::CREDENTIAL, "true".to_owned());
-        let mut object = json!({"metadata": {"name": key.name, "namespace": key.namespace, "labels": labels}});
-        if is_owned {
-            object["metadata"]["ownerReferences"] = json!([self.owner()]);
-        }
-        let mut secret: Secret =
-            serde_json::from_value(object).map_err(|error| Trouble::new(Reason::ApiServer, error.to_string()))?;
-        secret.data = Some(data);
-        Ok(secret)
+    fn secret_object(&self, key: &Key, data: authority::Data, is_owned: bool, names: &Names) -> Secret {
+        let mut labels = names.labels();
+        labels.insert(CREDENTIAL, "true".to_owned());
+        let metadata = ObjectMeta {
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            labels: Some(labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()),
+            owner_references: is_owned.then(|| vec![self.owner()]),
+            ..ObjectMeta::default()
+        };
+        Secret { metadata, data: Some(data), ..Secret::default() }
     }
 
     /// The host certificate that the manifest names, or one of the installation's own authority, renewed in time.
@@ -91,7 +79,7 @@ impl Work<'_> {
         let name = given.map_or_else(|| names.of("host"), |secret| secret.name.clone());
         let key = self.key.beside(&name);
         if given.is_none() {
-            let there = self.ctx.api.secret(&key).await.map_err(unanswered)?;
+            let there = self.ctx.api.read::<Secret>(&key).await.map_err(unanswered)?;
             let is_others = |secret: &Secret| {
                 let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(INSTALLATION_LABEL));
                 label != Some(&self.key.name)
@@ -109,10 +97,7 @@ impl Work<'_> {
                 let data = keys.data.as_ref().ok_or_else(|| Trouble::new(Reason::KeysMissing, "no keys"))?;
                 let signed = authority::sign(&self.key.name, data, &all, self.ctx.clock.now());
                 let data = signed.map_err(|error| not_made(&error))?;
-                let secret = self.secret_object(&key, data, true, names)?;
-                let mut object =
-                    serde_json::to_value(&secret).map_err(|e| Trouble::new(Reason::ApiServer, e.to_string()))?;
-                (object["apiVersion"], object["kind"]) = ("v1".into(), "Secret".into());
+                let object = json!(self.secret_object(&key, data, true, names));
                 self.ctx.api.apply_any(&object).await.map_err(not_written)?;
             }
         }

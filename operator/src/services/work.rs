@@ -1,8 +1,8 @@
 //! One look at one managed installation: what all that is done in it is given.
 
 use crds::{DiracInstallation, managed::Managed};
-use kube::{Resource, ResourceExt};
-use serde_json::{Value, json};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
 
 use crate::{
     context::Context,
@@ -19,14 +19,9 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// The reference to the installation's object, for what goes with it.
-    pub fn owner(&self) -> Value {
-        json!({
-            "apiVersion": DiracInstallation::api_version(&()),
-            "kind": DiracInstallation::kind(&()),
-            "name": self.key.name,
-            "uid": self.installation.uid(),
-            "controller": true,
-        })
+    pub fn owner(&self) -> OwnerReference {
+        // An object that was read has a name and a UID.
+        self.installation.controller_owner_ref(&()).unwrap_or_default()
     }
 
     /// The labels by which its objects are found.

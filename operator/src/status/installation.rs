@@ -33,8 +33,7 @@ pub fn status(pass: &Pass<'_>, installation: &DiracInstallation) -> DiracInstall
         )
     });
     conditions.resolved(&[], rival.as_deref());
-    let mut not = Vec::new();
-    not.extend(installation.spec.managed.iter().flat_map(services::not_acted_on));
+    let mut not: Vec<_> = installation.spec.managed.iter().flat_map(services::not_acted_on).collect();
     if installation.spec.external.as_ref().is_some_and(|e| e.diracx.is_some()) {
         not.push("spec.external.diracx");
     }

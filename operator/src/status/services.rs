@@ -6,7 +6,10 @@ use crds::{
     managed::{Managed, Part},
 };
 
-use crate::{conditions::Conditions, known::services::Services};
+use crate::{
+    conditions::Conditions,
+    known::services::{NOT_LOOKED_AT, Services},
+};
 
 /// The fields of the manifest that this version accepts and does not act on.
 pub fn not_acted_on(managed: &Managed) -> Vec<&'static str> {
@@ -29,8 +32,7 @@ pub fn says(services: Option<&Services>, conditions: &mut Conditions) {
             conditions.says(ConditionType::ServicesReady, Some(false), lacks.reason, &lacks.message);
         }
         None => {
-            let text = "the parts of the installation have not been looked at yet";
-            conditions.says(ConditionType::ServicesReady, None, Reason::NotRead, text);
+            conditions.says(ConditionType::ServicesReady, None, Reason::NotRead, NOT_LOOKED_AT);
         }
     }
 }

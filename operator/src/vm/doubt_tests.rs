@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use broker::{
     clock::Clock,
-    cloud::{Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Vm, Wanted},
+    cloud::{CloudError, Image, Limits, Offers, Order, Vm},
     demand::Fault,
     pilot::rows::{NewPilot, PilotRow, PilotRows, PilotStatus, RowsError},
 };
@@ -15,6 +15,7 @@ use super::{
     done::Effect,
     next::Step,
     observed::Observed,
+    orders_tests::{OrdersOnly, Takes},
     outcome_tests::{at, pilot_vm, server},
     step,
 };
@@ -24,41 +25,15 @@ use crate::{context::State, errands::Errands, names::Key};
 #[derive(Default)]
 struct Keen(Mutex<Vec<bool>>);
 
-#[async_trait]
-impl Cloud for Keen {
-    async fn offers(&self, _: &Wanted) -> Result<Offers, CloudError> {
-        Ok(Offers::default())
-    }
-    async fn headroom(&self) -> Result<Headroom, CloudError> {
-        Ok(Headroom::default())
-    }
-    async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
+impl Takes for Keen {
+    const LIMITS: Limits = Limits::NOVA;
+
+    fn take(&self, order: &Order) -> Result<Vm, CloudError> {
         self.0.lock().unwrap().push(order.attempt.look_only);
         if order.attempt.look_only {
             return Err(CloudError::Unclear { message: "there is none yet".into(), until: at(180) });
         }
         Ok(server(&order.owner.uid))
-    }
-    async fn list(&self, _: &str) -> Result<Vec<Vm>, CloudError> {
-        Ok(Vec::new())
-    }
-    async fn get(&self, _: &str) -> Result<Option<Vm>, CloudError> {
-        Ok(None)
-    }
-    async fn find(&self, _: &Owner) -> Result<Vec<Vm>, CloudError> {
-        Ok(Vec::new())
-    }
-    fn settle(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
-    }
-    async fn delete(&self, _: &str) -> Result<(), CloudError> {
-        Ok(())
-    }
-    async fn console(&self, _: &str, _: usize) -> Result<String, CloudError> {
-        Ok(String::new())
-    }
-    fn limits(&self) -> Limits {
-        Limits::NOVA
     }
 }
 
@@ -94,7 +69,7 @@ fn row() -> PilotRow {
 /// Repeats an attempt in a process that knows nothing of it, with these rows; whether it was only looked for, a VM came of it, and the row
 /// is known afterwards.
 async fn repeated(rows: Option<Says>) -> (bool, bool, bool) {
-    let (state, vm, keen) = (State::default(), pilot_vm("a", "c"), Arc::new(Keen::default()));
+    let (state, vm, keen) = (State::default(), pilot_vm("a", "c"), Arc::new(OrdersOnly(Keen::default())));
     let mut offers = Offers::default();
     offers.images.insert("default".into(), Image { id: "image".into(), ..Image::default() });
     state.clouds.get(&Key::of(&vm).beside("c")).update(|facts| {
@@ -107,7 +82,7 @@ async fn repeated(rows: Option<Says>) -> (bool, bool, bool) {
     let seen = Observed::of(&state, &vm, at(6), Instant::now());
     let create = Step::Create { n: 1, since: at(5), repeated: true };
     let done = step::ask(&state, &Clock::default(), &Errands::default(), &seen, create, None).await;
-    let [looked] = keen.0.lock().unwrap()[..] else { panic!("the cloud is asked once") };
+    let [looked] = keen.0.0.lock().unwrap()[..] else { panic!("the cloud is asked once") };
     (looked, done.effects.contains(&Effect::Launched), done.learnt.is_registered)
 }
 

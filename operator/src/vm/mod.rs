@@ -26,6 +26,8 @@ mod doubt_tests;
 #[cfg(test)]
 mod next_tests;
 #[cfg(test)]
+mod orders_tests;
+#[cfg(test)]
 mod outcome_tests;
 #[cfg(test)]
 mod recall_tests;

@@ -1,14 +1,10 @@
 //! One order that names several zones: what it names is written down first, and what comes of it counts where the VM was bought.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use broker::{
     clock::moment,
-    cloud::{Choice, Cloud, CloudError, Headroom, Image, Limits, Offers, Order, Owner, Scope, Vm, Wanted},
+    cloud::{Choice, CloudError, Image, Limits, Offers, Order, Scope, Vm},
     experience::{Lot, Reach},
 };
 use crds::{
@@ -22,6 +18,7 @@ use super::{
     launch::lots_of,
     next::Step,
     observed::Observed,
+    orders_tests::{OrdersOnly, Takes},
     outcome_tests::{at, pilot_vm, server},
     step::take,
     write_down::write_down,
@@ -41,43 +38,18 @@ struct Zones {
     ordered: Mutex<Vec<Vec<String>>>,
 }
 
-#[async_trait]
-impl Cloud for Zones {
-    fn asks_for_all(&self) -> bool {
-        self.asks_for_all
-    }
-    async fn create(&self, order: &Order) -> Result<Vm, CloudError> {
+impl Takes for Zones {
+    const LIMITS: Limits = Limits::EC2;
+
+    fn take(&self, order: &Order) -> Result<Vm, CloudError> {
         let zones = order.choices.iter().filter_map(|choice| choice.zone.clone()).collect();
         self.ordered.lock().unwrap().push(zones);
         let zone = self.room.clone()?.to_owned();
         Ok(Vm { bought: Some(Choice { zone: Some(zone), ..order.choices[0].clone() }), ..server(&order.owner.uid) })
     }
-    async fn offers(&self, _: &Wanted) -> Result<Offers, CloudError> {
-        Ok(Offers::default())
-    }
-    async fn headroom(&self) -> Result<Headroom, CloudError> {
-        Ok(Headroom::default())
-    }
-    async fn list(&self, _: &str) -> Result<Vec<Vm>, CloudError> {
-        Ok(Vec::new())
-    }
-    async fn get(&self, _: &str) -> Result<Option<Vm>, CloudError> {
-        Ok(None)
-    }
-    async fn find(&self, _: &Owner) -> Result<Vec<Vm>, CloudError> {
-        Ok(Vec::new())
-    }
-    fn settle(&self) -> Duration {
-        Duration::ZERO
-    }
-    async fn delete(&self, _: &str) -> Result<(), CloudError> {
-        Ok(())
-    }
-    async fn console(&self, _: &str, _: usize) -> Result<String, CloudError> {
-        Ok(String::new())
-    }
-    fn limits(&self) -> Limits {
-        Limits::EC2
+
+    fn asks_for_all(&self) -> bool {
+        self.asks_for_all
     }
 }
 
@@ -101,7 +73,7 @@ struct World {
     ctx: Context,
     fake: Fake,
     cloud: Arc<Handle>,
-    driver: Arc<Zones>,
+    driver: Arc<OrdersOnly<Zones>>,
 }
 
 fn world(vm: &PilotVM, room: Result<&'static str, CloudError>, asks_for_all: bool) -> World {
@@ -111,7 +83,7 @@ fn world(vm: &PilotVM, room: Result<&'static str, CloudError>, asks_for_all: boo
     let fake = Fake::default();
     fake.put("pilotvms", vm);
     let ctx = Context::of(fake.client(), State { stores, ..State::default() });
-    let driver = Arc::new(Zones { room, asks_for_all, ordered: Mutex::default() });
+    let driver = Arc::new(OrdersOnly(Zones { room, asks_for_all, ordered: Mutex::default() }));
     let mut offers = Offers::default();
     offers.images.insert("default".into(), Image { id: "image".into(), ..Image::default() });
     let cloud = ctx.state.clouds.get(&Key::of(vm).beside("paris"));
@@ -139,7 +111,7 @@ impl World {
     }
 
     fn ordered(&self) -> Vec<Vec<String>> {
-        self.driver.ordered.lock().unwrap().clone()
+        self.driver.0.ordered.lock().unwrap().clone()
     }
 
     /// Zones of what is refused, one by one.

@@ -2,7 +2,9 @@
 //! folder.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -32,12 +34,13 @@ pub fn storage(folder: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// An archive of the operator's image with the program of [`program`], built as a person builds it who has Debian's buildah. Its layers stay in
-/// `folder`.
-pub fn archive(folder: &Path) -> Result<PathBuf> {
+/// An archive of the operator's image, built as a person builds it who has Debian's buildah, and what was said; with this program, or else with
+/// one that is built as it is shipped. Its layers stay in `folder`.
+pub fn archive(folder: &Path, program: Option<&Path>) -> Result<(PathBuf, String)> {
     let archive = folder.join("operator.tar");
     let mut command = Command::new(Operator::program("xtask", "cargo build --package xtask")?);
-    command.args(["image", "--tool=buildah", "--save"]).arg(&archive).arg("--program").arg(program()?);
-    run("cargo xtask image", command.env("CONTAINERS_STORAGE_CONF", storage(folder)?))?;
-    Ok(archive)
+    command.args(["image", "--tool=buildah", "--save"]).arg(&archive);
+    command.args(program.iter().flat_map(|program| [OsStr::new("--program"), program.as_os_str()]));
+    let said = run("cargo xtask image", command.env("CONTAINERS_STORAGE_CONF", storage(folder)?))?;
+    Ok((archive, said))
 }

@@ -16,7 +16,7 @@ use testbeds::{
         helm::{Helm, chart},
         image,
         kubectl::Kubectl,
-        operator::{NAMESPACE, Operator},
+        operator::NAMESPACE,
     },
 };
 
@@ -93,15 +93,10 @@ fn of_cluster(number: u8, state: &Path) -> BTreeSet<String> {
     ours.chain(mounts).collect()
 }
 
-/// An archive of the image, built as a person builds it who has Debian's buildah. Its layers stay in the test's folder.
+/// An archive of the image, which is small enough and does not run as root.
 fn archive(state: &Path) -> PathBuf {
-    let (archive, storage) = (state.join("image.tar"), image::storage(state).unwrap());
-    let mut command = Command::new(Operator::program("xtask", "cargo build --package xtask").unwrap());
-    command.args(["image", "--tool=buildah", "--save"]).arg(&archive).env("CONTAINERS_STORAGE_CONF", storage);
-    if !is_full() {
-        command.arg("--program").arg(image::program().unwrap());
-    }
-    let said = run("cargo xtask image", &mut command).unwrap();
+    let program = (!is_full()).then(|| image::program().unwrap());
+    let (archive, said) = image::archive(state, program.as_deref()).unwrap();
     print!("{said}");
     assert!(!is_full() || said.contains("of at most 40.0 MB"), "{said}");
     let about = run("tar", Command::new("tar").args(["--wildcards", "-xOf"]).arg(&archive).arg("*.json")).unwrap();

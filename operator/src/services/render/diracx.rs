@@ -52,8 +52,7 @@ fn search(installation: &Installation<'_>) -> (String, Value) {
 fn env(installation: &Installation<'_>) -> Vec<(String, Value)> {
     let secret = installation.names.of("keys");
     let issuer = format!("https://{}", installation.spec.host);
-    let bucket = installation.spec.object_store.as_ref().and_then(|s| s.external.as_ref());
-    let (endpoint, bucket, s3_secret) = match bucket {
+    let (endpoint, bucket, s3_secret) = match installation.spec.external_store() {
         Some(bucket) => (literal(&bucket.endpoint), literal(&bucket.bucket), bucket.secret_ref.name.clone()),
         None => (
             format!("http://{}:{}", installation.names.of(stores::S3), stores::S3_PORT),

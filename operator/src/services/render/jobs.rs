@@ -21,7 +21,7 @@ const SCHEMAS: &str = include_str!("files/schemas.sh");
 pub fn schemas(installation: &Installation<'_>) -> Value {
     let own = installation.names.of("keys");
     let at = installation.stores().database;
-    let external = installation.spec.database.as_ref().and_then(|d| d.external.as_ref());
+    let external = installation.spec.external_database();
     let (user, root) = match external {
         Some(external) => {
             let secret = &external.admin_secret_ref.name;

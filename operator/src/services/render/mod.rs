@@ -61,22 +61,17 @@ pub struct Stage {
 }
 
 impl Installation<'_> {
-    /// Whether nothing is left when the object is deleted.
-    fn is_all_deleted(&self) -> bool {
-        self.spec.deletion_policy == crds::managed::DeletionPolicy::Delete
-    }
-
     /// Where the stores are.
     fn stores(&self) -> Stores {
         let own = |part: &str, port: u16| Address { host: self.names.of(part), port };
-        let database = match self.spec.database.as_ref().and_then(|d| d.external.as_ref()) {
+        let database = match self.spec.external_database() {
             Some(external) => Address {
                 host: external.host.clone(),
                 port: external.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(stores::MARIADB_PORT),
             },
             None => own(stores::MARIADB, stores::MARIADB_PORT),
         };
-        Stores { database, search: own(stores::OPENSEARCH, stores::OPENSEARCH_PORT), search_tls: false }
+        Stores { database, search: own(stores::OPENSEARCH, stores::OPENSEARCH_PORT) }
     }
 
     fn basis<'b>(&'b self, stores: &'b Stores) -> Basis<'b> {

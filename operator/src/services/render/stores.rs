@@ -29,13 +29,13 @@ const S3_USER: i64 = 1000;
 pub fn objects(installation: &Installation<'_>) -> Vec<Value> {
     let spec = installation.spec;
     let mut objects = Vec::new();
-    if spec.database.as_ref().is_none_or(|d| d.external.is_none()) {
+    if spec.external_database().is_none() {
         let storage = spec.database.as_ref().and_then(|d| d.managed.as_ref());
         objects.extend(with_service(installation, mariadb(installation), MARIADB_PORT, storage));
     }
     let storage = spec.search.as_ref().and_then(|s| s.managed.as_ref());
     objects.extend(with_service(installation, opensearch(installation), OPENSEARCH_PORT, storage));
-    if spec.object_store.as_ref().is_none_or(|s| s.external.is_none()) {
+    if spec.external_store().is_none() {
         let storage = spec.object_store.as_ref().and_then(|s| s.managed.as_ref());
         objects.extend(with_service(installation, s3(installation), S3_PORT, storage));
     }

@@ -40,7 +40,7 @@ pub fn deployment(pod: &Pod<'_>, replicas: u32, is_shared: bool) -> Value {
 pub fn stateful_set(pod: &Pod<'_>, storage: &str) -> Value {
     let installation = pod.installation;
     let names = &installation.names;
-    let kept = if installation.is_all_deleted() { "Delete" } else { "Retain" };
+    let kept = if installation.spec.is_all_deleted() { "Delete" } else { "Retain" };
     json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
